@@ -1,0 +1,423 @@
+//! The contract between a program and the world.
+//!
+//! A program (a Redis node, a Sentinel, HAProxy, a client) is a state machine without I/O. The world calls its
+//! `handle(input, out)`; the program changes its state and says in [`Out`] what it wants done: sends, connects, timers,
+//! log lines. It reads no clock but [`Out::now`], and nothing happens while it is not called. One call is one pass of
+//! the real program's event loop: what it sends leaves at the end of the pass, after the time it said it worked
+//! ([`Out::work`]); log lines carry the moment inside the pass at which they were written.
+//!
+//! Connections are named twice. The world names an endpoint with a [`Sock`]; the program attaches a [`Token`] of its own
+//! choice (an index into its tables, as with epoll's user data) and finds it again in every input. After a program has
+//! closed a socket it hears of it no more.
+
+use crate::kernel::{EventId, Span, Time};
+use crate::record::{Event, Op, Record, What};
+use crate::wire::{Addr, HostId, Message, NodeId};
+
+/// An endpoint of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sock {
+    /// Slot in the table of endpoints.
+    pub index: u32,
+    /// Which use of the slot.
+    pub generation: u32,
+}
+
+/// The program's own name for a socket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u32);
+
+/// The program's own name for a timer: a small number, used as an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerId(pub u32);
+
+/// Why a connection could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// RST: the host lives, nobody listens.
+    Refused,
+    /// The address has no neighbour: `EHOSTUNREACH`.
+    Unreachable,
+    /// The kernel gave up repeating the SYN: `ETIMEDOUT`.
+    TimedOut,
+}
+
+/// How an open connection ended, seen from this side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The peer sent FIN: nothing more will come, but writing is still possible until it answers with RST.
+    Eof,
+    /// The peer sent RST.
+    Reset,
+    /// The kernel gave up retransmitting: `ETIMEDOUT`.
+    TimedOut,
+}
+
+/// What happens to a program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The process begins to run. Always the first input; the program was just constructed.
+    Start,
+    /// Somebody connected to the program's port. The program must call [`Out::accept`] or close it.
+    Accepted {
+        /// The new endpoint.
+        sock: Sock,
+        /// The host at the other end.
+        from: HostId,
+    },
+    /// A connect of this program succeeded.
+    Connected {
+        /// The program's name for it.
+        token: Token,
+    },
+    /// A connect of this program failed; the socket is gone.
+    ConnectFailed {
+        /// The program's name for it.
+        token: Token,
+        /// Why.
+        error: ConnectError,
+    },
+    /// Something was read.
+    Data {
+        /// On which socket.
+        token: Token,
+        /// What.
+        message: Message,
+    },
+    /// The connection ended from the other side. After [`Ended::Eof`] the program still has to close its own side; after
+    /// the other two the socket is gone.
+    Ended {
+        /// Which.
+        token: Token,
+        /// How.
+        how: Ended,
+    },
+    /// A timer is due. It is no longer set.
+    Timer(TimerId),
+    /// SIGTERM.
+    Terminate,
+    /// A command that the fault script gives to this node, as if typed into `redis-cli`; the answer goes nowhere.
+    Command(Message),
+}
+
+/// What a program wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Start to connect.
+    Connect {
+        /// The new endpoint.
+        sock: Sock,
+        /// Where to.
+        to: Addr,
+        /// The program's name for it.
+        token: Token,
+    },
+    /// Name an accepted connection.
+    Accept {
+        /// Which.
+        sock: Sock,
+        /// The program's name for it.
+        token: Token,
+    },
+    /// Write a message.
+    Send {
+        /// Where.
+        sock: Sock,
+        /// What.
+        message: Message,
+    },
+    /// `close()`: FIN after what was written; RST if something arrived that was not read.
+    Close(Sock),
+    /// `close()` with SO_LINGER 0: RST at once, unsent data is discarded.
+    Reset(Sock),
+    /// `shutdown(SHUT_WR)`: FIN, but go on reading.
+    ShutdownWrite(Sock),
+    /// Set a timer, replacing an earlier setting.
+    SetTimer(TimerId, Time),
+    /// Clear a timer.
+    ClearTimer(TimerId),
+    /// The process ends by itself. Its sockets are closed by the kernel.
+    Exit,
+}
+
+/// What the kernel can hold for one direction of a connection whose reader does not read, in bytes: send buffer and
+/// receive buffer at their automatic maxima (`tcp_wmem` 4 MiB, `tcp_rmem` 6 MiB; about 8 MB were measured through a
+/// proxy, spec of HAProxy and TCP, 22.2).
+pub const KERNEL_BUFFER_BYTES: u64 = 8 << 20;
+
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    generation: u32,
+    in_use: bool,
+    /// Bytes written here and not yet read by the program at the other end.
+    queued_bytes: u64,
+}
+
+/// Allocates endpoints and counts the bytes that lie between writer and reader.
+#[derive(Clone, Debug, Default)]
+pub struct Handles {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+impl Handles {
+    /// A new endpoint.
+    pub fn allocate(&mut self) -> Sock {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.in_use = true;
+        slot.queued_bytes = 0;
+        Sock { index, generation: slot.generation }
+    }
+
+    /// Gives an endpoint back.
+    ///
+    /// # Panics
+    /// If it is not in use.
+    pub fn release(&mut self, sock: Sock) {
+        let slot = &mut self.slots[sock.index as usize];
+        assert!(slot.in_use && slot.generation == sock.generation, "an endpoint is released once");
+        slot.in_use = false;
+        slot.generation += 1;
+        self.free.push(sock.index);
+    }
+
+    /// Whether this endpoint still exists.
+    #[inline]
+    pub fn is_live(&self, sock: Sock) -> bool {
+        let slot = &self.slots[sock.index as usize];
+        slot.in_use && slot.generation == sock.generation
+    }
+
+    /// The number of slots ever used at once.
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes are on their way from `sock`.
+    #[inline]
+    pub fn written(&mut self, sock: Sock, bytes: u64) {
+        self.slots[sock.index as usize].queued_bytes += bytes;
+    }
+
+    /// Bytes from `sock` were read at the other end, or discarded.
+    #[inline]
+    pub fn consumed(&mut self, sock: Sock, bytes: u64) {
+        if self.is_live(sock) {
+            let queued = &mut self.slots[sock.index as usize].queued_bytes;
+            *queued = queued.saturating_sub(bytes);
+        }
+    }
+}
+
+/// Collects what one call of a program wants done.
+#[derive(Clone, Debug)]
+pub struct Out {
+    now: Time,
+    worked: Span,
+    wall_offset_ns: i64,
+    node: NodeId,
+    during: EventId,
+    recording: bool,
+    actions: Vec<Action>,
+    records: Vec<Record>,
+    /// Endpoint allocation, shared with the network.
+    pub handles: Handles,
+}
+
+impl Out {
+    /// An empty collector. With `recording` off, log lines are not even built.
+    pub fn new(recording: bool) -> Out {
+        Out {
+            now: Time::ZERO,
+            worked: Span::ZERO,
+            wall_offset_ns: 0,
+            node: NodeId(0),
+            during: EventId(0),
+            recording,
+            actions: Vec::with_capacity(16),
+            records: Vec::new(),
+            handles: Handles::default(),
+        }
+    }
+
+    /// Begins a call for `node` at `now`, whose wall clock is off by `wall_offset_ns`.
+    pub fn begin(&mut self, now: Time, node: NodeId, during: EventId, wall_offset_ns: i64) {
+        assert!(self.actions.is_empty(), "the actions of the last call were carried out");
+        self.now = now;
+        self.worked = Span::ZERO;
+        self.node = node;
+        self.during = during;
+        self.wall_offset_ns = wall_offset_ns;
+    }
+
+    /// The moment inside this call: when it began, plus the work done so far.
+    #[inline]
+    pub fn now(&self) -> Time {
+        self.now + self.worked
+    }
+
+    /// The program's wall clock in whole milliseconds, truncated (`mstime()`); it jumps when the script says so.
+    #[inline]
+    pub fn wall_ms(&self) -> i64 {
+        // A million seconds keep the clock positive after any jump backwards.
+        (self.now().0 as i64 + self.wall_offset_ns).div_euclid(1_000_000) + 1_000_000_000
+    }
+
+    /// The program is busy for `span`: nothing else is handled meanwhile, and what it sends leaves afterwards.
+    #[inline]
+    pub fn work(&mut self, span: Span) {
+        self.worked += span;
+    }
+
+    /// How long the program worked in this call.
+    #[inline]
+    pub fn worked(&self) -> Span {
+        self.worked
+    }
+
+    /// Opens a connection to `to`; the outcome arrives as [`Input::Connected`] or [`Input::ConnectFailed`].
+    pub fn connect(&mut self, to: Addr, token: Token) -> Sock {
+        let sock = self.handles.allocate();
+        self.actions.push(Action::Connect { sock, to, token });
+        sock
+    }
+
+    /// Names an accepted connection.
+    pub fn accept(&mut self, sock: Sock, token: Token) {
+        self.actions.push(Action::Accept { sock, token });
+    }
+
+    /// Writes a message. Data written before the connect succeeds waits for it.
+    #[inline]
+    pub fn send(&mut self, sock: Sock, message: Message) {
+        self.actions.push(Action::Send { sock, message });
+    }
+
+    /// Writes a command.
+    #[inline]
+    pub fn command(&mut self, sock: Sock, command: crate::wire::Command) {
+        self.send(sock, Message::Command(command));
+    }
+
+    /// Writes a reply.
+    #[inline]
+    pub fn reply(&mut self, sock: Sock, reply: crate::wire::Reply) {
+        self.send(sock, Message::Reply(reply));
+    }
+
+    /// Closes a socket. The program hears of it no more.
+    pub fn close(&mut self, sock: Sock) {
+        self.actions.push(Action::Close(sock));
+    }
+
+    /// Resets a connection. The program hears of it no more.
+    pub fn reset(&mut self, sock: Sock) {
+        self.actions.push(Action::Reset(sock));
+    }
+
+    /// Sends FIN but goes on reading.
+    pub fn shutdown_write(&mut self, sock: Sock) {
+        self.actions.push(Action::ShutdownWrite(sock));
+    }
+
+    /// Sets a timer for `at`, replacing its earlier setting.
+    #[inline]
+    pub fn set_timer(&mut self, timer: TimerId, at: Time) {
+        self.actions.push(Action::SetTimer(timer, at));
+    }
+
+    /// Clears a timer.
+    pub fn clear_timer(&mut self, timer: TimerId) {
+        self.actions.push(Action::ClearTimer(timer));
+    }
+
+    /// Ends the process.
+    pub fn exit(&mut self) {
+        self.actions.push(Action::Exit);
+    }
+
+    /// Bytes written to `sock` that neither the peer nor the kernel's buffers have taken: the program's own output
+    /// buffer.
+    pub fn output_buffer_bytes(&self, sock: Sock) -> u64 {
+        self.handles.slots[sock.index as usize].queued_bytes.saturating_sub(KERNEL_BUFFER_BYTES)
+    }
+
+    /// Writes a log line. The closure runs only if somebody records.
+    #[inline]
+    pub fn log(&mut self, event: impl FnOnce() -> Event) {
+        if self.recording {
+            let record = Record { time: self.now(), node: self.node, during: self.during, what: What::Event(event()) };
+            self.records.push(record);
+        }
+    }
+
+    /// Records what a client did, beginning at `time`.
+    #[inline]
+    pub fn op(&mut self, time: Time, op: Op) {
+        if self.recording {
+            self.records.push(Record { time, node: self.node, during: self.during, what: What::Op(op) });
+        }
+    }
+
+    /// Whether anybody records.
+    pub fn is_recording(&self) -> bool {
+        self.recording
+    }
+
+    /// Takes the actions of this call.
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Gives the emptied list of actions back, to be used again.
+    pub fn recycle(&mut self, mut actions: Vec<Action>) {
+        actions.clear();
+        self.actions = actions;
+    }
+
+    /// The records so far.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Takes the records so far.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Adds a record that the world itself writes.
+    pub fn push_record(&mut self, record: Record) {
+        if self.recording {
+            self.records.push(record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_moves_the_moment_inside_a_call() {
+        let mut out = Out::new(true);
+        out.begin(Time(5_000_000), NodeId(1), EventId(1), 0);
+        let before = out.wall_ms();
+        out.work(Span::from_millis(2));
+        assert_eq!(out.now(), Time(7_000_000));
+        assert_eq!(out.wall_ms() - before, 2);
+    }
+
+    #[test]
+    fn a_released_endpoint_is_dead_and_its_slot_is_used_again() {
+        let mut handles = Handles::default();
+        let first = handles.allocate();
+        handles.release(first);
+        let second = handles.allocate();
+        assert_eq!(first.index, second.index);
+        assert!(!handles.is_live(first) && handles.is_live(second));
+    }
+}

@@ -1,0 +1,474 @@
+//! Log lines as values, and their text as Redis 7.0.15, its Sentinel and HAProxy 2.6 print it.
+//!
+//! The texts are those of the shared recordings: node names in place of addresses, level mark and time removed.
+//! Sources: `sentinelEvent` and its callers (sentinel.c), `serverLog` calls of replication.c and server.c, and
+//! `srv_append_status` (HAProxy's server.c).
+
+use std::fmt::Write as _;
+
+use crate::kernel::{Span, Time};
+use crate::wire::{Addr, HostId, NodeId, ReplId, Role, RunId};
+
+/// Names of hosts and nodes, for text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Names {
+    /// By [`HostId`].
+    pub hosts: Vec<String>,
+    /// By [`NodeId`].
+    pub nodes: Vec<String>,
+}
+
+impl Names {
+    /// The name of a host.
+    pub fn host(&self, host: HostId) -> &str {
+        &self.hosts[host.0 as usize]
+    }
+    /// The name of a node.
+    pub fn node(&self, node: NodeId) -> &str {
+        &self.nodes[node.0 as usize]
+    }
+    /// The node with a name.
+    pub fn find_node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|n| n == name).map(|i| NodeId(i as u16))
+    }
+    /// The host with a name.
+    pub fn find_host(&self, name: &str) -> Option<HostId> {
+        self.hosts.iter().position(|n| n == name).map(|i| HostId(i as u16))
+    }
+}
+
+/// A line of a program's log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A Sentinel's.
+    Sentinel(SentinelEvent),
+    /// A Redis server's.
+    Redis(RedisEvent),
+    /// HAProxy's.
+    Haproxy(HaproxyEvent),
+    /// Any other line, verbatim.
+    Text(Box<str>),
+}
+
+/// Which kind of object a Sentinel event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstanceKind {
+    /// The monitored master.
+    Master,
+    /// One of its replicas.
+    Slave,
+    /// Another Sentinel.
+    Sentinel,
+}
+
+/// The instance that a Sentinel event is about (`@` in the spec, section 21.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instance {
+    /// What it is.
+    pub kind: InstanceKind,
+    /// Its address.
+    pub addr: Addr,
+    /// A Sentinel's id, which is also its name.
+    pub id: RunId,
+    /// The address of the master object at that moment.
+    pub master: Addr,
+}
+
+macro_rules! sentinel_kinds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        /// Events whose text is `<event> @` and nothing else.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "each is named by its own text")]
+        pub enum SentinelEventKind { $($(#[$doc])* $name),+ }
+
+        impl SentinelEventKind {
+            /// All of them, in the order of the catalogue.
+            pub const ALL: &'static [SentinelEventKind] = &[$(SentinelEventKind::$name),+];
+
+            /// The event's name as Sentinel prints it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(SentinelEventKind::$name => $text),+ }
+            }
+        }
+    };
+}
+
+sentinel_kinds! {
+    MonitorRemoved = "-monitor",
+    ResetMaster = "+reset-master",
+    SlaveAdded = "+slave",
+    SentinelAdded = "+sentinel",
+    SentinelInvalidAddr = "+sentinel-invalid-addr",
+    SdownEntered = "+sdown",
+    SdownLeft = "-sdown",
+    OdownLeft = "-odown",
+    TryFailover = "+try-failover",
+    ElectedLeader = "+elected-leader",
+    StateSelectSlave = "+failover-state-select-slave",
+    SelectedSlave = "+selected-slave",
+    StateSendSlaveofNoone = "+failover-state-send-slaveof-noone",
+    StateWaitPromotion = "+failover-state-wait-promotion",
+    PromotedSlave = "+promoted-slave",
+    StateReconfSlaves = "+failover-state-reconf-slaves",
+    SlaveReconfSent = "+slave-reconf-sent",
+    SlaveReconfInprog = "+slave-reconf-inprog",
+    SlaveReconfDone = "+slave-reconf-done",
+    SlaveReconfSentTimeout = "-slave-reconf-sent-timeout",
+    SlaveReconfSentBe = "+slave-reconf-sent-be",
+    FailoverEndForTimeout = "+failover-end-for-timeout",
+    FailoverEnd = "+failover-end",
+    ConfigUpdateFrom = "+config-update-from",
+    AbortNotElected = "-failover-abort-not-elected",
+    AbortNoGoodSlave = "-failover-abort-no-good-slave",
+    AbortSlaveTimeout = "-failover-abort-slave-timeout",
+    Reboot = "+reboot",
+    ConvertToSlave = "+convert-to-slave",
+    FixSlaveConfig = "+fix-slave-config",
+}
+
+/// A Sentinel's log line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SentinelEvent {
+    /// `<event> @`
+    About(SentinelEventKind, Instance),
+    /// `+monitor @ quorum <q>`
+    Monitor(Instance, u32),
+    /// `+odown @ #quorum <count>/<quorum>`
+    Odown(Instance, u32, u32),
+    /// `+new-epoch <epoch>`
+    NewEpoch(u32),
+    /// `+vote-for-leader <id> <epoch>`
+    VoteForLeader(RunId, u32),
+    /// `<voter> voted for <id> <epoch>`: log only
+    VotedFor(RunId, RunId, u32),
+    /// `+switch-master <name> <old> <new>`
+    SwitchMaster(Addr, Addr),
+    /// `+role-change` (true: the new role is the object's kind) or `-role-change`; verbose, so published, not logged
+    RoleChange(bool, Instance, Role),
+    /// `+sentinel-address-switch @ ip <ip> port <port> for <id>`
+    SentinelAddressSwitch(Instance, Addr, RunId),
+    /// `+set @ <option> <value>`
+    Set(Instance, Box<str>),
+    /// `+tilt` / `-tilt`
+    Tilt(bool),
+    /// `Next failover delay: I will not start a failover before …`; log only
+    NextFailoverDelay(Time),
+    /// `Executing user requested FAILOVER of 'mymaster'`; log only
+    UserFailover,
+    /// `Sentinel new configuration saved on disk`; log only
+    ConfigSaved,
+    /// `Sentinel ID is <id>`; log only
+    Id(RunId),
+}
+
+/// A Redis server's log line.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "each variant is one log line, see `text`")]
+pub enum RedisEvent {
+    Ready,
+    MasterModeEnabled,
+    ReplicaOf(Addr),
+    BeforeTurningIntoReplica,
+    ConnectingToMaster(Addr),
+    ReconnectingToMaster(Addr),
+    SyncStarted,
+    NonBlockingConnectFired,
+    /// `Error condition on socket for SYNC: <reason>`
+    SyncSocketError(&'static str),
+    MasterRepliedToPing,
+    /// `Error reply to PING from master: '-LOADING …'`
+    ErrorReplyToPing(&'static str),
+    MasterDidNotRespond,
+    PartialNotPossible,
+    TryingPartial(ReplId, u64),
+    FullResyncFromMaster(ReplId, u64),
+    SuccessfulPartial,
+    MasterReplIdChanged(ReplId),
+    MasterAcceptedPartial,
+    ReceivingRdb,
+    FlushingOldData,
+    LoadingDb,
+    FinishedWithSuccess,
+    MasterConnectionLost,
+    CachingMaster,
+    DiscardingCachedMaster,
+    TimeoutConnecting,
+    TimeoutReceivingBulk,
+    MasterTimeout,
+    /// `Setting secondary replication ID to <id>, valid up to offset: <offset>. New replication ID is <id>`
+    SecondaryReplId(ReplId, u64, ReplId),
+    BacklogCreated(ReplId, ReplId),
+    ReplicaAsks(Addr),
+    /// `Partial resynchronization request from <replica> accepted. Sending <n> bytes … offset <offset>.`
+    PartialAccepted(Addr, u64, u64),
+    /// `Partial resynchronization not accepted: Replication ID mismatch …`
+    PartialRefusedId(ReplId, ReplId, ReplId),
+    /// `Partial resynchronization not accepted: Requested offset for second ID was <n>, but I can reply up to <n>`
+    PartialRefusedOffset(u64, u64),
+    /// `Unable to partial resync with replica <replica> for lack of backlog (Replica request was: <offset>).`
+    PartialRefusedBacklog(Addr, u64),
+    FullResyncRequested(Addr),
+    DelayNextBgsave,
+    StartingBgsave,
+    RdbTransferStarted,
+    RdbTransferDone,
+    ReplicaOnline(Addr),
+    ReplicaLost(Addr),
+    /// A replica's link whose port is not known yet: `Connection with replica client id #<n> lost.`
+    ReplicaLostUnnamed(u32),
+    ReplicaTimeout(Addr),
+    /// A client over its output-buffer limit was closed.
+    OutputLimit(&'static str),
+    DbLoaded,
+    DbSaved,
+    ShutdownRequested,
+    ShutdownWaiting,
+    Exiting,
+}
+
+/// How a health check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckStatus {
+    /// Passed.
+    L7Ok,
+    /// Refused, or no route.
+    L4Con,
+    /// The connect was not answered in time.
+    L4Tout,
+    /// A step was not answered in time; which step.
+    L7Tout(u8),
+    /// Wrong or empty response at a step.
+    L7Rsp(u8),
+    /// Reset at a step.
+    SockErr(u8),
+}
+
+/// HAProxy's log line about a server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HaproxyEvent {
+    /// `[Backup ]Server redis_backend/<name> is UP|DOWN, reason: …`
+    Server {
+        /// Which server.
+        server: HostId,
+        /// Whether it is a backup server.
+        backup: bool,
+        /// UP or DOWN.
+        up: bool,
+        /// The check that decided.
+        status: CheckStatus,
+        /// How long that check took.
+        duration: Span,
+        /// Active servers left or online.
+        active: u32,
+        /// Backup servers left or online.
+        backups: u32,
+        /// Sessions on the server.
+        sessions: u32,
+    },
+    /// `backend redis_backend has no server available!`
+    NoServer,
+}
+
+impl Instance {
+    fn write(&self, names: &Names, out: &mut String) {
+        let (host, port) = (names.host(self.addr.host), self.addr.port);
+        let (master, master_port) = (names.host(self.master.host), self.master.port);
+        let _ = match self.kind {
+            InstanceKind::Master => write!(out, "master mymaster {host} {port}"),
+            InstanceKind::Slave => {
+                write!(out, "slave {host}:{port} {host} {port} @ mymaster {master} {master_port}")
+            }
+            InstanceKind::Sentinel => {
+                write!(out, "sentinel {} {host} {port} @ mymaster {master} {master_port}", self.id)
+            }
+        };
+    }
+
+    fn text(&self, names: &Names) -> String {
+        let mut out = String::new();
+        self.write(names, &mut out);
+        out
+    }
+}
+
+impl Event {
+    /// The line as the real program prints it.
+    pub fn text(&self, names: &Names) -> String {
+        match self {
+            Event::Sentinel(event) => event.text(names),
+            Event::Redis(event) => event.text(names),
+            Event::Haproxy(event) => event.text(names),
+            Event::Text(text) => text.to_string(),
+        }
+    }
+}
+
+impl SentinelEvent {
+    /// The line as Sentinel prints it.
+    pub fn text(&self, names: &Names) -> String {
+        let addr = |a: &Addr| format!("{} {}", names.host(a.host), a.port);
+        match self {
+            SentinelEvent::About(kind, who) => format!("{} {}", kind.as_str(), who.text(names)),
+            SentinelEvent::Monitor(who, quorum) => format!("+monitor {} quorum {quorum}", who.text(names)),
+            SentinelEvent::Odown(who, count, quorum) => {
+                format!("+odown {} #quorum {count}/{quorum}", who.text(names))
+            }
+            SentinelEvent::NewEpoch(epoch) => format!("+new-epoch {epoch}"),
+            SentinelEvent::VoteForLeader(id, epoch) => format!("+vote-for-leader {id} {epoch}"),
+            SentinelEvent::VotedFor(voter, id, epoch) => format!("{voter} voted for {id} {epoch}"),
+            SentinelEvent::SwitchMaster(old, new) => format!("+switch-master mymaster {} {}", addr(old), addr(new)),
+            SentinelEvent::RoleChange(expected, who, role) => {
+                let sign = if *expected { '+' } else { '-' };
+                format!("{sign}role-change {} new reported role is {}", who.text(names), role.as_str())
+            }
+            SentinelEvent::SentinelAddressSwitch(who, to, id) => {
+                let host = names.host(to.host);
+                format!("+sentinel-address-switch {} ip {host} port {} for {id}", who.text(names), to.port)
+            }
+            SentinelEvent::Set(who, what) => format!("+set {} {what}", who.text(names)),
+            SentinelEvent::Tilt(true) => "+tilt #tilt mode entered".into(),
+            SentinelEvent::Tilt(false) => "-tilt #tilt mode exited".into(),
+            SentinelEvent::NextFailoverDelay(at) => {
+                format!("Next failover delay: I will not start a failover before {at}")
+            }
+            SentinelEvent::UserFailover => "Executing user requested FAILOVER of 'mymaster'".into(),
+            SentinelEvent::ConfigSaved => "Sentinel new configuration saved on disk".into(),
+            SentinelEvent::Id(id) => format!("Sentinel ID is {id}"),
+        }
+    }
+}
+
+impl RedisEvent {
+    /// The line as Redis prints it.
+    pub fn text(&self, names: &Names) -> String {
+        let addr = |a: &Addr| format!("{}:{}", names.host(a.host), a.port);
+        match self {
+            RedisEvent::Ready => "Ready to accept connections".into(),
+            RedisEvent::MasterModeEnabled => "MASTER MODE enabled (user request)".into(),
+            RedisEvent::ReplicaOf(a) => format!("REPLICAOF {} enabled (user request)", addr(a)),
+            RedisEvent::BeforeTurningIntoReplica => "Before turning into a replica, using my own master parameters to \
+                synthesize a cached master: I may be able to synchronize with the new master with just a partial transfer."
+                .into(),
+            RedisEvent::ConnectingToMaster(a) => format!("Connecting to MASTER {}", addr(a)),
+            RedisEvent::ReconnectingToMaster(a) => format!("Reconnecting to MASTER {}", addr(a)),
+            RedisEvent::SyncStarted => "MASTER <-> REPLICA sync started".into(),
+            RedisEvent::NonBlockingConnectFired => "Non blocking connect for SYNC fired the event.".into(),
+            RedisEvent::SyncSocketError(why) => format!("Error condition on socket for SYNC: {why}"),
+            RedisEvent::MasterRepliedToPing => "Master replied to PING, replication can continue...".into(),
+            RedisEvent::ErrorReplyToPing(what) => format!("Error reply to PING from master: '-{what}'"),
+            RedisEvent::MasterDidNotRespond => "Master did not respond to command during SYNC handshake".into(),
+            RedisEvent::PartialNotPossible => "Partial resynchronization not possible (no cached master)".into(),
+            RedisEvent::TryingPartial(id, offset) => {
+                format!("Trying a partial resynchronization (request {id}:{offset}).")
+            }
+            RedisEvent::FullResyncFromMaster(id, offset) => format!("Full resync from master: {id}:{offset}"),
+            RedisEvent::SuccessfulPartial => "Successful partial resynchronization with master.".into(),
+            RedisEvent::MasterReplIdChanged(id) => format!("Master replication ID changed to {id}"),
+            RedisEvent::MasterAcceptedPartial => {
+                "MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.".into()
+            }
+            RedisEvent::ReceivingRdb => {
+                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk".into()
+            }
+            RedisEvent::FlushingOldData => "MASTER <-> REPLICA sync: Flushing old data".into(),
+            RedisEvent::LoadingDb => "MASTER <-> REPLICA sync: Loading DB in memory".into(),
+            RedisEvent::FinishedWithSuccess => "MASTER <-> REPLICA sync: Finished with success".into(),
+            RedisEvent::MasterConnectionLost => "Connection with master lost.".into(),
+            RedisEvent::CachingMaster => "Caching the disconnected master state.".into(),
+            RedisEvent::DiscardingCachedMaster => "Discarding previously cached master state.".into(),
+            RedisEvent::TimeoutConnecting => "Timeout connecting to the MASTER...".into(),
+            RedisEvent::TimeoutReceivingBulk => "Timeout receiving bulk data from MASTER... If the problem persists try \
+                to set the 'repl-timeout' parameter in redis.conf to a larger value."
+                .into(),
+            RedisEvent::MasterTimeout => "MASTER timeout: no data nor PING received...".into(),
+            RedisEvent::SecondaryReplId(old, offset, new) => format!(
+                "Setting secondary replication ID to {old}, valid up to offset: {offset}. New replication ID is {new}"
+            ),
+            RedisEvent::BacklogCreated(id, id2) => {
+                format!("Replication backlog created, my new replication IDs are '{id}' and '{id2}'")
+            }
+            RedisEvent::ReplicaAsks(a) => format!("Replica {} asks for synchronization", addr(a)),
+            RedisEvent::PartialAccepted(a, bytes, offset) => format!(
+                "Partial resynchronization request from {} accepted. Sending {bytes} bytes of backlog starting from \
+                 offset {offset}.",
+                addr(a)
+            ),
+            RedisEvent::PartialRefusedId(asked, id, id2) => format!(
+                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{asked}', my \
+                 replication IDs are '{id}' and '{id2}')"
+            ),
+            RedisEvent::PartialRefusedOffset(asked, limit) => format!(
+                "Partial resynchronization not accepted: Requested offset for second ID was {asked}, but I can reply \
+                 up to {limit}"
+            ),
+            RedisEvent::PartialRefusedBacklog(a, offset) => format!(
+                "Unable to partial resync with replica {} for lack of backlog (Replica request was: {offset}).",
+                addr(a)
+            ),
+            RedisEvent::FullResyncRequested(a) => format!("Full resync requested by replica {}", addr(a)),
+            RedisEvent::DelayNextBgsave => "Delay next BGSAVE for diskless SYNC".into(),
+            RedisEvent::StartingBgsave => "Starting BGSAVE for SYNC with target: replicas sockets".into(),
+            RedisEvent::RdbTransferStarted => "Background RDB transfer started by pid 1".into(),
+            RedisEvent::RdbTransferDone => "Background RDB transfer terminated with success".into(),
+            RedisEvent::ReplicaOnline(a) => format!("Synchronization with replica {} succeeded", addr(a)),
+            RedisEvent::ReplicaLost(a) => format!("Connection with replica {} lost.", addr(a)),
+            RedisEvent::ReplicaLostUnnamed(id) => format!("Connection with replica client id #{id} lost."),
+            RedisEvent::ReplicaTimeout(a) => format!("Disconnecting timedout replica (streaming sync): {}", addr(a)),
+            RedisEvent::OutputLimit(class) => {
+                format!("Client of class {class} scheduled to be closed ASAP for overcoming of output buffer limits.")
+            }
+            RedisEvent::DbLoaded => "DB loaded from disk".into(),
+            RedisEvent::DbSaved => "DB saved on disk".into(),
+            RedisEvent::ShutdownRequested => "User requested shutdown...".into(),
+            RedisEvent::ShutdownWaiting => "Waiting for replicas before shutting down.".into(),
+            RedisEvent::Exiting => "Redis is now ready to exit, bye bye...".into(),
+        }
+    }
+}
+
+impl CheckStatus {
+    fn reason(self) -> String {
+        let step = |n: u8| match n {
+            2 => " at step 2 of tcp-check (expect string '+PONG')".to_string(),
+            4 => " at step 4 of tcp-check (expect string 'role:master')".to_string(),
+            n => format!(" at step {n} of tcp-check"),
+        };
+        match self {
+            CheckStatus::L7Ok => "Layer7 check passed, code: 0, info: \"(tcp-check)\"".into(),
+            CheckStatus::L4Con => {
+                "Layer4 connection problem, info: \" at initial connection step of tcp-check\"".into()
+            }
+            CheckStatus::L4Tout => "Layer4 timeout, info: \" at initial connection step of tcp-check\"".into(),
+            CheckStatus::L7Tout(n) => format!("Layer7 timeout, info: \"{}\"", step(n)),
+            CheckStatus::L7Rsp(n) => format!("Layer7 invalid response, info: \"{}\"", step(n)),
+            CheckStatus::SockErr(n) => format!("Socket error, info: \"{}\"", step(n)),
+        }
+    }
+}
+
+impl HaproxyEvent {
+    /// The line as HAProxy prints it.
+    pub fn text(&self, names: &Names) -> String {
+        match self {
+            HaproxyEvent::NoServer => "backend redis_backend has no server available!".into(),
+            HaproxyEvent::Server { server, backup, up, status, duration, active, backups, sessions } => {
+                let mut out = String::new();
+                let mark = if *backup { "Backup " } else { "" };
+                let state = if *up { "UP" } else { "DOWN" };
+                let _ = write!(out, "{mark}Server redis_backend/{} is {state}, reason: ", names.host(*server));
+                let _ = write!(out, "{}, check duration: {}ms. ", status.reason(), duration.as_millis());
+                let tense = if *up { "online" } else { "left" };
+                let _ = write!(out, "{active} active and {backups} backup servers {tense}.");
+                if *active == 0 && *backups > 0 {
+                    out.push_str(" Running on backup.");
+                }
+                let _ = if *up {
+                    write!(out, " 0 sessions requeued, 0 total in queue.")
+                } else {
+                    write!(out, " {sessions} sessions active, 0 requeued, 0 remaining in queue.")
+                };
+                out
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What a run leaves behind: typed records, their text as the real programs print it, and recordings in files.
+//!
+//! A [`Record`] is one line of a recording. Programs emit typed [`Event`]s; text is made only when a recording is
+//! written, and read back into the same types, so that whatever looks at a simulated run can look at a real one.
+
+mod event;
+mod op;
+
+pub use event::{
+    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, Names, RedisEvent, SentinelEvent, SentinelEventKind,
+};
+pub use op::{ConnectEnd, Op, Outcome};
+
+use std::collections::BTreeMap;
+
+use crate::kernel::{EventId, Time};
+use crate::wire::NodeId;
+
+/// One line of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// When it happened; for an attempt of a client, when the attempt began.
+    pub time: Time,
+    /// Whose log or whose attempt.
+    pub node: NodeId,
+    /// The event during which it was written; 0 in recordings that were read from a file.
+    pub during: EventId,
+    /// What happened.
+    pub what: What,
+}
+
+/// A line of a program's log, or something a client did or saw.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// A log line.
+    Event(Event),
+    /// A client's line.
+    Op(Op),
+}
+
+/// Which arm made a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Real programs.
+    Real,
+    /// The simulator.
+    Sim,
+}
+
+/// One executed fault: when (seconds after time 0), the action's name, and its arguments as text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultMark {
+    /// Seconds after time 0.
+    pub at_s: f64,
+    /// `kill_host`, `partition`, `heal`, …
+    pub action: String,
+    /// Node names, or comma-separated groups.
+    pub args: Vec<String>,
+}
+
+/// The first line of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Which arm made it.
+    pub source: Source,
+    /// The run's number: the seed of a simulated run.
+    pub run: u64,
+    /// Settings that differ from the demo's.
+    pub config: serde_json::Value,
+    /// What the fault script did.
+    pub faults: Vec<FaultMark>,
+    /// When the run ended, in seconds after time 0.
+    pub end_s: f64,
+    /// The names of the Redis nodes.
+    pub redis: Vec<String>,
+    /// The node that holds the role of master at the end, as the Sentinels say; none if it is down.
+    pub final_master: Option<String>,
+    /// `master`, `slave` or `down` by node name.
+    pub final_roles: BTreeMap<String, String>,
+    /// How many acknowledged SETs the final master does not hold at the end; none if there is no master.
+    pub lost_acked_sets: Option<u64>,
+}
+
+/// A whole recording: its header and its records in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recording {
+    /// The first line.
+    pub header: Header,
+    /// Names of hosts and nodes.
+    pub names: Names,
+    /// The instant that counts as time 0.
+    pub origin: Time,
+    /// All other lines, in order of time.
+    pub records: Vec<Record>,
+}

@@ -1,0 +1,411 @@
+//! Commands, replies, pushes and the replication stream.
+
+use std::sync::Arc;
+
+use super::{Addr, ChannelId, Info, Key, ReplId, RoleInfo, RunId};
+use crate::kernel::Span;
+
+/// What a hello message says (eight fields in the real text; the master's name is a number here).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The Sentinel that speaks.
+    pub sentinel: Addr,
+    /// Its id.
+    pub id: RunId,
+    /// Its current epoch.
+    pub epoch: u32,
+    /// The address of the master as it believes.
+    pub master: Addr,
+    /// The configuration epoch of that belief.
+    pub config_epoch: u32,
+}
+
+/// What a PUBLISH carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// A client's message: which publisher, and its sequence number.
+    Sequence {
+        /// The publishing client, by its place among the clients.
+        publisher: u16,
+        /// SEQ.
+        seq: u32,
+    },
+    /// A Sentinel's hello.
+    Hello(Hello),
+}
+
+impl Payload {
+    /// Length of the text in bytes.
+    pub fn text_bytes(&self) -> u32 {
+        match self {
+            Payload::Sequence { seq, .. } => digits(*seq as u64),
+            // ip,port,id,epoch,name,ip,port,epoch: with addresses of the reference network and the name `mymaster`.
+            Payload::Hello(hello) => {
+                let addresses = 2 * 9 + digits(hello.sentinel.port as u64) + digits(hello.master.port as u64);
+                addresses + 40 + 8 + digits(hello.epoch as u64) + digits(hello.config_epoch as u64) + 7
+            }
+        }
+    }
+}
+
+/// Which sections INFO is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InfoSection {
+    /// All default sections.
+    Default,
+    /// `info replication`.
+    Replication,
+}
+
+/// TYPE of CLIENT KILL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientType {
+    /// Neither subscribed, nor a replica, nor the master link.
+    Normal,
+    /// At least one subscription.
+    Pubsub,
+    /// A replica's link.
+    Replica,
+    /// The link to the master.
+    Master,
+}
+
+/// Options of SENTINEL SET.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetOption {
+    /// `quorum`
+    Quorum(u32),
+    /// `down-after-milliseconds`
+    DownAfterMilliseconds(u64),
+    /// `failover-timeout`
+    FailoverTimeout(u64),
+    /// `parallel-syncs`
+    ParallelSyncs(u32),
+    /// `master-reboot-down-after-period`
+    MasterRebootDownAfterPeriod(u64),
+}
+
+/// Subcommands of SENTINEL.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SentinelCommand {
+    /// `IS-MASTER-DOWN-BY-ADDR ip port epoch runid`; no run id stands for `*`.
+    IsMasterDownByAddr {
+        /// The master in question.
+        master: Addr,
+        /// The asker's current epoch.
+        epoch: u32,
+        /// Asks for a vote if given.
+        candidate: Option<RunId>,
+    },
+    /// `GET-MASTER-ADDR-BY-NAME`.
+    GetMasterAddrByName,
+    /// `FAILOVER`.
+    Failover,
+    /// `RESET`.
+    Reset,
+    /// `CKQUORUM`.
+    Ckquorum,
+    /// `SET name option value …`.
+    Set(Vec<SetOption>),
+    /// `MASTER`.
+    Master,
+    /// `DEBUG name value`.
+    Debug(&'static str, u64),
+    /// `SIMULATE-FAILURE crash-after-election | crash-after-promotion`.
+    SimulateFailure {
+        /// Crash after the election.
+        after_election: bool,
+        /// Crash after the promotion.
+        after_promotion: bool,
+    },
+    /// `FLUSHCONFIG`.
+    FlushConfig,
+    /// `REMOVE`.
+    Remove,
+    /// `MONITOR name ip port quorum`.
+    Monitor {
+        /// Address of the master.
+        master: Addr,
+        /// Its quorum.
+        quorum: u32,
+    },
+}
+
+/// A command as a server receives it. Rare ones with large arguments are boxed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// PING
+    Ping,
+    /// INFO
+    Info(InfoSection),
+    /// ROLE
+    Role,
+    /// PUBLISH channel payload
+    Publish(ChannelId, Payload),
+    /// SUBSCRIBE channel
+    Subscribe(ChannelId),
+    /// PSUBSCRIBE of a pattern that matches this one channel (patterns are resolved when the scenario is read)
+    PSubscribe(ChannelId),
+    /// UNSUBSCRIBE channel
+    Unsubscribe(ChannelId),
+    /// SET key value; the value is the writer's sequence number
+    Set(Key, u32),
+    /// GET key
+    Get(Key),
+    /// REPLICAOF host port, or NO ONE
+    ReplicaOf(Option<Addr>),
+    /// CONFIG SET parameter value
+    ConfigSet(Box<(String, String)>),
+    /// CONFIG REWRITE
+    ConfigRewrite,
+    /// CLIENT KILL TYPE
+    ClientKill(ClientType),
+    /// CLIENT SETNAME
+    ClientSetName,
+    /// MULTI
+    Multi,
+    /// EXEC
+    Exec,
+    /// SHUTDOWN [NOW] [SAVE|NOSAVE]
+    Shutdown {
+        /// Skip waiting for replicas.
+        now: bool,
+        /// Force or forbid the RDB; none follows the save points.
+        save: Option<bool>,
+    },
+    /// DEBUG SLEEP, or any other command that blocks the loop that long
+    DebugSleep(Span),
+    /// WAIT replicas timeout
+    Wait {
+        /// How many replicas must have acknowledged.
+        replicas: u32,
+        /// 0 waits for ever.
+        timeout: Span,
+    },
+    /// AUTH, or another command that is answered with OK and has no effect here
+    NoOp,
+    /// REPLCONF listening-port, ip-address and capa, which are sent in one go
+    ReplconfHandshake {
+        /// The port that the replica serves.
+        port: u16,
+    },
+    /// REPLCONF ACK offset
+    ReplconfAck(u64),
+    /// REPLCONF GETACK *
+    ReplconfGetack,
+    /// PSYNC replid offset; no id stands for `? -1`
+    Psync(Option<(ReplId, u64)>),
+    /// SELECT 0 inside the replication stream
+    Select,
+    /// A command of a Sentinel
+    Sentinel(Box<SentinelCommand>),
+    /// A command with a name nobody knows
+    Unknown,
+}
+
+/// Decimal digits of a number.
+pub(crate) fn digits(n: u64) -> u32 {
+    n.checked_ilog10().unwrap_or(0) + 1
+}
+
+/// Bytes of one RESP bulk string: `$<digits>\r\n<text>\r\n`.
+fn bulk(len: u32) -> u32 {
+    len + digits(len as u64) + 5
+}
+
+impl Command {
+    /// Bytes that this command takes in the replication stream: `4 + Σ (len + digits(len) + 5)` (7.0.15,
+    /// `feedReplicationBuffer`; spec section 25.3).
+    pub fn stream_bytes(&self) -> u32 {
+        match self {
+            Command::Ping => 14,
+            Command::Select => 23,
+            Command::ReplconfGetack => 37,
+            Command::Publish(channel, payload) => {
+                let channel_bytes = if *channel == ChannelId::HELLO { 18 } else { 2 };
+                4 + bulk(7) + bulk(channel_bytes) + bulk(payload.text_bytes())
+            }
+            Command::Set(key, value) => 4 + bulk(3) + bulk(2 + digits(key.index as u64)) + bulk(digits(*value as u64)),
+            _ => 0,
+        }
+    }
+
+    /// Whether the command carries the write flag: refused on replicas and when `min-replicas-to-write` is not met.
+    pub fn is_write(&self) -> bool {
+        matches!(self, Command::Set(..))
+    }
+}
+
+/// The first word of an error reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ErrorKind {
+    /// `-READONLY`
+    Readonly,
+    /// `-LOADING`
+    Loading,
+    /// `-NOREPLICAS`
+    NoReplicas,
+    /// `-MASTERDOWN`
+    MasterDown,
+    /// `-MISCONF`
+    Misconf,
+    /// `-NOMASTERLINK`
+    NoMasterLink,
+    /// `-EXECABORT`
+    ExecAbort,
+    /// `-UNBLOCKED`
+    Unblocked,
+    /// `-ERR max number of clients reached`
+    MaxClients,
+    /// `-BUSY`
+    Busy,
+    /// `-NOAUTH`
+    NoAuth,
+    /// `-INPROG` (Sentinel)
+    InProg,
+    /// `-NOGOODSLAVE` (Sentinel)
+    NoGoodSlave,
+    /// `-NOQUORUM` (Sentinel CKQUORUM)
+    NoQuorum,
+    /// `-ERR` anything else
+    Err,
+}
+
+/// What a Sentinel answers with more than a status.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SentinelReply {
+    /// Answer to IS-MASTER-DOWN-BY-ADDR.
+    MasterDown {
+        /// The first element.
+        down: bool,
+        /// The vote held, `*` if none.
+        leader: Option<RunId>,
+        /// Its epoch.
+        leader_epoch: u32,
+    },
+    /// Answer to GET-MASTER-ADDR-BY-NAME: null for an unknown name.
+    MasterAddr(Option<Addr>),
+    /// Answer to MASTER: flags and numbers that scenarios look at.
+    Master {
+        /// The flags string.
+        flags: String,
+        /// Address of the master object.
+        addr: Addr,
+        /// `num-slaves`.
+        slaves: u32,
+        /// `num-other-sentinels`.
+        sentinels: u32,
+        /// `quorum`.
+        quorum: u32,
+        /// `config-epoch`.
+        config_epoch: u32,
+    },
+}
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// `+OK`
+    Ok,
+    /// `+PONG`
+    Pong,
+    /// `+QUEUED`
+    Queued,
+    /// An integer.
+    Int(i64),
+    /// A value, or null.
+    Value(Option<u32>),
+    /// An error.
+    Error(ErrorKind),
+    /// The answer to INFO.
+    Info(Box<Info>),
+    /// The answer to ROLE.
+    Role(Box<RoleInfo>),
+    /// The answer to EXEC: nobody in this stack looks inside.
+    Exec,
+    /// The confirmation of a subscription, with the number of subscriptions of the client.
+    Subscribed(ChannelId, u32),
+    /// The confirmation that a subscription ended.
+    Unsubscribed(ChannelId, u32),
+    /// Answer of a Sentinel.
+    Sentinel(Box<SentinelReply>),
+    /// `+CONTINUE replid`
+    Continue(ReplId),
+    /// `+FULLRESYNC replid offset`
+    FullResync(ReplId, u64),
+}
+
+/// One propagated command in the replication stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamItem {
+    /// The command: SELECT, PING, PUBLISH, SET, REPLCONF GETACK.
+    pub command: Command,
+    /// The replication offset after it: the offset of its last byte.
+    pub end: u64,
+}
+
+/// One unit written to a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Client to server.
+    Command(Command),
+    /// Server to client.
+    Reply(Reply),
+    /// A published message to a subscriber.
+    Push(ChannelId, Payload),
+    /// Master to replica: one command of the stream.
+    Stream(StreamItem),
+    /// Master to replica: a newline that keeps a waiting replica's timers quiet.
+    Newline,
+    /// Master to replica: the whole RDB file, delivered when its last byte is.
+    Rdb(Box<Snapshot>),
+}
+
+/// The data set as an RDB file carries it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Every key with its value, in key order. Shared: one RDB serves several replicas.
+    pub entries: Arc<Vec<(Key, u32)>>,
+    /// Size of the file in bytes: what a transfer takes.
+    pub bytes: u64,
+}
+
+impl Message {
+    /// Bytes on the wire, for links with a rate and for buffers. Replies to INFO are those of a real 7.0.15.
+    pub fn wire_bytes(&self) -> u64 {
+        match self {
+            Message::Command(command) => match command {
+                Command::Publish(..) | Command::Set(..) => command.stream_bytes() as u64,
+                Command::Ping => 14,
+                _ => 60,
+            },
+            Message::Reply(Reply::Info(_)) => 5_000,
+            Message::Reply(_) => 16,
+            Message::Push(_, payload) => 30 + payload.text_bytes() as u64,
+            Message::Stream(item) => item.command.stream_bytes() as u64,
+            Message::Newline => 1,
+            Message::Rdb(snapshot) => snapshot.bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stream_bytes_are_those_of_resp() {
+        assert_eq!(Command::Ping.stream_bytes(), 4 + 4 + 1 + 5);
+        // *3\r\n $7\r\nPUBLISH\r\n $2\r\nch\r\n $1\r\n7\r\n
+        let publish = Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq: 7 });
+        assert_eq!(publish.stream_bytes() as usize, "*3\r\n$7\r\nPUBLISH\r\n$2\r\nch\r\n$1\r\n7\r\n".len());
+        let set = Command::Set(Key { space: 0, index: 12 }, 12);
+        assert_eq!(set.stream_bytes() as usize, "*3\r\n$3\r\nSET\r\n$4\r\nk:12\r\n$2\r\n12\r\n".len());
+        assert_eq!(Command::Select.stream_bytes() as usize, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n".len());
+    }
+
+    #[test]
+    fn messages_are_small() {
+        assert!(std::mem::size_of::<Message>() <= 64, "{}", std::mem::size_of::<Message>());
+    }
+}

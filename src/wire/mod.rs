@@ -1,0 +1,16 @@
+//! What travels on a connection: commands, replies and pushes of the Redis protocol, as plain values.
+//!
+//! A [`Message`] is one unit that a program writes and its peer reads. It is small, `Copy` where it is frequent, and is
+//! never formatted on the hot path. Sizes in bytes follow RESP2 where something depends on them: replication offsets
+//! ([`Command::stream_bytes`]) and transfer times ([`Message::wire_bytes`]).
+
+mod id;
+mod info;
+mod message;
+
+pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
+pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
+pub use message::{
+    ClientType, Command, ErrorKind, Hello, InfoSection, Message, Payload, Reply, SentinelCommand, SentinelReply,
+    SetOption, Snapshot, StreamItem,
+};
