@@ -1,0 +1,4 @@
+//! What recordings say.
+
+pub mod score;
+pub mod stats;
