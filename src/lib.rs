@@ -8,4 +8,5 @@ pub mod analysis;
 pub mod kernel;
 pub mod net;
 pub mod record;
+pub mod report;
 pub mod wire;

@@ -118,7 +118,7 @@ pub struct ProxyLane {
 }
 
 /// The row of a client.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ClientLane {
     /// The client, by the name that stands in the recording.
     pub node: String,
@@ -153,7 +153,7 @@ impl FaultWindow {
 }
 
 /// All rows of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lanes {
     /// The first line of the recording.
     pub begin_us: i64,
@@ -299,8 +299,7 @@ enum Change<'a> {
 pub fn lanes(recording: &Recording) -> Lanes {
     let end = (recording.header.end_s * 1e6).round() as i64;
     let first = recording.records.first().map_or(0, |record| recording.micros(record.time)).min(0);
-    let last = recording.records.last().map_or(end, |record| recording.micros(record.time));
-    let end = end.max(last).max(1);
+    let end = end.max(1);
     let faults = fault_windows(recording, end);
     let mut rows = Rows::new(recording, first);
     let mut changes: Vec<(i64, Change<'_>)> = Vec::new();
@@ -311,6 +310,7 @@ pub fn lanes(recording: &Recording) -> Lanes {
         }
     }
     changes.extend(recording.records.iter().map(|record| (recording.micros(record.time), Change::Line(record))));
+    changes.retain(|(at, _)| *at <= end);
     changes.sort_by_key(|(at, _)| *at);
     for (at, change) in changes {
         match change {
@@ -350,6 +350,8 @@ pub fn lanes(recording: &Recording) -> Lanes {
 struct Rows {
     first_master: String,
     redis: Vec<(String, Track<RedisState>)>,
+    /// When a replica last finished loading: recordings of real programs have the lines of an instant out of order.
+    loaded: BTreeMap<String, i64>,
     sentinels: Vec<(String, SentinelTrack)>,
     proxies: Vec<(String, String, Track<ServerState>)>,
 }
@@ -380,7 +382,13 @@ impl Rows {
             let row = |server: &String| (name.clone(), server.clone(), Track::new(first, ServerState::Up));
             servers.iter().map(row).collect::<Vec<_>>()
         });
-        Rows { redis: redis.collect(), sentinels: sentinels.collect(), proxies: proxies.collect(), first_master }
+        Rows {
+            redis: redis.collect(),
+            loaded: BTreeMap::new(),
+            sentinels: sentinels.collect(),
+            proxies: proxies.collect(),
+            first_master,
+        }
     }
 
     fn fault(&mut self, at: i64, fault: &FaultWindow, begins: bool) {
@@ -430,7 +438,12 @@ impl Rows {
                 if let Some((_, track)) = self.redis.iter_mut().find(|(name, _)| name == node)
                     && let Some(state) = redis_state(track.state, event, is_first)
                 {
-                    track.to(at, state);
+                    if *event == RedisEvent::FinishedWithSuccess {
+                        self.loaded.insert(node.to_string(), at);
+                    }
+                    if state != RedisState::Loading || self.loaded.get(node) != Some(&at) {
+                        track.to(at, state);
+                    }
                 }
             }
             Event::Sentinel(event) => {
@@ -478,19 +491,22 @@ fn redis_state(now: RedisState, event: &RedisEvent, is_first: bool) -> Option<Re
 fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
     let publishers = recording.publishers();
     let mut rows: BTreeMap<(usize, &'static str), (String, Vec<(i64, Outcome, u32)>)> = BTreeMap::new();
-    let mut links: BTreeMap<usize, (i64, Track<Link>)> = BTreeMap::new();
+    let mut links: BTreeMap<usize, Track<Link>> = BTreeMap::new();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     for record in &recording.records {
         let What::Op(op) = &record.what else { continue };
         let node = record.node.0 as usize;
         let at = recording.micros(record.time);
+        if at > end {
+            break;
+        }
         let (activity, outcome, seq) = match *op {
             Op::Publish { seq, outcome, .. } => ("publish", outcome, seq),
             Op::Set { seq, outcome, .. } => ("set", outcome, seq),
             Op::Get { seq, outcome, .. } => ("get", outcome, seq),
             Op::Receive { seq, .. } => ("receive", Outcome::Ok, seq),
             Op::Connect(how) => {
-                let (_, track) = links.entry(node).or_insert_with(|| (at, Track::new(at.max(first), Link::Closed)));
+                let track = links.entry(node).or_insert_with(|| Track::new(at.max(first), Link::Closed));
                 track.to(at, if how == ConnectEnd::Open { Link::Open } else { Link::Closed });
                 continue;
             }
@@ -506,7 +522,11 @@ fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
         node: name,
         activity,
         attempts,
-        bars: links.get(&node).map(|(_, track)| track.clone().finish(end)).unwrap_or_default(),
+        // Publishers and writers tell when a connection opened, not when it ended.
+        bars: match links.get(&node) {
+            Some(track) if activity == "receive" => track.clone().finish(end),
+            _ => Vec::new(),
+        },
     };
     rows.into_iter().map(lane).collect()
 }
