@@ -60,8 +60,7 @@ impl StackedBars {
     /// Failovers without all of these steps are left out; n says how many are in.
     pub fn phases<'a>(groups: impl IntoIterator<Item = (String, Vec<&'a Analysis>)>) -> StackedBars {
         let row = |(name, runs): (String, Vec<&Analysis>)| {
-            let whole: Vec<Vec<f64>> =
-                runs.iter().flat_map(|run| run.completed()).filter_map(critical_path).collect();
+            let whole: Vec<Vec<f64>> = runs.iter().flat_map(|run| run.completed()).filter_map(critical_path).collect();
             let part = |i: usize| {
                 let sample: Vec<f64> = whole.iter().map(|steps| steps[i]).collect();
                 mean(&sample).unwrap_or(0.0)
@@ -127,7 +126,12 @@ impl Chart for StackedBars {
             pen.text(x(value), bottom + 5.0, &plain(value), &style)?;
         }
         let label = format!("time after the fault ({})", self.unit);
-        pen.text((LEFT + RIGHT) / 2.0, bottom + 21.0, &label, &anchor(look.text(11, look.ink), HPos::Center, VPos::Top))?;
+        pen.text(
+            (LEFT + RIGHT) / 2.0,
+            bottom + 21.0,
+            &label,
+            &anchor(look.text(11, look.ink), HPos::Center, VPos::Top),
+        )?;
         for (i, (name, n, parts)) in self.rows.iter().enumerate() {
             let y = TOP + i as f64 * STEP + (STEP - BAR) / 2.0;
             let style = anchor(look.text(12, look.ink), HPos::Right, VPos::Center);

@@ -631,7 +631,13 @@ pub fn tick_label(seconds: f64, span: f64, step: f64) -> String {
         let whole = libm::round(seconds.abs()) as u64;
         if step >= 60.0 { format!("{sign}{}", whole / 60) } else { format!("{sign}{}:{:02}", whole / 60, whole % 60) }
     } else {
-        let decimals = if step >= 1.0 { 0 } else if step >= 0.1 && step != 0.25 { 1 } else { 2 };
+        let decimals = if step >= 1.0 {
+            0
+        } else if step >= 0.1 && step != 0.25 {
+            1
+        } else {
+            2
+        };
         let text = format!("{seconds:.decimals$}");
         if let Some(rest) = text.strip_prefix('-') { format!("−{rest}") } else { text }
     }

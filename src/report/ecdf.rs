@@ -4,7 +4,9 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::chart::{Chart, Drawn, Key, Look, Pen, ValueScale, anchor, heading, legend, legend_rows, palette, plain, round_step};
+use super::chart::{
+    Chart, Drawn, Key, Look, Pen, ValueScale, anchor, heading, legend, legend_rows, palette, plain, round_step,
+};
 use crate::analysis::stats::quantile;
 
 const WIDTH: u32 = 900;
@@ -74,7 +76,8 @@ impl Chart for EcdfChart {
         let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
         let (least, most) = if least > most { (0.0, 1.0) } else { (least, most) };
         let step = round_step((most - least).max(1e-3) / 9.0);
-        let (first, last) = (libm::floor(least / step) as i64, libm::ceil(most / step).max(libm::floor(least / step) + 1.0) as i64);
+        let (first, last) =
+            (libm::floor(least / step) as i64, libm::ceil(most / step).max(libm::floor(least / step) + 1.0) as i64);
         let (low, high) = (first as f64 * step, last as f64 * step);
         let x = |value: f64| LEFT + (value - low) / (high - low) * (RIGHT - LEFT);
         let values = ValueScale { low: 0.0, high: 1.0, log: false, top: TOP, bottom: BOTTOM };
@@ -86,7 +89,12 @@ impl Chart for EcdfChart {
             pen.text(x(value), BOTTOM + 6.0, &plain(value), &style)?;
         }
         let label = format!("{} ({})", self.title, self.unit);
-        pen.text((LEFT + RIGHT) / 2.0, BOTTOM + 22.0, &label, &anchor(look.text(11, look.ink), HPos::Center, VPos::Top))?;
+        pen.text(
+            (LEFT + RIGHT) / 2.0,
+            BOTTOM + 22.0,
+            &label,
+            &anchor(look.text(11, look.ink), HPos::Center, VPos::Top),
+        )?;
         for (i, (_, sample)) in self.series.iter().enumerate() {
             let color = look.shade(COLORS[i % COLORS.len()]);
             let mut sorted: Vec<f64> = sample.iter().copied().filter(|v| v.is_finite()).collect();

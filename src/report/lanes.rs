@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::record::{
-    ConnectEnd, Event, HaproxyEvent, InstanceKind, NodeKind, Op, Outcome, Record, Recording, RedisEvent,
+    ConnectEnd, Event, HaproxyEvent, Instance, InstanceKind, NodeKind, Op, Outcome, Record, Recording, RedisEvent,
     SentinelEvent, SentinelEventKind, What,
 };
 
@@ -91,6 +91,8 @@ pub struct RedisLane {
     pub node: String,
     /// Its states, without a gap.
     pub bars: Vec<Bar<RedisState>>,
+    /// Whose replica it is or was told to be: since when, whose.
+    pub follows: Vec<(i64, String)>,
 }
 
 /// The row of a Sentinel.
@@ -104,6 +106,10 @@ pub struct SentinelLane {
     pub beliefs: Vec<(i64, String)>,
     /// Epochs that it entered: when, which.
     pub epochs: Vec<(i64, u32)>,
+    /// How many replicas it holds to be down: since when, how many.
+    pub down_replicas: Vec<(i64, usize)>,
+    /// How many other Sentinels it holds to be down: since when, how many.
+    pub down_sentinels: Vec<(i64, usize)>,
 }
 
 /// The rows of HAProxy: one for each server.
@@ -126,6 +132,8 @@ pub struct ClientLane {
     pub activity: &'static str,
     /// When each attempt began, how it ended, and the SEQ; a reception counts as a successful attempt.
     pub attempts: Vec<(i64, Outcome, u32)>,
+    /// How long each attempt took; empty for receptions.
+    pub took_us: Vec<i64>,
     /// The connection, where the client says so; empty if it never does.
     pub bars: Vec<Bar<Link>>,
 }
@@ -234,9 +242,33 @@ struct SentinelTrack {
     tilt: bool,
     beliefs: Vec<(i64, String)>,
     epochs: Vec<(i64, u32)>,
+    down: Vec<Instance>,
+    down_replicas: Vec<(i64, usize)>,
+    down_sentinels: Vec<(i64, usize)>,
 }
 
 impl SentinelTrack {
+    /// Notes whether another instance is held to be down.
+    fn other(&mut self, at: i64, who: Instance, is_down: bool) {
+        // The same instance under another master is the same.
+        let who = Instance { master: who.addr, ..who };
+        self.down.retain(|other| *other != who);
+        if is_down {
+            self.down.push(who);
+        }
+        self.count(at);
+    }
+
+    fn count(&mut self, at: i64) {
+        let of = |kind| self.down.iter().filter(|who| who.kind == kind).count();
+        let (replicas, sentinels) = (of(InstanceKind::Slave), of(InstanceKind::Sentinel));
+        for (row, now) in [(&mut self.down_replicas, replicas), (&mut self.down_sentinels, sentinels)] {
+            if row.last().map_or(0, |(_, last)| *last) != now {
+                row.push((at, now));
+            }
+        }
+    }
+
     fn settle(&mut self, at: i64) {
         let state = match self {
             SentinelTrack { tilt: true, .. } => Opinion::Tilt,
@@ -259,6 +291,8 @@ impl SentinelTrack {
                 (Kind::SdownEntered, InstanceKind::Master) => self.sdown = true,
                 (Kind::SdownLeft, InstanceKind::Master) => (self.sdown, self.odown) = (false, false),
                 (Kind::OdownLeft, InstanceKind::Master) => self.odown = false,
+                (Kind::SdownEntered, _) => self.other(at, *who, true),
+                (Kind::SdownLeft, _) => self.other(at, *who, false),
                 (Kind::TryFailover, _) => self.leads = true,
                 (
                     Kind::FailoverEnd
@@ -276,6 +310,8 @@ impl SentinelTrack {
             SentinelEvent::Monitor(who, _) => self.believe(at, recording.names.host(who.addr.host)),
             SentinelEvent::SwitchMaster(_, new) => {
                 (self.sdown, self.odown, self.leads) = (false, false, false);
+                self.down.retain(|who| who.kind != InstanceKind::Slave);
+                self.count(at);
                 self.believe(at, recording.names.host(new.host));
             }
             _ => {}
@@ -327,7 +363,15 @@ pub fn lanes(recording: &Recording) -> Lanes {
         end_us: end,
         shown_from_us: first.max(-before),
         clients: clients(recording, first, end),
-        redis: rows.redis.into_iter().map(|(node, track)| RedisLane { node, bars: track.finish(end) }).collect(),
+        redis: rows
+            .redis
+            .into_iter()
+            .map(|(node, track)| RedisLane {
+                follows: rows.follows.remove(&node).unwrap_or_default(),
+                node,
+                bars: track.finish(end),
+            })
+            .collect(),
         sentinels: rows
             .sentinels
             .into_iter()
@@ -336,6 +380,8 @@ pub fn lanes(recording: &Recording) -> Lanes {
                 bars: row.track.finish(end),
                 beliefs: row.beliefs,
                 epochs: row.epochs,
+                down_replicas: row.down_replicas,
+                down_sentinels: row.down_sentinels,
             })
             .collect(),
         proxies: rows
@@ -352,6 +398,7 @@ struct Rows {
     redis: Vec<(String, Track<RedisState>)>,
     /// When a replica last finished loading: recordings of real programs have the lines of an instant out of order.
     loaded: BTreeMap<String, i64>,
+    follows: BTreeMap<String, Vec<(i64, String)>>,
     sentinels: Vec<(String, SentinelTrack)>,
     proxies: Vec<(String, String, Track<ServerState>)>,
 }
@@ -375,6 +422,9 @@ impl Rows {
                 tilt: false,
                 beliefs: vec![(first, first_master.clone())],
                 epochs: Vec::new(),
+                down: Vec::new(),
+                down_replicas: Vec::new(),
+                down_sentinels: Vec::new(),
             };
             (name.clone(), row)
         });
@@ -385,6 +435,7 @@ impl Rows {
         Rows {
             redis: redis.collect(),
             loaded: BTreeMap::new(),
+            follows: BTreeMap::new(),
             sentinels: sentinels.collect(),
             proxies: proxies.collect(),
             first_master,
@@ -434,6 +485,16 @@ impl Rows {
     fn line(&mut self, at: i64, node: &str, event: &Event, recording: &Recording) {
         match event {
             Event::Redis(event) => {
+                if let RedisEvent::ReplicaOf(addr)
+                | RedisEvent::ConnectingToMaster(addr)
+                | RedisEvent::ReconnectingToMaster(addr) = event
+                {
+                    let whose = recording.names.host(addr.host).to_string();
+                    let row = self.follows.entry(node.to_string()).or_default();
+                    if row.last().is_none_or(|(_, last)| *last != whose) {
+                        row.push((at, whose));
+                    }
+                }
                 let is_first = node == self.first_master;
                 if let Some((_, track)) = self.redis.iter_mut().find(|(name, _)| name == node)
                     && let Some(state) = redis_state(track.state, event, is_first)
@@ -490,7 +551,8 @@ fn redis_state(now: RedisState, event: &RedisEvent, is_first: bool) -> Option<Re
 
 fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
     let publishers = recording.publishers();
-    let mut rows: BTreeMap<(usize, &'static str), (String, Vec<(i64, Outcome, u32)>)> = BTreeMap::new();
+    let mut rows: BTreeMap<(usize, &'static str), ClientLane> = BTreeMap::new();
+    let row = |node: String, activity| ClientLane { node, activity, attempts: vec![], took_us: vec![], bars: vec![] };
     let mut links: BTreeMap<usize, Track<Link>> = BTreeMap::new();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     for record in &recording.records {
@@ -500,11 +562,11 @@ fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
         if at > end {
             break;
         }
-        let (activity, outcome, seq) = match *op {
-            Op::Publish { seq, outcome, .. } => ("publish", outcome, seq),
-            Op::Set { seq, outcome, .. } => ("set", outcome, seq),
-            Op::Get { seq, outcome, .. } => ("get", outcome, seq),
-            Op::Receive { seq, .. } => ("receive", Outcome::Ok, seq),
+        let (activity, outcome, seq, took) = match *op {
+            Op::Publish { seq, outcome, took, .. } => ("publish", outcome, seq, Some(took)),
+            Op::Set { seq, outcome, took } => ("set", outcome, seq, Some(took)),
+            Op::Get { seq, outcome, took } => ("get", outcome, seq, Some(took)),
+            Op::Receive { seq, .. } => ("receive", Outcome::Ok, seq, None),
             Op::Connect(how) => {
                 let track = links.entry(node).or_insert_with(|| Track::new(at.max(first), Link::Closed));
                 track.to(at, if how == ConnectEnd::Open { Link::Open } else { Link::Closed });
@@ -513,22 +575,20 @@ fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
         };
         seen.insert(node);
         let name = recording.written_name(record, &publishers).to_string();
-        rows.entry((node, activity)).or_insert_with(|| (name, Vec::new())).1.push((at, outcome, seq));
+        let lane = rows.entry((node, activity)).or_insert_with(|| row(name, activity));
+        lane.attempts.push((at, outcome, seq));
+        lane.took_us.extend(took.map(|took| ((took.0 + 500) / 1_000) as i64));
     }
     for node in links.keys().filter(|node| !seen.contains(node)) {
-        rows.insert((*node, "receive"), (recording.names.nodes[*node].clone(), Vec::new()));
+        rows.insert((*node, "receive"), row(recording.names.nodes[*node].clone(), "receive"));
     }
-    let lane = |((node, activity), (name, attempts))| ClientLane {
-        node: name,
-        activity,
-        attempts,
+    for ((node, activity), lane) in &mut rows {
         // Publishers and writers tell when a connection opened, not when it ended.
-        bars: match links.get(&node) {
-            Some(track) if activity == "receive" => track.clone().finish(end),
-            _ => Vec::new(),
-        },
-    };
-    rows.into_iter().map(lane).collect()
+        if let Some(track) = links.get(node).filter(|_| *activity == "receive") {
+            lane.bars = track.clone().finish(end);
+        }
+    }
+    rows.into_values().collect()
 }
 
 /// The faults of a run with their ends: what is killed until it is started, what is paused until it is resumed,

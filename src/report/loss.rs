@@ -55,7 +55,10 @@ impl Chart for LossChart<'_> {
     fn title(&self) -> String {
         let sums = &self.analysis.ledger.sums;
         let part = if sums.published == 0 { 0.0 } else { sums.lost as f64 / sums.published as f64 * 100.0 };
-        format!("{} of {} messages lost ({part:.1} %), {} of them silently", sums.lost, sums.published, sums.lost_silently)
+        format!(
+            "{} of {} messages lost ({part:.1} %), {} of them silently",
+            sums.lost, sums.published, sums.lost_silently
+        )
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, look: &Look) -> Drawn<DB>
@@ -63,8 +66,7 @@ impl Chart for LossChart<'_> {
         DB::ErrorType: 'static,
     {
         let pen = Pen::new(area, look);
-        let scale =
-            TimeScale { from_us: self.lanes.shown_from_us, to_us: self.lanes.end_us, left: LEFT, right: RIGHT };
+        let scale = TimeScale { from_us: self.lanes.shown_from_us, to_us: self.lanes.end_us, left: LEFT, right: RIGHT };
         heading(&pen, "Messages lost over time", &self.title())?;
         let step = nice_step(scale.seconds(), 120);
         let width_us = (step * 1e6) as i64;

@@ -156,7 +156,8 @@ impl<'a> Timeline<'a> {
             + rows(lanes.clients.len(), CLIENT)
     }
 
-    fn keys(&self, look: &Look) -> Vec<Key> {
+    /// What the colours stand for: those that occur.
+    pub fn keys(&self, look: &Look) -> Vec<Key> {
         let mut keys = Vec::new();
         let mut add = |color, text: &str| {
             if keys.iter().all(|key: &Key| key.text != text) {
@@ -365,13 +366,14 @@ impl Timeline<'_> {
     {
         let look = pen.look;
         let style = anchor(look.bold(11, look.ink), HPos::Left, VPos::Center);
-        for (row, at, text) in &self.faults {
+        let shown = || self.faults.iter().filter(|(row, ..)| *row < self.fault_rows);
+        let top = |row: usize| TITLE + row as f64 * FAULT_ROW;
+        for (row, at, _) in shown() {
             let x = scale.x(*at);
-            let y = TITLE + *row as f64 * FAULT_ROW;
-            if *row >= self.fault_rows {
-                continue;
-            }
-            pen.line((x, y), (x, bottom), look.ink, 0.75, 2)?;
+            pen.line((x, top(*row)), (x, bottom), look.ink, 0.75, 2)?;
+        }
+        for (row, at, text) in shown() {
+            let (x, y) = (scale.x(*at), top(*row));
             let width = pen.width(text, &style) + 10.0;
             let left = if x + width > RIGHT + 12.0 { (x - width).max(4.0) } else { x };
             pen.rect(left, y, width, FAULT_ROW - 2.0, blend(palette::PURPLE, look.paper, 0.35), 1.0)?;
@@ -456,7 +458,10 @@ impl Timeline<'_> {
                 continue;
             }
             let (x0, x1) = (scale.x(*since), scale.x(until));
-            let under = lane.bars.iter().find(|bar| bar.from_us <= (*since).max(self.from_us) && (*since).max(self.from_us) < bar.to_us);
+            let under = lane
+                .bars
+                .iter()
+                .find(|bar| bar.from_us <= (*since).max(self.from_us) && (*since).max(self.from_us) < bar.to_us);
             let Some(under) = under else { continue };
             if under.state == Opinion::Dead {
                 continue;
@@ -485,7 +490,13 @@ impl Timeline<'_> {
         Ok(())
     }
 
-    fn draw_client<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, scale: &TimeScale, y: f64, lane: &ClientLane) -> Drawn<DB>
+    fn draw_client<DB: DrawingBackend>(
+        &self,
+        pen: &Pen<'_, DB>,
+        scale: &TimeScale,
+        y: f64,
+        lane: &ClientLane,
+    ) -> Drawn<DB>
     where
         DB::ErrorType: 'static,
     {
