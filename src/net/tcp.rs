@@ -102,6 +102,8 @@ struct Stall {
     /// When the first segment was lost.
     since: Time,
     retransmissions: u32,
+    /// The oldest unacknowledged segment has been delivered; only its acknowledgement is missing.
+    delivered: bool,
     /// Which timer is the valid one.
     round: u32,
     next: Time,
@@ -349,7 +351,7 @@ impl Net {
             self.transmit(sock, kind, at, cx);
             return;
         };
-        if stall.queue.is_empty() && stall.retransmissions == 0 {
+        if stall.delivered && stall.queue.is_empty() && stall.retransmissions == 0 {
             // Only the acknowledgement is missing, and the timer has not fired yet: new data still goes out.
             self.transmit(sock, kind, at, cx);
             return;
@@ -829,8 +831,11 @@ impl Net {
     ) {
         let wheel = self.wheel;
         let Some(endpoint) = self.endpoint(sender) else { return };
-        if endpoint.stall.is_none() {
+        if let Some(stall) = &mut endpoint.stall {
+            stall.delivered = true;
+        } else {
             let mut stall = Stall::new(now);
+            stall.delivered = true;
             stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
             Self::schedule(cx.kernel, stall.next, endpoint.host, NetEvent::Retransmit(sender, stall.round));
             endpoint.stall = Some(Box::new(stall));
@@ -877,12 +882,18 @@ impl Net {
         let acknowledged = !self.topology.is_blocked(to, from);
         let endpoint = self.endpoint(sock).expect("just seen");
         let stall = endpoint.stall.as_mut().expect("just seen");
-        let queue = std::mem::take(&mut stall.queue);
-        if acknowledged {
-            endpoint.stall = None;
-        } else {
+        if !acknowledged {
+            // Only the oldest segment is repeated, and nothing follows it.
+            let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
+            stall.delivered |= oldest.is_some();
             Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
+            if let Some(kind) = oldest {
+                self.transmit(sock, kind, now, cx);
+            }
+            return None;
         }
+        let queue = std::mem::take(&mut stall.queue);
+        endpoint.stall = None;
         for kind in queue {
             match self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()) {
                 // One of those before was lost again: the order is kept.
@@ -1001,6 +1012,6 @@ impl Net {
 
 impl Stall {
     fn new(since: Time) -> Stall {
-        Stall { queue: VecDeque::new(), since, retransmissions: 0, round: 0, next: Time::NEVER }
+        Stall { queue: VecDeque::new(), since, retransmissions: 0, delivered: false, round: 0, next: Time::NEVER }
     }
 }
