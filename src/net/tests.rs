@@ -340,7 +340,7 @@ proptest! {
         cut_at in 0u64..5_000,
         cut_for in 0u64..20_000,
         one_way in any::<bool>(),
-        loss in prop_oneof![Just(0u32), Just(u32::MAX / 20), Just(u32::MAX / 4)],
+        loss in prop_oneof![Just(0u64), Just(1 << 28), Just(1 << 30)],
     ) {
         let mut bench = Bench::new(Link { loss, ..Link::default() });
         let client = loop {
