@@ -158,6 +158,26 @@ proptest! {
         }
     }
 
+    /// Whatever is spoilt in a file: it is read or refused, and what a refusal says can be shown.
+    #[test]
+    fn no_spoilt_file_is_a_panic(
+        plan in scenario(), at in any::<prop::sample::Index>(), length in 0..30usize,
+        graft in prop_oneof![
+            Just("-1"), Just("0"), Just("\"é\""), Just("[]"), Just("{}"), Just("[[]]"), Just("1.5"), Just("\n"), Just("\"0s\""),
+            Just("true"), Just("[[fault]]"), Just("[redis.redis-9]\n"), Just("redis-1"), Just("99999999999999999999"),
+        ],
+    ) {
+        let text: Vec<char> = plan.to_toml(1, "0").chars().collect();
+        let start = at.index(text.len());
+        let end = (start + length).min(text.len());
+        let spoilt: String = text[..start].iter().copied().chain(graft.chars()).chain(text[end..].iter().copied()).collect();
+        if let Err(error) = Scenario::parse("spoilt.toml", &spoilt) {
+            prop_assert!(error.problems().iter().all(|problem| problem.place().is_some()));
+            let shown = format!("{:?}", miette::Report::new(error));
+            prop_assert!(shown.contains("spoilt.toml"));
+        }
+    }
+
     #[test]
     fn no_text_is_a_panic(text in "\\PC*") {
         let _ = Scenario::parse("x.toml", &text);
