@@ -59,7 +59,7 @@ pub struct Expect {
     /// The longest time in which a subscriber heard nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receive_gap: Option<Within<Span>>,
-    /// How long, in sum, two or more Redis nodes that run called themselves master.
+    /// How long, in sum, two or more Redis nodes that run called themselves master; a paused one does not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub two_masters: Option<Within<Span>>,
     /// How long, in sum, HAProxy ran and had no server that was up.

@@ -95,7 +95,7 @@ pub fn json_schema() -> Json {
     let mut schema = schema_of::<File>();
     let properties = &mut schema["properties"];
     for (section, pattern) in [("redis", "^redis-[1-9][0-9]*$"), ("sentinel", "^sentinel-[1-9][0-9]*$")] {
-        let section = object_of(&mut properties[section]);
+        let section = &mut properties[section];
         let mut one = section.clone();
         // A key that is absent for one node has the value that all nodes have, not the default.
         for (_, key) in one["properties"].as_object_mut().into_iter().flatten() {
@@ -103,7 +103,7 @@ pub fn json_schema() -> Json {
         }
         section["patternProperties"] = json!({ pattern: one });
     }
-    object_of(&mut properties["network"])["properties"]["link"] =
+    properties["network"]["properties"]["link"] =
         json!({ "description": "Links of their own.", "type": "array", "items": link_keys() });
 
     let head = schema_of::<FaultHead>();
@@ -122,11 +122,6 @@ pub fn json_schema() -> Json {
     schema
 }
 
-/// The object in the schema of an optional section.
-fn object_of(schema: &mut Json) -> &mut Json {
-    if schema.get("anyOf").is_some() { &mut schema["anyOf"][0] } else { schema }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,21 +130,15 @@ mod tests {
     fn the_schema_knows_every_section() {
         let schema = json_schema();
         let properties = &schema["properties"];
-        assert_eq!(object(&properties["sentinel"])["properties"]["quorum"]["default"], 2);
-        assert!(
-            object(&properties["redis"])["patternProperties"]["^redis-[1-9][0-9]*$"]["properties"]["save"].is_object()
-        );
-        assert!(object(&properties["network"])["properties"]["link"]["items"]["properties"]["between"].is_object());
+        assert_eq!(properties["sentinel"]["properties"]["quorum"]["default"], 2);
+        assert!(properties["redis"]["patternProperties"]["^redis-[1-9][0-9]*$"]["properties"]["save"].is_object());
+        assert!(properties["network"]["properties"]["link"]["items"]["properties"]["between"].is_object());
         let actions = properties["fault"]["items"]["oneOf"].as_array().expect("one schema an action");
         assert_eq!(actions.len(), 14);
         for action in actions {
             assert!(action["properties"]["action"]["description"].is_string(), "{action}");
             assert!(action["properties"]["at"].is_object(), "{action}");
         }
-    }
-
-    fn object(schema: &Json) -> &Json {
-        schema.get("anyOf").map_or(schema, |any| &any[0])
     }
 
     #[test]
@@ -159,7 +148,7 @@ mod tests {
                 let documented = property["description"].is_string();
                 let limit_of_a_range = key == "min" || key == "max";
                 assert!(documented || limit_of_a_range, "{path}.{key} has no description");
-                check(&format!("{path}.{key}"), object(property));
+                check(&format!("{path}.{key}"), property);
                 check(&format!("{path}.{key}"), &property["items"]);
             }
         }

@@ -35,6 +35,9 @@ pub(super) fn apply<'i>(
     }
 }
 
+/// Keys that hold lists of tables.
+const LISTS: [&str; 3] = ["client", "fault", "link"];
+
 /// A step of a path, with its place.
 type Step<'i> = Spanned<Cow<'i, str>>;
 
@@ -45,6 +48,12 @@ fn set<'i>(table: &mut DeTable<'i>, steps: &[Step<'i>], value: Value<'i>) -> Res
         table.remove(step.get_ref().as_ref());
         table.insert(step.clone(), value);
         return Ok(());
+    }
+    if LISTS.contains(&step.get_ref().as_ref()) && !table.contains_key(step.get_ref().as_ref()) {
+        let finding = Finding::new("the override leads nowhere", step.span(), "the file has none");
+        return Err(Box::new(
+            finding.help(format!("only what is in the file can be changed: write a [[{}]]", step.get_ref())),
+        ));
     }
     let empty = Spanned::new(step.span(), DeValue::Table(DeTable::new()));
     match table.entry(step.clone()).or_insert(empty).get_mut() {

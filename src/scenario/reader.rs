@@ -30,7 +30,36 @@ pub(super) fn schema_of<T: JsonSchema>() -> Json {
         object.remove("$schema");
         object.remove("title");
     }
+    forget_null(&mut schema);
     schema
+}
+
+/// Takes out what makes a value optional by being null: in TOML an absent key is just absent.
+fn forget_null(schema: &mut Json) {
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(forget_null),
+        Json::Object(object) => {
+            object.values_mut().for_each(forget_null);
+            if let Some(Json::Array(types)) = object.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Json::Array(choices)) = object.get_mut("anyOf") {
+                choices.retain(|choice| choice["type"] != "null");
+                if let [Json::Object(only)] = choices.as_slice() {
+                    let only = only.clone();
+                    object.remove("anyOf");
+                    for (key, value) in only {
+                        object.entry(key).or_insert(value);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The keys that a table may hold, with their help texts.
@@ -66,8 +95,10 @@ impl Keys {
         let property = &self.0["properties"][key];
         let meaning = property["description"].as_str().unwrap_or_default().replace('\n', " ");
         match &property["default"] {
-            Json::Null => format!("`{key}`: {meaning}"),
-            default => format!("`{key}`: {meaning} (default: {default})"),
+            default if !default.is_null() && !self.required().any(|required| required == key) => {
+                format!("`{key}`: {meaning} (default: {default})")
+            }
+            _ => format!("`{key}`: {meaning}"),
         }
     }
 }
@@ -225,7 +256,11 @@ fn unknown_key(what: &str, key: &Spanned<Cow<'_, str>>, keys: &Keys) -> Finding 
 
 fn wrong_value(key: &str, error: &Error, span: Range<usize>) -> Finding {
     let span = error.span().filter(|inner| contains(&span, inner)).unwrap_or(span);
-    Finding::new(format!("`{key}` has a wrong value"), span, error.message().replace(['\n', '\r'], " "))
+    let message = error.message().replace(['\n', '\r'], " ");
+    // What serde says of Rust's unsigned types means little to the author of a file.
+    let unsigned = [" u16", " u32", " u64"].into_iter().find_map(|name| message.strip_suffix(name));
+    let label = unsigned.map_or(message.clone(), |rest| format!("{rest} a whole number, 0 or more"));
+    Finding::new(format!("`{key}` has a wrong value"), span, label)
 }
 
 fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {

@@ -19,6 +19,9 @@ enum Life {
     Unknown,
 }
 
+/// What would be right where a program runs but should not.
+const RUNNING_HELP: &str = "a `start` needs a `kill`, and a `resume` needs a `pause`, before it";
+
 /// A fault and the place of the name of its target.
 pub(super) type Line = (Fault, Range<usize>);
 
@@ -146,13 +149,10 @@ impl Stage<'_> {
     fn object(&mut self, node: &NodeRef, at: &Range<usize>, why: &str, life: &Life) {
         let message = format!("`{node}` {why} at this time");
         let (finding, help) = match life {
-            Life::Runs(None) => {
-                (Finding::new(message, at.clone(), "it runs since the boot"), "`kill` or `pause` it first")
+            Life::Runs(None) => (Finding::new(message, at.clone(), "it runs since the boot"), RUNNING_HELP),
+            Life::Runs(Some(since)) => {
+                (Finding::new(message, at.clone(), "it runs").and(since.clone(), "since here"), RUNNING_HELP)
             }
-            Life::Runs(Some(since)) => (
-                Finding::new(message, at.clone(), "it runs").and(since.clone(), "since here"),
-                "each `start` needs a `kill`, and each `resume` a `pause`, before it",
-            ),
             Life::Paused(since) => (
                 Finding::new(message, at.clone(), "it is paused").and(since.clone(), "since here"),
                 "`resume` it first",

@@ -2,7 +2,10 @@
 
 /// The candidate that is closest to `word`, if one is close enough to be a slip of the fingers.
 pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 4);
+    let limit = match word.chars().count() {
+        0..=3 => 1,
+        n => (n / 3).clamp(2, 4),
+    };
     candidates
         .into_iter()
         .map(|candidate| (distance(word, candidate), candidate))

@@ -222,7 +222,7 @@ impl Share {
     /// The share nearest to `x`, if that lies in 0 to 1.
     pub fn from_f64(x: f64) -> Option<Share> {
         // Scaling by a power of two is exact; only the last step rounds.
-        (0.0..=1.0).contains(&x).then(|| Share((x * Share::WHOLE as f64 + 0.5) as u64))
+        (0.0..=1.0).contains(&x).then_some(Share((x * Share::WHOLE as f64 + 0.5) as u64))
     }
 
     /// The numerator over 2³²: something happens if a uniform 32-bit draw is less.

@@ -39,7 +39,12 @@ impl Scenario {
             out.insert_str(out.find("\n[stack]").expect("the section is always there"), "client = []\n");
         }
         for client in &self.clients {
-            section(out, "[[client]]", &table(client))?;
+            let mut keys = table(client);
+            if client.pause.is_some() {
+                // A closed loop has no pace.
+                keys.remove("every");
+            }
+            section(out, "[[client]]", &keys)?;
         }
         for fault in &self.faults {
             let (action, keys) = table(&fault.action).into_iter().next().expect("an action has one name");
@@ -51,7 +56,10 @@ impl Scenario {
 }
 
 fn table<T: Serialize>(value: &T) -> Table {
-    Table::try_from(value).expect("plans hold nothing that TOML cannot")
+    match Value::try_from(value).expect("plans hold nothing that TOML cannot") {
+        Value::Table(table) => table,
+        other => unreachable!("sections are tables, not {other}"),
+    }
 }
 
 fn section(out: &mut String, header: &str, keys: &Table) -> fmt::Result {

@@ -20,7 +20,8 @@ pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, names: &Names<'_>)
     };
     let mut unknown = |at: Range<usize>, name: &str, kind: &str| {
         let finding = Finding::new(format!("unknown {kind} `{name}`"), at, format!("no {kind} has this name"));
-        reader.report(finding.help(names.remedy(name)));
+        let exists = names.node(name).is_some();
+        reader.report(finding.help(if exists { format!("name a {kind}") } else { names.remedy(name) }));
     };
     for name in expect.final_master.iter().flat_map(|masters| &masters.0) {
         if names.redis(name).is_none() {

@@ -31,9 +31,9 @@ const PHASE: Span = Span::from_secs(10);
 pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> Scenario {
     let keys = top_keys();
     reader.drop_unknown("a scenario file", &keys, &mut root);
+    let places = Places::of(&root);
     let name = scalar(reader, &mut root, &keys, "name").unwrap_or_else(|| stem.to_owned());
     let description = scalar(reader, &mut root, &keys, "description").unwrap_or_default();
-    let places = Places::of(&root);
     let duration = scalar(reader, &mut root, &keys, "duration").unwrap_or(DURATION);
     let phase = scalar(reader, &mut root, &keys, "phase").unwrap_or(PHASE);
     if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {

@@ -19,7 +19,7 @@ pub(super) fn check_sentinel(
         let finding = Finding::new("the quorum is 0", places.value("quorum"), "must be 1 or greater");
         reader.report(finding.help(format!("a majority of {count} Sentinels is {}", count / 2 + 1)));
     } else if config.quorum > count {
-        let message = format!("the quorum is {}, but there are only {count} Sentinels", config.quorum);
+        let message = format!("the quorum is {}, but there {}", config.quorum, are_only(count));
         let sentinels = format!("only {count}");
         let quorum = "can never be reached";
         let finding = match (places.has("quorum"), in_stack.has("sentinels")) {
@@ -29,9 +29,10 @@ pub(super) fn check_sentinel(
             (true, false) => Finding::new(message, places.value("quorum"), quorum),
             (false, _) => Finding::new(message, in_stack.value("sentinels"), sentinels),
         };
-        reader.report(
-            finding.help(format!("set `quorum` in [sentinel] to 1 to {count}, or `sentinels` in [stack] higher")),
-        );
+        reader.report(finding.help(format!(
+            "set `quorum` in [sentinel] to {count} or less, or `sentinels` in [stack] to {} or more",
+            config.quorum
+        )));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if config.master_name.is_empty() || !config.master_name.chars().all(good) {
@@ -81,5 +82,13 @@ fn positive<const N: usize>(reader: &mut Reader, places: &Places, keys: [(&str, 
         if !is_positive {
             reader.report(Finding::new(format!("`{key}` is 0"), places.value(key), "must be greater").help(help));
         }
+    }
+}
+
+/// "are only 3 Sentinels"
+fn are_only(count: u32) -> String {
+    match count {
+        1 => "is only 1 Sentinel".to_owned(),
+        n => format!("are only {n} Sentinels"),
     }
 }
