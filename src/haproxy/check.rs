@@ -120,7 +120,9 @@ impl Haproxy {
     pub(super) fn check_connect_failed(&mut self, server: usize, error: ConnectError, out: &mut Out) {
         self.servers[server].check.sock = None;
         let status = match error {
-            ConnectError::Refused | ConnectError::Unreachable | ConnectError::TimedOut => CheckStatus::L4Con,
+            ConnectError::Refused => CheckStatus::L4Con,
+            // The kernel gives up on a SYN after two minutes: only a deadline longer than that would see it.
+            ConnectError::Unreachable | ConnectError::TimedOut => CheckStatus::L4Unreachable,
         };
         self.end_check(server, status, out);
     }

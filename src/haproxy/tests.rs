@@ -68,7 +68,7 @@ fn the_log_reads_as_the_real_one() {
     lab.behave(1, Behaviour::Master);
     lab.run_for(Span::from_secs(4));
     let hosts = ["redis-1", "redis-2", "redis-3"].map(String::from).to_vec();
-    let names = Names { hosts, nodes: Vec::new() };
+    let names = Names { hosts, ..Names::default() };
     let lines: Vec<_> = lab.log().iter().skip(2).map(|(_, event)| event.text(&names)).collect();
     assert_eq!(
         lines,
@@ -128,7 +128,7 @@ fn a_round_ends_with_a_reset() {
 fn every_misbehaviour_has_its_status_and_its_duration() {
     let table = [
         (Behaviour::Refused, CheckStatus::L4Con, 0),
-        (Behaviour::Unreachable(ms(400)), CheckStatus::L4Con, 400),
+        (Behaviour::Unreachable(ms(400)), CheckStatus::L4Unreachable, 400),
         (Behaviour::Unreachable(ms(3000)), CheckStatus::L4Tout, 1000),
         (Behaviour::Silent, CheckStatus::L4Tout, 1000),
         (Behaviour::Hung, CheckStatus::L7Tout(2), 1000),

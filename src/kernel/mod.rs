@@ -120,6 +120,12 @@ impl<E: Copy + Word> Kernel<E> {
         Some(Dispatched { id: EventId(self.dispatched as u32), cause, event })
     }
 
+    /// Folds more of what an event did into the digest.
+    #[inline]
+    pub fn note(&mut self, word: u64) {
+        self.digest.mix(word, self.dispatched);
+    }
+
     /// Moves the clock to `to` when nothing is pending before it.
     ///
     /// # Panics

@@ -100,6 +100,24 @@ pub enum Input {
     Command(Message),
 }
 
+impl Input {
+    /// A word that tells this input from others, for the digest of a run.
+    #[inline]
+    pub fn word(&self) -> u64 {
+        match self {
+            Input::Start => 1 << 48,
+            Input::Accepted { sock, .. } => sock.index as u64 ^ (2 << 48),
+            Input::Connected { token } => token.0 as u64 ^ (3 << 48),
+            Input::ConnectFailed { token, error } => token.0 as u64 ^ (*error as u64) << 32 ^ (4 << 48),
+            Input::Data { token, message } => message.word() ^ ((token.0 as u64) << 24) ^ (5 << 48),
+            Input::Ended { token, how } => token.0 as u64 ^ (*how as u64) << 32 ^ (6 << 48),
+            Input::Timer(timer) => timer.0 as u64 ^ (7 << 48),
+            Input::Terminate => 8 << 48,
+            Input::Command(message) => message.word() ^ (9 << 48),
+        }
+    }
+}
+
 /// What a program wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {

@@ -4,10 +4,12 @@
 //! Sources: `sentinelEvent` and its callers (sentinel.c), `serverLog` calls of replication.c and server.c, and
 //! `srv_append_status` (HAProxy's server.c).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::kernel::{Span, Time};
-use crate::wire::{Addr, HostId, NodeId, ReplId, Role, RunId};
+use crate::wire::{Addr, HostId, NodeId, ReplId, Role, RunId, hex40};
 
 /// Names of hosts and nodes, for text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +18,9 @@ pub struct Names {
     pub hosts: Vec<String>,
     /// By [`NodeId`].
     pub nodes: Vec<String>,
+    /// Forty-digit identities that were read from a file, by their first sixteen digits: those of real programs do not
+    /// follow from them. Empty for a simulated run.
+    pub ids: BTreeMap<u64, Box<str>>,
 }
 
 impl Names {
@@ -27,6 +32,20 @@ impl Names {
     pub fn node(&self, node: NodeId) -> &str {
         &self.nodes[node.0 as usize]
     }
+    /// The forty digits of a process's identity.
+    pub fn id(&self, id: RunId) -> Cow<'_, str> {
+        match self.ids.get(&id.0) {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(hex40(id.0)),
+        }
+    }
+    /// The forty digits of a replication history's identity.
+    pub fn repl_id(&self, id: ReplId) -> Cow<'_, str> {
+        match self.ids.get(&id.0) {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(id.to_string()),
+        }
+    }
     /// The node with a name.
     pub fn find_node(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|n| n == name).map(|i| NodeId(i as u16))
@@ -34,6 +53,34 @@ impl Names {
     /// The host with a name.
     pub fn find_host(&self, name: &str) -> Option<HostId> {
         self.hosts.iter().position(|n| n == name).map(|i| HostId(i as u16))
+    }
+}
+
+/// What kind of program a node runs, for reading its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeKind {
+    /// A Redis server.
+    Redis,
+    /// A Sentinel.
+    Sentinel,
+    /// HAProxy.
+    Haproxy,
+    /// A publisher, subscriber or writer.
+    Client,
+}
+
+impl NodeKind {
+    /// The kind that a node's name stands for, by the naming rule of the scenario file.
+    pub fn of(name: &str) -> NodeKind {
+        if name.starts_with("redis") {
+            NodeKind::Redis
+        } else if name.starts_with("sentinel") {
+            NodeKind::Sentinel
+        } else if name.starts_with("haproxy") {
+            NodeKind::Haproxy
+        } else {
+            NodeKind::Client
+        }
     }
 }
 
@@ -231,8 +278,10 @@ pub enum RedisEvent {
 pub enum CheckStatus {
     /// Passed.
     L7Ok,
-    /// Refused, or no route.
+    /// Refused.
     L4Con,
+    /// No route to the host.
+    L4Unreachable,
     /// The connect was not answered in time.
     L4Tout,
     /// A step was not answered in time; which step.
@@ -279,7 +328,8 @@ impl Instance {
                 write!(out, "slave {host}:{port} {host} {port} @ mymaster {master} {master_port}")
             }
             InstanceKind::Sentinel => {
-                write!(out, "sentinel {} {host} {port} @ mymaster {master} {master_port}", self.id)
+                let id = names.id(self.id);
+                write!(out, "sentinel {id} {host} {port} @ mymaster {master} {master_port}")
             }
         };
     }
@@ -292,6 +342,12 @@ impl Instance {
 }
 
 impl Event {
+    /// Whether the line is in the program's log at its default level; Sentinel publishes its verbose events, but does
+    /// not log them.
+    pub fn is_logged(&self) -> bool {
+        !matches!(self, Event::Sentinel(SentinelEvent::RoleChange(..)))
+    }
+
     /// The line as the real program prints it.
     pub fn text(&self, names: &Names) -> String {
         match self {
@@ -314,8 +370,10 @@ impl SentinelEvent {
                 format!("+odown {} #quorum {count}/{quorum}", who.text(names))
             }
             SentinelEvent::NewEpoch(epoch) => format!("+new-epoch {epoch}"),
-            SentinelEvent::VoteForLeader(id, epoch) => format!("+vote-for-leader {id} {epoch}"),
-            SentinelEvent::VotedFor(voter, id, epoch) => format!("{voter} voted for {id} {epoch}"),
+            SentinelEvent::VoteForLeader(id, epoch) => format!("+vote-for-leader {} {epoch}", names.id(*id)),
+            SentinelEvent::VotedFor(voter, id, epoch) => {
+                format!("{} voted for {} {epoch}", names.id(*voter), names.id(*id))
+            }
             SentinelEvent::SwitchMaster(old, new) => format!("+switch-master mymaster {} {}", addr(old), addr(new)),
             SentinelEvent::RoleChange(expected, who, role) => {
                 let sign = if *expected { '+' } else { '-' };
@@ -323,17 +381,18 @@ impl SentinelEvent {
             }
             SentinelEvent::SentinelAddressSwitch(who, to, id) => {
                 let host = names.host(to.host);
+                let id = names.id(*id);
                 format!("+sentinel-address-switch {} ip {host} port {} for {id}", who.text(names), to.port)
             }
             SentinelEvent::Set(who, what) => format!("+set {} {what}", who.text(names)),
             SentinelEvent::Tilt(true) => "+tilt #tilt mode entered".into(),
             SentinelEvent::Tilt(false) => "-tilt #tilt mode exited".into(),
             SentinelEvent::NextFailoverDelay(at) => {
-                format!("Next failover delay: I will not start a failover before {at}")
+                format!("Next failover delay: I will not start a failover before {}", ctime(*at))
             }
             SentinelEvent::UserFailover => "Executing user requested FAILOVER of 'mymaster'".into(),
             SentinelEvent::ConfigSaved => "Sentinel new configuration saved on disk".into(),
-            SentinelEvent::Id(id) => format!("Sentinel ID is {id}"),
+            SentinelEvent::Id(id) => format!("Sentinel ID is {}", names.id(*id)),
         }
     }
 }
@@ -359,11 +418,13 @@ impl RedisEvent {
             RedisEvent::MasterDidNotRespond => "Master did not respond to command during SYNC handshake".into(),
             RedisEvent::PartialNotPossible => "Partial resynchronization not possible (no cached master)".into(),
             RedisEvent::TryingPartial(id, offset) => {
-                format!("Trying a partial resynchronization (request {id}:{offset}).")
+                format!("Trying a partial resynchronization (request {}:{offset}).", names.repl_id(*id))
             }
-            RedisEvent::FullResyncFromMaster(id, offset) => format!("Full resync from master: {id}:{offset}"),
+            RedisEvent::FullResyncFromMaster(id, offset) => {
+                format!("Full resync from master: {}:{offset}", names.repl_id(*id))
+            }
             RedisEvent::SuccessfulPartial => "Successful partial resynchronization with master.".into(),
-            RedisEvent::MasterReplIdChanged(id) => format!("Master replication ID changed to {id}"),
+            RedisEvent::MasterReplIdChanged(id) => format!("Master replication ID changed to {}", names.repl_id(*id)),
             RedisEvent::MasterAcceptedPartial => {
                 "MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.".into()
             }
@@ -382,11 +443,15 @@ impl RedisEvent {
                 .into(),
             RedisEvent::MasterTimeout => "MASTER timeout: no data nor PING received...".into(),
             RedisEvent::SecondaryReplId(old, offset, new) => format!(
-                "Setting secondary replication ID to {old}, valid up to offset: {offset}. New replication ID is {new}"
+                "Setting secondary replication ID to {}, valid up to offset: {offset}. New replication ID is {}",
+                names.repl_id(*old),
+                names.repl_id(*new)
             ),
-            RedisEvent::BacklogCreated(id, id2) => {
-                format!("Replication backlog created, my new replication IDs are '{id}' and '{id2}'")
-            }
+            RedisEvent::BacklogCreated(id, id2) => format!(
+                "Replication backlog created, my new replication IDs are '{}' and '{}'",
+                names.repl_id(*id),
+                names.repl_id(*id2)
+            ),
             RedisEvent::ReplicaAsks(a) => format!("Replica {} asks for synchronization", addr(a)),
             RedisEvent::PartialAccepted(a, bytes, offset) => format!(
                 "Partial resynchronization request from {} accepted. Sending {bytes} bytes of backlog starting from \
@@ -394,8 +459,11 @@ impl RedisEvent {
                 addr(a)
             ),
             RedisEvent::PartialRefusedId(asked, id, id2) => format!(
-                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{asked}', my \
-                 replication IDs are '{id}' and '{id2}')"
+                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my \
+                 replication IDs are '{}' and '{}')",
+                names.repl_id(*asked),
+                names.repl_id(*id),
+                names.repl_id(*id2)
             ),
             RedisEvent::PartialRefusedOffset(asked, limit) => format!(
                 "Partial resynchronization not accepted: Requested offset for second ID was {asked}, but I can reply \
@@ -417,7 +485,7 @@ impl RedisEvent {
             RedisEvent::OutputLimit(class) => {
                 format!("Client of class {class} scheduled to be closed ASAP for overcoming of output buffer limits.")
             }
-            RedisEvent::DbLoaded => "DB loaded from disk".into(),
+            RedisEvent::DbLoaded => "DB loaded from disk: 0.000 seconds".into(),
             RedisEvent::DbSaved => "DB saved on disk".into(),
             RedisEvent::ShutdownRequested => "User requested shutdown...".into(),
             RedisEvent::ShutdownWaiting => "Waiting for replicas before shutting down.".into(),
@@ -427,7 +495,9 @@ impl RedisEvent {
 }
 
 impl CheckStatus {
-    fn reason(self) -> String {
+    /// What `chk_report_conn_err` and `tcpcheck_eval_recv` (HAProxy's check.c and tcpcheck.c) say: the error of the
+    /// system, if there is one, and the step at which it happened.
+    pub(super) fn reason(self) -> String {
         let step = |n: u8| match n {
             2 => " at step 2 of tcp-check (expect string '+PONG')".to_string(),
             4 => " at step 4 of tcp-check (expect string 'role:master')".to_string(),
@@ -436,12 +506,20 @@ impl CheckStatus {
         match self {
             CheckStatus::L7Ok => "Layer7 check passed, code: 0, info: \"(tcp-check)\"".into(),
             CheckStatus::L4Con => {
-                "Layer4 connection problem, info: \" at initial connection step of tcp-check\"".into()
+                "Layer4 connection problem, info: \"Connection refused at initial connection step of tcp-check\"".into()
+            }
+            CheckStatus::L4Unreachable => {
+                "Layer4 connection problem, info: \"No route to host at initial connection step of tcp-check\"".into()
             }
             CheckStatus::L4Tout => "Layer4 timeout, info: \" at initial connection step of tcp-check\"".into(),
             CheckStatus::L7Tout(n) => format!("Layer7 timeout, info: \"{}\"", step(n)),
-            CheckStatus::L7Rsp(n) => format!("Layer7 invalid response, info: \"{}\"", step(n)),
-            CheckStatus::SockErr(n) => format!("Socket error, info: \"{}\"", step(n)),
+            CheckStatus::L7Rsp(4) => {
+                "Layer7 invalid response, info: \"TCPCHK did not match content 'role:master' at step 4\"".into()
+            }
+            CheckStatus::L7Rsp(n) => {
+                format!("Layer7 invalid response, info: \"TCPCHK got an empty response at step {n}\"")
+            }
+            CheckStatus::SockErr(n) => format!("Socket error, info: \"Connection reset by peer{}\"", step(n)),
         }
     }
 }
@@ -471,4 +549,40 @@ impl HaproxyEvent {
             }
         }
     }
+}
+
+/// Seconds from 1970 to the date at which the simulated world's wall clocks start: 2026-01-01 00:00:00 UTC.
+pub(super) const WALL_CLOCK_START: u64 = 1_767_225_600;
+
+pub(super) const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+pub(super) const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// An instant as `ctime()` prints it, in UTC.
+pub(super) fn ctime(at: Time) -> String {
+    let seconds = WALL_CLOCK_START + at.0 / 1_000_000_000;
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = civil(days);
+    let (weekday, month) = (WEEKDAYS[(days % 7) as usize], MONTHS[month as usize - 1]);
+    format!("{weekday} {month} {day:2} {:02}:{:02}:{:02} {year}", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+/// Year, month and day of a number of days since 1970 (Hinnant's `civil_from_days`, for dates after it).
+fn civil(days: u64) -> (u64, u64, u64) {
+    let z = days + 719_468;
+    let (era, doe) = (z / 146_097, z % 146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    (era * 400 + yoe + u64::from(month <= 2), month, doy - (153 * mp + 2) / 5 + 1)
+}
+
+/// Days from 1970 to a date (Hinnant's `days_from_civil`).
+pub(super) fn days(year: u64, month: u64, day: u64) -> u64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let (era, yoe) = (y / 400, y % 400);
+    let mp = (month + 9) % 12;
+    let doy = (153 * mp + 2) / 5 + day - 1;
+    era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
 }

@@ -4,11 +4,17 @@
 //! written, and read back into the same types, so that whatever looks at a simulated run can look at a real one.
 
 mod event;
+mod file;
 mod op;
+mod parse;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use event::{
-    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, Names, RedisEvent, SentinelEvent, SentinelEventKind,
+    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, Names, NodeKind, RedisEvent, SentinelEvent,
+    SentinelEventKind,
 };
+pub use file::{LineError, ReadError};
 pub use op::{ConnectEnd, Op, Outcome};
 
 use std::collections::BTreeMap;

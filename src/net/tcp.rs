@@ -1,0 +1,1017 @@
+//! TCP connections as Linux behaves under faults.
+//!
+//! While the path is whole, a message costs one event: its arrival. Acknowledgements are implied. Only when something is
+//! lost does a direction of a connection get a [`Stall`]: what was written waits in order, and the retransmission timer
+//! decides when it gets through. So after a heal it is the *next retransmission* that lets each connection recover, up to
+//! as long after the heal as the cut lasted.
+//!
+//! What is modelled: SYN repeats, refusal by a living host, silence, "no route to host" through the neighbour table, the
+//! accept backlog, retransmission with exponential back-off and its end, orphaned sockets that go on sending what their
+//! owner wrote, FIN and RST at close and at process death, half-close, keep-alive, loss on a degraded link with recovery
+//! by a later segment's acknowledgement or by the timer. What is not: congestion windows beyond "after a time-out only
+//! the oldest segment is sent", selective acknowledgement details, zero-window probes.
+
+use std::collections::VecDeque;
+
+use super::io::{ConnectError, Ended, Handles, Input, Sock, Token};
+use super::linux::{
+    ORPHAN_RETRIES, RETRIES2_TIMEOUT, SYNS, TimerWheel, retransmit_interval_jiffies, syn_interval_jiffies,
+};
+use super::neighbour::{Asked, Neighbours, Resolution};
+use super::topology::Topology;
+use crate::kernel::{Class, Kernel, Span, Stream, Time, Word};
+use crate::wire::{Addr, HostId, Message, NodeId};
+
+/// An event of the network stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetEvent {
+    /// A segment reaches its host.
+    Arrive(u32),
+    /// The retransmission timer of an endpoint fires.
+    Retransmit(Sock, u32),
+    /// The SYN of a connecting endpoint is to be repeated.
+    RepeatSyn(Sock, u32),
+    /// A host asks again for the hardware address of another.
+    Ask(HostId, HostId),
+    /// A connect fails.
+    Fail(Sock, ConnectError),
+    /// The keep-alive timer of an endpoint fires.
+    KeepAlive(Sock),
+}
+
+impl Word for NetEvent {
+    fn word(&self) -> u64 {
+        let sock = |sock: &Sock| ((sock.generation as u64) << 32) | sock.index as u64;
+        match self {
+            NetEvent::Arrive(segment) => *segment as u64,
+            NetEvent::Retransmit(endpoint, round) => sock(endpoint) ^ ((*round as u64) << 40) ^ (1 << 60),
+            NetEvent::RepeatSyn(endpoint, round) => sock(endpoint) ^ ((*round as u64) << 40) ^ (2 << 60),
+            NetEvent::Ask(from, to) => ((from.0 as u64) << 16) ^ to.0 as u64 ^ (3 << 60),
+            NetEvent::Fail(endpoint, error) => sock(endpoint) ^ ((*error as u64) << 40) ^ (4 << 60),
+            NetEvent::KeepAlive(endpoint) => sock(endpoint) ^ (5 << 60),
+        }
+    }
+}
+
+/// Something for a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Which program.
+    pub node: NodeId,
+    /// About which endpoint; its token is looked up when the program gets to see it.
+    pub sock: Sock,
+    /// What; with a token that is not valid yet.
+    pub input: Input,
+}
+
+/// Keep-alive settings of a program's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Silence before the first probe.
+    pub idle: Span,
+    /// Between probes.
+    pub interval: Span,
+    /// Unanswered probes before the connection is dead.
+    pub count: u32,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Data(Message),
+    Fin,
+    Rst,
+    Syn(Addr),
+    SynAck,
+    Refuse,
+}
+
+#[derive(Clone, Debug)]
+struct Segment {
+    from: Sock,
+    to: Sock,
+    from_host: HostId,
+    to_host: HostId,
+    kind: Kind,
+}
+
+/// A direction of a connection that waits for its retransmission timer.
+#[derive(Clone, Debug)]
+struct Stall {
+    /// Written but not delivered, in order.
+    queue: VecDeque<Kind>,
+    /// When the first segment was lost.
+    since: Time,
+    retransmissions: u32,
+    /// The oldest unacknowledged segment has been delivered; only its acknowledgement is missing.
+    delivered: bool,
+    /// Which timer is the valid one.
+    round: u32,
+    next: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Connecting {
+        to: Addr,
+        syns: u32,
+    },
+    Open,
+    /// Reset or timed out; the program has not been told yet.
+    Dead,
+}
+
+#[derive(Clone, Debug)]
+struct Endpoint {
+    sock: Sock,
+    owner: NodeId,
+    host: HostId,
+    peer_host: HostId,
+    peer: Option<Sock>,
+    token: Token,
+    phase: Phase,
+    named: bool,
+    /// The program closed it: it hears no more, but the kernel may still have data to send.
+    orphan: bool,
+    fin_queued: bool,
+    fin_delivered: bool,
+    eof_seen: bool,
+    last_arrival: Time,
+    last_heard: Time,
+    keepalive_probes: u32,
+    stall: Option<Box<Stall>>,
+    held: Vec<Delivery>,
+}
+
+#[derive(Clone, Debug)]
+struct Listener {
+    port: u16,
+    node: NodeId,
+    backlog: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Host {
+    present: bool,
+    incarnation: u32,
+    listeners: Vec<Listener>,
+    luck: Stream,
+}
+
+/// The network of a world.
+#[derive(Clone, Debug)]
+pub struct Net {
+    /// Links and partitions.
+    pub topology: Topology,
+    hosts: Vec<Host>,
+    neighbours: Neighbours,
+    wheel: TimerWheel,
+    endpoints: Vec<Option<Endpoint>>,
+    segments: Vec<Option<Segment>>,
+    free_segments: Vec<u32>,
+    /// Connections that a program has not accepted yet, by node.
+    unaccepted: Vec<u32>,
+    keepalive: Vec<Option<KeepAlive>>,
+    dropped: u64,
+}
+
+/// What the network needs of the world: its clock and queue, and the table of endpoints.
+pub struct Context<'a, E> {
+    /// Clock and queue.
+    pub kernel: &'a mut Kernel<E>,
+    /// Endpoints.
+    pub handles: &'a mut Handles,
+}
+
+impl Net {
+    /// A network of hosts that are all present. `luck` has one stream a host; `reachable` says how long each host trusts
+    /// its neighbour entries; `nodes` is the number of programs.
+    pub fn new(topology: Topology, luck: Vec<Stream>, reachable: Vec<Span>, wheel: TimerWheel, nodes: usize) -> Net {
+        assert_eq!(topology.hosts(), luck.len(), "one stream a host");
+        let hosts =
+            luck.into_iter().map(|luck| Host { present: true, incarnation: 0, listeners: Vec::new(), luck }).collect();
+        Net {
+            topology,
+            hosts,
+            neighbours: Neighbours::new(reachable),
+            wheel,
+            endpoints: Vec::new(),
+            segments: Vec::new(),
+            free_segments: Vec::new(),
+            unaccepted: vec![0; nodes],
+            keepalive: vec![None; nodes],
+            dropped: 0,
+        }
+    }
+
+    /// Packets that faults have dropped so far: shows that a fault took effect.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Keep-alive of all sockets of a program from now on.
+    pub fn set_keepalive(&mut self, node: NodeId, keepalive: Option<KeepAlive>) {
+        self.keepalive[node.0 as usize] = keepalive;
+    }
+
+    /// A program listens; up to `backlog + 1` connections wait for it to accept.
+    pub fn listen(&mut self, node: NodeId, addr: Addr, backlog: u32) {
+        let listeners = &mut self.hosts[addr.host.0 as usize].listeners;
+        listeners.retain(|listener| listener.port != addr.port);
+        listeners.push(Listener { port: addr.port, node, backlog });
+        self.unaccepted[node.0 as usize] = 0;
+    }
+
+    /// Whether a host has its address.
+    pub fn is_present(&self, host: HostId) -> bool {
+        self.hosts[host.0 as usize].present
+    }
+
+    #[inline]
+    fn endpoint(&mut self, sock: Sock) -> Option<&mut Endpoint> {
+        self.endpoints.get_mut(sock.index as usize)?.as_mut().filter(|endpoint| endpoint.sock == sock)
+    }
+
+    /// The program's name for an endpoint, unless the program is done with it or does not know it yet.
+    #[inline]
+    pub fn token(&mut self, sock: Sock) -> Option<Token> {
+        self.endpoint(sock).filter(|endpoint| !endpoint.orphan && endpoint.named).map(|endpoint| endpoint.token)
+    }
+
+    /// Whether a program has accepted (or itself opened) this endpoint.
+    pub fn is_named(&mut self, sock: Sock) -> bool {
+        self.endpoint(sock).is_some_and(|endpoint| endpoint.named)
+    }
+
+    fn insert(&mut self, endpoint: Endpoint) {
+        let index = endpoint.sock.index as usize;
+        if self.endpoints.len() <= index {
+            self.endpoints.resize_with(index + 1, || None);
+        }
+        assert!(self.endpoints[index].is_none(), "a slot holds one endpoint");
+        self.endpoints[index] = Some(endpoint);
+    }
+
+    fn release(&mut self, sock: Sock, handles: &mut Handles) {
+        let endpoint = self.endpoints[sock.index as usize].take().expect("a released endpoint exists");
+        if !endpoint.named && !matches!(endpoint.phase, Phase::Connecting { .. }) {
+            let waiting = &mut self.unaccepted[endpoint.owner.0 as usize];
+            *waiting = waiting.saturating_sub(1);
+        }
+        handles.release(sock);
+    }
+
+    fn schedule<E: Copy + Word + From<NetEvent>>(kernel: &mut Kernel<E>, at: Time, host: HostId, event: NetEvent) {
+        kernel.schedule(at, Class::Network, host.0 as u32, E::from(event));
+    }
+
+    fn put_segment(&mut self, segment: Segment) -> u32 {
+        match self.free_segments.pop() {
+            Some(index) => {
+                self.segments[index as usize] = Some(segment);
+                index
+            }
+            None => {
+                self.segments.push(Some(segment));
+                self.segments.len() as u32 - 1
+            }
+        }
+    }
+
+    // ---- what programs ask for
+
+    /// A program opens a connection at `at`.
+    pub fn connect<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        (node, host): (NodeId, HostId),
+        sock: Sock,
+        to: Addr,
+        token: Token,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        self.insert(Endpoint {
+            sock,
+            owner: node,
+            host,
+            peer_host: to.host,
+            peer: None,
+            token,
+            phase: Phase::Connecting { to, syns: 0 },
+            named: true,
+            orphan: false,
+            fin_queued: false,
+            fin_delivered: false,
+            eof_seen: false,
+            last_arrival: Time::ZERO,
+            last_heard: Time::ZERO,
+            keepalive_probes: 0,
+            stall: None,
+            held: Vec::new(),
+        });
+        self.send_syn(sock, at, cx);
+    }
+
+    /// A program names a connection that it accepts. Answers what had arrived on it meanwhile.
+    pub fn accept(&mut self, sock: Sock, token: Token) -> Vec<Delivery> {
+        let Some(endpoint) = self.endpoint(sock) else { return Vec::new() };
+        assert!(!endpoint.named, "a connection is accepted once");
+        endpoint.named = true;
+        endpoint.token = token;
+        let (owner, held) = (endpoint.owner, std::mem::take(&mut endpoint.held));
+        let waiting = &mut self.unaccepted[owner.0 as usize];
+        *waiting = waiting.saturating_sub(1);
+        held
+    }
+
+    /// A program writes a message at `at`. On a connection that ended it is discarded.
+    #[inline]
+    pub fn send<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        message: Message,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        if endpoint.orphan || endpoint.fin_queued || endpoint.phase == Phase::Dead {
+            return;
+        }
+        cx.handles.written(sock, message.wire_bytes());
+        self.write(sock, Kind::Data(message), at, cx);
+    }
+
+    fn write<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, at: Time, cx: &mut Context<'_, E>) {
+        let endpoint = self.endpoint(sock).expect("the writer's endpoint exists");
+        if let Phase::Connecting { .. } = endpoint.phase {
+            let stall = endpoint.stall.get_or_insert_with(|| Box::new(Stall::new(at)));
+            stall.queue.push_back(kind);
+            return;
+        }
+        let Some(stall) = &mut endpoint.stall else {
+            self.transmit(sock, kind, at, cx);
+            return;
+        };
+        if stall.delivered && stall.queue.is_empty() && stall.retransmissions == 0 {
+            // Only the acknowledgement is missing, and the timer has not fired yet: new data still goes out.
+            self.transmit(sock, kind, at, cx);
+            return;
+        }
+        stall.queue.push_back(kind);
+        // On a lossy but open path the acknowledgement of this later segment shows the gap: the lost one is repeated
+        // after one round trip (RACK), not when the timer fires.
+        let (from, to) = (endpoint.host, endpoint.peer_host);
+        if !self.topology.is_blocked(from, to) && self.hosts[to.0 as usize].present {
+            let link = self.topology.link(from, to);
+            let round_trip = (link.latency + link.jitter) * 2;
+            let soon = at + round_trip + Span::from_millis(1);
+            let stall = self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()).expect("just seen");
+            if link.loss > 0 && soon < stall.next {
+                stall.round += 1;
+                stall.next = soon;
+                let round = stall.round;
+                Self::schedule(cx.kernel, soon, from, NetEvent::Retransmit(sock, round));
+            }
+        }
+    }
+
+    fn transmit<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, at: Time, cx: &mut Context<'_, E>) {
+        let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
+        let (from, to_host) = (endpoint.host, endpoint.peer_host);
+        let to = endpoint.peer.expect("an open connection has a peer");
+        let bytes = match &kind {
+            Kind::Data(message) => message.wire_bytes(),
+            _ => 0,
+        };
+        let known = self.neighbours.resolve(from, to_host, sock, at, &self.wheel) == Resolution::Known;
+        let luck = &mut self.hosts[from.0 as usize].luck;
+        let arrival = if known { self.topology.transit(from, to_host, bytes, at, luck) } else { None };
+        match arrival {
+            Some(arrival) => {
+                let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
+                let arrival = arrival.max(endpoint.last_arrival);
+                endpoint.last_arrival = arrival;
+                let segment = self.put_segment(Segment { from: sock, to, from_host: from, to_host, kind });
+                Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(segment));
+            }
+            None => {
+                self.dropped += 1;
+                self.stall(sock, kind, at, cx);
+            }
+        }
+    }
+
+    /// A segment of `sock` was lost: it waits for the retransmission timer.
+    fn stall<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, now: Time, cx: &mut Context<'_, E>) {
+        let wheel = self.wheel;
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        if endpoint.phase == Phase::Dead {
+            return;
+        }
+        let host = endpoint.host;
+        match &mut endpoint.stall {
+            Some(stall) => stall.queue.push_back(kind),
+            None => {
+                let mut stall = Stall::new(now);
+                stall.queue.push_back(kind);
+                stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
+                Self::schedule(cx.kernel, stall.next, host, NetEvent::Retransmit(sock, stall.round));
+                endpoint.stall = Some(Box::new(stall));
+            }
+        }
+    }
+
+    /// A program closes a socket at `at`. With `unread` input the peer gets RST instead of FIN.
+    pub fn close<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        unread: bool,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        if endpoint.orphan {
+            return;
+        }
+        let unread = unread || !endpoint.held.is_empty();
+        match endpoint.phase {
+            Phase::Connecting { .. } | Phase::Dead => self.release(sock, cx.handles),
+            Phase::Open if unread => self.reset(sock, at, cx),
+            Phase::Open => {
+                endpoint.orphan = true;
+                if !std::mem::replace(&mut endpoint.fin_queued, true) {
+                    self.write(sock, Kind::Fin, at, cx);
+                } else if endpoint.fin_delivered {
+                    self.release(sock, cx.handles);
+                }
+            }
+        }
+    }
+
+    /// A program sends FIN but goes on reading.
+    pub fn shutdown_write<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        if endpoint.phase == Phase::Open && !std::mem::replace(&mut endpoint.fin_queued, true) {
+            self.write(sock, Kind::Fin, at, cx);
+        }
+    }
+
+    /// A program resets a connection: RST goes out once, everything unsent is discarded.
+    pub fn reset<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        if let (Phase::Open, Some(peer)) = (endpoint.phase, endpoint.peer) {
+            let (from_host, to_host, floor) = (endpoint.host, endpoint.peer_host, endpoint.last_arrival);
+            self.fire_and_forget(Segment { from: sock, to: peer, from_host, to_host, kind: Kind::Rst }, at, floor, cx);
+        }
+        self.release(sock, cx.handles);
+    }
+
+    /// Sends a segment that nobody retransmits.
+    fn fire_and_forget<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        segment: Segment,
+        at: Time,
+        floor: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let (from, to) = (segment.from_host, segment.to_host);
+        if self.neighbours.resolve(from, to, segment.from, at, &self.wheel) != Resolution::Known {
+            self.dropped += 1;
+            return;
+        }
+        let luck = &mut self.hosts[from.0 as usize].luck;
+        match self.topology.transit(from, to, 0, at, luck) {
+            Some(arrival) => {
+                let index = self.put_segment(segment);
+                Self::schedule(cx.kernel, arrival.max(floor), from, NetEvent::Arrive(index));
+            }
+            None => self.dropped += 1,
+        }
+    }
+
+    // ---- connecting
+
+    fn send_syn<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        let Phase::Connecting { to, syns } = &mut endpoint.phase else { return };
+        let (to, host) = (*to, endpoint.host);
+        *syns += 1;
+        let round = *syns;
+        let again = self.wheel.fires_at(at, syn_interval_jiffies(round));
+        Self::schedule(cx.kernel, again, host, NetEvent::RepeatSyn(sock, round));
+        self.resolve_and_send_syn(sock, host, to, at, cx);
+    }
+
+    fn resolve_and_send_syn<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        host: HostId,
+        to: Addr,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let hosts = &self.hosts;
+        self.neighbours.announce(host, to.host, |peer| hosts[peer.0 as usize].present);
+        match self.neighbours.resolve(host, to.host, sock, at, &self.wheel) {
+            Resolution::Known => {
+                let segment = Segment { from: sock, to: sock, from_host: host, to_host: to.host, kind: Kind::Syn(to) };
+                let luck = &mut self.hosts[host.0 as usize].luck;
+                match self.topology.transit(host, to.host, 0, at, luck) {
+                    Some(arrival) => {
+                        let index = self.put_segment(segment);
+                        Self::schedule(cx.kernel, arrival, host, NetEvent::Arrive(index));
+                    }
+                    None => self.dropped += 1,
+                }
+            }
+            Resolution::Lost => self.dropped += 1,
+            Resolution::Asking(None) => {}
+            Resolution::Asking(Some(next)) => {
+                if self.hosts[to.host.0 as usize].present {
+                    for waiting in self.neighbours.settle(host, to.host) {
+                        self.resume(waiting, at, cx);
+                    }
+                } else {
+                    Self::schedule(cx.kernel, next, host, NetEvent::Ask(host, to.host));
+                }
+            }
+        }
+    }
+
+    /// A packet that waited for its neighbour goes out.
+    fn resume<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        match endpoint.phase {
+            Phase::Connecting { to, .. } => {
+                let host = endpoint.host;
+                self.resolve_and_send_syn(sock, host, to, at, cx);
+            }
+            Phase::Open => {
+                if let Some(stall) = &mut endpoint.stall {
+                    stall.round += 1;
+                    let (round, host) = (stall.round, endpoint.host);
+                    Self::schedule(cx.kernel, at, host, NetEvent::Retransmit(sock, round));
+                }
+            }
+            Phase::Dead => {}
+        }
+    }
+
+    fn syn_arrives<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        segment: &Segment,
+        to: Addr,
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        let now = cx.kernel.now();
+        let client = segment.from;
+        let (client_host, host) = (segment.from_host, segment.to_host);
+        // The answer would not get through: to the client this is silence, and the connection is not accepted.
+        if self.topology.is_blocked(host, client_host) {
+            self.dropped += 1;
+            return None;
+        }
+        let endpoint = self.endpoint(client)?;
+        if !matches!(endpoint.phase, Phase::Connecting { .. }) {
+            return None;
+        }
+        if endpoint.peer.is_some() {
+            // The answer to an earlier SYN is on its way.
+            return None;
+        }
+        let listener = self.hosts[host.0 as usize].listeners.iter().find(|listener| listener.port == to.port).cloned();
+        let answer = |kind, from| Segment { from, to: client, from_host: host, to_host: client_host, kind };
+        let Some(listener) = listener else {
+            self.fire_and_forget(answer(Kind::Refuse, client), now, now, cx);
+            return None;
+        };
+        let waiting = &mut self.unaccepted[listener.node.0 as usize];
+        if *waiting > listener.backlog {
+            self.dropped += 1;
+            return None;
+        }
+        *waiting += 1;
+        let server = cx.handles.allocate();
+        self.insert(Endpoint {
+            sock: server,
+            owner: listener.node,
+            host,
+            peer_host: client_host,
+            peer: Some(client),
+            token: Token(0),
+            phase: Phase::Open,
+            named: false,
+            orphan: false,
+            fin_queued: false,
+            fin_delivered: false,
+            eof_seen: false,
+            last_arrival: now,
+            last_heard: now,
+            keepalive_probes: 0,
+            stall: None,
+            held: Vec::new(),
+        });
+        self.endpoint(client).expect("just seen").peer = Some(server);
+        self.arm_keepalive(server, now, cx);
+        self.fire_and_forget(answer(Kind::SynAck, server), now, now, cx);
+        Some(Delivery { node: listener.node, sock: server, input: Input::Accepted { sock: server, from: client_host } })
+    }
+
+    fn syn_ack_arrives<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        segment: &Segment,
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        let now = cx.kernel.now();
+        let Some(endpoint) = self.endpoint(segment.to) else {
+            // The client gave up meanwhile: its kernel answers with RST.
+            let rst = Segment {
+                from: segment.to,
+                to: segment.from,
+                from_host: segment.to_host,
+                to_host: segment.from_host,
+                kind: Kind::Rst,
+            };
+            self.fire_and_forget(rst, now, now, cx);
+            return None;
+        };
+        if !matches!(endpoint.phase, Phase::Connecting { .. }) {
+            return None;
+        }
+        endpoint.phase = Phase::Open;
+        endpoint.last_heard = now;
+        let (node, token, early) = (endpoint.owner, endpoint.token, endpoint.stall.take());
+        for kind in early.into_iter().flat_map(|stall| stall.queue) {
+            self.write(segment.to, kind, now, cx);
+        }
+        self.arm_keepalive(segment.to, now, cx);
+        Some(Delivery { node, sock: segment.to, input: Input::Connected { token } })
+    }
+
+    fn connect_fails(&mut self, sock: Sock, error: ConnectError) -> Option<Delivery> {
+        let endpoint = self.endpoint(sock)?;
+        if !matches!(endpoint.phase, Phase::Connecting { .. }) {
+            return None;
+        }
+        endpoint.phase = Phase::Dead;
+        let token = endpoint.token;
+        Some(Delivery { node: endpoint.owner, sock, input: Input::ConnectFailed { token, error } })
+    }
+
+    // ---- what happens
+
+    /// Carries out an event. At most one program hears of it.
+    pub fn handle<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        event: NetEvent,
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        match event {
+            NetEvent::Arrive(index) => {
+                let segment = self.segments[index as usize].take().expect("a segment arrives once");
+                self.free_segments.push(index);
+                self.arrive(segment, cx)
+            }
+            NetEvent::Retransmit(sock, round) => self.retransmit(sock, round, cx),
+            NetEvent::RepeatSyn(sock, round) => {
+                let endpoint = self.endpoint(sock)?;
+                let Phase::Connecting { syns, .. } = endpoint.phase else { return None };
+                if syns != round {
+                    return None;
+                }
+                if syns >= SYNS {
+                    return self.connect_fails(sock, ConnectError::TimedOut);
+                }
+                let now = cx.kernel.now();
+                self.send_syn(sock, now, cx);
+                None
+            }
+            NetEvent::Ask(from, to) => {
+                let now = cx.kernel.now();
+                let answers = self.hosts[to.0 as usize].present && self.hosts[from.0 as usize].present;
+                match self.neighbours.ask(from, to, now, &self.wheel, answers) {
+                    Asked::Settled => {}
+                    Asked::Again(next) => Self::schedule(cx.kernel, next, from, NetEvent::Ask(from, to)),
+                    Asked::Answered(waiting) => waiting.into_iter().for_each(|sock| self.resume(sock, now, cx)),
+                    Asked::GivenUp(waiting) => {
+                        for sock in waiting {
+                            Self::schedule(cx.kernel, now, from, NetEvent::Fail(sock, ConnectError::Unreachable));
+                        }
+                    }
+                }
+                None
+            }
+            NetEvent::Fail(sock, error) => self.connect_fails(sock, error),
+            NetEvent::KeepAlive(sock) => self.keepalive_fires(sock, cx),
+        }
+    }
+
+    #[inline]
+    fn arrive<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        segment: Segment,
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        let now = cx.kernel.now();
+        let (from_host, to_host) = (segment.from_host, segment.to_host);
+        if self.topology.is_blocked(from_host, to_host) || !self.hosts[to_host.0 as usize].present {
+            self.dropped += 1;
+            if matches!(segment.kind, Kind::Data(_) | Kind::Fin) {
+                self.stall(segment.from, segment.kind, now, cx);
+            }
+            return None;
+        }
+        self.neighbours.confirm(to_host, from_host, now);
+        match segment.kind {
+            Kind::Data(message) => {
+                let reverse_blocked = self.topology.is_blocked(to_host, from_host);
+                let Some(receiver) = self.endpoint(segment.to).filter(|receiver| !receiver.orphan) else {
+                    return self.data_for_nobody(segment.from, segment.to, (from_host, to_host), cx);
+                };
+                receiver.last_heard = now;
+                let (node, token, named) = (receiver.owner, receiver.token, receiver.named);
+                if receiver.phase == Phase::Dead {
+                    return None;
+                }
+                let delivery = Delivery { node, sock: segment.to, input: Input::Data { token, message } };
+                if reverse_blocked {
+                    self.acknowledgement_lost(segment.from, now, cx);
+                }
+                if named {
+                    return Some(delivery);
+                }
+                self.endpoint(segment.to).expect("just seen").held.push(delivery);
+                None
+            }
+            Kind::Fin => {
+                if self.topology.is_blocked(to_host, from_host) {
+                    self.acknowledgement_lost(segment.from, now, cx);
+                }
+                if let Some(sender) = self.endpoint(segment.from) {
+                    sender.fin_delivered = true;
+                    if sender.orphan {
+                        self.release(segment.from, cx.handles);
+                    }
+                }
+                let receiver = self.endpoint(segment.to)?;
+                if receiver.orphan || receiver.phase == Phase::Dead || std::mem::replace(&mut receiver.eof_seen, true) {
+                    return None;
+                }
+                receiver.last_heard = now;
+                self.tell_end(segment.to, Ended::Eof)
+            }
+            Kind::Rst => {
+                let receiver = self.endpoint(segment.to)?;
+                match receiver.phase {
+                    Phase::Connecting { .. } => self.connect_fails(segment.to, ConnectError::Refused),
+                    Phase::Open => self.die(segment.to, Ended::Reset, cx),
+                    Phase::Dead => None,
+                }
+            }
+            Kind::Syn(to) => self.syn_arrives(&segment, to, cx),
+            Kind::SynAck => self.syn_ack_arrives(&segment, cx),
+            Kind::Refuse => self.connect_fails(segment.to, ConnectError::Refused),
+        }
+    }
+
+    /// Tells the program of an end, after what it has not read yet.
+    fn tell_end(&mut self, sock: Sock, how: Ended) -> Option<Delivery> {
+        let endpoint = self.endpoint(sock).expect("an ending endpoint exists");
+        let (node, token, named) = (endpoint.owner, endpoint.token, endpoint.named);
+        let delivery = Delivery { node, sock, input: Input::Ended { token, how } };
+        if named {
+            return Some(delivery);
+        }
+        endpoint.held.push(delivery);
+        None
+    }
+
+    fn die<E>(&mut self, sock: Sock, how: Ended, cx: &mut Context<'_, E>) -> Option<Delivery> {
+        let endpoint = self.endpoint(sock).expect("a dying endpoint exists");
+        endpoint.phase = Phase::Dead;
+        endpoint.stall = None;
+        if endpoint.orphan {
+            self.release(sock, cx.handles);
+            return None;
+        }
+        self.tell_end(sock, how)
+    }
+
+    /// The program was told that a connection is gone: the slot is free again.
+    pub fn finish(&mut self, sock: Sock, handles: &mut Handles) {
+        if self.endpoint(sock).is_some_and(|endpoint| endpoint.phase == Phase::Dead) {
+            self.release(sock, handles);
+        }
+    }
+
+    /// Data reached a closed socket: RST goes back.
+    fn data_for_nobody<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sender: Sock,
+        receiver: Sock,
+        (sender_host, receiver_host): (HostId, HostId),
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        let now = cx.kernel.now();
+        let floor = self.endpoint(receiver).map_or(now, |receiver| receiver.last_arrival);
+        let rst =
+            Segment { from: receiver, to: sender, from_host: receiver_host, to_host: sender_host, kind: Kind::Rst };
+        self.fire_and_forget(rst, now, floor.max(now), cx);
+        if self.endpoint(receiver).is_some() {
+            self.release(receiver, cx.handles);
+        }
+        None
+    }
+
+    /// The data arrived, its acknowledgement does not: the sender will repeat, the receiver will discard.
+    fn acknowledgement_lost<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sender: Sock,
+        now: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let wheel = self.wheel;
+        let Some(endpoint) = self.endpoint(sender) else { return };
+        if let Some(stall) = &mut endpoint.stall {
+            stall.delivered = true;
+        } else {
+            let mut stall = Stall::new(now);
+            stall.delivered = true;
+            stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
+            Self::schedule(cx.kernel, stall.next, endpoint.host, NetEvent::Retransmit(sender, stall.round));
+            endpoint.stall = Some(Box::new(stall));
+        }
+    }
+
+    fn retransmit<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        round: u32,
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        let now = cx.kernel.now();
+        let wheel = self.wheel;
+        let endpoint = self.endpoint(sock)?;
+        let (from, to, orphan) = (endpoint.host, endpoint.peer_host, endpoint.orphan);
+        let stall = endpoint.stall.as_mut().filter(|stall| stall.round == round)?;
+        stall.retransmissions += 1;
+        let given_up = stall.retransmissions > ORPHAN_RETRIES && orphan || now.since(stall.since) >= RETRIES2_TIMEOUT;
+        if given_up {
+            return self.die(sock, Ended::TimedOut, cx);
+        }
+        let next = wheel.fires_at(now, retransmit_interval_jiffies(stall.retransmissions));
+        stall.round += 1;
+        stall.next = next;
+        let round = stall.round;
+        let present = self.hosts[to.0 as usize].present;
+        let mut known = self.neighbours.resolve(from, to, sock, now, &self.wheel);
+        if let Resolution::Asking(Some(next)) = known {
+            if present {
+                self.neighbours.settle(from, to);
+                known = Resolution::Known;
+            } else {
+                Self::schedule(cx.kernel, next, from, NetEvent::Ask(from, to));
+            }
+        }
+        let loss = self.topology.link(from, to).loss;
+        let lost = loss > 0 && self.hosts[from.0 as usize].luck.chance(loss);
+        if known != Resolution::Known || !present || lost || self.topology.is_blocked(from, to) {
+            self.dropped += 1;
+            Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
+            return None;
+        }
+        let acknowledged = !self.topology.is_blocked(to, from);
+        let endpoint = self.endpoint(sock).expect("just seen");
+        let stall = endpoint.stall.as_mut().expect("just seen");
+        if !acknowledged {
+            // Only the oldest segment is repeated, and nothing follows it.
+            let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
+            stall.delivered |= oldest.is_some();
+            Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
+            if let Some(kind) = oldest {
+                self.transmit(sock, kind, now, cx);
+            }
+            return None;
+        }
+        let queue = std::mem::take(&mut stall.queue);
+        endpoint.stall = None;
+        for kind in queue {
+            match self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()) {
+                // One of those before was lost again: the order is kept.
+                Some(stall) if !stall.queue.is_empty() => stall.queue.push_back(kind),
+                _ => self.transmit(sock, kind, now, cx),
+            }
+        }
+        None
+    }
+
+    // ---- keep-alive
+
+    fn arm_keepalive<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, now: Time, cx: &mut Context<'_, E>) {
+        let Some(endpoint) = self.endpoint(sock) else { return };
+        let (owner, host) = (endpoint.owner, endpoint.host);
+        if let Some(keepalive) = self.keepalive[owner.0 as usize] {
+            Self::schedule(cx.kernel, now + keepalive.idle, host, NetEvent::KeepAlive(sock));
+        }
+    }
+
+    fn keepalive_fires<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        let now = cx.kernel.now();
+        let endpoint = self.endpoint(sock)?;
+        let (owner, from, to, peer) = (endpoint.owner, endpoint.host, endpoint.peer_host, endpoint.peer);
+        let keepalive = self.keepalive[owner.0 as usize]?;
+        let endpoint = self.endpoint(sock)?;
+        if endpoint.phase != Phase::Open {
+            return None;
+        }
+        let quiet = now.since(endpoint.last_heard);
+        // Probes are sent only while nothing is unacknowledged.
+        if endpoint.stall.is_some() || (quiet < keepalive.idle && endpoint.keepalive_probes == 0) {
+            let due = (endpoint.last_heard + keepalive.idle).max(now + Span::from_secs(1));
+            Self::schedule(cx.kernel, due, from, NetEvent::KeepAlive(sock));
+            return None;
+        }
+        let known = self.neighbours.resolve(from, to, sock, now, &self.wheel) == Resolution::Known;
+        let both_ways = !self.topology.is_blocked(from, to) && !self.topology.is_blocked(to, from);
+        if known && both_ways && self.hosts[to.0 as usize].present {
+            if !peer.is_some_and(|peer| cx.handles.is_live(peer)) {
+                return self.die(sock, Ended::Reset, cx);
+            }
+            let endpoint = self.endpoint(sock).expect("just seen");
+            endpoint.last_heard = now;
+            endpoint.keepalive_probes = 0;
+            Self::schedule(cx.kernel, now + keepalive.idle, from, NetEvent::KeepAlive(sock));
+            return None;
+        }
+        let endpoint = self.endpoint(sock).expect("just seen");
+        if endpoint.keepalive_probes >= keepalive.count {
+            return self.die(sock, Ended::TimedOut, cx);
+        }
+        endpoint.keepalive_probes += 1;
+        Self::schedule(cx.kernel, now + keepalive.interval, from, NetEvent::KeepAlive(sock));
+        None
+    }
+
+    // ---- what faults do
+
+    /// A process dies: its kernel closes its sockets. `unread` says which of them hold input that it had not read.
+    pub fn process_dies<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        node: NodeId,
+        host: HostId,
+        unread: impl Fn(Sock) -> bool,
+        cx: &mut Context<'_, E>,
+    ) {
+        let now = cx.kernel.now();
+        self.hosts[host.0 as usize].listeners.retain(|listener| listener.node != node);
+        for sock in self.owned(|endpoint| endpoint.owner == node && !endpoint.orphan) {
+            let named = self.is_named(sock);
+            self.close(sock, !named || unread(sock), now, cx);
+        }
+        self.unaccepted[node.0 as usize] = 0;
+    }
+
+    /// A host's address disappears together with its kernel's sockets.
+    pub fn host_vanishes(&mut self, host: HostId, handles: &mut Handles) {
+        let incarnation = self.hosts[host.0 as usize].incarnation;
+        self.hosts[host.0 as usize].present = false;
+        self.hosts[host.0 as usize].listeners.clear();
+        for sock in self.owned(|endpoint| endpoint.host == host) {
+            self.release(sock, handles);
+        }
+        self.neighbours.vanish(host, incarnation);
+    }
+
+    /// A host is back under its old address: with a new hardware address if it is a container made anew.
+    pub fn host_appears(&mut self, host: HostId, new_hardware: bool, reachable: Span) {
+        let state = &mut self.hosts[host.0 as usize];
+        assert!(!state.present, "a host appears after it vanished");
+        state.present = true;
+        state.incarnation += new_hardware as u32;
+        let incarnation = state.incarnation;
+        self.neighbours.appear(host, incarnation, reachable);
+    }
+
+    fn owned(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<Sock> {
+        self.endpoints.iter().flatten().filter(|endpoint| wanted(endpoint)).map(|endpoint| endpoint.sock).collect()
+    }
+
+    /// How many connections are open between two programs' hosts, for reports.
+    pub fn open_endpoints(&self) -> usize {
+        self.endpoints.iter().flatten().filter(|endpoint| endpoint.phase == Phase::Open && !endpoint.orphan).count()
+    }
+
+    /// The other end of a connection.
+    pub fn peer(&mut self, sock: Sock) -> Option<Sock> {
+        self.endpoint(sock)?.peer
+    }
+}
+
+impl Stall {
+    fn new(since: Time) -> Stall {
+        Stall { queue: VecDeque::new(), since, retransmissions: 0, delivered: false, round: 0, next: Time::NEVER }
+    }
+}

@@ -1,0 +1,519 @@
+//! Recordings in files: JSON Lines, as the recordings of the real stack are, compressed if the name ends in `.gz`.
+//!
+//! Times are written in units of 100 µs, and everything that looks at a recording looks at these written times
+//! ([`Recording::ticks`]), so that a run in memory and its file yield the same figures.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder, read::GzDecoder};
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use serde::{Deserialize, Serialize};
+
+use super::{ConnectEnd, Event, FaultMark, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use crate::kernel::{EventId, Span, Time};
+use crate::wire::NodeId;
+
+/// Length of one unit of written time.
+const TICK_NANOS: u64 = 100_000;
+/// Times beyond this many seconds are not believed: 30 years.
+const MAX_SECONDS: f64 = 1e9;
+
+/// A recording that cannot be read.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum ReadError {
+    /// The file cannot be opened, read or decompressed.
+    #[error("{}: {source}", path.display())]
+    #[diagnostic(help("a recording is a file NAME.RUN.jsonl or NAME.RUN.jsonl.gz"))]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A line is not a recording's.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Line(#[from] Box<LineError>),
+}
+
+/// A line that cannot be understood.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{file}:{line}: {message}")]
+#[diagnostic(help("{help}"))]
+pub struct LineError {
+    /// Name of the file.
+    pub file: String,
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub help: &'static str,
+    #[source_code]
+    code: NamedSource<String>,
+    #[label("this line")]
+    at: SourceSpan,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeaderRow {
+    scenario: String,
+    source: String,
+    run: u64,
+    #[serde(default)]
+    config: serde_json::Value,
+    #[serde(default)]
+    faults: Vec<Vec<serde_json::Value>>,
+    end: f64,
+    redis: Vec<String>,
+    #[serde(default)]
+    final_master: Option<String>,
+    #[serde(default)]
+    final_roles: BTreeMap<String, String>,
+    #[serde(default)]
+    lost_acked_sets: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    t: f64,
+    node: Option<String>,
+    event: Option<String>,
+    client: Option<String>,
+    op: Option<String>,
+    seq: Option<u32>,
+    outcome: Option<String>,
+    ms: Option<f64>,
+    receivers: Option<u32>,
+    from: Option<String>,
+}
+
+impl Recording {
+    /// The written time of an instant: units of 100 µs since time 0, rounded to the nearest.
+    pub fn ticks(&self, at: Time) -> i64 {
+        let nanos = at.0 as i128 - self.origin.0 as i128;
+        (nanos + TICK_NANOS as i128 / 2).div_euclid(TICK_NANOS as i128) as i64
+    }
+
+    /// The written time of an instant in microseconds since time 0.
+    pub fn micros(&self, at: Time) -> i64 {
+        self.ticks(at) * (TICK_NANOS as i64 / 1_000)
+    }
+
+    /// The written time of an instant in seconds since time 0: the number that a reader of the file gets.
+    pub fn seconds(&self, at: Time) -> f64 {
+        self.ticks(at) as f64 / (1_000_000_000 / TICK_NANOS) as f64
+    }
+
+    /// The name under which a record stands in a file: a publisher that also writes does so as `writer`.
+    pub fn written_name<'a>(&'a self, record: &Record, publishers: &BTreeSet<NodeId>) -> &'a str {
+        match record.what {
+            What::Op(Op::Set { .. }) if publishers.contains(&record.node) => "writer",
+            _ => self.names.node(record.node),
+        }
+    }
+
+    /// The clients that publish.
+    pub fn publishers(&self) -> BTreeSet<NodeId> {
+        let publishes = |record: &&Record| matches!(record.what, What::Op(Op::Publish { .. }));
+        self.records.iter().filter(publishes).map(|record| record.node).collect()
+    }
+
+    /// The client with a number, as [`Op::Receive`] numbers publishers.
+    pub fn client(&self, place: u16) -> Option<NodeId> {
+        let node = self.first_client()? + place as usize;
+        (node < self.names.nodes.len()).then_some(NodeId(node as u16))
+    }
+
+    fn first_client(&self) -> Option<usize> {
+        self.names.nodes.iter().position(|name| NodeKind::of(name) == NodeKind::Client)
+    }
+
+    /// The recording as JSON Lines.
+    pub fn to_jsonl(&self) -> String {
+        let mut out = String::with_capacity(256 + self.records.len() * 96);
+        out.push_str(&self.header.to_json());
+        out.push('\n');
+        let publishers = self.publishers();
+        let ordered = self.records.is_sorted_by_key(|record| record.time);
+        let mut order: Vec<u32> = if ordered { Vec::new() } else { (0..self.records.len() as u32).collect() };
+        order.sort_by_key(|index| self.records[*index as usize].time);
+        for index in 0..self.records.len() {
+            let index = if ordered { index } else { order[index] as usize };
+            self.write_row(&self.records[index], &publishers, &mut out);
+        }
+        out
+    }
+
+    fn write_row(&self, record: &Record, publishers: &BTreeSet<NodeId>, out: &mut String) {
+        if matches!(&record.what, What::Event(event) if !event.is_logged()) {
+            return;
+        }
+        out.push_str("{\"t\":");
+        push_fixed(out, self.ticks(record.time), 4);
+        let name = self.written_name(record, publishers);
+        match &record.what {
+            What::Event(event) => {
+                out.push_str(",\"node\":");
+                push_string(out, name);
+                out.push_str(",\"event\":");
+                match event {
+                    Event::Text(text) => push_string(out, text),
+                    event => push_string(out, &event.text(&self.names)),
+                }
+            }
+            What::Op(op) => {
+                out.push_str(",\"client\":");
+                push_string(out, name);
+                self.write_op(op, publishers.len() > 1, out);
+            }
+        }
+        out.push_str("}\n");
+    }
+
+    fn write_op(&self, op: &Op, several: bool, out: &mut String) {
+        let attempt = |word: &str, seq: u32, outcome: Outcome, took: Span, out: &mut String| {
+            out.push_str(",\"op\":\"");
+            out.push_str(word);
+            out.push_str("\",\"seq\":");
+            push_integer(out, seq as u64);
+            out.push_str(",\"outcome\":\"");
+            out.push_str(outcome.as_str());
+            out.push_str("\",\"ms\":");
+            push_fixed(out, ((took.0 + 500) / 1_000) as i64, 3);
+        };
+        match *op {
+            Op::Publish { seq, outcome, took, receivers } => {
+                attempt("publish", seq, outcome, took, out);
+                if let Some(receivers) = receivers {
+                    out.push_str(",\"receivers\":");
+                    push_integer(out, receivers as u64);
+                }
+            }
+            Op::Set { seq, outcome, took } => attempt("set", seq, outcome, took, out),
+            Op::Get { seq, outcome, took } => attempt("get", seq, outcome, took, out),
+            Op::Receive { publisher, seq } => {
+                out.push_str(",\"op\":\"receive\",\"seq\":");
+                push_integer(out, seq as u64);
+                if several && let Some(node) = self.client(publisher) {
+                    out.push_str(",\"from\":");
+                    push_string(out, self.names.node(node));
+                }
+            }
+            Op::Connect(end) => {
+                out.push_str(",\"op\":\"connect\",\"outcome\":\"");
+                out.push_str(end.as_str());
+                out.push('"');
+            }
+        }
+    }
+
+    /// Writes the recording to a file, all of it or nothing; compressed if the name ends in `.gz`.
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        let text = self.to_jsonl();
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.prefix(".recording-").tempfile_in(folder)?;
+        if path.extension().is_some_and(|extension| extension == "gz") {
+            let mut encoder = GzBuilder::new().mtime(0).write(&mut file, Compression::default());
+            encoder.write_all(text.as_bytes())?;
+            encoder.finish()?;
+        } else {
+            file.write_all(text.as_bytes())?;
+        }
+        file.persist(path).map(|_| ()).map_err(|error| error.error)
+    }
+
+    /// Reads a recording, compressed or not, simulated or real.
+    pub fn read(path: &Path) -> Result<Recording, ReadError> {
+        let io = |source| ReadError::Io { path: path.to_path_buf(), source };
+        let bytes = std::fs::read(path).map_err(io)?;
+        let mut text = String::new();
+        if bytes.starts_with(&[0x1f, 0x8b]) {
+            GzDecoder::new(&bytes[..]).read_to_string(&mut text).map_err(io)?;
+        } else {
+            text = String::from_utf8(bytes).map_err(|error| io(std::io::Error::other(error)))?;
+        }
+        Ok(Recording::parse(&path.display().to_string(), &text)?)
+    }
+
+    /// Reads a recording's text; `file` is its name in errors.
+    pub fn parse(file: &str, text: &str) -> Result<Recording, Box<LineError>> {
+        let reader = Reader { file, text };
+        let mut lines = reader.lines();
+        let (number, first) = lines.next().ok_or_else(|| {
+            reader.error(1, "the file is empty".into(), "the first line of a recording is its header")
+        })?;
+        let header = reader.header(number, first)?;
+        let mut rows = Vec::new();
+        for (number, line) in lines {
+            let row: Row = serde_json::from_str(line).map_err(|error| reader.json(number, &error))?;
+            if row.t.is_nan() || row.t.abs() > MAX_SECONDS {
+                return Err(reader.error(number, format!("t is {}", row.t), "t is in seconds after time 0"));
+            }
+            rows.push((number, row));
+        }
+        let mut names = collect_names(&header, rows.iter().map(|(_, row)| row));
+        let first = rows.iter().map(|(_, row)| row.t).fold(0.0, f64::min);
+        let origin = Time((-first).ceil() as u64 * 1_000_000_000);
+        let nodes: BTreeMap<String, NodeId> =
+            names.nodes.iter().enumerate().map(|(i, name)| (name.clone(), NodeId(i as u16))).collect();
+        let clients = names.nodes.iter().position(|name| NodeKind::of(name) == NodeKind::Client).unwrap_or(0);
+        let place = |name: &str| nodes.get(name).map_or(0, |node| node.0.saturating_sub(clients as u16));
+        let publisher = rows.iter().find(|(_, row)| row.op.as_deref() == Some("publish"));
+        let publisher = publisher.and_then(|(_, row)| row.client.as_deref()).map_or(0, place);
+        let mut records = Vec::with_capacity(rows.len());
+        for (number, row) in rows {
+            let time = Time((origin.0 as i64 + (row.t * 1e9).round() as i64) as u64);
+            let (name, what) = match (row.node, row.event, row.client, &row.op) {
+                (Some(node), Some(event), None, None) => {
+                    names.learn_ids(&event);
+                    let event = Event::parse(NodeKind::of(&node), &event, &names);
+                    (node, What::Event(event))
+                }
+                (None, None, Some(client), Some(op)) => {
+                    let from = row.from.as_deref().map_or(publisher, place);
+                    let op = reader.op(number, op, row.seq, row.outcome.as_deref(), row.ms, row.receivers, from)?;
+                    (client, What::Op(op))
+                }
+                _ => {
+                    return Err(reader.error(
+                        number,
+                        "neither a node's line nor a client's".into(),
+                        "a node's line has \"node\" and \"event\", a client's has \"client\" and \"op\"",
+                    ));
+                }
+            };
+            records.push(Record { time, node: nodes[&name], during: EventId::default(), what });
+        }
+        records.sort_by_key(|record| record.time);
+        Ok(Recording { header, names, origin, records })
+    }
+}
+
+impl Header {
+    fn to_json(&self) -> String {
+        let round = |seconds: f64| (seconds * 1e4).round() / 1e4;
+        let fault = |mark: &FaultMark| {
+            let mut row = vec![round(mark.at_s).into(), mark.action.clone().into()];
+            row.extend(mark.args.iter().map(|arg| serde_json::Value::from(arg.clone())));
+            row
+        };
+        let config = if self.config.is_null() { serde_json::json!({}) } else { self.config.clone() };
+        let row = HeaderRow {
+            scenario: self.scenario.clone(),
+            source: if self.source == Source::Real { "real" } else { "sim" }.into(),
+            run: self.run,
+            config,
+            faults: self.faults.iter().map(fault).collect(),
+            end: round(self.end_s),
+            redis: self.redis.clone(),
+            final_master: self.final_master.clone(),
+            final_roles: self.final_roles.clone(),
+            lost_acked_sets: self.lost_acked_sets,
+        };
+        serde_json::to_string(&row).expect("a header has nothing that JSON cannot say")
+    }
+}
+
+/// The text of a recording while it is read.
+struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    fn lines(&self) -> impl Iterator<Item = (usize, &'a str)> + use<'a> {
+        self.text.lines().enumerate().map(|(i, line)| (i + 1, line)).filter(|(_, line)| !line.trim().is_empty())
+    }
+
+    fn error(&self, line: usize, message: String, help: &'static str) -> Box<LineError> {
+        let start: usize = self.text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        let length = self.text[start..].lines().next().map_or(0, str::len);
+        Box::new(LineError {
+            file: self.file.into(),
+            line,
+            message,
+            help,
+            code: NamedSource::new(self.file, self.text.to_string()),
+            at: (start, length).into(),
+        })
+    }
+
+    fn json(&self, line: usize, error: &serde_json::Error) -> Box<LineError> {
+        self.error(line, error.to_string(), "every line of a recording is one JSON object")
+    }
+
+    fn header(&self, number: usize, line: &str) -> Result<Header, Box<LineError>> {
+        const HELP: &str =
+            "the header has scenario, source, run, config, faults, end, redis, final_master, final_roles";
+        let row: HeaderRow = serde_json::from_str(line).map_err(|error| self.error(number, error.to_string(), HELP))?;
+        let source = match row.source.as_str() {
+            "real" => Source::Real,
+            "sim" => Source::Sim,
+            other => return Err(self.error(number, format!("unknown source `{other}`"), "`real` or `sim`")),
+        };
+        let mut faults = Vec::new();
+        for fault in &row.faults {
+            let texts = fault.iter().skip(1).map(|value| value.as_str().map(str::to_string));
+            let texts: Option<Vec<String>> = texts.collect();
+            match (fault.first().and_then(serde_json::Value::as_f64), texts.as_deref()) {
+                (Some(at_s), Some([action, args @ ..])) => {
+                    faults.push(FaultMark { at_s, action: action.clone(), args: args.to_vec() });
+                }
+                _ => {
+                    let message = format!("fault {} is malformed", serde_json::json!(fault));
+                    return Err(self.error(number, message, "a fault is [seconds, \"action\", \"argument\", …]"));
+                }
+            }
+        }
+        Ok(Header {
+            scenario: row.scenario,
+            source,
+            run: row.run,
+            config: row.config,
+            faults,
+            end_s: row.end,
+            redis: row.redis,
+            final_master: row.final_master,
+            final_roles: row.final_roles,
+            lost_acked_sets: row.lost_acked_sets,
+        })
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one line")]
+    fn op(
+        &self,
+        line: usize,
+        op: &str,
+        seq: Option<u32>,
+        outcome: Option<&str>,
+        ms: Option<f64>,
+        receivers: Option<u32>,
+        publisher: u16,
+    ) -> Result<Op, Box<LineError>> {
+        let missing = |what: &str| self.error(line, format!("`{op}` without `{what}`"), "see the recordings' format");
+        if op == "connect" {
+            let word = outcome.ok_or_else(|| missing("outcome"))?;
+            let end = ConnectEnd::parse(word).ok_or_else(|| {
+                self.error(line, format!("unknown outcome `{word}`"), "for example `open` or `read-closed`")
+            })?;
+            return Ok(Op::Connect(end));
+        }
+        let seq = seq.ok_or_else(|| missing("seq"));
+        if op == "receive" {
+            return Ok(Op::Receive { publisher, seq: seq? });
+        }
+        if !["publish", "set", "get"].contains(&op) {
+            let help = "`publish`, `set`, `get`, `receive` or `connect`";
+            return Err(self.error(line, format!("unknown op `{op}`"), help));
+        }
+        let word = outcome.ok_or_else(|| missing("outcome"))?;
+        let outcome = Outcome::parse(word).unwrap_or(Outcome::Err);
+        let ms = ms.ok_or_else(|| missing("ms"))?;
+        if !(0.0..=MAX_SECONDS * 1e3).contains(&ms) {
+            return Err(self.error(line, format!("ms is {ms}"), "ms is how long the attempt took"));
+        }
+        let (seq, took) = (seq?, Span((ms * 1e6).round() as u64));
+        Ok(match op {
+            "publish" => Op::Publish { seq, outcome, took, receivers },
+            "set" => Op::Set { seq, outcome, took },
+            _ => Op::Get { seq, outcome, took },
+        })
+    }
+}
+
+/// Names of all that occurs: Redis nodes, Sentinels, HAProxy, clients; each kind in the order of its numbers.
+fn collect_names<'a>(header: &Header, rows: impl Iterator<Item = &'a Row>) -> Names {
+    let mut programs: BTreeSet<String> = header.redis.iter().cloned().collect();
+    let mut clients = BTreeSet::new();
+    programs.extend(header.final_roles.keys().cloned());
+    for arg in header.faults.iter().flat_map(|fault| &fault.args).flat_map(|arg| arg.split(',')) {
+        if NodeKind::of(arg) != NodeKind::Client {
+            programs.insert(arg.to_string());
+        }
+    }
+    for row in rows {
+        let add = |name: &Option<String>, set: &mut BTreeSet<String>| {
+            if let Some(name) = name.as_ref().filter(|name| !set.contains(*name)) {
+                set.insert(name.clone());
+            }
+        };
+        add(&row.node, &mut programs);
+        add(&row.client, &mut clients);
+        add(&row.from, &mut clients);
+    }
+    let mut programs: Vec<String> = programs.into_iter().collect();
+    programs.sort_by_key(|name| {
+        let number = name.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+        (NodeKind::of(name), number.unwrap_or(0_u64))
+    });
+    let mut hosts = programs.clone();
+    hosts.push("clients".into());
+    programs.extend(clients);
+    Names { hosts, nodes: programs, ids: BTreeMap::new() }
+}
+
+fn push_integer(out: &mut String, mut value: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.push_str(std::str::from_utf8(&digits[at..]).expect("digits are ASCII"));
+}
+
+/// `value` / 10^`decimals` with at least one digit and no idle zeros behind the point, as Python prints a number.
+fn push_fixed(out: &mut String, value: i64, decimals: u32) {
+    let scale = 10_u64.pow(decimals);
+    if value < 0 {
+        out.push('-');
+    }
+    push_integer(out, value.unsigned_abs() / scale);
+    out.push('.');
+    let (mut rest, mut unit) = (value.unsigned_abs() % scale, scale / 10);
+    loop {
+        push_integer(out, rest / unit);
+        rest %= unit;
+        unit /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+}
+
+fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        out.push_str(text);
+    } else {
+        for c in text.chars() {
+            match c {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                c if c < ' ' => {
+                    out.push_str("\\u00");
+                    out.push(if c as u32 >= 16 { '1' } else { '0' });
+                    out.push(char::from_digit(c as u32 % 16, 16).expect("below 16"));
+                }
+                c => out.push(c),
+            }
+        }
+    }
+    out.push('"');
+}
