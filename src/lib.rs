@@ -4,6 +4,7 @@
 //! programs on a network, a run of the world leaves records ([`record`]), and records are analysed and drawn
 //!.
 
+pub mod client;
 pub mod kernel;
 pub mod net;
 pub mod record;
