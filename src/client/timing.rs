@@ -52,7 +52,7 @@ impl Timing {
     /// `select_estimate_accuracy`): the limit ends with the first timer interrupt after it, at the latest when the
     /// slack is used up.
     pub(super) fn python_limit(&mut self, now: Time, span: Span) -> Time {
-        let slack = (span.0 / 1_000).min(100 * MILLISECOND).max(TIMER_SLACK.0);
+        let slack = (span.0 / 1_000).clamp(TIMER_SLACK.0, 100 * MILLISECOND);
         let late = self.exponential(INTERRUPT_MEAN).0.min(slack);
         now + span + Span(late) + self.exponential(WAKE_UP_MEAN)
     }
