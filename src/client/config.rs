@@ -11,12 +11,11 @@ use crate::kernel::Span;
 /// `pause` is set, in a *closed loop* (the next attempt a pause after the reply to the last).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "kind"]))]
 pub struct Config {
     /// The client's name: no other client and no node may have it.
-    #[schemars(required)]
     pub name: String,
     /// What it does.
-    #[schemars(required)]
     pub kind: Kind,
     /// The host it runs on; nodes that share a host share its fate. Absent: a host of its own, named like the client.
     #[serde(skip_serializing_if = "String::is_empty")]

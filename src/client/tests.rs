@@ -725,7 +725,10 @@ fn every_client_recovers_from_faults_in_any_order() {
                         bench.ops()
                     ),
                     _ => {
-                        assert_eq!(outcomes(&bench), [Outcome::Ok; 20], "{name}");
+                        // A tick may fall on either side of the window's edges.
+                        let outcomes = outcomes(&bench);
+                        assert!((19..=21).contains(&outcomes.len()), "{name}: {outcomes:?}");
+                        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Ok), "{name}: {outcomes:?}");
                     }
                 }
             }
