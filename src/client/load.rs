@@ -269,11 +269,11 @@ impl Load {
 
     fn pause(&mut self, lane: u32, out: &mut Out) {
         match self.config.pause {
-            Some(pause) => {
+            Some(pause) if pause.max > Span::ZERO => {
                 let span = Span(self.pauses.between(pause.min.0, pause.max.0));
                 out.set_timer(TimerId(FIRST + lane), self.timing.python_sleep(out.now(), span));
             }
-            None => self.next(lane, out),
+            _ => self.next(lane, out),
         }
     }
 

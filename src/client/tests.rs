@@ -625,7 +625,9 @@ mod load {
 
     #[test]
     fn a_benchmark_issues_exactly_its_requests_over_all_connections() {
-        let settings = Config { connections: 150, requests: Some(10_000), ..config(Kind::Set, Profile::Reference) };
+        let pause = Some(Pause { min: Span::ZERO, max: Span::ZERO });
+        let settings =
+            Config { connections: 150, pause, requests: Some(10_000), ..config(Kind::Set, Profile::Reference) };
         let mut bench = Bench::new(settings);
         bench.start(20);
         assert_eq!(bench.connects.len(), 64, "64 connections at once, then a pause");
