@@ -4,6 +4,7 @@
 //! programs on a network, a run of the world leaves records ([`record`]), and records are analysed and drawn
 //!.
 
+pub mod analysis;
 pub mod client;
 pub mod haproxy;
 pub mod kernel;
