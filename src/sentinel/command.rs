@@ -234,3 +234,69 @@ impl Master {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sentinel::testing::{Lab, addr};
+    use crate::wire::{Command, ErrorKind, Reply, SentinelCommand, SentinelReply, SetOption};
+
+    #[test]
+    fn set_changes_and_writes_and_keeps_what_came_before_a_mistake() {
+        let mut lab = Lab::ready(1, 1);
+        lab.events();
+        let options = vec![SetOption::DownAfterMilliseconds(900), SetOption::Quorum(0), SetOption::ParallelSyncs(9)];
+        assert_eq!(lab.ask(SentinelCommand::Set(options)), Reply::Error(ErrorKind::Err));
+        assert_eq!(lab.lines(), ["+set down-after-milliseconds 900"]);
+        let master = lab.sentinel.persisted().master.expect("one");
+        assert_eq!((master.down_after_milliseconds, master.quorum, master.parallel_syncs), (900, 2, 1));
+    }
+
+    #[test]
+    fn debug_changes_a_period_and_is_not_written() {
+        let mut lab = Lab::ready(1, 0);
+        assert_eq!(lab.ask(SentinelCommand::Debug("info-period", 500)), Reply::Ok);
+        assert_eq!(lab.ask(SentinelCommand::Debug("info-period", 0)), Reply::Error(ErrorKind::Err));
+        assert_eq!(lab.ask(SentinelCommand::Debug("nonsense", 5)), Reply::Error(ErrorKind::Err));
+        lab.peer(1).received.clear();
+        lab.run(6_000);
+        let infos = lab.peer(1).received.iter().filter(|r| matches!(r.1, Command::Info(_))).count();
+        assert!((9..=12).contains(&infos), "{infos}");
+    }
+
+    #[test]
+    fn ckquorum_counts_who_is_up() {
+        let mut lab = Lab::ready(1, 2);
+        assert_eq!(lab.ask(SentinelCommand::Ckquorum), Reply::Ok);
+        lab.kill(12);
+        lab.kill(13);
+        lab.run(7_000);
+        assert_eq!(lab.ask(SentinelCommand::Ckquorum), Reply::Error(ErrorKind::NoQuorum));
+    }
+
+    #[test]
+    fn a_removed_master_is_unknown_until_it_is_monitored_again() {
+        let mut lab = Lab::ready(1, 1);
+        lab.events();
+        assert_eq!(lab.ask(SentinelCommand::Remove), Reply::Ok);
+        let unknown = Reply::Sentinel(Box::new(SentinelReply::MasterAddr(None)));
+        assert_eq!(lab.ask(SentinelCommand::GetMasterAddrByName), unknown);
+        assert_eq!(lab.sentinel.persisted().master, None);
+        lab.hear(12, 9, addr(2), 9);
+        lab.run(3_000);
+        assert_eq!(lab.ask(SentinelCommand::Monitor { master: addr(1), quorum: 1 }), Reply::Ok);
+        lab.run(1_000);
+        assert_eq!(lab.lines()[0], "-monitor 1");
+        let master = lab.sentinel.persisted().master.expect("one");
+        assert_eq!((master.down_after_milliseconds, master.failover_timeout), (30_000, 180_000));
+        assert!(lab.sentinel.is_ready(1, 0));
+    }
+
+    #[test]
+    fn sigterm_ends_the_process_at_the_next_tick() {
+        let mut lab = Lab::ready(1, 0);
+        let before = lab.now_ms();
+        lab.terminate();
+        lab.run(1_000);
+        assert!(lab.exited && lab.now_ms() > before);
+    }
+}

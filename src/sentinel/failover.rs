@@ -287,3 +287,225 @@ impl Master {
         self.reset_and_change_address(new, pass);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::record::SentinelEventKind::*;
+    use crate::sentinel::Config;
+    use crate::sentinel::testing::{Lab, Mode, Peer, addr, short, when};
+    use crate::wire::{Command, ErrorKind, MasterLink, Reply, SentinelCommand};
+
+    fn command(command: SentinelCommand) -> Command {
+        Command::Sentinel(Box::new(command))
+    }
+
+    fn link(peer: &mut Peer) -> &mut MasterLink {
+        peer.info.link.as_mut().expect("a replica")
+    }
+
+    /// A stack in which the others agree as soon as they are asked.
+    fn agreeing(replicas: u16) -> Lab {
+        let mut lab = Lab::ready(replicas, 2);
+        lab.peer(12).thinks_down = true;
+        lab.peer(13).thinks_down = true;
+        lab.events();
+        lab
+    }
+
+    #[test]
+    fn a_whole_failover_takes_one_state_a_tick_and_a_second_for_info() {
+        let mut lab = agreeing(2);
+        link(lab.peer(3)).offset = 1_001;
+        lab.kill(1);
+        lab.run(10_000);
+        let events = lab.events();
+        let lines: Vec<String> = events.iter().map(|(_, event)| short(event)).collect();
+        let expected = [
+            "+sdown 1",
+            "+odown 2/2",
+            "+new-epoch 1",
+            "+try-failover 1",
+            "+vote-for-leader 11 1",
+            "12 voted for 11 1",
+            "13 voted for 11 1",
+            "+elected-leader 1",
+            "+failover-state-select-slave 1",
+            "+selected-slave 3",
+            "+failover-state-send-slaveof-noone 3",
+            "+failover-state-wait-promotion 3",
+            "+promoted-slave 3",
+            "+failover-state-reconf-slaves 1",
+            "+slave-reconf-sent 2",
+            "+slave-reconf-inprog 2",
+            "+slave-reconf-done 2",
+            "+failover-end 1",
+            "+switch-master 1 3",
+        ];
+        let lines: Vec<&str> =
+            lines.iter().map(|line| if line == "+odown 3/2" { "+odown 2/2" } else { line }).collect();
+        let voted = |line: &&str| line.contains(" voted for ");
+        let (votes, rest): (Vec<&str>, Vec<&str>) = lines.iter().copied().partition(voted);
+        let (_, expected): (Vec<&str>, Vec<&str>) = expected.iter().copied().partition(voted);
+        assert_eq!(rest[..expected.len()], expected);
+        assert_eq!(votes.len(), 2);
+        assert!(lines.contains(&"+slave 1") && lines.contains(&"+slave 2"));
+        let at = |kind, host| when(&events, kind, host).expect("it happens");
+        let begun = at(TryFailover, 1);
+        assert!((156..=310).contains(&(at(StateWaitPromotion, 3) - begun)));
+        assert!((1_000..=1_250).contains(&(at(PromotedSlave, 3) - begun)));
+        assert!((50..=106).contains(&(at(SlaveReconfSent, 2) - at(PromotedSlave, 3))));
+        assert_eq!((lab.sentinel.believed_master(), lab.sentinel.led_epoch()), (addr(3), Some(1)));
+        let forced = lab.hellos.iter().find(|h| h.2.config_epoch == 1).expect("a hello spreads the news");
+        assert!((50..=106).contains(&(forced.0 - at(PromotedSlave, 3))));
+        assert_eq!(forced.2.master, addr(3));
+        lab.run(6_000);
+        assert!(when(&lab.events(), SdownEntered, 1).is_some(), "the old master is a dead replica now");
+    }
+
+    #[test]
+    fn priority_beats_offset_beats_run_id() {
+        let chosen = |prepare: &dyn Fn(&mut Lab)| {
+            let mut lab = agreeing(3);
+            prepare(&mut lab);
+            lab.kill(1);
+            lab.run(8_000);
+            let line = lab.lines().into_iter().find(|line| line.starts_with("+selected-slave"));
+            line.map(|line| line.rsplit(' ').next().map(str::to_owned).unwrap_or_default())
+        };
+        assert_eq!(chosen(&|_| {}).as_deref(), Some("2"), "the smallest run id");
+        assert_eq!(chosen(&|lab| link(lab.peer(4)).offset = 1_001).as_deref(), Some("4"));
+        let both = |lab: &mut Lab| {
+            link(lab.peer(4)).offset = 1_001;
+            link(lab.peer(3)).priority = 99;
+        };
+        assert_eq!(chosen(&both).as_deref(), Some("3"));
+        // Exclusions: priority 0, a hung one, a dead one, one that lost its master too long ago.
+        assert_eq!(chosen(&|lab| link(lab.peer(2)).priority = 0).as_deref(), Some("3"));
+        assert_eq!(chosen(&|lab| lab.peer(2).mode = Mode::Silent).as_deref(), Some("3"));
+        assert_eq!(chosen(&|lab| lab.kill(2)).as_deref(), Some("3"));
+        assert_eq!(chosen(&|lab| link(lab.peer(2)).down_since_s = Some(60)).as_deref(), Some("3"));
+        assert_eq!(chosen(&|lab| link(lab.peer(2)).down_since_s = Some(50)).as_deref(), Some("2"));
+        let none = |lab: &mut Lab| (2..5).for_each(|host| link(lab.peer(host)).priority = 0);
+        assert_eq!(chosen(&none), None);
+    }
+
+    #[test]
+    fn without_a_good_replica_the_attempt_is_aborted_and_nothing_is_sent() {
+        let mut lab = agreeing(1);
+        link(lab.peer(2)).priority = 0;
+        lab.kill(1);
+        lab.run(8_000);
+        assert!(lab.lines().contains(&"-failover-abort-no-good-slave 1".to_string()));
+        assert!(!lab.peer(2).received.iter().any(|r| r.1 == Command::Multi));
+        assert_eq!(lab.sentinel.believed_master(), addr(1));
+    }
+
+    #[test]
+    fn a_replica_that_does_not_obey_ends_the_attempt_after_the_failover_timeout() {
+        let mut lab = agreeing(1);
+        lab.peer(2).obeys = false;
+        lab.kill(1);
+        lab.run(17_000);
+        let events = lab.events();
+        let at = |kind, host| when(&events, kind, host).expect("it happens");
+        let took = at(AbortSlaveTimeout, 1) - at(StateWaitPromotion, 2);
+        assert!((10_000..=10_105).contains(&took), "{took}");
+    }
+
+    #[test]
+    fn a_stuck_replica_is_given_up_after_the_failover_timeout_and_the_rest_is_told_at_best_effort() {
+        let mut lab = agreeing(3);
+        link(lab.peer(2)).offset = 2_000;
+        lab.peer(3).obeys = false;
+        lab.peer(4).obeys = false;
+        lab.kill(1);
+        lab.run(20_000);
+        let lines = lab.lines();
+        let count = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
+        assert_eq!((count("+slave-reconf-sent "), count("+slave-reconf-sent-be ")), (1, 1));
+        assert_eq!((count("+failover-end-for-timeout"), count("+switch-master 1 2")), (1, 1));
+        assert_eq!(count("-slave-reconf-sent-timeout"), 0, "with parallel-syncs 1 it cannot fire");
+    }
+
+    #[test]
+    fn with_room_a_stuck_replica_times_out_and_is_told_again() {
+        let config = Config { parallel_syncs: 5, failover_timeout: 30_000, ..Config::default() };
+        let mut lab = Lab::ready_with(config, 2, 2);
+        lab.peer(12).thinks_down = true;
+        lab.peer(13).thinks_down = true;
+        link(lab.peer(2)).offset = 2_000;
+        lab.peer(3).obeys = false;
+        lab.kill(1);
+        lab.run(30_000);
+        let lines = lab.lines();
+        let position = |text: &str| lines.iter().position(|line| line == text).expect("it happens");
+        let timeout = position("-slave-reconf-sent-timeout 3");
+        assert_eq!(lines[timeout + 1..timeout + 3], ["+slave-reconf-sent 3", "+failover-end 1"]);
+    }
+
+    #[test]
+    fn a_user_failover_needs_neither_votes_nor_odown() {
+        let mut lab = Lab::ready(2, 2);
+        lab.peer(12).votes = false;
+        lab.peer(13).votes = false;
+        lab.events();
+        assert_eq!(lab.ask(SentinelCommand::Failover), Reply::Ok);
+        assert_eq!(lab.ask(SentinelCommand::Failover), Reply::Error(ErrorKind::InProg));
+        lab.run(5_000);
+        let lines = lab.lines();
+        assert_eq!(
+            lines[..6],
+            [
+                "UserFailover",
+                "+new-epoch 1",
+                "+try-failover 1",
+                "+vote-for-leader 11 1",
+                "+elected-leader 1",
+                "+failover-state-select-slave 1"
+            ]
+        );
+        assert!(lines.iter().any(|line| line.starts_with("+switch-master 1")));
+    }
+
+    #[test]
+    fn a_user_failover_without_a_candidate_starts_nothing() {
+        let mut lab = Lab::ready(1, 0);
+        lab.kill(2);
+        lab.run(1_000);
+        lab.events();
+        assert_eq!(lab.ask(SentinelCommand::Failover), Reply::Error(ErrorKind::NoGoodSlave));
+        assert!(lab.lines().is_empty());
+    }
+
+    #[test]
+    fn simulated_crashes_come_right_after_their_event() {
+        for (after_election, last) in [(true, "+elected-leader 1"), (false, "+promoted-slave 2")] {
+            let mut lab = agreeing(1);
+            let after_promotion = !after_election;
+            lab.command(command(SentinelCommand::SimulateFailure { after_election, after_promotion }));
+            lab.kill(1);
+            lab.run(10_000);
+            assert!(lab.exited);
+            assert_eq!(lab.lines().last().map(String::as_str), Some(last));
+            let believed = lab.sentinel.persisted().master.expect("one").addr;
+            assert_eq!(believed, if after_election { addr(1) } else { addr(2) });
+        }
+    }
+
+    #[test]
+    fn a_dead_promoted_replica_freezes_the_failover() {
+        let mut lab = agreeing(3);
+        link(lab.peer(2)).offset = 2_000;
+        lab.peer(3).obeys = false;
+        lab.kill(1);
+        lab.run(8_000);
+        assert!(lab.lines().contains(&"+promoted-slave 2".to_string()));
+        lab.kill(2);
+        lab.run(60_000);
+        let lines = lab.lines();
+        assert!(
+            lines.contains(&"+sdown 2".to_string()) && !lines.iter().any(|line| line.contains("-end")),
+            "{lines:?}"
+        );
+    }
+}

@@ -78,3 +78,49 @@ impl Master {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sentinel::testing::{Lab, addr};
+    use crate::wire::{ChannelId, Command, Hello, Payload, RunId};
+
+    #[test]
+    fn a_newer_configuration_switches_at_once_and_keeps_the_sentinels() {
+        let mut lab = Lab::ready(2, 2);
+        lab.events();
+        lab.hear(12, 1, addr(2), 1);
+        let mut lines = lab.lines();
+        assert_eq!(lines[..3], ["+new-epoch 1", "+config-update-from 12", "+switch-master 1 2"]);
+        assert_eq!(lines.split_off(3), ["+slave 3", "+slave 1"], "the old master is the last");
+        assert!(lab.sentinel.is_ready(2, 2));
+        assert_eq!(lab.sentinel.believed_master(), addr(2));
+        lab.hear(13, 1, addr(3), 1);
+        assert!(lab.lines().is_empty(), "an equal config epoch changes nothing");
+        lab.hear(13, 1, addr(2), 5);
+        assert!(lab.lines().is_empty(), "a larger one with the same address changes only the number");
+        assert_eq!(lab.sentinel.persisted().master.map(|m| m.config_epoch), Some(1), "and is not written");
+    }
+
+    #[test]
+    fn a_sentinel_that_moves_or_takes_an_address_replaces_the_old_entry() {
+        let mut lab = Lab::ready(1, 2);
+        lab.events();
+        let hello = |sentinel, id| {
+            let hello = Hello { sentinel, id: RunId(id), epoch: 0, master: addr(1), config_epoch: 0 };
+            Command::Publish(ChannelId::HELLO, Payload::Hello(hello))
+        };
+        lab.command(hello(addr(20), 12));
+        assert_eq!(lab.lines(), ["+sentinel-address-switch 20 12"]);
+        lab.command(hello(addr(13), 99));
+        assert_eq!(lab.lines(), ["+sentinel-invalid-addr 13", "+sentinel 13"]);
+        assert!(lab.sentinel.is_ready(1, 2) && !lab.sentinel.is_ready(1, 3));
+    }
+
+    #[test]
+    fn the_first_hello_comes_two_seconds_after_start_and_own_ones_are_skipped() {
+        let mut lab = Lab::with(Default::default(), 1, 0, 4);
+        lab.run(10_000);
+        assert!((2_000..=2_110).contains(&lab.hellos[0].0), "{}", lab.hellos[0].0);
+        assert!(!lab.sentinel.is_ready(1, 1), "it does not meet itself");
+    }
+}

@@ -64,3 +64,36 @@ impl Master {
         self.flush(pass);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::sentinel::testing::{Lab, addr};
+    use crate::wire::{Reply, SentinelCommand};
+
+    #[test]
+    fn a_reset_forgets_all_but_the_epochs_and_everybody_comes_back() {
+        let mut lab = Lab::ready(2, 2);
+        lab.hear(12, 4, addr(1), 3);
+        lab.events();
+        assert_eq!(lab.ask(SentinelCommand::Reset), Reply::Int(1));
+        assert_eq!(lab.lines(), ["+reset-master 1"]);
+        assert!(!lab.sentinel.is_ready(1, 0) && !lab.sentinel.is_ready(0, 1));
+        lab.hear(12, 4, addr(1), 3);
+        lab.run(10_500);
+        let mut lines = lab.lines();
+        lines.sort();
+        assert_eq!(lines, ["+sentinel 12", "+slave 2", "+slave 3"]);
+        assert_eq!(lab.sentinel.current_epoch(), 4);
+    }
+
+    #[test]
+    fn a_switch_prints_no_end_of_the_down_states() {
+        let mut lab = Lab::ready(2, 2);
+        lab.kill(1);
+        lab.run(6_000);
+        lab.events();
+        lab.hear(12, 1, addr(2), 1);
+        lab.run(3_000);
+        assert!(lab.lines().iter().all(|line| !line.starts_with('-')));
+    }
+}

@@ -48,3 +48,49 @@ fn send(master: &mut Master, index: usize, kind: SentinelEventKind, pass: &mut P
         pass.about(kind, slave.who(addr));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::record::SentinelEventKind::*;
+    use crate::sentinel::testing::{Lab, Mode, addr, when};
+    use crate::wire::{Command, Role};
+
+    #[test]
+    fn a_replica_that_says_master_is_demoted_at_its_second_info() {
+        let mut lab = Lab::ready(2, 0);
+        lab.events();
+        // Just after an INFO, so that the next one shows the role.
+        let last = lab.peer(2).received.iter().rev().find(|r| matches!(r.1, Command::Info(_))).map(|r| r.0);
+        let next = last.expect("it was asked") + 10_000;
+        lab.peer(2).info.role = Role::Master;
+        lab.run(25_000);
+        let converted = when(&lab.events(), ConvertToSlave, 2).expect("it is demoted");
+        assert!((10_000..=10_310).contains(&(converted - next)), "not after 8 s: {}", converted - next);
+        assert_eq!(lab.peer(2).info.role, Role::Slave);
+    }
+
+    #[test]
+    fn nobody_is_demoted_while_the_master_is_not_sane() {
+        let mut lab = Lab::ready(2, 0);
+        lab.peer(1).mode = Mode::Silent;
+        lab.run(6_500);
+        lab.peer(2).info.role = Role::Master;
+        lab.events();
+        lab.run(40_000);
+        assert!(when(&lab.events(), ConvertToSlave, 2).is_none());
+    }
+
+    #[test]
+    fn a_replica_of_another_master_is_put_right_after_the_failover_timeout() {
+        let mut lab = Lab::ready(2, 0);
+        lab.events();
+        let link = lab.peer(2).info.link.as_mut().expect("a replica");
+        link.master = addr(3);
+        link.down_since_s = Some(3);
+        let since = lab.now_ms();
+        lab.run(25_000);
+        let fixed = when(&lab.events(), FixSlaveConfig, 2).expect("it is fixed") - since;
+        assert!((10_000..=21_300).contains(&fixed), "{fixed}");
+        assert_eq!(lab.peer(2).info.link.expect("a replica").master, addr(1));
+    }
+}
