@@ -7,4 +7,5 @@
 pub mod kernel;
 pub mod net;
 pub mod record;
+pub mod redis;
 pub mod wire;
