@@ -4,8 +4,12 @@
 //! programs on a network, a run of the world leaves records ([`record`]), and records are analysed and drawn
 //!.
 
+pub mod client;
+pub mod haproxy;
 pub mod kernel;
 pub mod net;
 pub mod record;
 pub mod redis;
+pub mod scenario;
+pub mod sentinel;
 pub mod wire;

@@ -29,11 +29,6 @@ impl Backlog {
         Backlog { items: VecDeque::new(), first: offset + 1, end: offset, blocks: VecDeque::new() }
     }
 
-    /// `repl_backlog_first_byte_offset`.
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
     /// Whether a replica that asks for `offset` can be continued (spec 25.4).
     pub fn holds(&self, offset: u64) -> bool {
         self.first <= offset && offset <= self.end + 1

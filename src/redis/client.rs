@@ -1,8 +1,8 @@
 //! The table of clients: connections that others opened to this server.
 
+use crate::kernel::Time;
 use crate::net::{Sock, Token};
 use crate::wire::{Addr, ChannelId, ClientType, Command, HostId, ReplicaState};
-use crate::kernel::Time;
 
 /// The place of a client in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

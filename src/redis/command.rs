@@ -213,7 +213,7 @@ impl Redis {
                 Some(Reply::Ok)
             }
             Command::ConfigSet(pair) => {
-                if self.config.set(&pair.0, &pair.1) {
+                if super::settings::set(&mut self.config, &pair.0, &pair.1) {
                     self.refresh_good_replicas(unixtime(out));
                     Some(Reply::Ok)
                 } else {

@@ -10,6 +10,8 @@ use crate::wire::{Key, Snapshot};
 pub struct Dataset {
     entries: BTreeMap<Key, u32>,
     bytes: u64,
+    /// Bytes of data that nobody looks at (`dataset-bytes`).
+    ballast: u64,
 }
 
 /// An RDB file without keys: magic, nine AUX fields with the replication identity, end mark and checksum. Measured on
@@ -52,13 +54,14 @@ impl Dataset {
     /// All of it, as a child process sees it at the fork.
     pub fn snapshot(&self) -> Snapshot {
         let entries = Arc::new(self.entries.iter().map(|(&key, &value)| (key, value)).collect());
-        Snapshot { entries, bytes: RDB_EMPTY_BYTES + self.bytes }
+        Snapshot { entries, bytes: RDB_EMPTY_BYTES + self.bytes + self.ballast }
     }
 
     /// The content of an RDB file, in place of what was there.
     pub fn load(&mut self, snapshot: &Snapshot) {
         self.entries = snapshot.entries.iter().copied().collect();
         self.bytes = snapshot.entries.iter().map(|&(key, value)| entry_bytes(key, value)).sum();
+        self.ballast = snapshot.bytes.saturating_sub(RDB_EMPTY_BYTES + self.bytes);
     }
 }
 

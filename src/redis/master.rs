@@ -56,7 +56,8 @@ impl Redis {
         for &slot in &self.replicas {
             let client = self.clients.get(slot).expect("the list of replicas holds clients");
             let replica = client.attached.as_ref().expect("the list of replicas holds replicas");
-            if replica.state != ReplicaState::WaitBgsave || self.child.as_ref().is_some_and(|child| child.serves(slot)) {
+            if replica.state != ReplicaState::WaitBgsave || self.child.as_ref().is_some_and(|child| child.serves(slot))
+            {
                 let unread = client.sock.map_or(0, |sock| out.output_buffer_bytes(sock));
                 needed = needed.min(replica.sent.saturating_sub(unread));
             }
@@ -325,7 +326,7 @@ impl Redis {
     pub(super) fn replication_cron(&mut self, out: &mut Out) {
         self.link_cron(out);
         let now_s = unixtime(out);
-        let period = self.config.repl_ping_replica_period.max(1);
+        let period = self.config.repl_ping_replica_period.max(1) as u64;
         if self.replication_cron_loops.is_multiple_of(period) && !self.replicas.is_empty() {
             self.feed(Command::Ping, out);
         }
@@ -350,9 +351,7 @@ impl Redis {
                 self.free_client(slot, false, out);
             } else if self.child.as_ref().is_some_and(|child| child.stuck_for(slot, now_s) > timeout) {
                 let addr = client.replica_addr();
-                log_text(out, || {
-                    format!("Disconnecting timedout replica (full sync): {}:{}", addr.host.0, addr.port)
-                });
+                log_text(out, || format!("Disconnecting timedout replica (full sync): {}:{}", addr.host.0, addr.port));
                 self.free_client(slot, false, out);
             }
         }
@@ -363,9 +362,7 @@ impl Redis {
                 self.history.replid = draw_replid(&mut self.identity);
                 self.clear_second_id();
                 self.history.backlog = None;
-                log_text(out, || {
-                    format!("Replication backlog freed after {ttl} seconds without connected replicas.")
-                });
+                log_text(out, || format!("Replication backlog freed after {ttl} seconds without connected replicas."));
             }
         }
         self.start_pending_fork(out);

@@ -29,19 +29,22 @@ mod master;
 mod persist;
 mod pubsub;
 mod replica;
+mod settings;
 mod shutdown;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, OutputLimit};
-pub use persist::{Disk, Rdb};
+pub use config::{Config, DisklessLoad, OutputLimit, OutputLimits, SavePoint, SavePoints};
+pub use persist::{Disk, Rdb, RdbInfo};
 
 use crate::kernel::{Span, Stream};
 use crate::net::{ConnectError, Ended, Input, Out, Sock, Token};
 use crate::record::{Event, RedisEvent};
-use crate::wire::{Addr, ClientType, Command, ErrorKind, HostId, Key, Message, ReplId, ReplicaState, Reply, Role, RunId};
+use crate::wire::{
+    Addr, ClientType, Command, ErrorKind, HostId, Key, Message, ReplId, ReplicaState, Reply, Role, RunId,
+};
 
 use backlog::Backlog;
 use client::{Blocked, Clients, Slot};
@@ -337,11 +340,11 @@ impl Redis {
         let Some(client) = self.clients.get(slot) else { return };
         let Some(sock) = client.sock else { return };
         let (limit, class) = match client.kind() {
-            ClientType::Replica => (self.config.client_output_buffer_limit_replica, "slave"),
-            ClientType::Pubsub => (self.config.client_output_buffer_limit_pubsub, "pubsub"),
-            ClientType::Normal | ClientType::Master => (self.config.client_output_buffer_limit_normal, "normal"),
+            ClientType::Replica => (self.config.client_output_buffer_limit.replica, "slave"),
+            ClientType::Pubsub => (self.config.client_output_buffer_limit.pubsub, "pubsub"),
+            ClientType::Normal | ClientType::Master => (self.config.client_output_buffer_limit.normal, "normal"),
         };
-        let mut hard_limit = limit.hard;
+        let mut hard_limit = limit.hard_bytes;
         let mut used = out.output_buffer_bytes(sock);
         if let Some(attached) = &client.attached {
             if hard_limit > 0 {
@@ -360,10 +363,10 @@ impl Redis {
             return;
         }
         let mut soft = false;
-        if limit.soft > 0 && used >= limit.soft {
+        if limit.soft_bytes > 0 && used >= limit.soft_bytes {
             match client.soft_limit_since {
                 None => client.soft_limit_since = Some(now_s),
-                Some(since) => soft = now_s - since > limit.seconds as i64,
+                Some(since) => soft = now_s - since > limit.soft_seconds as i64,
             }
         } else {
             client.soft_limit_since = None;
@@ -374,14 +377,21 @@ impl Redis {
         }
     }
 
-    /// What `clientsCron` does about output limits: every client about once a second.
+    /// What `clientsCron` does: output limits and idle clients (`timeout`), every client about once a second.
     fn clients_cron(&mut self, out: &mut Out) {
         for i in 0..self.clients.len() {
             let slot = self.clients.order()[i];
             let client = self.clients.get(slot).expect("the order lists clients");
             let pressed = client.sock.is_some_and(|sock| out.output_buffer_bytes(sock) > 0);
+            let idle = unixtime(out) - client.last_interaction;
             if pressed || client.soft_limit_since.is_some() {
                 self.check_output_limit(slot, out);
+            } else if self.config.timeout > 0
+                && idle > self.config.timeout as i64
+                && client.kind() == ClientType::Normal
+                && client.blocked.is_none()
+            {
+                self.close_soon(slot);
             }
         }
     }
@@ -438,11 +448,12 @@ impl Redis {
 
     /// What a process that starts after this one finds.
     pub fn disk(&self) -> Disk {
-        self.disk.clone()
+        self.clone_aof(self.disk.clone())
     }
 
     /// Takes what a process that starts after this one finds.
     pub fn take_disk(&mut self) -> Disk {
-        std::mem::take(&mut self.disk)
+        let disk = std::mem::take(&mut self.disk);
+        self.clone_aof(disk)
     }
 }

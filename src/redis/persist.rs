@@ -9,7 +9,7 @@ use crate::net::Out;
 use crate::record::RedisEvent;
 use crate::wire::{Addr, Message, ReplId, ReplicaState, Snapshot};
 
-use super::Config;
+use super::{Config, SavePoint};
 
 /// What an RDB file says about replication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct Rdb {
 pub struct Disk {
     /// dump.rdb
     pub rdb: Option<Rdb>,
+    /// A process has run with this disk.
+    pub started: bool,
     /// The configuration file as CONFIG REWRITE left it, with the role.
     pub rewritten: Option<(Config, Option<Addr>)>,
 }
@@ -169,13 +171,8 @@ impl Redis {
         let writing = self.draw(CHILD_START_NS) + transfer_span(rdb.snapshot.bytes, RDB_WRITE_RATE);
         out.work(fork);
         let until = out.now() + writing;
-        self.child = Some(Child {
-            target,
-            stage: Stage::Producing(until),
-            rdb,
-            served: Vec::new(),
-            dirty_before: self.dirty,
-        });
+        self.child =
+            Some(Child { target, stage: Stage::Producing(until), rdb, served: Vec::new(), dirty_before: self.dirty });
         out.set_timer(CHILD, until);
         self.cron.refine(out);
     }
@@ -314,7 +311,7 @@ impl Redis {
                 self.child = None;
                 out.clear_timer(CHILD);
             }
-            Target::Disk if self.config.save.is_empty() => {
+            Target::Disk if self.config.save.0.is_empty() => {
                 self.child = None;
                 out.clear_timer(CHILD);
             }
@@ -325,8 +322,8 @@ impl Redis {
     /// Save points in serverCron (spec 28.4).
     pub(super) fn check_save_points(&mut self, out: &mut Out) {
         let since = unixtime(out) - self.last_save;
-        let due = |&&(seconds, changes): &&(u64, u64)| self.dirty >= changes && since > seconds as i64;
-        let Some(&(seconds, changes)) = self.config.save.iter().find(due) else { return };
+        let due = |point: &&SavePoint| self.dirty >= point.changes as u64 && since > point.seconds as i64;
+        let Some(&SavePoint { seconds, changes }) = self.config.save.0.iter().find(due) else { return };
         log_text(out, || format!("{changes} changes in {seconds} seconds. Saving..."));
         self.fork(Target::Disk, out);
         log_text(out, || "Background saving started by pid 1".into());
@@ -338,7 +335,7 @@ impl Redis {
             return false;
         }
         let since = unixtime(out) - self.last_save + 2;
-        self.config.save.iter().any(|&(seconds, changes)| self.dirty >= changes && since > seconds as i64)
+        self.config.save.0.iter().any(|point| self.dirty >= point.changes as u64 && since > point.seconds as i64)
     }
 
     /// `rdbSave` without a child, at a shutdown.
@@ -348,6 +345,14 @@ impl Redis {
         out.work(fsync + transfer_span(rdb.snapshot.bytes, RDB_WRITE_RATE));
         self.disk.rdb = Some(rdb);
         log(out, RedisEvent::DbSaved);
+    }
+
+    /// With `appendonly yes` a restart finds all data in the log, but no replication identity (spec 25.8).
+    pub(super) fn clone_aof(&self, mut disk: Disk) -> Disk {
+        if self.config.appendonly {
+            disk.rdb = Some(Rdb { snapshot: self.data.snapshot(), info: None });
+        }
+        disk
     }
 
     /// The file of a full sync stays as dump.rdb.
@@ -362,6 +367,12 @@ impl Redis {
         self.history.no_replicas_since = now_s;
         log_text(out, || "Running mode=standalone, port=6379.".into());
         log_text(out, || "Server initialized".into());
+        if !std::mem::replace(&mut self.disk.started, true) && self.config.dataset_bytes > 0 && self.disk.rdb.is_none()
+        {
+            // Data held at the start lies in an RDB file that knows no replication.
+            let snapshot = Snapshot { bytes: self.config.dataset_bytes, ..Snapshot::default() };
+            self.disk.rdb = Some(Rdb { snapshot, info: None });
+        }
         match self.disk.rdb.clone() {
             Some(rdb) => self.begin_loading(rdb.snapshot, LoadFor::Boot, out),
             None => self.serve(out),

@@ -1,7 +1,7 @@
 //! Our link to a master (replication.c; spec 24, 25.6, 26.4, 29).
 
 use super::backlog::Backlog;
-use super::{History, Redis, STREAM_COMMAND, log, log_text, unixtime};
+use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, log_text, unixtime};
 use crate::net::{Ended, Out, Sock, Token};
 use crate::record::RedisEvent;
 use crate::wire::{Addr, Command, ErrorKind, Message, ReplId, Reply, Snapshot, StreamItem};
@@ -338,15 +338,26 @@ impl Redis {
 
     /// The last byte of the RDB file came (`readSyncBulkPayload`, spec 26.4). The file stays on the disk (spec 25.8).
     fn receive_rdb(&mut self, snapshot: Snapshot, out: &mut Out) {
-        log(out, RedisEvent::ReceivingRdb);
-        let fsync = self.draw_fsync();
-        out.work(fsync);
+        let to_disk = match self.config.repl_diskless_load {
+            DisklessLoad::Disabled => true,
+            DisklessLoad::OnEmptyDb => self.data.len() > 0,
+            DisklessLoad::Swapdb => false,
+        };
+        if to_disk {
+            log(out, RedisEvent::ReceivingRdb);
+            let fsync = self.draw_fsync();
+            out.work(fsync);
+        } else {
+            log_text(out, || "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser".into());
+        }
         self.discard_cached_master(out);
         self.disconnect_replicas(out);
         self.history.backlog = None;
         log(out, RedisEvent::FlushingOldData);
         log(out, RedisEvent::LoadingDb);
-        self.store_received(&snapshot, self.link.initial);
+        if to_disk && !self.config.rdb_del_sync_files {
+            self.store_received(&snapshot, self.link.initial);
+        }
         self.begin_loading(snapshot, super::persist::LoadFor::Sync, out);
     }
 

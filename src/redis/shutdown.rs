@@ -70,7 +70,7 @@ impl Redis {
     /// `finishShutdown`: saves if save points are configured, and exits.
     fn finish_shutdown(&mut self, out: &mut Out) {
         self.child = None;
-        let save = self.shutdown.save.unwrap_or(!self.config.save.is_empty());
+        let save = self.shutdown.save.unwrap_or(!self.config.save.0.is_empty());
         if save && self.loading.is_none() {
             log_text(out, || "Saving the final RDB snapshot before exiting.".into());
             self.save_now(out);
@@ -97,7 +97,13 @@ impl Redis {
     }
 
     /// SHUTDOWN (spec 28.5).
-    pub(super) fn shutdown_command(&mut self, slot: Slot, now: bool, save: Option<bool>, out: &mut Out) -> Option<Reply> {
+    pub(super) fn shutdown_command(
+        &mut self,
+        slot: Slot,
+        now: bool,
+        save: Option<bool>,
+        out: &mut Out,
+    ) -> Option<Reply> {
         if self.shutdown.is_waiting() {
             return Some(Reply::Error(ErrorKind::Err));
         }

@@ -1,0 +1,5 @@
+//! The client programs.
+
+mod config;
+
+pub use config::{Config, Kind, Pause, Profile};

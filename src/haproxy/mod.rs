@@ -1,0 +1,5 @@
+//! One HAProxy.
+
+mod config;
+
+pub use config::{Balance, Config, OnMarkedDown, OnMarkedUp};

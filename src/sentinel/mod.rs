@@ -1,0 +1,5 @@
+//! One Sentinel.
+
+mod config;
+
+pub use config::Config;
