@@ -327,6 +327,11 @@ impl Out {
         self.send(sock, Message::Reply(reply));
     }
 
+    /// Takes back what this call has written to `sock`: a real program's output buffer, dropped before it was flushed.
+    pub fn discard(&mut self, sock: Sock) {
+        self.actions.retain(|action| !matches!(action, Action::Send { sock: to, .. } if *to == sock));
+    }
+
     /// Closes a socket. The program hears of it no more.
     pub fn close(&mut self, sock: Sock) {
         self.actions.push(Action::Close(sock));
