@@ -1,0 +1,288 @@
+//! Who acts as master, and where HAProxy sends new sessions.
+//!
+//! Both follow from the log lines and the fault script alone. The first master is `redis-1`; a node acts as master
+//! while it runs, is not paused, and its last role change made it one. A node that is started again has its original
+//! role. A partition does not stop a master from acting: that is what makes two of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::{Fault, faults};
+use crate::record::{Event, HaproxyEvent, Recording, RedisEvent, What};
+
+/// A time during which a node acted as master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lane {
+    /// The node.
+    pub node: String,
+    /// Since when; before the first line of the recording counts as at that line.
+    pub from_us: i64,
+    /// Until when.
+    pub to_us: i64,
+}
+
+/// A time during which several nodes acted as master.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TwoMasters {
+    /// Since when.
+    pub from_us: i64,
+    /// Until when.
+    pub to_us: i64,
+    /// Which nodes.
+    pub nodes: Vec<String>,
+    /// To which of the servers HAProxy sent new sessions meanwhile.
+    pub routed_to: Vec<String>,
+}
+
+/// A time during which HAProxy sent new sessions to one place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// Since when.
+    pub from_us: i64,
+    /// Until when.
+    pub to_us: i64,
+    /// The server; none if HAProxy had none or did not run.
+    pub server: Option<String>,
+    /// Whether HAProxy ran.
+    pub running: bool,
+}
+
+/// Who acted as master when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Masters {
+    /// Each node's times as master, in order of their beginnings.
+    pub lanes: Vec<Lane>,
+    /// Times with several masters.
+    pub two: Vec<TwoMasters>,
+    /// HAProxy's choices, without a gap; empty for a stack without HAProxy. Where several servers are active, the
+    /// first of them stands for all.
+    pub routes: Vec<Route>,
+}
+
+impl Masters {
+    /// Whether a node acts as master.
+    pub fn acts(&self, node: &str, at_us: i64) -> bool {
+        self.lanes.iter().any(|lane| lane.node == node && lane.from_us <= at_us && at_us < lane.to_us)
+    }
+
+    /// HAProxy's choice at an instant.
+    pub fn route(&self, at_us: i64) -> Option<&Route> {
+        self.routes.iter().rev().find(|route| route.from_us <= at_us)
+    }
+
+    /// The whole time after 0 with several masters.
+    pub fn two_masters_us(&self) -> i64 {
+        self.two.iter().map(|window| (window.to_us - window.from_us.max(0)).max(0)).sum()
+    }
+
+    /// The whole time after 0 in which HAProxy ran and had no server.
+    pub fn no_server_us(&self) -> i64 {
+        let without = self.routes.iter().filter(|route| route.running && route.server.is_none());
+        without.map(|route| (route.to_us - route.from_us.max(0)).max(0)).sum()
+    }
+}
+
+/// The name of the node that is master at the beginning.
+pub(super) fn first_master(recording: &Recording) -> &str {
+    let redis = &recording.header.redis;
+    redis.iter().find(|name| *name == "redis-1").or(redis.first()).map_or("redis-1", String::as_str)
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    running: bool,
+    paused: bool,
+    master: bool,
+}
+
+struct Proxy {
+    running: bool,
+    up: BTreeSet<String>,
+    backups: BTreeSet<String>,
+}
+
+/// Something that changes who acts or where HAProxy routes.
+enum Change<'a> {
+    Fault(&'a Fault),
+    Redis(&'a str, &'a RedisEvent),
+    Haproxy(&'a HaproxyEvent),
+}
+
+/// Finds out who acted as master when.
+pub fn masters(recording: &Recording) -> Masters {
+    let end = super::end_us(recording);
+    let start = recording.records.first().map_or(0, |record| recording.micros(record.time)).min(0);
+    let first = first_master(recording).to_string();
+    let servers = &recording.header.redis;
+    let mut nodes: BTreeMap<&str, Node> = servers
+        .iter()
+        .map(|name| (name.as_str(), Node { running: true, paused: false, master: *name == first }))
+        .collect();
+    let mut proxy = Proxy {
+        running: true,
+        up: servers.iter().cloned().collect(),
+        backups: servers.iter().filter(|name| **name != first).cloned().collect(),
+    };
+    let has_proxy = recording.names.find_node("haproxy").is_some();
+    let faults = faults(recording);
+    let mut changes: Vec<(i64, Change<'_>)> = faults.iter().map(|fault| (fault.at_us, Change::Fault(fault))).collect();
+    for record in &recording.records {
+        let change = match &record.what {
+            What::Event(Event::Redis(event)) => Change::Redis(recording.names.node(record.node), event),
+            What::Event(Event::Haproxy(event)) => Change::Haproxy(event),
+            _ => continue,
+        };
+        changes.push((recording.micros(record.time), change));
+    }
+    changes.sort_by_key(|(at, _)| *at);
+
+    let mut builder = Builder { lanes: BTreeMap::new(), done: Masters::default(), now: start };
+    builder.note(start, &nodes, has_proxy.then_some(&proxy), servers);
+    for (at, change) in changes {
+        match change {
+            Change::Fault(fault) => apply_fault(fault, &mut nodes, &mut proxy, servers),
+            Change::Redis(name, event) => {
+                if let Some(node) = nodes.get_mut(name) {
+                    match event {
+                        RedisEvent::Ready => *node = Node { running: true, paused: false, master: name == first },
+                        RedisEvent::MasterModeEnabled => node.master = true,
+                        RedisEvent::ReplicaOf(_) => node.master = false,
+                        RedisEvent::Exiting => node.running = false,
+                        _ => {}
+                    }
+                }
+            }
+            Change::Haproxy(HaproxyEvent::Server { server, backup, up, .. }) => {
+                let name = recording.names.host(*server).to_string();
+                if *backup {
+                    proxy.backups.insert(name.clone());
+                } else {
+                    proxy.backups.remove(&name);
+                }
+                if *up {
+                    proxy.up.insert(name);
+                } else {
+                    proxy.up.remove(&name);
+                }
+            }
+            Change::Haproxy(HaproxyEvent::NoServer) => {}
+        }
+        if at <= end {
+            builder.note(at, &nodes, has_proxy.then_some(&proxy), servers);
+        }
+    }
+    builder.finish(end)
+}
+
+fn apply_fault(fault: &Fault, nodes: &mut BTreeMap<&str, Node>, proxy: &mut Proxy, servers: &[String]) {
+    for name in fault.nodes() {
+        let on_proxy = name == "haproxy";
+        let mut unknown = Node { running: false, paused: false, master: false };
+        let node = nodes.get_mut(name).unwrap_or(&mut unknown);
+        match fault.action.as_str() {
+            "kill" | "kill-host" | "power-off" => {
+                node.running = false;
+                proxy.running &= !on_proxy;
+            }
+            "terminate" if on_proxy => proxy.running = false,
+            "pause" => node.paused = true,
+            "resume" => node.paused = false,
+            "start" if on_proxy => {
+                proxy.running = true;
+                proxy.up = servers.iter().cloned().collect();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Turns states at successive instants into lanes, windows and routes.
+struct Builder {
+    lanes: BTreeMap<String, i64>,
+    done: Masters,
+    now: i64,
+}
+
+impl Builder {
+    fn note(&mut self, at: i64, nodes: &BTreeMap<&str, Node>, proxy: Option<&Proxy>, servers: &[String]) {
+        assert!(self.now <= at, "changes are in order of time");
+        self.now = at;
+        let acting: BTreeSet<&str> = nodes
+            .iter()
+            .filter(|(_, node)| node.running && node.master && !node.paused)
+            .map(|(name, _)| *name)
+            .collect();
+        let ended: Vec<String> = self.lanes.keys().filter(|name| !acting.contains(name.as_str())).cloned().collect();
+        for name in ended {
+            let from_us = self.lanes.remove(&name).expect("it was just listed");
+            self.close_lane(name, from_us, at);
+        }
+        for name in acting {
+            self.lanes.entry(name.to_string()).or_insert(at);
+        }
+        if let Some(proxy) = proxy {
+            let usable = |backup: bool| {
+                servers.iter().find(|name| proxy.up.contains(*name) && proxy.backups.contains(*name) == backup)
+            };
+            let server = usable(false).or_else(|| usable(true)).filter(|_| proxy.running).cloned();
+            let route = Route { from_us: at, to_us: at, server, running: proxy.running };
+            match self.done.routes.last_mut() {
+                Some(last) if last.server == route.server && last.running == route.running => {}
+                Some(last) => {
+                    last.to_us = at;
+                    self.done.routes.push(route);
+                }
+                None => self.done.routes.push(route),
+            }
+        }
+    }
+
+    fn close_lane(&mut self, node: String, from_us: i64, to_us: i64) {
+        if from_us < to_us {
+            self.done.lanes.push(Lane { node, from_us, to_us });
+        }
+    }
+
+    fn finish(mut self, end: i64) -> Masters {
+        for (node, from_us) in std::mem::take(&mut self.lanes) {
+            self.close_lane(node, from_us, end);
+        }
+        let mut done = self.done;
+        if let Some(last) = done.routes.last_mut() {
+            last.to_us = end.max(last.from_us);
+        }
+        done.routes.retain(|route| route.from_us < route.to_us);
+        done.lanes.sort_by(|a, b| (a.from_us, &a.node).cmp(&(b.from_us, &b.node)));
+        done.two = overlaps(&done.lanes, &done.routes);
+        done
+    }
+}
+
+/// The windows in which at least two lanes run, one for each set of nodes.
+fn overlaps(lanes: &[Lane], routes: &[Route]) -> Vec<TwoMasters> {
+    let edges: BTreeSet<i64> = lanes.iter().flat_map(|lane| [lane.from_us, lane.to_us]).collect();
+    let edges: Vec<i64> = edges.into_iter().collect();
+    let mut windows: Vec<TwoMasters> = Vec::new();
+    for pair in edges.windows(2) {
+        let (from_us, to_us) = (pair[0], pair[1]);
+        let nodes: BTreeSet<&String> =
+            lanes.iter().filter(|lane| lane.from_us <= from_us && to_us <= lane.to_us).map(|lane| &lane.node).collect();
+        if nodes.len() < 2 {
+            continue;
+        }
+        let nodes: Vec<String> = nodes.into_iter().cloned().collect();
+        match windows.last_mut() {
+            Some(last) if last.to_us == from_us && last.nodes == nodes => last.to_us = to_us,
+            _ => windows.push(TwoMasters { from_us, to_us, nodes, routed_to: Vec::new() }),
+        }
+    }
+    for window in &mut windows {
+        for route in routes.iter().filter(|route| route.from_us < window.to_us && window.from_us < route.to_us) {
+            if let Some(server) = route.server.as_ref().filter(|server| !window.routed_to.contains(*server)) {
+                window.routed_to.push(server.clone());
+            }
+        }
+    }
+    windows
+}

@@ -1,0 +1,525 @@
+//! The score: how well simulated recordings agree with recordings of the real stack.
+//!
+//! Every recording yields *cells*: when an event is first and last seen and how often, how many attempts met which
+//! outcome, the longest outage. A cell agrees if the two samples are within a tolerance of each other or a
+//! Kolmogorov–Smirnov test cannot tell them apart. Cells, tolerances and verdicts are those of the reference's
+//! `score.py`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::stats::{kolmogorov_smirnov, median, wasserstein};
+use crate::record::{ConnectEnd, Event, Op, Outcome, ReadError, Recording, What};
+
+/// Least tolerance of a time, in seconds.
+const TIME_TOLERANCE: f64 = 0.030;
+/// Tolerance of a time as a part of the real median.
+const TIME_RELATIVE: f64 = 0.02;
+/// Greatest tolerance of a time, in seconds.
+const TIME_CAP: f64 = 0.100;
+/// Least tolerance of a count.
+const COUNT_TOLERANCE: f64 = 0.5;
+/// Tolerance of a count as a part of the real mean.
+const COUNT_RELATIVE: f64 = 0.05;
+/// Kolmogorov–Smirnov: below this the samples differ.
+const P_MIN: f64 = 0.01;
+/// How much the parts of runs in which a time occurs may differ; below it on both sides a time is too rare to compare.
+const PRESENCE: f64 = 0.25;
+
+/// What a recording yields: seconds after time 0, and counts, by name.
+pub type Cells = BTreeMap<String, f64>;
+
+/// Parts of Redis log lines that the score looks at, and their names in cells.
+const REDIS_KEYS: [(&str, &str); 16] = [
+    ("MASTER MODE enabled", "master-mode"),
+    ("REPLICAOF", "replicaof"),
+    ("Partial resynchronization request from", "psync-accepted"),
+    ("Partial resynchronization not accepted", "psync-refused"),
+    ("Full resync requested by replica", "full-resync-requested"),
+    ("Full resync from master", "full-resync"),
+    ("Successful partial resynchronization with master", "psync-ok"),
+    ("Finished with success", "sync-ok"),
+    ("Connection with master lost", "master-lost"),
+    ("Connection with replica", "replica-lost"),
+    ("Timeout connecting to the MASTER", "master-timeout"),
+    ("MASTER timeout", "master-timeout"),
+    ("Setting secondary replication ID", "second-replid"),
+    ("Ready to accept connections", "ready"),
+    ("Starting BGSAVE for SYNC", "bgsave-for-sync"),
+    ("Synchronization with replica", "replica-online"),
+];
+
+/// Sentinel events whose name alone is their cell.
+const BARE_EVENTS: [&str; 9] = [
+    "+vote-for-leader",
+    "+new-epoch",
+    "+sentinel",
+    "+slave",
+    "+monitor",
+    "+sentinel-invalid-addr",
+    "-dup-sentinel",
+    "+sentinel-address-switch",
+    "+set",
+];
+
+/// One log line of a program, at its written time.
+struct Line {
+    at: f64,
+    node: String,
+    text: String,
+}
+
+/// What the Redis nodes are called in cells, so that it does not matter which one won: `redis-1`, `new-master`,
+/// `replica`.
+struct Roles(BTreeMap<String, &'static str>);
+
+impl Roles {
+    fn of(recording: &Recording, lines: &[Line]) -> Roles {
+        let is_redis = |line: &&Line| line.node.starts_with("redis");
+        let promoted = lines
+            .iter()
+            .filter(is_redis)
+            .find(|line| line.at >= 0.0 && line.text.contains("MASTER MODE enabled"))
+            .map(|line| line.node.as_str());
+        let names = lines.iter().filter(is_redis).map(|line| &line.node).chain(&recording.header.redis);
+        let role = |name: &String| match name.as_str() {
+            "redis-1" => "redis-1",
+            name if Some(name) == promoted => "new-master",
+            _ => "replica",
+        };
+        Roles(names.map(|name| (name.clone(), role(name))).collect())
+    }
+
+    fn name<'a>(&self, name: &'a str) -> &'a str {
+        self.0.get(name).copied().unwrap_or(name)
+    }
+}
+
+/// The cell that a line belongs to, if any.
+fn key(line: &Line, roles: &Roles) -> Option<String> {
+    let text = line.text.as_str();
+    if line.node.starts_with("sentinel") {
+        sentinel_key(text, roles).map(|key| format!("sentinel {key}"))
+    } else if line.node.starts_with("redis") {
+        let (_, key) = REDIS_KEYS.iter().find(|(part, _)| text.contains(part))?;
+        Some(format!("{} {key}", roles.name(&line.node)))
+    } else if line.node == "haproxy" {
+        haproxy_key(text, roles).map(|key| format!("haproxy {key}"))
+    } else {
+        None
+    }
+}
+
+fn sentinel_key(text: &str, roles: &Roles) -> Option<String> {
+    let mut start = text.bytes();
+    if !matches!(start.next(), Some(b'+' | b'-')) || !start.next().is_some_and(|b| b.is_ascii_lowercase()) {
+        return None;
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let word = |i: usize| words.get(i).copied().unwrap_or_default();
+    Some(match word(0) {
+        event if BARE_EVENTS.contains(&event) => event.to_string(),
+        "+switch-master" => format!("+switch-master {}>{}", roles.name(word(2)), roles.name(word(4))),
+        "+odown" => "+odown master".to_string(),
+        event if word(1) == "slave" && words.len() > 3 => format!("{event} slave {}", roles.name(word(3))),
+        event => format!("{event} {}", word(1)),
+    })
+}
+
+fn haproxy_key(text: &str, roles: &Roles) -> Option<String> {
+    for (at, mark) in text.match_indices("Server ") {
+        let rest = &text[at + mark.len()..];
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        // `backend/server`: the backend has at least one character, and so has the server.
+        let second = rest.chars().next().map_or(0, char::len_utf8).min(end);
+        let server = rest[second..end].split_once('/').map(|(_, server)| server);
+        let state = ["UP", "DOWN"]
+            .into_iter()
+            .find(|state| rest[end..].strip_prefix(" is ").is_some_and(|rest| rest.starts_with(state)));
+        if let (Some(server), Some(state)) = (server.filter(|server| !server.is_empty()), state) {
+            return Some(format!("server {} {state}", roles.name(server)));
+        }
+    }
+    text.contains("has no server available").then(|| "no server available".to_string())
+}
+
+/// The cells of a recording.
+pub fn cells(recording: &Recording) -> Cells {
+    let mut cells = event_cells(recording);
+    client_cells(recording, &mut cells);
+    cells
+}
+
+fn event_cells(recording: &Recording) -> Cells {
+    let line = |record: &crate::record::Record| match &record.what {
+        What::Event(event) if event.is_logged() => Some(Line {
+            at: recording.seconds(record.time),
+            node: recording.names.node(record.node).to_string(),
+            text: match event {
+                Event::Text(text) => text.to_string(),
+                event => event.text(&recording.names),
+            },
+        }),
+        _ => None,
+    };
+    let lines: Vec<Line> = recording.records.iter().filter_map(line).collect();
+    let roles = Roles::of(recording, &lines);
+    let mut seen = BTreeSet::new();
+    let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.at >= 0.0) {
+        if let Some(key) = key(line, &roles)
+            && seen.insert((line.at.to_bits(), line.node.as_str(), key.clone()))
+        {
+            times.entry(key).or_default().push(line.at);
+        }
+    }
+    let mut cells = Cells::new();
+    for (key, times) in times {
+        cells.insert(format!("{key} | first"), times.iter().copied().fold(f64::INFINITY, f64::min));
+        cells.insert(format!("{key} | count"), times.len() as f64);
+        if times.len() > 1 {
+            cells.insert(format!("{key} | last"), times.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+        }
+    }
+    cells
+}
+
+/// The longest of the gaps between 0 and successive times, with its beginning; of equal ones the last.
+fn longest_gap(times: &[f64]) -> (f64, f64) {
+    let starts = std::iter::once(0.0).chain(times.iter().copied());
+    let gaps = starts.zip(times).map(|(from, to)| (to - from, from));
+    gaps.fold((f64::NEG_INFINITY, 0.0), |best, gap| if gap >= best { gap } else { best })
+}
+
+fn client_cells(recording: &Recording, cells: &mut Cells) {
+    let mut attempts: BTreeMap<&str, Vec<(f64, u32, Outcome)>> = BTreeMap::from([("publish", vec![]), ("set", vec![])]);
+    let mut received: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut reconnects = 0;
+    for record in &recording.records {
+        let at = recording.seconds(record.time);
+        match record.what {
+            What::Op(Op::Publish { seq, outcome, .. }) if at >= 0.0 => {
+                attempts.entry("publish").or_default().push((at, seq, outcome));
+            }
+            What::Op(Op::Set { seq, outcome, .. }) if at >= 0.0 => {
+                attempts.entry("set").or_default().push((at, seq, outcome));
+            }
+            What::Op(Op::Receive { seq, .. }) => {
+                received.insert(seq, at);
+            }
+            What::Op(Op::Connect(ConnectEnd::Open))
+                if at >= 0.0 && recording.names.node(record.node) == "subscriber" =>
+            {
+                reconnects += 1;
+            }
+            _ => {}
+        }
+    }
+    for (op, attempts) in &attempts {
+        for (_, _, outcome) in attempts {
+            *cells.entry(format!("{op} {} | count", outcome.as_str())).or_default() += 1.0;
+        }
+        let ok = attempts.iter().filter(|(_, _, outcome)| *outcome == Outcome::Ok);
+        let mut ok: Vec<f64> = ok.map(|(at, _, _)| *at).collect();
+        ok.sort_by(f64::total_cmp);
+        if ok.len() > 1 {
+            let (seconds, begins) = longest_gap(&ok);
+            cells.insert(format!("{op} longest outage | seconds"), seconds);
+            cells.insert(format!("{op} outage begins | seconds"), begins);
+        }
+    }
+    let mut count = |name: &str, value: usize| cells.insert(format!("{name} | count"), value as f64);
+    let published = &attempts["publish"];
+    let end = recording.header.end_s;
+    let ok = |outcome: Outcome| outcome == Outcome::Ok;
+    let unheard = published.iter().filter(|(at, seq, o)| ok(*o) && !received.contains_key(seq) && *at < end - 1.0);
+    count("publish acknowledged but never received", unheard.count());
+    let heard = published.iter().filter(|(_, seq, outcome)| !ok(*outcome) && received.contains_key(seq));
+    count("publish failed but received", heard.count());
+    count("subscriber reconnects", reconnects);
+    if let Some(lost) = recording.header.lost_acked_sets {
+        count("set acknowledged but lost", lost as usize);
+    }
+    let mut times: Vec<f64> = received.into_values().filter(|at| *at >= 0.0).collect();
+    times.sort_by(f64::total_cmp);
+    if times.len() > 1 {
+        cells.insert("receive longest gap | seconds".into(), longest_gap(&times).0);
+    }
+}
+
+/// What one side shows in a cell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// The part of the runs in which the cell occurs.
+    pub present: f64,
+    /// Median, where the cell occurs.
+    pub median: Option<f64>,
+    /// Smallest value.
+    pub min: Option<f64>,
+    /// Largest value.
+    pub max: Option<f64>,
+    /// All values, for drawing.
+    #[serde(skip)]
+    pub values: Vec<f64>,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Too few occurrences for a distribution: only how often the cell occurs was compared.
+    Presence,
+    /// The distributions were compared.
+    Samples {
+        /// 1-Wasserstein distance.
+        distance: f64,
+        /// What it may be.
+        tolerance: f64,
+        /// The Kolmogorov–Smirnov test's p.
+        p: f64,
+    },
+}
+
+/// The verdict on one cell.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CellVerdict {
+    /// The cell's name.
+    pub cell: String,
+    /// Whether the simulation agrees with the real stack.
+    pub agrees: bool,
+    /// What it rests on.
+    pub measure: Measure,
+    /// The real runs.
+    pub real: Side,
+    /// The simulated runs.
+    pub sim: Side,
+}
+
+fn side(runs: &[Cells], cell: &str, count: bool) -> Side {
+    let value = |cells: &Cells| cells.get(cell).copied().or(count.then_some(0.0));
+    let values: Vec<f64> = runs.iter().filter_map(value).collect();
+    Side {
+        present: values.len() as f64 / runs.len() as f64,
+        median: median(&values),
+        min: values.iter().copied().reduce(f64::min),
+        max: values.iter().copied().reduce(f64::max),
+        values,
+    }
+}
+
+/// The verdicts on all cells of one scenario, in order of their names. Cells that are too rare on both sides are left
+/// out.
+///
+/// # Panics
+/// If a side has no run.
+pub fn compare(real: &[Cells], sim: &[Cells]) -> Vec<CellVerdict> {
+    assert!(!real.is_empty() && !sim.is_empty(), "a comparison needs runs on both sides");
+    let names: BTreeSet<&String> = real.iter().chain(sim).flat_map(BTreeMap::keys).collect();
+    let mut verdicts = Vec::new();
+    for cell in names {
+        let count = cell.ends_with("| count");
+        let (real, sim) = (side(real, cell, count), side(sim, cell, count));
+        let apart = (real.present - sim.present).abs();
+        let (agrees, measure) = if !count && (real.values.len() < 3 || sim.values.len() < 3) {
+            if real.present.max(sim.present) < PRESENCE {
+                continue;
+            }
+            (apart <= PRESENCE, Measure::Presence)
+        } else {
+            let tolerance = if count {
+                let mean = real.values.iter().sum::<f64>() / real.values.len() as f64;
+                COUNT_TOLERANCE.max(COUNT_RELATIVE * mean)
+            } else {
+                let median = real.median.expect("there are at least three values");
+                TIME_TOLERANCE.max(TIME_RELATIVE * median.abs()).min(TIME_CAP)
+            };
+            let distance = wasserstein(&real.values, &sim.values);
+            let p = kolmogorov_smirnov(&real.values, &sim.values);
+            let close = distance <= tolerance || p >= P_MIN;
+            (close && (count || apart <= PRESENCE), Measure::Samples { distance, tolerance, p })
+        };
+        verdicts.push(CellVerdict { cell: cell.clone(), agrees, measure, real, sim });
+    }
+    verdicts
+}
+
+/// The score of one scenario.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScenarioScore {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Number of real runs.
+    pub real_runs: usize,
+    /// Number of simulated runs; with none, the scenario counts as one cell that disagrees.
+    pub sim_runs: usize,
+    /// The verdicts.
+    pub verdicts: Vec<CellVerdict>,
+}
+
+/// The score of all scenarios.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Score {
+    /// By scenario, in order of their names.
+    pub scenarios: Vec<ScenarioScore>,
+}
+
+impl ScenarioScore {
+    /// Cells that agree.
+    pub fn agree(&self) -> usize {
+        self.verdicts.iter().filter(|verdict| verdict.agrees).count()
+    }
+
+    /// All cells.
+    pub fn cells(&self) -> usize {
+        if self.sim_runs == 0 { 1 } else { self.verdicts.len() }
+    }
+}
+
+impl Score {
+    /// Cells that agree.
+    pub fn agree(&self) -> usize {
+        self.scenarios.iter().map(ScenarioScore::agree).sum()
+    }
+
+    /// All cells.
+    pub fn cells(&self) -> usize {
+        self.scenarios.iter().map(ScenarioScore::cells).sum()
+    }
+
+    /// The part of the cells that agree.
+    pub fn figure(&self) -> f64 {
+        self.agree() as f64 / self.cells().max(1) as f64
+    }
+}
+
+/// The recordings of a folder by scenario: the part of a file's name before the first full stop.
+pub fn recordings_in(folder: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, ReadError> {
+    let io = |source| ReadError::Io { path: folder.to_path_buf(), source };
+    let mut groups: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.contains(".jsonl") && !name.starts_with('.') {
+            let scenario = name.split('.').next().unwrap_or_default().to_string();
+            groups.entry(scenario).or_default().push(path);
+        }
+    }
+    groups.values_mut().for_each(|paths| paths.sort());
+    Ok(groups)
+}
+
+/// The cells of recordings in files, in their order.
+pub fn cells_of(paths: &[PathBuf]) -> Result<Vec<Cells>, ReadError> {
+    paths.par_iter().map(|path| Recording::read(path).map(|recording| cells(&recording))).collect()
+}
+
+/// The score of a folder of simulated recordings against a folder of real ones.
+pub fn score_dirs(real: &Path, sim: &Path) -> Result<Score, ReadError> {
+    let (real, sim) = (recordings_in(real)?, recordings_in(sim)?);
+    let mut scenarios = Vec::new();
+    for (scenario, real) in &real {
+        let none = Vec::new();
+        let sim = sim.get(scenario).unwrap_or(&none);
+        let verdicts = if sim.is_empty() { Vec::new() } else { compare(&cells_of(real)?, &cells_of(sim)?) };
+        let scenario = scenario.clone();
+        scenarios.push(ScenarioScore { scenario, real_runs: real.len(), sim_runs: sim.len(), verdicts });
+    }
+    Ok(Score { scenarios })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::{FILES, data};
+
+    fn fixture(name: &str) -> serde_json::Value {
+        let path = data("").join("..").join(name);
+        let text = std::fs::read_to_string(path).expect("the fixture is in the repository");
+        serde_json::from_str(&text).expect("the fixture is JSON")
+    }
+
+    #[test]
+    fn cells_are_those_of_the_reference() {
+        let expected = fixture("score-cells.json");
+        for name in FILES {
+            let cells = cells(&Recording::read(&data(name)).expect("a real recording can be read"));
+            let expected: Cells = serde_json::from_value(expected[name].clone()).expect("cells are numbers");
+            assert_eq!(cells, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn verdicts_are_those_of_the_reference() {
+        let cases = fixture("score-verdicts.json");
+        let cases = cases.as_array().expect("a list of comparisons");
+        assert!(cases.len() > 1);
+        for case in cases {
+            let side = |name: &str| -> Vec<Cells> {
+                serde_json::from_value(case[name].clone()).expect("a side is a list of cells")
+            };
+            let verdicts = compare(&side("real"), &side("sim"));
+            let expected: Vec<(String, bool, Option<(f64, f64)>)> =
+                serde_json::from_value(case["verdicts"].clone()).expect("verdicts are name, agreement, distance and p");
+            assert_eq!(verdicts.len(), expected.len());
+            for (verdict, (cell, agrees, figures)) in verdicts.iter().zip(expected) {
+                assert_eq!((&verdict.cell, verdict.agrees), (&cell, agrees), "{verdict:?}");
+                match (verdict.measure, figures) {
+                    (Measure::Presence, None) => {}
+                    (Measure::Samples { distance, p, .. }, Some((d, q))) => {
+                        assert!((distance - d).abs() < 1e-12 && (p - q).abs() < 1e-12, "{verdict:?} {d} {q}");
+                    }
+                    other => panic!("{cell}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_planted_difference_is_found() {
+        let path = data(FILES[0]);
+        let recording = Recording::read(&path).expect("a real recording can be read");
+        let real = vec![cells(&recording); 20];
+        assert!(compare(&real, &real).iter().all(|verdict| verdict.agrees));
+        let mut late = recording.clone();
+        late.origin = crate::kernel::Time(late.origin.0 - 200_000_000);
+        let off = compare(&real, &vec![cells(&late); 20]).iter().filter(|verdict| !verdict.agrees).count();
+        assert!(off > 40, "{off}");
+    }
+
+    #[test]
+    fn lines_meet_their_cells() {
+        let roles = Roles([("redis-1".to_string(), "redis-1"), ("redis-2".to_string(), "new-master")].into());
+        let cell =
+            |node: &str, text: &str| key(&Line { at: 0.0, node: node.to_string(), text: text.to_string() }, &roles);
+        let cases = [
+            ("sentinel-1", "+sdown master mymaster redis-1 6379", Some("sentinel +sdown master")),
+            (
+                "sentinel-1",
+                "+sdown slave redis-2:6379 redis-2 6379 @ m redis-1 1",
+                Some("sentinel +sdown slave new-master"),
+            ),
+            (
+                "sentinel-1",
+                "+switch-master m redis-1 6379 redis-2 6379",
+                Some("sentinel +switch-master redis-1>new-master"),
+            ),
+            ("sentinel-1", "+tilt #tilt mode entered", Some("sentinel +tilt #tilt")),
+            ("sentinel-1", "+Odd", None),
+            ("sentinel-1", "Sentinel ID is", None),
+            ("sentinel-1", "+odown", Some("sentinel +odown master")),
+            ("sentinel-1", "-failover", Some("sentinel -failover ")),
+            ("haproxy", "Backup Server b/redis-2 is UP, reason", Some("haproxy server new-master UP")),
+            ("haproxy", "Server /redis-2 is UP", None),
+            ("haproxy", "Server a/b/c is DOWN", Some("haproxy server b/c DOWN")),
+            ("haproxy", "Server Server b/redis-1 is DOWN", Some("haproxy server redis-1 DOWN")),
+            ("haproxy", "backend b has no server available!", Some("haproxy no server available")),
+            ("clients", "+sdown", None),
+        ];
+        for (node, text, expected) in cases {
+            assert_eq!(cell(node, text).as_deref(), expected, "{text}");
+        }
+    }
+}
