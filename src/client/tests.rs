@@ -551,6 +551,23 @@ mod go_pubsub {
     }
 
     #[test]
+    fn a_confirmation_ends_the_row_of_errors() {
+        let mut bench = subscriber();
+        bench.start(1_000);
+        for _ in 0..3 {
+            bench.forget();
+            let before = Bench::millis(bench.now);
+            bench.cut(Ended::Eof);
+            bench.run(50);
+            assert_eq!(dials(&bench).len(), 1);
+            assert_near(dials(&bench)[0], before, 0.1);
+            bench.push(1);
+            bench.run(50);
+            assert_eq!(bench.ops().len(), 1, "it reads at once, not after a pause");
+        }
+    }
+
+    #[test]
     fn behind_a_proxy_without_server_it_dials_every_tenth_of_a_second() {
         let mut bench = subscriber();
         bench.start(1_000);
