@@ -14,3 +14,5 @@ pub mod redis;
 pub mod scenario;
 pub mod sentinel;
 pub mod wire;
+pub mod world;
+pub mod cli;
