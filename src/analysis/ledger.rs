@@ -392,9 +392,10 @@ impl Accountant<'_> {
         }
         let at = message.published_us;
         let answered = at + message.took_us;
-        // A session stays with the server that HAProxy chose when it began.
-        let server = self.server(self.publishers[&publisher].opened(answered).unwrap_or(at));
-        if server.is_some_and(|server| !self.masters.acts(server, at)) {
+        // A session stays with the server that HAProxy chose when it began. A library that does not report its
+        // connections may have tried several times: the last one was answered.
+        let server = self.server(self.publishers[&publisher].opened(answered).unwrap_or(answered));
+        if server.is_some_and(|server| !self.masters.acts(server, answered)) {
             return Cause::AcceptedByReplica;
         }
         let elsewhere = |since: i64| server.is_some() && self.server(since).is_some_and(|other| Some(other) != server);

@@ -323,11 +323,7 @@ impl Follower {
 
     fn step(&mut self, leader: &str, phase: Phase, at: i64) {
         if let Some(attempt) = self.attempt(leader) {
-            let who = match phase {
-                Phase::Selected => attempt.leader.clone(),
-                _ => leader.to_string(),
-            };
-            attempt.set(phase, at, &who);
+            attempt.set(phase, at, leader);
         }
     }
 

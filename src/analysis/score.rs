@@ -435,6 +435,9 @@ mod tests {
     use super::*;
     use crate::record::tests::{FILES, data};
 
+    /// A cell, whether it agrees, and its distance and p where the distributions were compared.
+    type Expected = (String, bool, Option<(f64, f64)>);
+
     fn fixture(name: &str) -> serde_json::Value {
         let path = data("").join("..").join(name);
         let text = std::fs::read_to_string(path).expect("the fixture is in the repository");
@@ -461,7 +464,7 @@ mod tests {
                 serde_json::from_value(case[name].clone()).expect("a side is a list of cells")
             };
             let verdicts = compare(&side("real"), &side("sim"));
-            let expected: Vec<(String, bool, Option<(f64, f64)>)> =
+            let expected: Vec<Expected> =
                 serde_json::from_value(case["verdicts"].clone()).expect("verdicts are name, agreement, distance and p");
             assert_eq!(verdicts.len(), expected.len());
             for (verdict, (cell, agrees, figures)) in verdicts.iter().zip(expected) {

@@ -137,12 +137,12 @@ impl Recording {
         out.push_str(&self.header.to_json());
         out.push('\n');
         let publishers = self.publishers();
-        let ordered = self.records.is_sorted_by_key(|record| record.time);
-        let mut order: Vec<u32> = if ordered { Vec::new() } else { (0..self.records.len() as u32).collect() };
-        order.sort_by_key(|index| self.records[*index as usize].time);
-        for index in 0..self.records.len() {
-            let index = if ordered { index } else { order[index] as usize };
-            self.write_row(&self.records[index], &publishers, &mut out);
+        if self.records.is_sorted_by_key(|record| record.time) {
+            self.records.iter().for_each(|record| self.write_row(record, &publishers, &mut out));
+        } else {
+            let mut ordered: Vec<&Record> = self.records.iter().collect();
+            ordered.sort_by_key(|record| record.time);
+            ordered.into_iter().for_each(|record| self.write_row(record, &publishers, &mut out));
         }
         out
     }
