@@ -236,10 +236,13 @@ impl Haproxy {
             return;
         }
         session.client.last = now;
-        if session.phase == Phase::Established {
-            pass_on(&mut session.back, now, message, out);
-        } else {
+        if session.phase != Phase::Established {
             session.waiting.push(message);
+        } else if session.back.gone {
+            // The write fails: the end of the session.
+            self.close_session(slot, out);
+        } else {
+            pass_on(&mut session.back, now, message, out);
         }
     }
 
@@ -253,9 +256,7 @@ impl Haproxy {
             return;
         }
         if session.client.gone {
-            // The write fails, and an error of the client's side resets the server's.
-            out.reset(session.back.sock);
-            session.back.gone = true;
+            // The write fails: the end of the session.
             self.close_session(slot, out);
             return;
         }
@@ -270,7 +271,8 @@ impl Haproxy {
             Ended::Reset | Ended::TimedOut => {
                 let session = &mut self.sessions[slot];
                 session.client.gone = true;
-                // A socket whose end was read is not polled any more: HAProxy learns of the reset when it writes.
+                // A socket whose end was read is not polled any more: HAProxy learns of the reset when it writes
+                // (measured with 2.6.12: the first write behind a FIN is lost, the second ends the session).
                 if !session.client.read_shut {
                     self.abort_back(slot, out);
                     self.close_session(slot, out);
@@ -284,8 +286,12 @@ impl Haproxy {
         match how {
             Ended::Eof => self.shut_read(slot, End::Server, out),
             Ended::Reset | Ended::TimedOut => {
-                self.sessions[slot].back.gone = true;
-                self.close_session(slot, out);
+                let session = &mut self.sessions[slot];
+                session.back.gone = true;
+                // As with the client: behind a FIN, only the next write meets the error.
+                if !session.back.read_shut {
+                    self.close_session(slot, out);
+                }
             }
         }
     }
@@ -317,6 +323,8 @@ impl Haproxy {
     }
 
     /// `on-marked-down shutdown-sessions` and `on-marked-up shutdown-backup-sessions`, for the sessions of one server.
+    /// One that is still connecting ends at once if nothing waits to be delivered, and goes on trying otherwise (measured
+    /// with 2.6.12: closed at DOWN, and after 20.009 s).
     pub(super) fn shut_sessions_of(&mut self, server: usize, out: &mut Out) {
         for slot in 0..self.sessions.len() {
             let session = &mut self.sessions[slot];

@@ -57,6 +57,8 @@ pub(super) struct Peer {
     token: Token,
     /// HAProxy closed or reset the socket, or it was reset from outside.
     dead: bool,
+    /// It sent FIN, or will in a moment.
+    finned: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -241,6 +243,9 @@ impl Lab {
     fn answer(&mut self, peer: usize, message: &Message) {
         let Some(server) = self.peers[peer].server else { return };
         let Message::Command(command) = message else { return };
+        if self.peers[peer].finned {
+            return;
+        }
         let token = self.peers[peer].token;
         let behaviour = self.servers[server];
         let reply = match (behaviour, command) {
@@ -258,6 +263,7 @@ impl Lab {
         }
         if matches!(behaviour, Behaviour::ReadsAndCloses | Behaviour::AnswersAndCloses) {
             let eof = Input::Ended { token, how: Ended::Eof };
+            self.peers[peer].finned = true;
             self.schedule(LATENCY, Happening::Arrives(peer, eof));
         }
     }
@@ -275,7 +281,7 @@ impl Lab {
     /// The peer at a socket. A dead one is never found: HAProxy must not touch a socket that it has closed.
     fn peer(&self, sock: Sock) -> usize {
         let alive = |peer: &Peer| peer.sock == Some(sock) && !peer.dead;
-        self.peers.iter().position(alive).expect("HAProxy touches open sockets only")
+        self.peers.iter().rposition(alive).expect("HAProxy touches open sockets only")
     }
 
     fn act(&mut self, action: Action) {
@@ -343,7 +349,23 @@ impl Lab {
         self.arrives(peer, Input::Data { token, message });
     }
 
+    /// Whether something can arrive from a peer: the connection is up, and it did not end it.
+    pub(super) fn can_speak(&self, peer: usize) -> bool {
+        let peer = &self.peers[peer];
+        peer.connected && !peer.dead && !peer.finned
+    }
+
+    pub(super) fn is_client(&self, peer: usize) -> bool {
+        self.peers[peer].server.is_none()
+    }
+
+    /// Whether nothing is left of the connection of a peer.
+    pub(super) fn is_over(&self, peer: usize) -> bool {
+        self.peers[peer].dead
+    }
+
     pub(super) fn fin(&mut self, peer: usize) {
+        self.peers[peer].finned = true;
         let token = self.peers[peer].token;
         self.arrives(peer, Input::Ended { token, how: Ended::Eof });
     }

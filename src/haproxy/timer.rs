@@ -152,3 +152,65 @@ impl Timers {
         self.asleep_since = out.now();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{EventId, Purpose};
+    use crate::wire::NodeId;
+
+    const TIMER: TimerId = TimerId(1);
+
+    fn micros(n: u64) -> Time {
+        Time(n * 1000)
+    }
+
+    /// A loop that armed a deadline of `timeout_ms` at `armed` and made passes at `passes`; when it meets the deadline.
+    fn met(armed: Time, timeout_ms: u64, passes: &[Time]) -> Time {
+        let mut timers = Timers::new(Stream::named(1, 1, Purpose::Work));
+        let mut out = Out::new(false);
+        let at = |now, out: &mut Out| out.begin(now, NodeId(0), EventId(0), 0);
+        at(armed, &mut out);
+        timers.arm(TIMER, deadline(armed, Span::from_millis(timeout_ms)), &mut out);
+        timers.pass_ends(armed, &out);
+        let mut rings = deadline(armed, Span::from_millis(timeout_ms)) * 1000;
+        out.take_actions();
+        let mut passes = passes.iter().copied().peekable();
+        loop {
+            if let Some(pass) = passes.next_if(|&pass| pass < micros(rings)) {
+                at(pass, &mut out);
+                if timers.next_due(&mut out).is_some() {
+                    return pass;
+                }
+                timers.pass_ends(pass, &out);
+                continue;
+            }
+            at(micros(rings), &mut out);
+            if timers.rings(TIMER, &mut out) {
+                return micros(rings);
+            }
+            let actions = out.take_actions();
+            let [crate::net::Action::SetTimer(TIMER, again)] = actions[..] else { panic!("{actions:?}") };
+            rings = again.0.div_ceil(1000);
+        }
+    }
+
+    #[test]
+    fn an_idle_loop_is_one_millisecond_late() {
+        let late = met(micros(5_300), 1000, &[]).since(micros(1_005_300));
+        assert!((1000..=2002).contains(&(late.0 / 1000)), "{late}");
+        let late = met(micros(5_300), 10, &[]).since(micros(15_300));
+        assert!((1000..=1051).contains(&(late.0 / 1000)), "{late}");
+    }
+
+    #[test]
+    fn the_fraction_of_the_last_pass_decides() {
+        let met = met(micros(5_900), 1000, &[micros(1_000_100)]);
+        assert!((1_006_100..=1_006_151).contains(&(met.0 / 1000)), "{met}");
+    }
+
+    #[test]
+    fn another_event_serves_a_deadline_that_has_come() {
+        assert_eq!(met(micros(5_900), 1000, &[micros(1_004_999), micros(1_005_010)]), micros(1_005_010));
+    }
+}
