@@ -75,7 +75,7 @@ impl Master {
                 (winner, votes_max) = (Some(mine), votes);
             }
         }
-        winner.filter(|_| votes_max >= voters / 2 + 1 && votes_max >= self.quorum)
+        winner.filter(|_| votes_max > voters / 2 && votes_max >= self.quorum)
     }
 }
 
