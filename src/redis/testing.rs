@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Config, Disk, Redis, Setup};
 use crate::kernel::{EventId, Purpose, Span, Stream, Time};
-use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::net::{Action, ConnectError, Ended, Input, KERNEL_BUFFER_BYTES, Out, Sock, TimerId, Token};
 use crate::record::{Event, RedisEvent, What};
 use crate::wire::{Addr, ChannelId, Command, HostId, Key, Message, NodeId, Payload, Reply};
 
@@ -196,9 +196,11 @@ impl Net {
         no
     }
 
-    /// The client reads nothing more.
+    /// The client reads nothing more, and the kernel's buffers are full.
     pub fn stall(&mut self, client: ClientNo) {
         self.stalled[client] = true;
+        let server = self.ends[&self.client_socks[client]].peer.expect("the client is connected");
+        self.out.handles.written(server, KERNEL_BUFFER_BYTES);
     }
 
     pub fn send(&mut self, client: ClientNo, command: Command) {
