@@ -345,8 +345,6 @@ impl Redis {
         };
         if to_disk {
             log(out, RedisEvent::ReceivingRdb);
-            let fsync = self.draw_fsync();
-            out.work(fsync);
         } else {
             log_text(out, || "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser".into());
         }
@@ -355,6 +353,10 @@ impl Redis {
         self.history.backlog = None;
         log(out, RedisEvent::FlushingOldData);
         log(out, RedisEvent::LoadingDb);
+        if to_disk {
+            let fsync = self.draw_fsync();
+            out.work(fsync);
+        }
         if to_disk && !self.config.rdb_del_sync_files {
             self.store_received(&snapshot, self.link.initial);
         }
