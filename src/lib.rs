@@ -5,6 +5,7 @@
 //!.
 
 pub mod analysis;
+pub mod cli;
 pub mod client;
 pub mod haproxy;
 pub mod kernel;
@@ -15,4 +16,3 @@ pub mod scenario;
 pub mod sentinel;
 pub mod wire;
 pub mod world;
-pub mod cli;

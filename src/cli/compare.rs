@@ -69,7 +69,11 @@ fn print(score: &Score, all: bool, out: &mut impl Write) -> std::io::Result<()> 
             };
             let why = match verdict.measure {
                 Measure::Presence => {
-                    format!("in {:.0}% and {:.0}% of the runs", verdict.real.present * 100.0, verdict.sim.present * 100.0)
+                    format!(
+                        "in {:.0}% and {:.0}% of the runs",
+                        verdict.real.present * 100.0,
+                        verdict.sim.present * 100.0
+                    )
                 }
                 Measure::Samples { distance, tolerance, p } => {
                     format!("distance {distance:.3}, tolerance {tolerance:.3}, p {p:.3}")

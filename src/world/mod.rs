@@ -164,12 +164,9 @@ impl World {
             beliefs,
             marks: Vec::new(),
             machines: Vec::new(),
-            trace: keep.trace.then(|| vec![Traced {
-                time: Time::ZERO,
-                cause: EventId(0),
-                event: Event::Script(0),
-                node: None,
-            }]),
+            trace: keep
+                .trace
+                .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),
             seed,
             layout: Arc::new(layout),
             scenario,
@@ -444,9 +441,10 @@ impl World {
                     }
                 }
                 Action::Close(sock) => {
-                    let unread = self.processes[node.0 as usize].inbox.iter().any(|delivery| {
-                        delivery.sock == sock && matches!(delivery.input, Input::Data { .. })
-                    });
+                    let unread = self.processes[node.0 as usize]
+                        .inbox
+                        .iter()
+                        .any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
                     self.net.close(sock, unread, at, cx);
                 }
                 Action::Reset(sock) => self.net.reset(sock, at, cx),
@@ -471,9 +469,8 @@ impl World {
         };
         let inbox = std::mem::take(&mut process.inbox);
         process.die();
-        let unread = |sock| {
-            inbox.iter().any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }))
-        };
+        let unread =
+            |sock| inbox.iter().any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
         let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
         self.net.process_dies(node, host, unread, cx);
         // Deliveries of connections that had already ended hold slots until they are read.

@@ -39,7 +39,10 @@ impl World {
         }
         let most = votes.iter().max_by_key(|&(_, count)| *count).map(|(&addr, _)| addr);
         most.or_else(|| {
-            self.layout.all_redis().find(|&node| self.role(node) == Some(Role::Master)).map(|node| self.layout.addr(node))
+            self.layout
+                .all_redis()
+                .find(|&node| self.role(node) == Some(Role::Master))
+                .map(|node| self.layout.addr(node))
         })
     }
 

@@ -172,7 +172,8 @@ impl World {
                     link.latency = latency.unwrap_or(link.latency);
                     link.jitter = jitter.unwrap_or(link.jitter);
                     link.loss = loss.map_or(link.loss, |loss| loss.parts());
-                    link.rate_bits_per_s = rate.map_or(link.rate_bits_per_s, |rate| rate.bits_per_second().map(std::num::NonZeroU64::get));
+                    link.rate_bits_per_s =
+                        rate.map_or(link.rate_bits_per_s, |rate| rate.bits_per_second().map(std::num::NonZeroU64::get));
                 });
             }
             Action::ClockJump { node, by } => {
