@@ -253,9 +253,10 @@ impl World {
         assert!(ended, "a run ends when its time is over");
     }
 
-    /// When the scenario ends, once time 0 is known.
+    /// When the run ends, once time 0 is known: the stack comes to rest for some seconds after the scenario's end, with
+    /// its clients stopped, before its final state counts.
     pub fn end(&self) -> Option<Time> {
-        self.origin.map(|origin| origin + self.scenario.duration)
+        self.origin.map(|origin| origin + self.scenario.duration + boot::REST)
     }
 
     fn trace_event(&mut self, cause: EventId, event: Event) {
@@ -449,6 +450,7 @@ impl World {
                 }
                 Action::Reset(sock) => self.net.reset(sock, at, cx),
                 Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
+                Action::Listen => self.listen(node),
                 Action::Exit => self.process_dies(node),
             }
         }
