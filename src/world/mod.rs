@@ -142,6 +142,8 @@ impl World {
         let reachable = (0..hosts as u32).map(|host| boot::reachable_time(seed, host, 0)).collect();
         let wheel = TimerWheel { phase: Span(script.below(1 << 40)) };
         let net = Net::new(topology, luck, reachable, wheel, nodes);
+        // The world does not begin at a whole second: `unixtime` counts from here.
+        let wall_offset_ns = script.below(1_000) as i64 * 1_000_000;
         let mut channels = vec!["__sentinel__:hello".to_string()];
         for client in &scenario.clients {
             if !channels.contains(&client.channel) {
@@ -154,7 +156,7 @@ impl World {
             kernel: Kernel::new((hosts + nodes + 1) as u32),
             net,
             out: Out::new(keep.records),
-            processes: vec![Process::down(); nodes],
+            processes: vec![Process::down(wall_offset_ns); nodes],
             steps: Vec::new(),
             script,
             channels,
