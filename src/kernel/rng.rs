@@ -78,9 +78,9 @@ impl Stream {
         }
     }
 
-    /// True with probability `numerator / 2³²`.
-    pub fn chance(&mut self, numerator: u32) -> bool {
-        numerator > 0 && self.rng.next_u32() < numerator
+    /// True with probability `parts / 2³²`.
+    pub fn chance(&mut self, parts: u64) -> bool {
+        parts > 0 && (self.rng.next_u32() as u64) < parts
     }
 
     /// An exponentially distributed whole number with the given mean, at most 64 times the mean.

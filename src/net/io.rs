@@ -100,6 +100,24 @@ pub enum Input {
     Command(Message),
 }
 
+impl Input {
+    /// A word that tells this input from others, for the digest of a run.
+    #[inline]
+    pub fn word(&self) -> u64 {
+        match self {
+            Input::Start => 1 << 48,
+            Input::Accepted { sock, .. } => sock.index as u64 ^ (2 << 48),
+            Input::Connected { token } => token.0 as u64 ^ (3 << 48),
+            Input::ConnectFailed { token, error } => token.0 as u64 ^ (*error as u64) << 32 ^ (4 << 48),
+            Input::Data { token, message } => message.word() ^ ((token.0 as u64) << 24) ^ (5 << 48),
+            Input::Ended { token, how } => token.0 as u64 ^ (*how as u64) << 32 ^ (6 << 48),
+            Input::Timer(timer) => timer.0 as u64 ^ (7 << 48),
+            Input::Terminate => 8 << 48,
+            Input::Command(message) => message.word() ^ (9 << 48),
+        }
+    }
+}
+
 /// What a program wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
@@ -136,6 +154,8 @@ pub enum Action {
     SetTimer(TimerId, Time),
     /// Clear a timer.
     ClearTimer(TimerId),
+    /// Listen on the node's address from now on.
+    Listen,
     /// The process ends by itself. Its sockets are closed by the kernel.
     Exit,
 }
@@ -309,6 +329,11 @@ impl Out {
         self.send(sock, Message::Reply(reply));
     }
 
+    /// Takes back what this call has written to `sock`: a real program's output buffer, dropped before it was flushed.
+    pub fn discard(&mut self, sock: Sock) {
+        self.actions.retain(|action| !matches!(action, Action::Send { sock: to, .. } if *to == sock));
+    }
+
     /// Closes a socket. The program hears of it no more.
     pub fn close(&mut self, sock: Sock) {
         self.actions.push(Action::Close(sock));
@@ -333,6 +358,11 @@ impl Out {
     /// Clears a timer.
     pub fn clear_timer(&mut self, timer: TimerId) {
         self.actions.push(Action::ClearTimer(timer));
+    }
+
+    /// Listens on the node's address from now on.
+    pub fn listen(&mut self) {
+        self.actions.push(Action::Listen);
     }
 
     /// Ends the process.

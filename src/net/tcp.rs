@@ -102,6 +102,11 @@ struct Stall {
     /// When the first segment was lost.
     since: Time,
     retransmissions: u32,
+    /// More than one segment was out when the first timer fired: the tail-loss probe came early and repeated the last of
+    /// them, so that the first timer is the retransmission time-out proper and backs off.
+    several: bool,
+    /// The oldest unacknowledged segment has been delivered; only its acknowledgement is missing.
+    delivered: bool,
     /// Which timer is the valid one.
     round: u32,
     next: Time,
@@ -349,12 +354,13 @@ impl Net {
             self.transmit(sock, kind, at, cx);
             return;
         };
-        if stall.queue.is_empty() && stall.retransmissions == 0 {
+        if stall.delivered && stall.queue.is_empty() && stall.retransmissions == 0 {
             // Only the acknowledgement is missing, and the timer has not fired yet: new data still goes out.
+            stall.several = true;
             self.transmit(sock, kind, at, cx);
             return;
         }
-        stall.queue.push_back(kind);
+        stall.append(kind);
         // On a lossy but open path the acknowledgement of this later segment shows the gap: the lost one is repeated
         // after one round trip (RACK), not when the timer fires.
         let (from, to) = (endpoint.host, endpoint.peer_host);
@@ -407,7 +413,7 @@ impl Net {
         }
         let host = endpoint.host;
         match &mut endpoint.stall {
-            Some(stall) => stall.queue.push_back(kind),
+            Some(stall) => stall.append(kind),
             None => {
                 let mut stall = Stall::new(now);
                 stall.queue.push_back(kind);
@@ -829,8 +835,11 @@ impl Net {
     ) {
         let wheel = self.wheel;
         let Some(endpoint) = self.endpoint(sender) else { return };
-        if endpoint.stall.is_none() {
+        if let Some(stall) = &mut endpoint.stall {
+            stall.delivered = true;
+        } else {
             let mut stall = Stall::new(now);
+            stall.delivered = true;
             stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
             Self::schedule(cx.kernel, stall.next, endpoint.host, NetEvent::Retransmit(sender, stall.round));
             endpoint.stall = Some(Box::new(stall));
@@ -853,7 +862,7 @@ impl Net {
         if given_up {
             return self.die(sock, Ended::TimedOut, cx);
         }
-        let next = wheel.fires_at(now, retransmit_interval_jiffies(stall.retransmissions));
+        let next = wheel.fires_at(now, retransmit_interval_jiffies(stall.retransmissions + stall.several as u32));
         stall.round += 1;
         stall.next = next;
         let round = stall.round;
@@ -877,12 +886,18 @@ impl Net {
         let acknowledged = !self.topology.is_blocked(to, from);
         let endpoint = self.endpoint(sock).expect("just seen");
         let stall = endpoint.stall.as_mut().expect("just seen");
-        let queue = std::mem::take(&mut stall.queue);
-        if acknowledged {
-            endpoint.stall = None;
-        } else {
+        if !acknowledged {
+            // Only the oldest segment is repeated, and nothing follows it.
+            let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
+            stall.delivered |= oldest.is_some();
             Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
+            if let Some(kind) = oldest {
+                self.transmit(sock, kind, now, cx);
+            }
+            return None;
         }
+        let queue = std::mem::take(&mut stall.queue);
+        endpoint.stall = None;
         for kind in queue {
             match self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()) {
                 // One of those before was lost again: the order is kept.
@@ -1000,7 +1015,20 @@ impl Net {
 }
 
 impl Stall {
+    fn append(&mut self, kind: Kind) {
+        self.several |= self.retransmissions == 0;
+        self.queue.push_back(kind);
+    }
+
     fn new(since: Time) -> Stall {
-        Stall { queue: VecDeque::new(), since, retransmissions: 0, round: 0, next: Time::NEVER }
+        Stall {
+            queue: VecDeque::new(),
+            since,
+            retransmissions: 0,
+            several: false,
+            delivered: false,
+            round: 0,
+            next: Time::NEVER,
+        }
     }
 }

@@ -1,1 +1,406 @@
+//! TCP under each kind of fault, on two or three hosts without programs: the test plays both.
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::kernel::{Kernel, Purpose, Span, Stream, Time};
+use crate::wire::{Addr, Command, HostId, Key, Message, NodeId};
+
+const CLIENT: HostId = HostId(0);
+const SERVER: HostId = HostId(1);
+const PORT: u16 = 6379;
+
+struct Bench {
+    kernel: Kernel<NetEvent>,
+    handles: Handles,
+    net: Net,
+    heard: Vec<(Time, Delivery)>,
+}
+
+impl Bench {
+    fn new(link: Link) -> Bench {
+        let luck = (0..3).map(|host| Stream::named(1, host, Purpose::Network)).collect();
+        let wheel = TimerWheel { phase: Span::from_micros(1_234_567) };
+        let topology = Topology::new(3, link);
+        let mut net = Net::new(topology, luck, vec![Span::from_secs(30); 3], wheel, 3);
+        net.listen(NodeId(1), Addr::new(SERVER, PORT), 511);
+        let mut bench = Bench { kernel: Kernel::new(3), handles: Handles::default(), net, heard: Vec::new() };
+        bench.run(Time(1_000_000_000));
+        bench
+    }
+
+    fn with<R>(&mut self, act: impl FnOnce(&mut Net, Time, &mut Context<'_, NetEvent>) -> R) -> R {
+        let now = self.kernel.now();
+        act(&mut self.net, now, &mut Context { kernel: &mut self.kernel, handles: &mut self.handles })
+    }
+
+    fn connect(&mut self) -> Sock {
+        let sock = self.handles.allocate();
+        self.with(|net, now, cx| net.connect((NodeId(0), CLIENT), sock, Addr::new(SERVER, PORT), Token(7), now, cx));
+        sock
+    }
+
+    /// Connects and accepts; answers both ends.
+    fn open(&mut self) -> (Sock, Sock) {
+        let client = self.connect();
+        self.run(self.kernel.now() + Span::from_millis(10));
+        let server = self
+            .heard
+            .iter()
+            .find_map(|(_, delivery)| match delivery.input {
+                Input::Accepted { sock, .. } => Some(sock),
+                _ => None,
+            })
+            .expect("the server heard of it");
+        self.net.accept(server, Token(1));
+        self.heard.clear();
+        (client, server)
+    }
+
+    fn send(&mut self, sock: Sock, seq: u32) {
+        let message = Message::Command(Command::Set(Key { space: 0, index: seq }, seq));
+        self.with(|net, now, cx| net.send(sock, message, now, cx));
+    }
+
+    fn run(&mut self, until: Time) {
+        while let Some(dispatched) = self.kernel.next(until) {
+            let now = self.kernel.now();
+            let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.handles };
+            if let Some(delivery) = self.net.handle(dispatched.event, cx) {
+                self.heard.push((now, delivery));
+            }
+        }
+        self.kernel.advance(until);
+    }
+
+    fn run_for(&mut self, seconds: f64) {
+        self.run(self.kernel.now() + Span((seconds * 1e9) as u64));
+    }
+
+    fn partition(&mut self) {
+        self.net.topology.block(CLIENT, SERVER);
+        self.net.topology.block(SERVER, CLIENT);
+    }
+
+    fn heal(&mut self) {
+        self.net.topology.unblock(CLIENT, SERVER);
+        self.net.topology.unblock(SERVER, CLIENT);
+    }
+
+    fn received(&self, node: NodeId) -> Vec<u32> {
+        let seq = |delivery: &Delivery| match delivery.input {
+            Input::Data { message: Message::Command(Command::Set(_, seq)), .. } => Some(seq),
+            _ => None,
+        };
+        self.heard.iter().filter(|(_, delivery)| delivery.node == node).filter_map(|(_, d)| seq(d)).collect()
+    }
+
+    fn first(&self, wanted: impl Fn(&Input) -> bool) -> Option<Time> {
+        self.heard.iter().find(|(_, delivery)| wanted(&delivery.input)).map(|(time, _)| *time)
+    }
+}
+
+fn is_failed(error: ConnectError) -> impl Fn(&Input) -> bool {
+    move |input| matches!(input, Input::ConnectFailed { error: e, .. } if *e == error)
+}
+
+fn is_ended(how: Ended) -> impl Fn(&Input) -> bool {
+    move |input| matches!(input, Input::Ended { how: h, .. } if *h == how)
+}
+
+#[test]
+fn a_living_host_refuses_within_a_round_trip() {
+    let mut bench = Bench::new(Link::default());
+    bench.net.process_dies(
+        NodeId(1),
+        SERVER,
+        |_| false,
+        &mut Context { kernel: &mut bench.kernel, handles: &mut bench.handles },
+    );
+    let start = bench.kernel.now();
+    bench.connect();
+    bench.run_for(1.0);
+    let refused = bench.first(is_failed(ConnectError::Refused)).expect("refused");
+    assert!(refused.since(start) < Span::from_micros(200));
+}
+
+#[test]
+fn a_vanished_address_is_silent_and_then_without_route() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.net.host_vanishes(SERVER, &mut bench.handles);
+    bench.send(client, 1);
+    let start = bench.kernel.now();
+    // The neighbour entry was confirmed just now: trusted for 30 s, then delay and probes, about 38 s of pure silence;
+    // then the next packet asks, and what waits for the answer fails after three questions.
+    for _ in 0..60 {
+        let sock = bench.connect();
+        bench.run_for(0.9);
+        bench.with(|net, now, cx| net.close(sock, false, now, cx));
+        bench.run_for(0.1);
+    }
+    let failed = bench.first(is_failed(ConnectError::Unreachable)).expect("no route").since(start);
+    assert!((41_000..44_000).contains(&failed.as_millis()), "{failed}");
+}
+
+#[test]
+fn an_address_never_heard_of_has_no_route_after_three_probes() {
+    let mut bench = Bench::new(Link::default());
+    bench.net.host_vanishes(SERVER, &mut bench.handles);
+    let start = bench.kernel.now();
+    bench.connect();
+    bench.run_for(10.0);
+    let failed = bench.first(is_failed(ConnectError::Unreachable)).expect("no route").since(start);
+    // Measured: 3.06 s.
+    assert!((3_000..3_120).contains(&failed.as_millis()), "{failed}");
+}
+
+#[test]
+fn a_connect_into_silence_succeeds_at_the_next_syn_after_the_heal() {
+    let mut bench = Bench::new(Link::default());
+    bench.partition();
+    let start = bench.kernel.now();
+    bench.connect();
+    bench.run_for(8.0);
+    bench.heal();
+    bench.run_for(10.0);
+    let connected = bench.first(|input| matches!(input, Input::Connected { .. })).expect("connected").since(start);
+    // SYNs at 0, 1, 2, 3, 4, 5, 7 and 11 s, each a little late.
+    assert!((11_000..11_500).contains(&connected.as_millis()), "{connected}");
+}
+
+#[test]
+fn a_connect_into_lasting_silence_times_out_after_131_seconds() {
+    let mut bench = Bench::new(Link::default());
+    bench.partition();
+    let start = bench.kernel.now();
+    bench.connect();
+    bench.run_for(200.0);
+    let failed = bench.first(is_failed(ConnectError::TimedOut)).expect("timed out").since(start);
+    assert!((131_000..137_000).contains(&failed.as_millis()), "{failed}");
+}
+
+#[test]
+fn after_a_heal_the_next_retransmission_delivers_everything_in_order() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.partition();
+    let start = bench.kernel.now();
+    bench.send(client, 1);
+    bench.run_for(1.0);
+    (2..=3).for_each(|seq| bench.send(client, seq));
+    bench.run_for(13.05);
+    bench.heal();
+    bench.send(client, 4);
+    bench.run_for(20.0);
+    assert_eq!(bench.received(NodeId(1)), [1, 2, 3, 4]);
+    let at = bench.first(|input| matches!(input, Input::Data { .. })).expect("delivered").since(start);
+    // Measured: healed at 14.05 s, delivered at 26.75 s.
+    assert!((26_000..28_500).contains(&at.as_millis()), "{at}");
+}
+
+#[test]
+fn with_several_segments_out_the_first_timer_already_backs_off() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.partition();
+    let start = bench.kernel.now();
+    (1..=2).for_each(|seq| bench.send(client, seq));
+    bench.run_for(14.05);
+    bench.heal();
+    bench.run_for(20.0);
+    let at = bench.first(|input| matches!(input, Input::Data { .. })).expect("delivered").since(start);
+    // 0.2, 0.6, 1.5, 3.1, 6.5, 13.2, 26.5: a quarter of a second before a single segment's. Seen in the recordings of
+    // partition-master, where a replication link recovers 26.4 to 26.7 s after the cut.
+    assert!((26_300..26_700).contains(&at.as_millis()), "{at}");
+}
+
+#[test]
+fn unacknowledged_data_is_given_up_after_fifteen_minutes() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.partition();
+    let start = bench.kernel.now();
+    bench.send(client, 1);
+    bench.run_for(1_200.0);
+    let ended = bench.first(is_ended(Ended::TimedOut)).expect("given up").since(start);
+    // Measured: 937.7 s.
+    assert!((924.6..1_000.0).contains(&ended.as_secs_f64()), "{ended}");
+}
+
+#[test]
+fn what_a_closed_socket_wrote_outlives_it() {
+    let mut bench = Bench::new(Link::default());
+    let (client, server) = bench.open();
+    bench.partition();
+    bench.send(client, 1);
+    bench.run_for(3.0);
+    bench.with(|net, now, cx| net.close(client, false, now, cx));
+    bench.run_for(5.0);
+    bench.heal();
+    bench.run_for(10.0);
+    assert_eq!(bench.received(NodeId(1)), [1]);
+    let eof = bench.first(is_ended(Ended::Eof)).expect("FIN after the data");
+    assert!(bench.first(|input| matches!(input, Input::Data { .. })).expect("data") <= eof);
+    assert!(!bench.handles.is_live(client) && bench.handles.is_live(server));
+}
+
+#[test]
+fn an_orphan_gives_up_after_eight_repeats() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.partition();
+    bench.send(client, 1);
+    bench.with(|net, now, cx| net.close(client, false, now, cx));
+    bench.run_for(130.0);
+    assert!(!bench.handles.is_live(client));
+    bench.heal();
+    bench.run_for(200.0);
+    assert_eq!(bench.received(NodeId(1)), [] as [u32; 0]);
+}
+
+#[test]
+fn a_dead_process_sends_fin_or_rst_if_it_left_input_unread() {
+    for (unread, how) in [(false, Ended::Eof), (true, Ended::Reset)] {
+        let mut bench = Bench::new(Link::default());
+        let (_, _) = bench.open();
+        bench.with(|net, _, cx| net.process_dies(NodeId(1), SERVER, |_| unread, cx));
+        bench.run_for(1.0);
+        assert!(bench.first(is_ended(how)).is_some(), "{how:?}");
+    }
+}
+
+#[test]
+fn writing_to_a_closed_peer_is_answered_with_rst() {
+    let mut bench = Bench::new(Link::default());
+    let (client, server) = bench.open();
+    bench.with(|net, now, cx| net.close(server, false, now, cx));
+    bench.run_for(1.0);
+    assert!(bench.first(is_ended(Ended::Eof)).is_some() && bench.first(is_ended(Ended::Reset)).is_none());
+    bench.send(client, 1);
+    bench.run_for(1.0);
+    assert!(bench.first(is_ended(Ended::Reset)).is_some());
+}
+
+#[test]
+fn half_a_close_leaves_the_other_direction_open() {
+    let mut bench = Bench::new(Link::default());
+    let (client, server) = bench.open();
+    bench.with(|net, now, cx| net.shutdown_write(server, now, cx));
+    bench.run_for(1.0);
+    bench.send(client, 1);
+    bench.run_for(1.0);
+    assert_eq!(bench.received(NodeId(1)), [1]);
+    assert!(bench.first(is_ended(Ended::Reset)).is_none());
+}
+
+#[test]
+fn the_backlog_admits_one_more_than_its_number_and_then_drops() {
+    let mut bench = Bench::new(Link::default());
+    bench.net.listen(NodeId(1), Addr::new(SERVER, PORT), 3);
+    for _ in 0..6 {
+        bench.connect();
+    }
+    bench.run_for(0.5);
+    let connected = |bench: &Bench| {
+        bench.heard.iter().filter(|(_, delivery)| matches!(delivery.input, Input::Connected { .. })).count()
+    };
+    assert_eq!(connected(&bench), 4);
+    let accepted: Vec<Sock> = bench
+        .heard
+        .iter()
+        .filter_map(|(_, delivery)| match delivery.input {
+            Input::Accepted { sock, .. } => Some(sock),
+            _ => None,
+        })
+        .collect();
+    for sock in accepted {
+        bench.net.accept(sock, Token(0));
+    }
+    bench.run_for(1.0);
+    assert_eq!(connected(&bench), 6, "the next SYN gets in");
+}
+
+#[test]
+fn a_one_way_cut_of_acknowledgements_executes_what_seems_lost() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.net.topology.block(SERVER, CLIENT);
+    bench.send(client, 1);
+    bench.run_for(0.1);
+    bench.send(client, 2);
+    bench.run_for(0.4);
+    bench.send(client, 3);
+    bench.run_for(5.0);
+    assert_eq!(bench.received(NodeId(1)), [1, 2], "after the first time-out new data waits for an acknowledgement");
+    bench.net.topology.unblock(SERVER, CLIENT);
+    bench.run_for(10.0);
+    assert_eq!(bench.received(NodeId(1)), [1, 2, 3], "and nothing is delivered twice");
+}
+
+#[test]
+fn keepalive_finds_a_peer_that_vanished() {
+    let mut bench = Bench::new(Link::default());
+    let settings = KeepAlive { idle: Span::from_secs(300), interval: Span::from_secs(100), count: 3 };
+    bench.net.set_keepalive(NodeId(1), Some(settings));
+    let _ = bench.open();
+    bench.net.host_vanishes(CLIENT, &mut bench.handles);
+    let start = bench.kernel.now();
+    bench.run_for(700.0);
+    let ended = bench.first(is_ended(Ended::TimedOut)).expect("found dead").since(start);
+    assert!((599.0..601.0).contains(&ended.as_secs_f64()), "{ended}");
+}
+
+proptest! {
+    #[test]
+    fn everything_written_arrives_once_and_in_order(
+        gaps in prop::collection::vec(0u64..400, 1..60),
+        cut_at in 0u64..5_000,
+        cut_for in 0u64..20_000,
+        one_way in any::<bool>(),
+        loss in prop_oneof![Just(0u64), Just(1 << 28), Just(1 << 30)],
+    ) {
+        let mut bench = Bench::new(Link { loss, ..Link::default() });
+        let client = loop {
+            // A handshake segment may be lost on the way: it takes a SYN repeat then.
+            let client = bench.connect();
+            bench.run_for(20.0);
+            let accepted = bench.heard.iter().find_map(|(_, d)| match d.input {
+                Input::Accepted { sock, .. } => Some(sock),
+                _ => None,
+            });
+            let connected = bench.first(|input| matches!(input, Input::Connected { .. })).is_some();
+            if let (Some(server), true) = (accepted, connected) {
+                bench.net.accept(server, Token(1));
+                break client;
+            }
+            bench.heard.clear();
+        };
+        let start = bench.kernel.now();
+        let (mut at, mut cut, mut healed) = (start, false, false);
+        for (seq, gap) in gaps.iter().enumerate() {
+            at += Span::from_millis(*gap);
+            for (flag, moment) in [(0, cut_at), (1, cut_at + cut_for)] {
+                let moment = start + Span::from_millis(moment);
+                let done = if flag == 0 { &mut cut } else { &mut healed };
+                if !*done && moment <= at {
+                    *done = true;
+                    if moment > bench.kernel.now() {
+                        bench.run(moment);
+                    }
+                    match (flag, one_way) {
+                        (0, true) => bench.net.topology.block(SERVER, CLIENT),
+                        (0, false) => bench.partition(),
+                        _ => bench.heal(),
+                    }
+                }
+            }
+            bench.run(at);
+            bench.send(client, seq as u32);
+        }
+        bench.heal();
+        bench.run_for(400.0);
+        let expected: Vec<u32> = (0..gaps.len() as u32).collect();
+        prop_assert_eq!(bench.received(NodeId(1)), expected);
+    }
+}

@@ -16,8 +16,8 @@ pub struct Link {
     pub latency: Span,
     /// Uniform random part of the delay, added to it.
     pub jitter: Span,
-    /// Probability of loss as a numerator over 2³².
-    pub loss: u32,
+    /// Probability of loss in parts of 2⁻³².
+    pub loss: u64,
     /// Bits a second; none is unlimited.
     pub rate_bits_per_s: Option<u64>,
 }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn loss_is_the_stated_fraction() {
         let mut luck = Stream::named(1, 1, Purpose::Network);
-        let mut topology = Topology::new(2, Link { loss: u32::MAX / 4, ..Link::default() });
+        let mut topology = Topology::new(2, Link { loss: 1 << 30, ..Link::default() });
         let lost =
             (0..10_000).filter(|_| topology.transit(HostId(0), HostId(1), 10, Time::ZERO, &mut luck).is_none()).count();
         assert!((2_300..2_700).contains(&lost), "{lost}");

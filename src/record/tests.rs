@@ -338,7 +338,6 @@ fn a_bad_line_is_named() {
 }
 
 #[test]
-#[ignore = "hex40 multiplies beyond 128 bits, which panics where arithmetic is checked"]
 fn identities_of_simulated_programs_survive_without_being_learned() {
     let names = Names::default();
     for number in [0, 1, 0x1234_5678_9abc_def0, u64::MAX] {

@@ -36,7 +36,7 @@ fn write_hex40(value: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 /// The forty digits that stand for `value`.
 pub fn hex40(value: u64) -> String {
     let spread = |salt: u64| {
-        let product = (value ^ salt) as u128 * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835u128;
+        let product = ((value ^ salt) as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
         product as u64 ^ (product >> 64) as u64
     };
     let tail = spread(0x243f_6a88_85a3_08d3);

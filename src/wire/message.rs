@@ -389,6 +389,37 @@ impl Message {
     }
 }
 
+impl Payload {
+    fn word(&self) -> u64 {
+        match self {
+            Payload::Sequence { publisher, seq } => ((*publisher as u64) << 32) | *seq as u64,
+            Payload::Hello(hello) => hello.id.0 ^ ((hello.epoch as u64) << 32) ^ hello.config_epoch as u64,
+        }
+    }
+}
+
+impl Message {
+    /// A word that tells this message from others, for the digest of a run.
+    pub fn word(&self) -> u64 {
+        match self {
+            Message::Command(Command::Publish(channel, payload)) => payload.word() ^ ((channel.0 as u64) << 48),
+            Message::Command(Command::Set(key, value)) => {
+                ((key.space as u64) << 48) ^ ((key.index as u64) << 20) ^ *value as u64 ^ (1 << 63)
+            }
+            Message::Command(Command::ReplconfAck(offset)) => *offset ^ (2 << 60),
+            Message::Command(command) => command.stream_bytes() as u64 ^ (3 << 60),
+            Message::Reply(Reply::Int(n)) => *n as u64 ^ (4 << 60),
+            Message::Reply(Reply::Info(info)) => info.offset ^ info.run_id.0,
+            Message::Reply(Reply::Error(kind)) => *kind as u64 ^ (5 << 60),
+            Message::Reply(_) => 6 << 60,
+            Message::Push(channel, payload) => payload.word() ^ ((channel.0 as u64) << 48) ^ (7 << 60),
+            Message::Stream(item) => item.end ^ (8 << 60),
+            Message::Newline => 9 << 60,
+            Message::Rdb(snapshot) => snapshot.entries.len() as u64 ^ (10 << 60),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@
 mod id;
 mod info;
 mod message;
+mod parse;
 
 pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
@@ -14,3 +15,4 @@ pub use message::{
     ClientType, Command, ErrorKind, Hello, InfoSection, Message, Payload, Reply, SentinelCommand, SentinelReply,
     SetOption, Snapshot, StreamItem,
 };
+pub use parse::parse_command;

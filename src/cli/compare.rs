@@ -1,0 +1,95 @@
+//! `sim compare`: how well simulated recordings agree with real ones.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+
+use super::{Failure, Verdict};
+use crate::analysis::score::{Measure, Score, score_dirs};
+
+/// Compare recordings of the simulator with recordings of the real stack
+///
+/// For every scenario found in both folders, each quantity that a recording yields is compared as two samples. Cells
+/// that disagree are listed. Exit status 1 if fewer agree than --at-least asks for.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Folder of recordings of the real stack
+    real: PathBuf,
+    /// Folder of simulated recordings
+    sim: PathBuf,
+    /// Fail if a smaller part of the cells agrees
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    at_least: Option<f64>,
+    /// List the cells that agree as well
+    #[arg(long)]
+    all: bool,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("a number from 0 to 100".into()),
+    }
+}
+
+pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let score = score_dirs(&arguments.real, &arguments.sim).map_err(|error| Failure::Bad(error.into()))?;
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&score).expect("a score has nothing that JSON cannot say");
+        writeln!(out, "{text}")?;
+    } else {
+        print(&score, arguments.all, &mut out)?;
+    }
+    let reached = score.figure() * 100.0;
+    Ok(if arguments.at_least.is_some_and(|least| reached < least) { Verdict::Missed } else { Verdict::Fine })
+}
+
+fn print(score: &Score, all: bool, out: &mut impl Write) -> std::io::Result<()> {
+    for scenario in &score.scenarios {
+        writeln!(
+            out,
+            "{}: {} of {} cells agree ({} real runs, {} simulated)",
+            scenario.scenario,
+            scenario.agree(),
+            scenario.cells(),
+            scenario.real_runs,
+            scenario.sim_runs
+        )?;
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING);
+        let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
+        for verdict in scenario.verdicts.iter().filter(|verdict| all || !verdict.agrees) {
+            let side = |side: &crate::analysis::score::Side| {
+                format!("{} [{}..{}]", number(side.median), number(side.min), number(side.max))
+            };
+            let why = match verdict.measure {
+                Measure::Presence => {
+                    format!(
+                        "in {:.0}% and {:.0}% of the runs",
+                        verdict.real.present * 100.0,
+                        verdict.sim.present * 100.0
+                    )
+                }
+                Measure::Samples { distance, tolerance, p } => {
+                    format!("distance {distance:.3}, tolerance {tolerance:.3}, p {p:.3}")
+                }
+            };
+            table.add_row(vec![
+                Cell::new(if verdict.agrees { "  ok" } else { "  OFF" }),
+                Cell::new(&verdict.cell),
+                Cell::new(format!("real {}", side(&verdict.real))).set_alignment(CellAlignment::Left),
+                Cell::new(format!("sim {}", side(&verdict.sim))),
+                Cell::new(why),
+            ]);
+        }
+        if table.row_iter().next().is_some() {
+            writeln!(out, "{table}")?;
+        }
+    }
+    writeln!(out, "{} of {} cells agree = {:.1}%", score.agree(), score.cells(), score.figure() * 100.0)
+}

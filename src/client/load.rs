@@ -1,0 +1,322 @@
+//! Closed loops: every connection sends its next command when the reply to the last is there.
+//!
+//! One connection is a script, as `redis-mock-data`: a pause, a command, its reply; every attempt is recorded, and after
+//! a failure it connects anew with the next attempt. Several connections are `redis-benchmark` 7.0: they are opened 64
+//! at a time with 50 ms in between, share the number of requests, use one key, count and measure instead of
+//! recording, take error replies for answers, and the first broken connection ends the program (`redis-benchmark.c`:
+//! `createMissingClients`, `writeHandler`, `readHandler`).
+
+use super::histogram::Histogram;
+use super::sentinel_aware::{Answer, Asker};
+use super::timing::Timing;
+use super::{Config, Counters, Kind, Setup, Target, command, record_attempt, reply_outcome};
+use crate::kernel::{Span, Stream, Time};
+use crate::net::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::record::Outcome;
+use crate::wire::{Addr, ChannelId, Message, Reply};
+
+/// Connections opened in one go, and the pause after them (`createMissingClients`).
+const OPENED_AT_ONCE: usize = 64;
+const OPENING_PAUSE: Span = Span::from_millis(50);
+/// The pause after all Sentinels were asked in vain.
+const ASKING_PAUSE: Span = Span::from_secs(1);
+
+/// The asker's, and those of the whole program; connection `n` has token and timer `FIRST + n`.
+const SENTINEL: Token = Token(0);
+const ASKING: TimerId = TimerId(0);
+const OPENING: TimerId = TimerId(1);
+const FIRST: u32 = 2;
+
+/// What a closed loop measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Requests that were begun.
+    pub issued: u64,
+    /// Requests that were answered without error.
+    pub ok: u64,
+    /// Requests that were answered with an error.
+    pub errors: u64,
+    /// Requests that were not answered: their connection failed.
+    pub lost: u64,
+    /// When the program started.
+    pub started: Time,
+    /// When the last reply came.
+    pub finished: Time,
+    /// Whether a broken connection ended the program.
+    pub aborted: bool,
+    /// From writing a command to reading its reply.
+    pub latency: Histogram,
+}
+
+impl LoadReport {
+    /// Replies per second, rounded down; zero if no time went by.
+    pub fn replies_per_second(&self) -> u64 {
+        let nanos = u128::from(self.finished.saturating_since(self.started).0);
+        let replies = u128::from(self.ok + self.errors);
+        u64::try_from((replies * 1_000_000_000).checked_div(nanos).unwrap_or(0)).unwrap_or(u64::MAX)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    Connecting(Sock),
+    /// Between two requests.
+    Idle(Sock),
+    Waiting(Sock),
+    Done,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    state: State,
+    began: Time,
+    seq: u32,
+}
+
+/// A program that loads Redis in closed loops.
+#[derive(Clone, Debug)]
+pub(super) struct Load {
+    config: Config,
+    index: u16,
+    channel: ChannelId,
+    timing: Timing,
+    pauses: Stream,
+    addr: Option<Addr>,
+    asker: Option<Asker>,
+    lanes: Vec<Lane>,
+    report: LoadReport,
+}
+
+impl Load {
+    pub(super) fn new(setup: Setup) -> Load {
+        assert!(setup.config.connections > 0, "a closed loop has a connection");
+        let (addr, asker) = match setup.target {
+            Target::Proxy(addr) => (Some(addr), None),
+            Target::Sentinels(sentinels) => (None, Some(Asker::new(sentinels, SENTINEL, ASKING))),
+        };
+        Load {
+            index: setup.index,
+            channel: setup.channel,
+            timing: Timing::new(setup.work),
+            pauses: setup.program,
+            addr,
+            asker,
+            lanes: Vec::with_capacity(setup.config.connections as usize),
+            config: setup.config,
+            report: LoadReport::default(),
+        }
+    }
+
+    pub(super) fn report(&self) -> &LoadReport {
+        &self.report
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        Counters { attempted: self.report.issued, ok: self.report.ok, received: 0 }
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.lanes.iter().any(|lane| matches!(lane.state, State::Idle(_) | State::Waiting(_)))
+    }
+
+    /// A script with one connection is recorded attempt by attempt; a benchmark is measured.
+    fn is_script(&self) -> bool {
+        self.config.connections == 1
+    }
+
+    pub(super) fn handle(&mut self, input: Input, out: &mut Out) {
+        if self.report.aborted {
+            return;
+        }
+        match input {
+            Input::Start => {
+                self.report.started = out.now();
+                self.begin(out);
+            }
+            Input::Timer(OPENING) => self.begin(out),
+            Input::Timer(TimerId(timer)) if timer >= FIRST => self.next(timer - FIRST, out),
+            Input::Connected { token: Token(token) } if token >= FIRST => {
+                let State::Connecting(sock) = self.lane(token - FIRST).state else {
+                    unreachable!("only a connect in progress succeeds")
+                };
+                self.lane(token - FIRST).state = State::Idle(sock);
+                self.send(token - FIRST, out);
+            }
+            Input::ConnectFailed { token: Token(token), error } if token >= FIRST => {
+                let outcome = match error {
+                    ConnectError::Refused => Outcome::ConnectRefused,
+                    ConnectError::Unreachable => Outcome::ConnectUnreachable,
+                    ConnectError::TimedOut => Outcome::ConnectTimeout,
+                };
+                self.lost(token - FIRST, outcome, out);
+            }
+            Input::Data { token: Token(token), message: Message::Reply(reply) } if token >= FIRST => {
+                self.replied(token - FIRST, &reply, out);
+            }
+            Input::Ended { token: Token(token), how } if token >= FIRST => self.ended(token - FIRST, how, out),
+            input => self.asked(&input, out),
+        }
+    }
+
+    fn asked(&mut self, input: &Input, out: &mut Out) {
+        let Some(asker) = &mut self.asker else { return };
+        match asker.handle(input, &mut self.timing, out) {
+            Answer::Pending => {}
+            Answer::Master(addr) => {
+                self.addr = Some(addr);
+                self.begin(out);
+            }
+            Answer::Nobody => out.set_timer(OPENING, self.timing.python_sleep(out.now(), ASKING_PAUSE)),
+        }
+    }
+
+    /// Opens the next connections, or asks where to.
+    fn begin(&mut self, out: &mut Out) {
+        if self.addr.is_none() {
+            let asker = self.asker.as_mut().expect("a client without an address asks for it");
+            return asker.start(&mut self.timing, out);
+        }
+        if let [Lane { state: State::Closed, .. }] = self.lanes[..] {
+            return self.next(0, out);
+        }
+        for _ in 0..OPENED_AT_ONCE {
+            if self.lanes.len() == self.config.connections as usize {
+                return;
+            }
+            self.lanes.push(Lane { state: State::Closed, began: out.now(), seq: 0 });
+            self.next(self.lanes.len() as u32 - 1, out);
+        }
+        out.set_timer(OPENING, self.timing.python_sleep(out.now(), OPENING_PAUSE));
+    }
+
+    fn lane(&mut self, lane: u32) -> &mut Lane {
+        &mut self.lanes[lane as usize]
+    }
+
+    /// The next request of a connection, if there is one left.
+    fn next(&mut self, lane: u32, out: &mut Out) {
+        let Some(addr) = self.addr else { return self.begin(out) };
+        let is_last = self.config.requests.is_some_and(|requests| self.report.issued >= requests);
+        match self.lane(lane).state {
+            State::Idle(sock) if is_last => {
+                out.close(sock);
+                self.lane(lane).state = State::Done;
+            }
+            State::Closed if is_last => self.lane(lane).state = State::Done,
+            State::Idle(_) => {
+                self.take_number(lane, out);
+                self.send(lane, out);
+            }
+            State::Closed => {
+                self.take_number(lane, out);
+                let sock = out.connect(addr, Token(FIRST + lane));
+                self.lane(lane).state = State::Connecting(sock);
+            }
+            State::Connecting(_) | State::Waiting(_) | State::Done => unreachable!("one request at a time"),
+        }
+    }
+
+    fn take_number(&mut self, lane: u32, out: &Out) {
+        self.report.issued += 1;
+        let seq = u32::try_from(self.report.issued).expect("requests fit in 32 bits");
+        *self.lane(lane) = Lane { began: out.now(), seq, ..*self.lane(lane) };
+    }
+
+    fn send(&mut self, lane: u32, out: &mut Out) {
+        if self.is_script() {
+            self.timing.python_step(out);
+        } else {
+            self.lane(lane).began = out.now();
+        }
+        let Lane { state: State::Idle(sock), seq, .. } = *self.lane(lane) else {
+            unreachable!("a request is written to an open connection")
+        };
+        // Without `-r` the benchmark's key is always the same.
+        let number = if self.is_script() || self.config.kind == Kind::Publish { seq } else { 0 };
+        out.command(sock, command(self.config.kind, self.channel, self.index, number));
+        self.lane(lane).state = State::Waiting(sock);
+    }
+
+    fn replied(&mut self, lane: u32, reply: &Reply, out: &mut Out) {
+        let Lane { state: State::Waiting(sock), began, seq } = *self.lane(lane) else { return };
+        if self.is_script() {
+            self.timing.python_step(out);
+        }
+        let outcome = reply_outcome(reply);
+        if outcome == Outcome::Ok {
+            self.report.ok += 1;
+        } else {
+            self.report.errors += 1;
+        }
+        self.report.finished = out.now();
+        self.report.latency.record(out.now().since(began));
+        self.lane(lane).state = State::Idle(sock);
+        if self.is_script() {
+            let receivers = match reply {
+                Reply::Int(count) => u32::try_from(*count).ok(),
+                _ => None,
+            };
+            record_attempt(self.config.kind, seq, began, outcome, receivers, out);
+            if outcome == Outcome::Readonly && self.asker.is_some() {
+                out.close(sock);
+                self.lane(lane).state = State::Closed;
+                self.addr = None;
+            }
+        }
+        self.pause(lane, out);
+    }
+
+    fn pause(&mut self, lane: u32, out: &mut Out) {
+        match self.config.pause {
+            Some(pause) if pause.max > Span::ZERO => {
+                let span = Span(self.pauses.between(pause.min.0, pause.max.0));
+                out.set_timer(TimerId(FIRST + lane), self.timing.python_sleep(out.now(), span));
+            }
+            _ => self.next(lane, out),
+        }
+    }
+
+    fn ended(&mut self, lane: u32, how: Ended, out: &mut Out) {
+        match self.lane(lane).state {
+            State::Idle(sock) => {
+                super::close_after(how, sock, out);
+                self.lane(lane).state = State::Closed;
+                if !self.is_script() {
+                    self.abort(out);
+                }
+            }
+            State::Waiting(sock) => {
+                super::close_after(how, sock, out);
+                self.lost(lane, Outcome::ReplyClosed, out);
+            }
+            State::Closed | State::Connecting(_) | State::Done => {}
+        }
+    }
+
+    /// A request will not be answered.
+    fn lost(&mut self, lane: u32, outcome: Outcome, out: &mut Out) {
+        self.report.lost += 1;
+        self.lane(lane).state = State::Closed;
+        if !self.is_script() {
+            return self.abort(out);
+        }
+        let Lane { began, seq, .. } = *self.lane(lane);
+        record_attempt(self.config.kind, seq, began, outcome, None, out);
+        if self.asker.is_some() {
+            self.addr = None;
+        }
+        self.pause(lane, out);
+    }
+
+    fn abort(&mut self, out: &mut Out) {
+        self.report.aborted = true;
+        for lane in &mut self.lanes {
+            if let State::Connecting(sock) | State::Idle(sock) | State::Waiting(sock) = lane.state {
+                out.close(sock);
+            }
+            lane.state = State::Done;
+        }
+        out.exit();
+    }
+}

@@ -1,0 +1,202 @@
+//! The client programs: publishers, subscribers, writers and load, in the profiles of several client libraries.
+//!
+//! Like every program of the stack a [`Client`] is a state machine without I/O: inputs go in, actions come out, and
+//! nothing happens while it is not called (the contract is in [`crate::net`]). What it did and saw leaves as
+//! [`Op`]s; the time of an attempt is its beginning.
+//!
+//! | profile | programs | file |
+//! | --- | --- | --- |
+//! | `reference` | blocking Python clients of the recordings | `reference.rs` |
+//! | `sentinel` | the same, asking the Sentinels where the master is | `sentinel_aware.rs`, `line.rs` |
+//! | `go-redis-v8` | the demo's programs: pool, retries, Pub/Sub | `go_redis.rs`, `go_pool.rs`, `go_pubsub.rs` |
+//! | any, with `pause` or several `connections` | closed loop | `load.rs` |
+//!
+//! A publisher of go-redis with `then-set` records its SETs under its own node; the recordings of the real stack list
+//! them under the name `writer`.
+
+mod config;
+mod go_pool;
+mod go_pubsub;
+mod go_random;
+mod go_redis;
+mod histogram;
+mod line;
+mod load;
+mod reference;
+mod sentinel_aware;
+#[cfg(test)]
+mod testing;
+mod timing;
+
+pub use config::{Config, Kind, Pause, Profile};
+pub use histogram::Histogram;
+pub use load::LoadReport;
+
+use crate::kernel::{Stream, Time};
+use crate::net::{Ended, Input, Out, Sock};
+use crate::record::{Op, Outcome};
+use crate::wire::{Addr, ChannelId, Command, ErrorKind, Key, Payload, Reply};
+
+/// Where a client finds Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// At one address: HAProxy, or a node itself.
+    Proxy(Addr),
+    /// At the address that the Sentinels name.
+    Sentinels(Vec<Addr>),
+}
+
+/// What a client needs to begin.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Its settings.
+    pub config: Config,
+    /// Its place among the clients: the publisher of its messages, and its key space.
+    pub index: u16,
+    /// Where it finds Redis.
+    pub target: Target,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// The choices that it makes itself.
+    pub program: Stream,
+    /// How long its own work takes.
+    pub work: Stream,
+}
+
+/// What a client did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Attempts that began; of a subscriber, connections that it began to open.
+    pub attempted: u64,
+    /// Attempts that were answered without error; of a subscriber, confirmations.
+    pub ok: u64,
+    /// Messages that a subscriber read.
+    pub received: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Program {
+    Writer(Box<reference::Writer>),
+    Subscriber(Box<reference::Subscriber>),
+    GoWriter(Box<go_redis::Writer>),
+    GoSubscriber(Box<go_pubsub::Subscriber>),
+    Load(Box<load::Load>),
+}
+
+/// A client program.
+#[derive(Clone, Debug)]
+pub struct Client {
+    program: Program,
+}
+
+impl Client {
+    /// A client that has not begun to run.
+    ///
+    /// go-redis without HAProxy would be its `FailoverClient`, which is not modelled: with [`Target::Sentinels`] the
+    /// profile `go-redis-v8` is served by the Sentinel-aware blocking client.
+    pub fn new(setup: Setup) -> Client {
+        let closed_loop = setup.config.pause.is_some() || setup.config.connections > 1;
+        let go = setup.config.profile == Profile::GoRedisV8 && matches!(setup.target, Target::Proxy(_));
+        let program = match (setup.config.kind, closed_loop, go) {
+            (Kind::Subscribe, _, true) => Program::GoSubscriber(Box::new(go_pubsub::Subscriber::new(setup))),
+            (Kind::Subscribe, _, false) => Program::Subscriber(Box::new(reference::Subscriber::new(setup))),
+            (_, true, _) => Program::Load(Box::new(load::Load::new(setup))),
+            (_, false, true) => Program::GoWriter(Box::new(go_redis::Writer::new(setup))),
+            (_, false, false) => Program::Writer(Box::new(reference::Writer::new(setup))),
+        };
+        Client { program }
+    }
+
+    /// Something happens to the client.
+    pub fn handle(&mut self, input: Input, out: &mut Out) {
+        match input {
+            // None of the programs has a signal handler.
+            Input::Terminate => out.exit(),
+            Input::Accepted { sock, .. } => out.close(sock),
+            Input::Command(_) => {}
+            input => match &mut self.program {
+                Program::Writer(writer) => writer.handle(input, out),
+                Program::Subscriber(subscriber) => subscriber.handle(input, out),
+                Program::GoWriter(writer) => writer.handle(input, out),
+                Program::GoSubscriber(subscriber) => subscriber.handle(input, out),
+                Program::Load(load) => load.handle(input, out),
+            },
+        }
+    }
+
+    /// What it did so far.
+    pub fn counters(&self) -> Counters {
+        match &self.program {
+            Program::Writer(writer) => writer.counters,
+            Program::Subscriber(subscriber) => subscriber.counters,
+            Program::GoWriter(writer) => writer.counters,
+            Program::GoSubscriber(subscriber) => subscriber.counters,
+            Program::Load(load) => load.counters(),
+        }
+    }
+
+    /// Whether it has a connection that, as far as it knows, is open.
+    pub fn is_connected(&self) -> bool {
+        match &self.program {
+            Program::Writer(writer) => writer.is_connected(),
+            Program::Subscriber(subscriber) => subscriber.is_connected(),
+            Program::GoWriter(writer) => writer.is_connected(),
+            Program::GoSubscriber(subscriber) => subscriber.is_connected(),
+            Program::Load(load) => load.is_connected(),
+        }
+    }
+
+    /// What a closed loop measured; nothing for a client at a pace.
+    pub fn load_report(&self) -> Option<&LoadReport> {
+        match &self.program {
+            Program::Load(load) => Some(load.report()),
+            _ => None,
+        }
+    }
+}
+
+/// The command of an attempt.
+fn command(kind: Kind, channel: ChannelId, index: u16, seq: u32) -> Command {
+    match kind {
+        Kind::Publish => Command::Publish(channel, Payload::Sequence { publisher: index, seq }),
+        Kind::Set => Command::Set(Key { space: index, index: seq }, seq),
+        Kind::Get => Command::Get(Key { space: index, index: seq }),
+        Kind::Subscribe => unreachable!("a subscriber makes no attempts"),
+    }
+}
+
+/// Records an attempt that ends now.
+fn record_attempt(kind: Kind, seq: u32, began: Time, outcome: Outcome, receivers: Option<u32>, out: &mut Out) {
+    let took = out.now().since(began);
+    let op = match kind {
+        Kind::Publish => Op::Publish { seq, outcome, took, receivers: receivers.filter(|_| outcome == Outcome::Ok) },
+        Kind::Set => Op::Set { seq, outcome, took },
+        Kind::Get => Op::Get { seq, outcome, took },
+        Kind::Subscribe => unreachable!("a subscriber makes no attempts"),
+    };
+    out.op(began, op);
+}
+
+/// What a reply makes of an attempt.
+fn reply_outcome(reply: &Reply) -> Outcome {
+    match reply {
+        Reply::Error(ErrorKind::Readonly) => Outcome::Readonly,
+        Reply::Error(ErrorKind::Loading) => Outcome::Loading,
+        Reply::Error(ErrorKind::NoReplicas) => Outcome::NoReplicas,
+        Reply::Error(ErrorKind::MasterDown) => Outcome::MasterDown,
+        Reply::Error(ErrorKind::Misconf) => Outcome::Misconf,
+        Reply::Error(_) => Outcome::Err,
+        _ => Outcome::Ok,
+    }
+}
+
+/// The client closes its side of a connection that ended, if there is anything left of it.
+fn close_after(how: Ended, sock: Sock, out: &mut Out) {
+    match how {
+        Ended::Eof => out.close(sock),
+        Ended::Reset | Ended::TimedOut => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

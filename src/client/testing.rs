@@ -1,0 +1,260 @@
+//! A client, a clock and a scripted service: the smallest world that a client can live in.
+
+use super::{Client, Config, Kind, Profile, Setup, Target};
+use crate::kernel::{EventId, Purpose, Span, Stream, Time};
+use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::record::{Op, Record, What};
+use crate::wire::{
+    Addr, ChannelId, Command, ErrorKind, HostId, Message, NodeId, Payload, Reply, SentinelCommand, SentinelReply,
+};
+
+/// What the service does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Service {
+    /// Answers as a master with one subscriber does.
+    Healthy,
+    /// Opens, reads, and never answers.
+    Silent,
+    /// SYNs vanish.
+    BlackHole,
+    /// Fails connects.
+    Fails(ConnectError),
+    /// Opens and closes at once.
+    Closes,
+    /// Answers writes with this error.
+    Error(ErrorKind),
+}
+
+/// Half a round trip.
+const LATENCY: Span = Span::from_micros(50);
+pub(super) const SERVICE: Addr = Addr::new(HostId(1), 6379);
+pub(super) const CHANNEL: ChannelId = ChannelId(1);
+
+#[derive(Clone, Debug)]
+struct Pending {
+    at: Time,
+    sock: Option<Sock>,
+    input: Input,
+}
+
+/// A client in a small world.
+pub(super) struct Bench {
+    pub(super) client: Client,
+    pub(super) service: Service,
+    /// What Sentinels (any address but the service's) answer; none are silent.
+    pub(super) master: Option<Addr>,
+    pub(super) now: Time,
+    /// Every command that was written, with its time and socket.
+    pub(super) written: Vec<(Time, Sock, Command)>,
+    /// Every connect, with its time and address.
+    pub(super) connects: Vec<(Time, Addr)>,
+    pub(super) exited: bool,
+    out: Out,
+    pending: Vec<Pending>,
+    timers: Vec<(TimerId, Time)>,
+    socks: Vec<(Sock, Token, Addr, bool)>,
+}
+
+impl Bench {
+    pub(super) fn new(config: Config) -> Bench {
+        Bench::with_target(config, Target::Proxy(SERVICE))
+    }
+
+    pub(super) fn with_target(config: Config, target: Target) -> Bench {
+        let program = Stream::named(1, 1, Purpose::Program);
+        let work = Stream::named(1, 1, Purpose::Work);
+        let setup = Setup { config, index: 0, target, channel: CHANNEL, program, work };
+        Bench {
+            client: Client::new(setup),
+            service: Service::Healthy,
+            master: Some(SERVICE),
+            now: Time(1_000_000_000),
+            written: Vec::new(),
+            connects: Vec::new(),
+            exited: false,
+            out: Out::new(true),
+            pending: Vec::new(),
+            timers: Vec::new(),
+            socks: Vec::new(),
+        }
+    }
+
+    /// Starts the client and lets it run for a while.
+    pub(super) fn start(&mut self, millis: u64) {
+        self.give(Input::Start);
+        self.run(millis);
+    }
+
+    /// Gives one input now.
+    pub(super) fn give(&mut self, input: Input) {
+        self.out.begin(self.now, NodeId(0), EventId(0), 0);
+        self.client.handle(input, &mut self.out);
+        let at = self.out.now();
+        for action in self.out.take_actions() {
+            self.act(at, action);
+        }
+    }
+
+    fn later(&mut self, at: Time, sock: Sock, input: Input) {
+        self.pending.push(Pending { at: at + LATENCY + LATENCY, sock: Some(sock), input });
+    }
+
+    fn act(&mut self, at: Time, action: Action) {
+        match action {
+            Action::Connect { sock, to, token } => {
+                self.connects.push((at, to));
+                self.socks.push((sock, token, to, false));
+                let service = if to == SERVICE { self.service } else { Service::Healthy };
+                match service {
+                    Service::BlackHole => {}
+                    Service::Fails(error) => self.later(at, sock, Input::ConnectFailed { token, error }),
+                    _ => self.later(at, sock, Input::Connected { token }),
+                }
+            }
+            Action::Send { sock, message: Message::Command(command) } => {
+                let (_, token, to, _) = *self.find(sock).expect("a client writes to a socket that it has");
+                self.written.push((at, sock, command.clone()));
+                if let Some(reply) = self.answer(to, &command) {
+                    self.later(at, sock, Input::Data { token, message: Message::Reply(reply) });
+                }
+            }
+            Action::Close(sock) => self.drop_sock(sock),
+            Action::SetTimer(timer, at) => {
+                self.timers.retain(|(set, _)| *set != timer);
+                self.timers.push((timer, at));
+            }
+            Action::ClearTimer(timer) => self.timers.retain(|(set, _)| *set != timer),
+            Action::Exit => self.exited = true,
+            other => panic!("a client does not {other:?}"),
+        }
+    }
+
+    fn find(&self, sock: Sock) -> Option<&(Sock, Token, Addr, bool)> {
+        self.socks.iter().find(|(open, ..)| *open == sock)
+    }
+
+    fn drop_sock(&mut self, sock: Sock) {
+        assert!(self.find(sock).is_some(), "a socket is closed once");
+        self.socks.retain(|(open, ..)| *open != sock);
+        self.pending.retain(|pending| pending.sock != Some(sock));
+        self.out.handles.release(sock);
+    }
+
+    fn answer(&self, to: Addr, command: &Command) -> Option<Reply> {
+        if to != SERVICE {
+            let asks = Command::Sentinel(Box::new(SentinelCommand::GetMasterAddrByName));
+            assert_eq!(*command, asks, "a Sentinel is asked one thing only");
+            let answer = SentinelReply::MasterAddr(Some(self.master?));
+            return Some(Reply::Sentinel(Box::new(answer)));
+        }
+        match (self.service, command) {
+            (Service::Error(kind), Command::Publish(..) | Command::Set(..) | Command::Get(_)) => {
+                Some(Reply::Error(kind))
+            }
+            (Service::Healthy | Service::Error(_), command) => Some(match command {
+                Command::Publish(..) => Reply::Int(1),
+                Command::Set(..) => Reply::Ok,
+                Command::Get(_) => Reply::Value(Some(7)),
+                Command::Subscribe(channel) => Reply::Subscribed(*channel, 1),
+                Command::Ping => Reply::Pong,
+                other => panic!("no client of these sends {other:?}"),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Lets time go by.
+    pub(super) fn run(&mut self, millis: u64) {
+        let until = self.now + Span::from_millis(millis);
+        loop {
+            let input = self.pending.iter().enumerate().min_by_key(|(_, pending)| pending.at);
+            let timer = self.timers.iter().enumerate().min_by_key(|(_, (_, at))| *at);
+            let input = input.map(|(place, pending)| (pending.at, place));
+            let timer = timer.map(|(place, (_, at))| (*at, place));
+            match (input, timer) {
+                (Some((at, place)), timer) if at <= until && timer.is_none_or(|(due, _)| at <= due) => {
+                    let pending = self.pending.remove(place);
+                    self.now = self.now.max(at);
+                    self.deliver(pending);
+                }
+                (_, Some((due, place))) if due <= until => {
+                    let (timer, _) = self.timers.swap_remove(place);
+                    self.now = self.now.max(due);
+                    self.give(Input::Timer(timer));
+                }
+                _ => break,
+            }
+        }
+        self.now = until;
+    }
+
+    fn deliver(&mut self, Pending { at, sock, input }: Pending) {
+        let sock = sock.expect("what comes from outside comes on a socket");
+        match &input {
+            Input::Connected { token } => {
+                let token = *token;
+                self.socks.iter_mut().find(|(open, ..)| *open == sock).expect("it exists").3 = true;
+                if self.service == Service::Closes {
+                    self.later(at, sock, Input::Ended { token, how: Ended::Eof });
+                }
+            }
+            Input::ConnectFailed { .. } | Input::Ended { how: Ended::Reset | Ended::TimedOut, .. } => {
+                self.drop_sock(sock);
+            }
+            _ => {}
+        }
+        self.give(input);
+    }
+
+    /// Ends every open connection from the other side.
+    pub(super) fn cut(&mut self, how: Ended) {
+        let open: Vec<(Sock, Token)> =
+            self.socks.iter().filter(|(.., open)| *open).map(|(sock, token, ..)| (*sock, *token)).collect();
+        for (sock, token) in open {
+            if self.find(sock).is_some() {
+                self.pending.retain(|pending| pending.sock != Some(sock));
+                self.deliver(Pending { at: self.now, sock: Some(sock), input: Input::Ended { token, how } });
+            }
+        }
+    }
+
+    /// Sends a published message to every open connection.
+    pub(super) fn push(&mut self, seq: u32) {
+        let open: Vec<Token> = self.socks.iter().filter(|(.., open)| *open).map(|(_, token, ..)| *token).collect();
+        for token in open {
+            let message = Message::Push(CHANNEL, Payload::Sequence { publisher: 3, seq });
+            self.give(Input::Data { token, message });
+        }
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.socks.iter().filter(|(.., open)| *open).count()
+    }
+
+    /// What the client recorded: milliseconds since the bench began, and the line.
+    pub(super) fn ops(&self) -> Vec<(f64, Op)> {
+        let line = |record: &Record| match record.what {
+            What::Op(op) => (record.time.seconds_since(Time(1_000_000_000)) * 1e3, op),
+            What::Event(_) => panic!("a client writes no log"),
+        };
+        self.out.records().iter().map(line).collect()
+    }
+
+    /// Forgets what was recorded, written and connected so far.
+    pub(super) fn forget(&mut self) {
+        self.out.take_records();
+        self.written.clear();
+        self.connects.clear();
+    }
+
+    /// Milliseconds since the bench began.
+    pub(super) fn millis(time: Time) -> f64 {
+        time.seconds_since(Time(1_000_000_000)) * 1e3
+    }
+}
+
+/// Settings of a client in a test.
+pub(super) fn config(kind: Kind, profile: Profile) -> Config {
+    Config { name: "client".to_owned(), kind, profile, ..Config::default() }
+}

@@ -1,0 +1,115 @@
+//! The settings of HAProxy.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::Span;
+
+/// The settings of HAProxy, named as the keywords of haproxy.cfg 2.6.
+///
+/// What the demo sets has the demo's value; the rest has HAProxy's own default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Config {
+    /// Time between two checks of a server, and time limit of one check. Demo: "1s"; HAProxy: "2s".
+    pub inter: Span,
+    /// Time between checks of a server that is about to change its state; unset: `inter`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fastinter: Option<Span>,
+    /// Time between checks of a server that is down; unset: `inter`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downinter: Option<Span>,
+    /// Good checks in a row that bring a server up (`DEF_RISETIME`).
+    pub rise: u32,
+    /// Bad checks in a row that take a server down (`DEF_FALLTIME`).
+    pub fall: u32,
+    /// Whether redis-2 and all further servers are `backup`, as in the demo, or all servers are active.
+    pub backup: bool,
+    /// What happens to the sessions of a server that goes down.
+    pub on_marked_down: OnMarkedDown,
+    /// What happens to the sessions of backup servers when an active one comes up.
+    pub on_marked_up: OnMarkedUp,
+    /// Time limit of one attempt to connect to a server. Demo: "5s".
+    #[serde(rename = "timeout connect")]
+    pub timeout_connect: Span,
+    /// How long a client may be silent. Demo: "50s".
+    #[serde(rename = "timeout client")]
+    pub timeout_client: Span,
+    /// How long a server may be silent. Demo: "50s".
+    #[serde(rename = "timeout server")]
+    pub timeout_server: Span,
+    /// Replaces both silence limits once data flows both ways; unset: they stay.
+    #[serde(rename = "timeout tunnel", skip_serializing_if = "Option::is_none")]
+    pub timeout_tunnel: Option<Span>,
+    /// Time limit of a check after its connection is up; unset: `inter` limits the whole check.
+    #[serde(rename = "timeout check", skip_serializing_if = "Option::is_none")]
+    pub timeout_check: Option<Span>,
+    /// How long a session may wait for a free server; unset: as `timeout connect`.
+    #[serde(rename = "timeout queue", skip_serializing_if = "Option::is_none")]
+    pub timeout_queue: Option<Span>,
+    /// Further attempts to connect after a failed one (`CONN_RETRIES`).
+    pub retries: u32,
+    /// `option redispatch`: whether the last attempt may go to another server.
+    pub redispatch: bool,
+    /// Connections served at once; further ones wait in the kernel. Demo: 4096.
+    pub maxconn: u32,
+    /// How a new session chooses among servers that are up.
+    pub balance: Balance,
+}
+
+impl Default for Config {
+    /// The demo's haproxy.cfg over the defaults of HAProxy 2.6.
+    fn default() -> Self {
+        Config {
+            inter: Span::from_secs(1),
+            fastinter: None,
+            downinter: None,
+            rise: 2,
+            fall: 3,
+            backup: true,
+            on_marked_down: OnMarkedDown::None,
+            on_marked_up: OnMarkedUp::None,
+            timeout_connect: Span::from_secs(5),
+            timeout_client: Span::from_secs(50),
+            timeout_server: Span::from_secs(50),
+            timeout_tunnel: None,
+            timeout_check: None,
+            timeout_queue: None,
+            retries: 3,
+            redispatch: false,
+            maxconn: 4096,
+            balance: Balance::Roundrobin,
+        }
+    }
+}
+
+/// `on-marked-down` of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMarkedDown {
+    /// They go on: HAProxy's default.
+    #[default]
+    None,
+    /// They are closed.
+    ShutdownSessions,
+}
+
+/// `on-marked-up` of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMarkedUp {
+    /// They go on: HAProxy's default.
+    #[default]
+    None,
+    /// They are closed.
+    ShutdownBackupSessions,
+}
+
+/// `balance`: the one algorithm that is modelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// Each active server in turn: HAProxy's default.
+    #[default]
+    Roundrobin,
+}

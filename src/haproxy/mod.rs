@@ -1,0 +1,274 @@
+//! One HAProxy 2.6 in TCP mode: a state machine without I/O.
+//!
+//! ```text
+//!            ┌────────────── Haproxy ───────────────┐
+//! clients ──►│ sessions ──► balance ──► servers     │──► Redis
+//!            │                 ▲           ▲        │
+//!            │            up or down ── checks      │
+//!            └──────────── timers (1 ms) ───────────┘
+//! ```
+//!
+//! - `check`: a round of checks on each server, and what a change of its state does;
+//! - `health`: the counter that turns rounds into states;
+//! - `balance`: the server for a new session;
+//! - `session`: connecting, passing on, half-closing, idling;
+//! - `timer`: ticks of 1 ms and the lateness of the event loop.
+//!
+//! What is simpler than the real program:
+//!
+//! - One event loop; the real one runs a thread per CPU, and each has wake-ups of its own.
+//! - The buffer of 16 KiB per direction has no end here: a session never stops reading. What a client sends before its
+//!   server is up waits in full, where the real one leaves the rest to the kernel; the order and the fate of the bytes
+//!   are the same, except that a FIN behind more than 16 KiB is seen at once.
+//! - While a receiver takes nothing, its side is not refreshed by writes; the write timer that runs beside it in the
+//!   real program has the same length and needs no timer of its own.
+//! - Weights, queues, cookies, name resolution and `observe` do not exist: nothing in this stack sets them.
+
+mod balance;
+mod check;
+mod config;
+mod health;
+mod session;
+mod timer;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use balance::{Candidate, RoundRobin};
+use check::Check;
+pub use config::{Balance, Config, OnMarkedDown, OnMarkedUp};
+use session::Session;
+use timer::Timers;
+
+use crate::kernel::{Span, Stream};
+use crate::net::{Input, Out, Sock, TimerId, Token};
+use crate::wire::Addr;
+
+/// Processor time to pass one message on. HAProxy forwards some 100 000 to 200 000 small requests a second and thread
+/// (derived from published benchmarks, not measured here), so about 5 µs each, spread over as many threads as there are
+/// CPUs: it is never the bottleneck of this stack, and zero keeps it out of the way of every message.
+pub const FORWARD_WORK: Span = Span::ZERO;
+
+/// From exec to bound listeners and the start of the checks, which come within a millisecond of each other: 28 to
+/// 71 ms, measured on 2.6.12 on loopback (the spec of HAProxy and TCP, 12.3, has 50 to 100 ms).
+const BOOT_MIN: Span = Span::from_millis(28);
+const BOOT_MAX: Span = Span::from_millis(71);
+
+const BOOT_TIMER: TimerId = TimerId(0);
+
+/// A `server` line of the backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it listens.
+    pub addr: Addr,
+    /// `backup`.
+    pub backup: bool,
+}
+
+/// What an HAProxy is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The settings.
+    pub config: Config,
+    /// The backend's servers in the order of the configuration. `backup` here decides; [`Config::backup`] is the
+    /// scenario's way to say it.
+    pub servers: Vec<Server>,
+    /// Where lateness is drawn from.
+    pub work: Stream,
+}
+
+#[derive(Clone, Debug)]
+struct Backend {
+    addr: Addr,
+    backup: bool,
+    check: Check,
+    /// `cur_sess`: sessions connecting or connected to it.
+    sessions: u32,
+}
+
+/// One HAProxy process.
+#[derive(Clone, Debug)]
+pub struct Haproxy {
+    config: Config,
+    servers: Vec<Backend>,
+    robin: RoundRobin,
+    sessions: Vec<Session>,
+    /// Free slots of `sessions`.
+    free: Vec<u32>,
+    sessions_open: u32,
+    /// Connections not accepted yet: the process is still starting, or has `maxconn` sessions.
+    backlog: VecDeque<Sock>,
+    timers: Timers,
+    booted: bool,
+}
+
+/// Whom a token names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Party {
+    Check,
+    Client,
+    Server,
+}
+
+fn check_token(server: usize) -> Token {
+    Token((server as u32) << 2)
+}
+
+fn client_token(slot: usize) -> Token {
+    Token((slot as u32) << 2 | 1)
+}
+
+fn server_token(slot: usize) -> Token {
+    Token((slot as u32) << 2 | 2)
+}
+
+#[inline]
+fn party(token: Token) -> (Party, usize) {
+    let party = match token.0 & 3 {
+        0 => Party::Check,
+        1 => Party::Client,
+        2 => Party::Server,
+        _ => unreachable!("no such token was given out"),
+    };
+    (party, (token.0 >> 2) as usize)
+}
+
+impl Haproxy {
+    /// A process that is about to run.
+    pub fn new(setup: Setup) -> Haproxy {
+        let Setup { config, servers, work } = setup;
+        assert!(!servers.is_empty(), "a backend has a server");
+        let backend = |server: Server| Backend {
+            addr: server.addr,
+            backup: server.backup,
+            check: Check::new(&config),
+            sessions: 0,
+        };
+        let servers = servers.into_iter().map(backend).collect();
+        Haproxy {
+            config,
+            servers,
+            robin: RoundRobin::default(),
+            sessions: Vec::new(),
+            free: Vec::new(),
+            sessions_open: 0,
+            backlog: VecDeque::new(),
+            timers: Timers::new(work),
+            booted: false,
+        }
+    }
+
+    /// Whether the listener is bound: before, the kernel refuses connections.
+    pub fn is_listening(&self) -> bool {
+        self.booted
+    }
+
+    /// Whether a server is UP.
+    pub fn server_is_up(&self, server: usize) -> bool {
+        self.servers[server].check.health.is_up()
+    }
+
+    /// How many sessions are connecting or connected to a server.
+    pub fn sessions_on(&self, server: usize) -> u32 {
+        self.servers[server].sessions
+    }
+
+    /// The server that a session would get which began now.
+    pub fn usable_server(&self) -> Option<usize> {
+        self.robin.peek(&self.candidates(), None)
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |server: &Backend| Candidate { up: server.check.health.is_up(), backup: server.backup };
+        self.servers.iter().map(candidate).collect()
+    }
+
+    fn choose_server(&mut self, avoid: Option<usize>) -> Option<usize> {
+        let candidates = self.candidates();
+        self.robin.choose(&candidates, avoid)
+    }
+
+    /// One pass of the event loop.
+    pub fn handle(&mut self, input: Input, out: &mut Out) {
+        let began = out.now();
+        match input {
+            Input::Data { token, message } => match party(token) {
+                (Party::Client, slot) => self.client_data(slot, message, out),
+                (Party::Server, slot) => self.server_data(slot, message, out),
+                (Party::Check, server) => self.check_data(server, &message, out),
+            },
+            Input::Timer(BOOT_TIMER) => {
+                self.booted = true;
+                out.listen();
+                self.start_checks(out);
+            }
+            Input::Timer(timer) => {
+                if self.put_off(timer, out) || !self.timers.rings(timer, out) {
+                    // The loop sleeps on: this was no pass.
+                    return;
+                }
+            }
+            Input::Start => {
+                let boot = self.timers.draw(BOOT_MIN, BOOT_MAX);
+                out.set_timer(BOOT_TIMER, began + boot);
+            }
+            Input::Accepted { sock, .. } => self.backlog.push_back(sock),
+            Input::Connected { token } => match party(token) {
+                (Party::Check, server) => self.check_connected(server, out),
+                (Party::Server, slot) => self.session_connected(slot, out),
+                (Party::Client, _) => unreachable!("a client's connection is accepted, not connected"),
+            },
+            Input::ConnectFailed { token, error } => match party(token) {
+                (Party::Check, server) => self.check_connect_failed(server, error, out),
+                (Party::Server, slot) => self.session_not_connected(slot, true, out),
+                (Party::Client, _) => unreachable!("a client's connection is accepted, not connected"),
+            },
+            Input::Ended { token, how } => match party(token) {
+                (Party::Check, server) => self.check_ended(server, how, out),
+                (Party::Client, slot) => self.client_ended(slot, how, out),
+                (Party::Server, slot) => self.server_ended(slot, how, out),
+            },
+            // SIGTERM is a hard stop: `deinit` at once; SIGUSR1 would be the soft one.
+            Input::Terminate => {
+                out.exit();
+                return;
+            }
+            // Nobody speaks to HAProxy itself: it has no stats socket here.
+            Input::Command(_) => {}
+        }
+        if self.timers.any_due() {
+            self.serve_deadlines(out);
+        }
+        if !self.backlog.is_empty() && self.booted {
+            self.accept_waiting(out);
+        }
+        self.timers.pass_ends(began, out);
+    }
+
+    /// A session's timer may stand for a deadline that traffic has moved: then it is only set again.
+    fn put_off(&mut self, timer: TimerId, out: &mut Out) -> bool {
+        if timer.0 as usize <= self.servers.len() {
+            return false;
+        }
+        let slot = self.session_of_timer(timer);
+        if self.session_deadline(slot) <= timer::tick(out.now()) {
+            return false;
+        }
+        self.arm_session(slot, out);
+        true
+    }
+
+    fn serve_deadlines(&mut self, out: &mut Out) {
+        while let Some(timer) = self.timers.next_due(out) {
+            if timer.0 as usize <= self.servers.len() {
+                self.check_deadline(timer.0 as usize - 1, out);
+            } else {
+                self.session_timer_fired(self.session_of_timer(timer), out);
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Deadlines as HAProxy keeps them: ticks of one millisecond, met by an event loop that sleeps in `epoll_wait`.
+//!
+//! A deadline is `tick_add(now_ms, timeout)`, with `now_ms` the time of the loop's last pass, truncated. The loop sleeps
+//! for what remains until the earliest deadline, plus 1 ms (`compute_poll_timeout`), counted from the end of the pass;
+//! the kernel adds up to a thousandth of that sleep, at least 50 µs and at most 100 ms
+//! (`select_estimate_accuracy`, fs/select.c). Any other event wakes the loop earlier, and every pass serves whatever
+//! deadline has been reached. So a deadline is met 0 to 2 ms late, and a little more after a long sleep: with two
+//! neighbouring events in different fractions of a millisecond, a check of 1000 ms lasts "1000ms" or "1001ms".
+//!
+//! Two things follow for the way the world's timers are used. A timer is set for its *tick*, when a pass that happens
+//! for another reason may serve it; when it rings, `Timers::rings` says whether the loop is awake, and if not, sets it
+//! again for the moment when the loop wakes up. That first ring is no pass of the loop.
+
+use crate::kernel::{Span, Stream, Time};
+use crate::net::{Out, TimerId};
+
+/// A point on HAProxy's clock: whole milliseconds.
+pub(super) type Tick = u64;
+
+/// `MAX_DELAY_MS`: the longest sleep of the loop.
+const SLEEP_MS_MAX: u64 = 60_000;
+/// The kernel's default timer slack of a thread (`init_task.timer_slack_ns`).
+const SLACK_MIN: Span = Span::from_micros(50);
+/// `MAX_SLACK` (fs/select.c).
+const SLACK_MAX: Span = Span::from_millis(100);
+
+/// The tick of an instant.
+#[inline]
+pub(super) fn tick(at: Time) -> Tick {
+    at.as_millis()
+}
+
+/// The deadline that is set at `at` for `timeout` later; timeouts are whole milliseconds.
+#[inline]
+pub(super) fn deadline(at: Time, timeout: Span) -> Tick {
+    tick(at) + timeout.as_millis()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Off,
+    /// Set for a tick.
+    Armed(Tick),
+    /// Its tick has come, and the next pass of the loop serves it.
+    Due,
+}
+
+/// The deadlines of one HAProxy, by [`TimerId`].
+#[derive(Clone, Debug)]
+pub(super) struct Timers {
+    states: Vec<State>,
+    /// Those that are [`State::Due`], in the order of their ticks.
+    due: Vec<TimerId>,
+    /// The clock of the last pass.
+    now_ms: Tick,
+    /// When the last pass ended and the loop went to sleep.
+    asleep_since: Time,
+    work: Stream,
+}
+
+impl Timers {
+    pub(super) fn new(work: Stream) -> Timers {
+        Timers { states: Vec::new(), due: Vec::new(), now_ms: 0, asleep_since: Time::ZERO, work }
+    }
+
+    /// A uniform span between two.
+    pub(super) fn draw(&mut self, low: Span, high: Span) -> Span {
+        Span(self.work.between(low.0, high.0))
+    }
+
+    /// Sets a deadline, replacing its earlier setting.
+    pub(super) fn arm(&mut self, timer: TimerId, at: Tick, out: &mut Out) {
+        let index = timer.0 as usize;
+        if index >= self.states.len() {
+            self.states.resize(index + 1, State::Off);
+        }
+        self.forget_due(timer);
+        self.states[index] = State::Armed(at);
+        out.set_timer(timer, Time(at * 1_000_000).max(out.now()));
+    }
+
+    /// Takes a deadline back.
+    pub(super) fn disarm(&mut self, timer: TimerId, out: &mut Out) {
+        let index = timer.0 as usize;
+        if index < self.states.len() && self.states[index] != State::Off {
+            self.forget_due(timer);
+            self.states[index] = State::Off;
+            out.clear_timer(timer);
+        }
+    }
+
+    fn forget_due(&mut self, timer: TimerId) {
+        if self.states[timer.0 as usize] == State::Due {
+            self.due.retain(|&other| other != timer);
+        }
+    }
+
+    /// The world's timer rang. True if the loop is awake: then a pass happens, and [`Timers::next_due`] names what it
+    /// has to serve.
+    pub(super) fn rings(&mut self, timer: TimerId, out: &mut Out) -> bool {
+        let index = timer.0 as usize;
+        match self.states[index] {
+            State::Off => false,
+            State::Due => true,
+            State::Armed(at) => {
+                self.states[index] = State::Due;
+                self.due.push(timer);
+                let wakes = self.wakes(at);
+                let awake = wakes <= out.now();
+                if !awake {
+                    out.set_timer(timer, wakes);
+                }
+                awake
+            }
+        }
+    }
+
+    /// When a loop with nothing else to do wakes up for a deadline.
+    fn wakes(&mut self, at: Tick) -> Time {
+        if at <= self.now_ms {
+            return self.asleep_since;
+        }
+        let sleep_ms = at - self.now_ms + 1;
+        // Longer waits are several sleeps, of which only the last is inexact.
+        let earlier_ms = (sleep_ms - 1) / SLEEP_MS_MAX * SLEEP_MS_MAX;
+        let last = Span::from_millis(sleep_ms - earlier_ms);
+        let slack = Span(last.0 / 1000).clamp(SLACK_MIN, SLACK_MAX);
+        self.asleep_since + Span::from_millis(earlier_ms) + last + self.draw(Span::ZERO, slack)
+    }
+
+    /// Takes the next deadline that this pass has to serve.
+    pub(super) fn next_due(&mut self, out: &mut Out) -> Option<TimerId> {
+        if self.due.is_empty() {
+            return None;
+        }
+        let timer = self.due.remove(0);
+        self.states[timer.0 as usize] = State::Off;
+        out.clear_timer(timer);
+        Some(timer)
+    }
+
+    /// Whether this pass has a deadline to serve.
+    #[inline]
+    pub(super) fn any_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// A pass that began at `began` is over.
+    #[inline]
+    pub(super) fn pass_ends(&mut self, began: Time, out: &Out) {
+        self.now_ms = tick(began);
+        self.asleep_since = out.now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{EventId, Purpose};
+    use crate::wire::NodeId;
+
+    const TIMER: TimerId = TimerId(1);
+
+    fn micros(n: u64) -> Time {
+        Time(n * 1000)
+    }
+
+    /// A loop that armed a deadline of `timeout_ms` at `armed` and made passes at `passes`; when it meets the deadline.
+    fn met(armed: Time, timeout_ms: u64, passes: &[Time]) -> Time {
+        let mut timers = Timers::new(Stream::named(1, 1, Purpose::Work));
+        let mut out = Out::new(false);
+        let at = |now, out: &mut Out| out.begin(now, NodeId(0), EventId(0), 0);
+        at(armed, &mut out);
+        timers.arm(TIMER, deadline(armed, Span::from_millis(timeout_ms)), &mut out);
+        timers.pass_ends(armed, &out);
+        let mut rings = deadline(armed, Span::from_millis(timeout_ms)) * 1000;
+        out.take_actions();
+        let mut passes = passes.iter().copied().peekable();
+        loop {
+            if let Some(pass) = passes.next_if(|&pass| pass < micros(rings)) {
+                at(pass, &mut out);
+                if timers.next_due(&mut out).is_some() {
+                    return pass;
+                }
+                timers.pass_ends(pass, &out);
+                continue;
+            }
+            at(micros(rings), &mut out);
+            if timers.rings(TIMER, &mut out) {
+                return micros(rings);
+            }
+            let actions = out.take_actions();
+            let [crate::net::Action::SetTimer(TIMER, again)] = actions[..] else { panic!("{actions:?}") };
+            rings = again.0.div_ceil(1000);
+        }
+    }
+
+    #[test]
+    fn an_idle_loop_is_one_millisecond_late() {
+        let late = met(micros(5_300), 1000, &[]).since(micros(1_005_300));
+        assert!((1000..=2002).contains(&(late.0 / 1000)), "{late}");
+        let late = met(micros(5_300), 10, &[]).since(micros(15_300));
+        assert!((1000..=1051).contains(&(late.0 / 1000)), "{late}");
+    }
+
+    #[test]
+    fn the_fraction_of_the_last_pass_decides() {
+        let met = met(micros(5_900), 1000, &[micros(1_000_100)]);
+        assert!((1_006_100..=1_006_151).contains(&(met.0 / 1000)), "{met}");
+    }
+
+    #[test]
+    fn another_event_serves_a_deadline_that_has_come() {
+        assert_eq!(met(micros(5_900), 1000, &[micros(1_004_999), micros(1_005_010)]), micros(1_005_010));
+    }
+}

@@ -1,0 +1,390 @@
+//! Which command is allowed when, and what it does (`processCommand`, `call`; spec 6.2, 13, 27.4 to 27.7, 28.3).
+
+use super::client::{Blocked, Slot, Transaction};
+use super::{INFO_EXTRA, Redis, log, log_text, unixtime};
+use crate::kernel::Time;
+use crate::net::Out;
+use crate::record::RedisEvent;
+use crate::wire::{Addr, ClientType, Command, ErrorKind, Reply};
+
+/// Marks of commands in the command table of 7.0.15.
+#[derive(Clone, Copy)]
+struct Flags {
+    /// Allowed while loading.
+    loading: bool,
+    /// Allowed on a stale replica with `replica-serve-stale-data no`.
+    stale: bool,
+    /// Write, or may be replicated: postponed while writes are paused.
+    replicates: bool,
+}
+
+fn flags(command: &Command) -> Flags {
+    let (loading, stale) = match command {
+        Command::Info(_)
+        | Command::Role
+        | Command::Publish(..)
+        | Command::Subscribe(_)
+        | Command::PSubscribe(_)
+        | Command::Unsubscribe(_)
+        | Command::ConfigSet(_)
+        | Command::ConfigRewrite
+        | Command::ClientKill(_)
+        | Command::ClientSetName
+        | Command::Multi
+        | Command::Exec
+        | Command::Shutdown { .. }
+        | Command::DebugSleep(_)
+        | Command::NoOp
+        | Command::ReplconfHandshake { .. }
+        | Command::ReplconfAck(_)
+        | Command::ReplconfGetack
+        | Command::Unknown => (true, true),
+        // Marked stale but not loading; with `no async loading`.
+        Command::ReplicaOf(_) => (false, true),
+        Command::Ping
+        | Command::Set(..)
+        | Command::Get(_)
+        | Command::Wait { .. }
+        | Command::Psync(_)
+        | Command::Select
+        | Command::Sentinel(_) => (false, false),
+    };
+    Flags { loading, stale, replicates: command.is_write() || matches!(command, Command::Publish(..)) }
+}
+
+impl Redis {
+    /// Sends a reply, if there is somebody to send it to.
+    pub(super) fn reply(&mut self, slot: Slot, reply: Reply, out: &mut Out) {
+        if let Some(client) = self.clients.get(slot)
+            && let Some(sock) = client.sock
+            && !client.close_asap
+        {
+            out.reply(sock, reply);
+            if out.output_buffer_bytes(sock) > 0 {
+                self.check_output_limit(slot, out);
+            }
+        }
+    }
+
+    /// `processCommand`: refuses, queues, postpones or executes.
+    pub(super) fn process_command(&mut self, slot: Slot, command: Command, out: &mut Out) {
+        match self.refusal(slot, &command) {
+            Some(error) => {
+                // `rejectCommand` flags the transaction, and a refused EXEC ends it.
+                let client = self.clients.get_mut(slot).expect("the client sent a command");
+                let error = match (&command, client.transaction.as_mut()) {
+                    (Command::Exec, Some(_)) => {
+                        client.transaction = None;
+                        ErrorKind::ExecAbort
+                    }
+                    (_, Some(transaction)) => {
+                        transaction.dirty = true;
+                        error
+                    }
+                    (_, None) => error,
+                };
+                self.reply(slot, Reply::Error(error), out);
+                return;
+            }
+            None if self.shutdown.is_waiting() && self.may_replicate(slot, &command) => {
+                let client = self.clients.get_mut(slot).expect("the client sent a command");
+                if client.attached.is_none() {
+                    client.blocked = Some(Blocked::Postponed);
+                    return;
+                }
+            }
+            None => {}
+        }
+        let client = self.clients.get_mut(slot).expect("the client sent a command");
+        if let Some(transaction) = client.transaction.as_mut()
+            && !matches!(command, Command::Exec | Command::Multi)
+        {
+            transaction.queue.push(command);
+            self.reply(slot, Reply::Queued, out);
+            return;
+        }
+        self.current = Some(slot);
+        let reply = match command {
+            Command::Exec => Some(self.exec(slot, out)),
+            command => self.execute(slot, command, false, out),
+        };
+        self.current = None;
+        if let Some(reply) = reply {
+            self.reply(slot, reply, out);
+        }
+    }
+
+    fn queued<'a>(&'a self, slot: Slot, command: &Command) -> &'a [Command] {
+        match (command, self.clients.get(slot).and_then(|client| client.transaction.as_ref())) {
+            (Command::Exec, Some(transaction)) => &transaction.queue,
+            _ => &[],
+        }
+    }
+
+    fn may_replicate(&self, slot: Slot, command: &Command) -> bool {
+        flags(command).replicates || self.queued(slot, command).iter().any(|queued| flags(queued).replicates)
+    }
+
+    /// Why a command is not executed, in the order in which the real program looks.
+    fn refusal(&self, slot: Slot, command: &Command) -> Option<ErrorKind> {
+        let client = self.clients.get(slot)?;
+        if matches!(command, Command::Unknown | Command::Sentinel(_)) {
+            return Some(ErrorKind::Err);
+        }
+        let queued = self.queued(slot, command);
+        let is_write = command.is_write() || queued.iter().any(Command::is_write);
+        let is_replica = self.link.master.is_some();
+        if is_write && !is_replica && !self.enough_good_replicas() {
+            return Some(ErrorKind::NoReplicas);
+        }
+        if is_write && is_replica && self.config.replica_read_only {
+            return Some(ErrorKind::Readonly);
+        }
+        let allowed_to_subscribers =
+            matches!(command, Command::Ping | Command::Subscribe(_) | Command::PSubscribe(_) | Command::Unsubscribe(_));
+        if client.subscriptions() > 0 && !allowed_to_subscribers {
+            return Some(ErrorKind::Err);
+        }
+        let stale = is_replica && !self.link.is_up() && !self.config.replica_serve_stale_data;
+        if stale && !(flags(command).stale && queued.iter().all(|queued| flags(queued).stale)) {
+            return Some(ErrorKind::MasterDown);
+        }
+        if self.loading.is_some() && !(flags(command).loading && queued.iter().all(|queued| flags(queued).loading)) {
+            return Some(ErrorKind::Loading);
+        }
+        if client.attached.is_some() && (is_write || matches!(command, Command::Publish(..) | Command::Get(_))) {
+            return Some(ErrorKind::Err);
+        }
+        None
+    }
+
+    /// EXEC: everything in one go (spec 13.2).
+    fn exec(&mut self, slot: Slot, out: &mut Out) -> Reply {
+        let client = self.clients.get_mut(slot).expect("the client sent EXEC");
+        let Some(transaction) = client.transaction.take() else { return Reply::Error(ErrorKind::Err) };
+        if transaction.dirty {
+            return Reply::Error(ErrorKind::ExecAbort);
+        }
+        for command in transaction.queue {
+            self.execute(slot, command, true, out);
+        }
+        Reply::Exec
+    }
+
+    /// `call`: executes a command of a client and gives its reply.
+    fn execute(&mut self, slot: Slot, command: Command, in_exec: bool, out: &mut Out) -> Option<Reply> {
+        let error = Some(Reply::Error(ErrorKind::Err));
+        match command {
+            // A RESP2 subscriber gets a two-element array; nobody looks at the difference.
+            Command::Ping => Some(Reply::Pong),
+            Command::Get(key) => Some(Reply::Value(self.data.get(key))),
+            Command::Set(key, value) => {
+                self.data.set(key, value);
+                self.dirty += 1;
+                self.feed(Command::Set(key, value), out);
+                self.remember_write(slot);
+                if self.save_point_near(out) {
+                    self.cron.refine(out);
+                }
+                Some(Reply::Ok)
+            }
+            Command::Publish(channel, payload) => {
+                let receivers = self.deliver(channel, payload, out);
+                if self.loading.is_none() {
+                    self.feed(Command::Publish(channel, payload), out);
+                }
+                self.remember_write(slot);
+                Some(Reply::Int(receivers))
+            }
+            Command::Subscribe(channel) => Some(self.subscribe(slot, channel, false)),
+            Command::PSubscribe(channel) => Some(self.subscribe(slot, channel, true)),
+            Command::Unsubscribe(channel) => Some(self.unsubscribe(slot, channel)),
+            Command::Info(_) => {
+                out.work(INFO_EXTRA);
+                Some(Reply::Info(Box::new(self.info(out))))
+            }
+            Command::Role => Some(Reply::Role(Box::new(self.role_info()))),
+            Command::ReplicaOf(Some(master)) => Some(self.replicaof(master, out)),
+            Command::ReplicaOf(None) => {
+                if self.link.master.is_some() {
+                    self.unset_master(out);
+                    log(out, RedisEvent::MasterModeEnabled);
+                }
+                Some(Reply::Ok)
+            }
+            Command::ConfigSet(pair) => {
+                if super::settings::set(&mut self.config, &pair.0, &pair.1) {
+                    self.refresh_good_replicas(unixtime(out));
+                    Some(Reply::Ok)
+                } else {
+                    error
+                }
+            }
+            Command::ConfigRewrite if self.config.config_file => {
+                self.disk.rewritten = Some((self.config.clone(), self.link.master));
+                log_text(out, || "CONFIG REWRITE executed with success.".into());
+                Some(Reply::Ok)
+            }
+            Command::ConfigRewrite => error,
+            Command::ClientKill(kind) => Some(Reply::Int(self.client_kill(kind, out))),
+            Command::ClientSetName | Command::NoOp | Command::Select => Some(Reply::Ok),
+            Command::Multi => {
+                let client = self.clients.get_mut(slot).expect("the client sent MULTI");
+                if client.transaction.is_some() {
+                    return error;
+                }
+                client.transaction = Some(Box::<Transaction>::default());
+                Some(Reply::Ok)
+            }
+            Command::Exec => unreachable!("EXEC is not queued and not executed here"),
+            Command::Shutdown { now, save } => {
+                if in_exec {
+                    return error;
+                }
+                self.shutdown_command(slot, now, save, out)
+            }
+            Command::DebugSleep(span) => {
+                out.work(span);
+                Some(Reply::Ok)
+            }
+            Command::Wait { replicas, timeout } => self.wait(slot, replicas, timeout, in_exec, out),
+            Command::ReplconfHandshake { port } => {
+                self.clients.get_mut(slot).expect("the client sent REPLCONF").listening_port = Some(port);
+                Some(Reply::Ok)
+            }
+            Command::ReplconfAck(offset) => {
+                self.replica_ack(slot, offset, out);
+                None
+            }
+            Command::ReplconfGetack => None,
+            Command::Psync(request) => self.psync(slot, request, out),
+            Command::Sentinel(_) | Command::Unknown => error,
+        }
+    }
+
+    /// `woff`: what WAIT compares with. Counted after the command was propagated.
+    fn remember_write(&mut self, slot: Slot) {
+        let offset = self.history.offset;
+        self.clients.get_mut(slot).expect("the client sent a write").write_offset = offset;
+    }
+
+    /// CLIENT KILL TYPE: every client of the type at once, except the one that asks (spec 13.2).
+    fn client_kill(&mut self, kind: ClientType, out: &mut Out) -> i64 {
+        if kind == ClientType::Master {
+            return if self.kill_master_link(out) { 1 } else { 0 };
+        }
+        let victims: Vec<Slot> = self.clients.order().to_vec();
+        let mut killed = 0;
+        for slot in victims {
+            let Some(client) = self.clients.get(slot) else { continue };
+            if client.kind() == kind && self.current != Some(slot) {
+                self.free_client(slot, false, out);
+                killed += 1;
+            }
+        }
+        killed
+    }
+
+    /// REPLICAOF host port.
+    fn replicaof(&mut self, master: Addr, out: &mut Out) -> Reply {
+        if self.link.master == Some(master) {
+            log_text(out, || {
+                "REPLICAOF would result into synchronization with the master we are already connected with. No \
+                 operation performed."
+                    .into()
+            });
+            return Reply::Ok;
+        }
+        self.set_master(master, out);
+        log(out, RedisEvent::ReplicaOf(master));
+        Reply::Ok
+    }
+
+    /// `disconnectAllBlockedClients`: those of WAIT get an error and are closed; postponed ones stay (spec 29).
+    pub(super) fn disconnect_blocked(&mut self, out: &mut Out) {
+        for i in 0..self.clients.len() {
+            let slot = self.clients.order()[i];
+            let client = self.clients.get_mut(slot).expect("the order lists clients");
+            if matches!(client.blocked, Some(Blocked::Wait { .. } | Blocked::Shutdown)) {
+                if let Some(Blocked::Wait { .. }) = client.blocked.take() {
+                    self.waiters -= 1;
+                }
+                client.waiting_input.clear();
+                self.reply(slot, Reply::Error(ErrorKind::Unblocked), out);
+                // Closed after the reply was written: the sends of this pass go out before the close.
+                self.unsubscribe_all(slot);
+                let client = self.clients.get_mut(slot).expect("it was there a moment ago");
+                client.close_asap = true;
+                if let Some(sock) = client.sock.take() {
+                    out.close(sock);
+                }
+                self.to_close.push(slot);
+            }
+        }
+    }
+
+    /// WAIT (spec 27.6).
+    fn wait(
+        &mut self,
+        slot: Slot,
+        replicas: u32,
+        timeout: crate::kernel::Span,
+        in_exec: bool,
+        out: &mut Out,
+    ) -> Option<Reply> {
+        if self.link.master.is_some() {
+            return Some(Reply::Error(ErrorKind::Err));
+        }
+        let offset = self.clients.get(slot).expect("the client sent WAIT").write_offset;
+        let acks = self.count_acks(offset);
+        if acks >= replicas || in_exec {
+            return Some(Reply::Int(acks as i64));
+        }
+        let deadline = if timeout.0 == 0 { Time::NEVER } else { out.now() + timeout };
+        let client = self.clients.get_mut(slot).expect("the client sent WAIT");
+        client.blocked = Some(Blocked::Wait { offset, replicas, deadline });
+        self.waiters += 1;
+        self.getack_wanted = true;
+        self.cron.refine(out);
+        None
+    }
+
+    fn count_acks(&self, offset: u64) -> u32 {
+        self.replicas
+            .iter()
+            .map(|&slot| self.clients.attached(slot))
+            .filter(|replica| replica.state == crate::wire::ReplicaState::Online && replica.ack_offset >= offset)
+            .count() as u32
+    }
+
+    /// `processClientsWaitingReplicas` and the time-outs of blocked clients. Those are looked at when the loop turns, so
+    /// an idle server answers up to one tick late.
+    pub(super) fn process_waiters(&mut self, out: &mut Out) {
+        let now = out.now();
+        for i in 0..self.clients.len() {
+            let Some(&slot) = self.clients.order().get(i) else { break };
+            let Some(client) = self.clients.get(slot) else { continue };
+            let Some(Blocked::Wait { offset, replicas, deadline }) = client.blocked else { continue };
+            let acks = self.count_acks(offset);
+            if acks >= replicas || now >= deadline {
+                let client = self.clients.get_mut(slot).expect("it was there a moment ago");
+                client.blocked = None;
+                let input = std::mem::take(&mut client.waiting_input);
+                self.waiters -= 1;
+                self.reply(slot, Reply::Int(acks as i64), out);
+                let mut input = input.into_iter();
+                for command in input.by_ref() {
+                    self.process_command(slot, command, out);
+                    if self.clients.get(slot).is_none_or(|client| client.blocked.is_some()) {
+                        break;
+                    }
+                }
+                if let Some(client) = self.clients.get_mut(slot)
+                    && matches!(client.blocked, Some(Blocked::Wait { .. }))
+                {
+                    client.waiting_input.extend(input);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! Our link to a master (replication.c; spec 24, 25.6, 26.4, 29).
+
+use super::backlog::Backlog;
+use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, log_text, unixtime};
+use crate::net::{Ended, Out, Sock, Token};
+use crate::record::RedisEvent;
+use crate::wire::{Addr, Command, ErrorKind, Message, ReplId, Reply, Snapshot, StreamItem};
+
+/// The name of the link's socket.
+pub const LINK: Token = Token(0);
+
+/// `repl_state`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// A master.
+    None,
+    /// Must connect, at the next `replicationCron`.
+    Connect,
+    /// The TCP connection is being opened.
+    Connecting,
+    /// PING was sent.
+    Ping,
+    /// The batch of REPLCONF was sent.
+    Handshake,
+    /// PSYNC was sent.
+    Psync,
+    /// The RDB file is coming, or is being loaded.
+    Transfer,
+    /// The stream is coming.
+    Connected,
+}
+
+/// The link to the master, and what is remembered of it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// `masterhost` and `masterport`.
+    pub master: Option<Addr>,
+    /// `repl_state`
+    pub state: LinkState,
+    sock: Option<Sock>,
+    /// `repl_transfer_lastio`, or `lastinteraction` of the master's client.
+    pub last_io: i64,
+    /// `repl_down_since`
+    pub down_since: i64,
+    /// `cached_master`: the history from which to continue, and the offset reached in it.
+    pub cached: Option<(ReplId, u64)>,
+    /// What `+FULLRESYNC` announced.
+    initial: (ReplId, u64),
+    /// Commands that came while the RDB file was being loaded.
+    unread: Vec<StreamItem>,
+}
+
+impl Link {
+    /// The link of a server that was told its role at the start.
+    pub fn new(master: Option<Addr>) -> Link {
+        let state = if master.is_some() { LinkState::Connect } else { LinkState::None };
+        Link {
+            master,
+            state,
+            sock: None,
+            last_io: 0,
+            down_since: 0,
+            cached: None,
+            initial: (ReplId::NONE, 0),
+            unread: Vec::new(),
+        }
+    }
+
+    /// `master_link_status:up`
+    pub fn is_up(&self) -> bool {
+        self.state == LinkState::Connected
+    }
+
+    fn in_handshake(&self) -> bool {
+        matches!(self.state, LinkState::Connecting | LinkState::Ping | LinkState::Handshake | LinkState::Psync)
+    }
+
+    /// The word that ROLE prints.
+    pub fn state_word(&self) -> &'static str {
+        match self.state {
+            LinkState::None => "none",
+            LinkState::Connect => "connect",
+            LinkState::Connecting => "connecting",
+            LinkState::Ping | LinkState::Handshake | LinkState::Psync => "handshake",
+            LinkState::Transfer => "sync",
+            LinkState::Connected => "connected",
+        }
+    }
+}
+
+fn loading_or_other(error: ErrorKind) -> &'static str {
+    match error {
+        ErrorKind::Loading => "LOADING Redis is loading the dataset in memory",
+        ErrorKind::MasterDown => "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ErrorKind::Misconf => "MISCONF Redis is configured to save RDB snapshots",
+        ErrorKind::MaxClients => "ERR max number of clients reached",
+        _ => "ERR",
+    }
+}
+
+impl Redis {
+    fn history(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    fn close_link_socket(&mut self, out: &mut Out) {
+        if let Some(sock) = self.link.sock.take() {
+            out.discard(sock);
+            out.close(sock);
+        }
+    }
+
+    /// `connectWithMaster`
+    pub(super) fn connect_with_master(&mut self, out: &mut Out) {
+        let Some(master) = self.link.master else { return };
+        assert!(self.link.sock.is_none(), "there is one link at a time");
+        self.link.sock = Some(out.connect(master, LINK));
+        self.link.last_io = unixtime(out);
+        self.link.state = LinkState::Connecting;
+        log(out, RedisEvent::SyncStarted);
+    }
+
+    /// `replicationSetMaster`: REPLICAOF host port.
+    pub(super) fn set_master(&mut self, master: Addr, out: &mut Out) {
+        let was_master = self.link.master.take().is_none();
+        self.free_master_client(out);
+        self.disconnect_blocked(out);
+        self.link.master = Some(master);
+        self.cancel_handshake(false, out);
+        if was_master {
+            self.discard_cached_master(out);
+            self.cache_master_using_myself(out);
+        }
+        self.link.state = LinkState::Connect;
+        self.link.down_since = 0;
+        log(out, RedisEvent::ConnectingToMaster(master));
+        self.connect_with_master(out);
+    }
+
+    /// `replicationUnsetMaster`: REPLICAOF NO ONE.
+    pub(super) fn unset_master(&mut self, out: &mut Out) {
+        self.link.master = None;
+        self.free_master_client(out);
+        self.discard_cached_master(out);
+        self.cancel_handshake(false, out);
+        self.shift_replid(out);
+        self.disconnect_replicas(out);
+        self.link.state = LinkState::None;
+        self.history.selected = false;
+        self.history.no_replicas_since = unixtime(out);
+        self.link.down_since = 0;
+    }
+
+    /// `replicationCacheMasterUsingMyself` (spec 25.6).
+    pub(super) fn cache_master_using_myself(&mut self, out: &mut Out) {
+        log(out, RedisEvent::BeforeTurningIntoReplica);
+        let history = &mut self.history;
+        if history.backlog.is_none() {
+            history.backlog = Some(Backlog::new(history.offset));
+        }
+        self.link.cached = Some((history.replid, history.offset));
+        self.clients.take_id();
+    }
+
+    fn discard_cached_master(&mut self, out: &mut Out) {
+        if self.link.cached.take().is_some() {
+            log(out, RedisEvent::DiscardingCachedMaster);
+        }
+    }
+
+    /// `freeClient` of the master's client: an established link ends, its state is kept for a partial resync.
+    fn free_master_client(&mut self, out: &mut Out) {
+        if !self.link.is_up() {
+            return;
+        }
+        log(out, RedisEvent::MasterConnectionLost);
+        log(out, RedisEvent::CachingMaster);
+        self.link.cached = Some((self.history.replid, self.history.offset));
+        self.close_link_socket(out);
+        // `replicationHandleMasterDisconnection`: connects again at once, unless the role is just being changed.
+        self.link.state = LinkState::Connect;
+        self.link.down_since = unixtime(out);
+        if let Some(master) = self.link.master {
+            log(out, RedisEvent::ReconnectingToMaster(master));
+            self.connect_with_master(out);
+        }
+    }
+
+    /// CLIENT KILL TYPE master.
+    pub(super) fn kill_master_link(&mut self, out: &mut Out) -> bool {
+        let was_up = self.link.is_up();
+        self.free_master_client(out);
+        was_up
+    }
+
+    /// `cancelReplicationHandshake`
+    fn cancel_handshake(&mut self, reconnect: bool, out: &mut Out) {
+        if !self.link.in_handshake() && self.link.state != LinkState::Transfer {
+            return;
+        }
+        self.close_link_socket(out);
+        self.link.unread.clear();
+        self.link.state = LinkState::Connect;
+        if let (true, Some(master)) = (reconnect, self.link.master) {
+            log(out, RedisEvent::ReconnectingToMaster(master));
+            self.connect_with_master(out);
+        }
+    }
+
+    /// A step of the handshake failed: the next `replicationCron` tries again.
+    fn abort_handshake(&mut self, out: &mut Out) {
+        self.close_link_socket(out);
+        self.link.state = LinkState::Connect;
+    }
+
+    /// The TCP connection is open.
+    pub(super) fn link_connected(&mut self, out: &mut Out) {
+        assert_eq!(self.link.state, LinkState::Connecting, "only the link connects");
+        log(out, RedisEvent::NonBlockingConnectFired);
+        self.link.state = LinkState::Ping;
+        self.send_to_master(Command::Ping, out);
+    }
+
+    /// The TCP connection could not be opened.
+    pub(super) fn link_connect_failed(&mut self, why: &'static str, out: &mut Out) {
+        assert_eq!(self.link.state, LinkState::Connecting, "only the link connects");
+        log(out, RedisEvent::SyncSocketError(why));
+        self.link.sock = None;
+        self.link.state = LinkState::Connect;
+    }
+
+    fn send_to_master(&mut self, command: Command, out: &mut Out) {
+        let sock = self.link.sock.expect("a link that speaks is open");
+        out.command(sock, command);
+    }
+
+    /// `replicationSendAck`
+    pub(super) fn send_ack(&mut self, out: &mut Out) {
+        let offset = self.history.offset;
+        self.send_to_master(Command::ReplconfAck(offset), out);
+    }
+
+    /// The connection ended from the other side.
+    pub(super) fn link_ended(&mut self, how: Ended, out: &mut Out) {
+        if how != Ended::Eof {
+            self.link.sock = None;
+        }
+        match self.link.state {
+            LinkState::Connected => self.free_master_client(out),
+            LinkState::Transfer if self.loading.is_some() => {
+                // Noticed when the load is over and the link is read again.
+                self.close_link_socket(out);
+            }
+            LinkState::Transfer => {
+                log_text(out, || "I/O error trying to sync with MASTER: connection lost".into());
+                self.cancel_handshake(true, out);
+            }
+            LinkState::Psync => {
+                log_text(out, || "Master did not reply to PSYNC, will try later".into());
+                self.abort_handshake(out);
+            }
+            LinkState::Ping | LinkState::Handshake => {
+                log(out, RedisEvent::MasterDidNotRespond);
+                self.abort_handshake(out);
+            }
+            LinkState::Connecting => {
+                log(out, RedisEvent::SyncSocketError("Connection reset by peer"));
+                self.abort_handshake(out);
+            }
+            LinkState::None | LinkState::Connect => unreachable!("no socket in this state"),
+        }
+    }
+
+    /// Something came from the master (`syncWithMaster`, `readSyncBulkPayload`, `readQueryFromClient`).
+    pub(super) fn link_data(&mut self, message: Message, out: &mut Out) {
+        self.link.last_io = unixtime(out);
+        match (self.link.state, message) {
+            (LinkState::Connected, Message::Stream(item)) => self.apply(item, out),
+            (LinkState::Transfer, Message::Stream(item)) => self.link.unread.push(item),
+            (_, Message::Newline) => {}
+            (LinkState::Ping, Message::Reply(Reply::Error(error))) if error != ErrorKind::NoAuth => {
+                log(out, RedisEvent::ErrorReplyToPing(loading_or_other(error)));
+                self.abort_handshake(out);
+            }
+            (LinkState::Ping, Message::Reply(_)) => {
+                log(out, RedisEvent::MasterRepliedToPing);
+                self.link.state = LinkState::Handshake;
+                let port = self.me.port;
+                self.send_to_master(Command::ReplconfHandshake { port }, out);
+            }
+            (LinkState::Handshake, Message::Reply(_)) => {
+                self.link.state = LinkState::Psync;
+                let request = self.link.cached.map(|(replid, offset)| (replid, offset + 1));
+                log(
+                    out,
+                    match request {
+                        Some((replid, offset)) => RedisEvent::TryingPartial(replid, offset),
+                        None => RedisEvent::PartialNotPossible,
+                    },
+                );
+                self.send_to_master(Command::Psync(request), out);
+            }
+            (LinkState::Psync, Message::Reply(Reply::Continue(replid))) => self.continue_from_cached(replid, out),
+            (LinkState::Psync, Message::Reply(Reply::FullResync(replid, offset))) => {
+                log(out, RedisEvent::FullResyncFromMaster(replid, offset));
+                self.link.initial = (replid, offset);
+                self.link.state = LinkState::Transfer;
+            }
+            (LinkState::Psync, Message::Reply(_)) => {
+                log_text(out, || "Master is currently unable to PSYNC but should be in the future".into());
+                self.abort_handshake(out);
+            }
+            (LinkState::Transfer, Message::Rdb(snapshot)) => self.receive_rdb(*snapshot, out),
+            (state, message) => unreachable!("a master does not send {message:?} to a replica in {state:?}"),
+        }
+    }
+
+    /// `+CONTINUE` (spec 25.6).
+    fn continue_from_cached(&mut self, replid: ReplId, out: &mut Out) {
+        log(out, RedisEvent::SuccessfulPartial);
+        let (cached_id, _) = self.link.cached.take().expect("only a cached master is continued");
+        if replid != cached_id {
+            let history = self.history();
+            history.replid2 = cached_id;
+            history.second_offset = history.offset as i64 + 1;
+            history.replid = replid;
+            log(out, RedisEvent::MasterReplIdChanged(replid));
+            self.disconnect_replicas(out);
+        }
+        self.link.state = LinkState::Connected;
+        self.link.down_since = 0;
+        let history = self.history();
+        if history.backlog.is_none() {
+            history.backlog = Some(Backlog::new(history.offset));
+        }
+        log(out, RedisEvent::MasterAcceptedPartial);
+    }
+
+    /// The last byte of the RDB file came (`readSyncBulkPayload`, spec 26.4). The file stays on the disk (spec 25.8).
+    fn receive_rdb(&mut self, snapshot: Snapshot, out: &mut Out) {
+        let to_disk = match self.config.repl_diskless_load {
+            DisklessLoad::Disabled => true,
+            DisklessLoad::OnEmptyDb => self.data.len() > 0,
+            DisklessLoad::Swapdb => false,
+        };
+        if to_disk {
+            log(out, RedisEvent::ReceivingRdb);
+        } else {
+            log_text(out, || "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser".into());
+        }
+        self.discard_cached_master(out);
+        self.disconnect_replicas(out);
+        self.history.backlog = None;
+        log(out, RedisEvent::FlushingOldData);
+        log(out, RedisEvent::LoadingDb);
+        if to_disk {
+            let fsync = self.draw_fsync();
+            out.work(fsync);
+        }
+        if to_disk && !self.config.rdb_del_sync_files {
+            self.store_received(&snapshot, self.link.initial);
+        }
+        self.begin_loading(snapshot, super::persist::LoadFor::Sync, out);
+    }
+
+    /// The RDB file is loaded: the link is up.
+    pub(super) fn sync_done(&mut self, out: &mut Out) {
+        let (replid, offset) = self.link.initial;
+        let history = self.history();
+        history.replid = replid;
+        history.offset = offset;
+        history.backlog = Some(Backlog::new(offset));
+        self.clear_second_id();
+        self.clients.take_id();
+        self.link.state = LinkState::Connected;
+        self.link.down_since = 0;
+        self.link.last_io = unixtime(out);
+        log(out, RedisEvent::FinishedWithSuccess);
+        if self.link.sock.is_none() {
+            self.free_master_client(out);
+            return;
+        }
+        self.send_ack(out);
+        for item in std::mem::take(&mut self.link.unread) {
+            self.apply(item, out);
+        }
+    }
+
+    /// A command of the stream: executed, then passed on byte by byte (spec 27.3). The offset counts it afterwards.
+    fn apply(&mut self, item: StreamItem, out: &mut Out) {
+        out.work(STREAM_COMMAND);
+        match &item.command {
+            Command::Set(key, value) => {
+                self.data.set(*key, *value);
+                self.dirty += 1;
+                if self.save_point_near(out) {
+                    self.cron.refine(out);
+                }
+            }
+            Command::Publish(channel, payload) => {
+                self.deliver(*channel, *payload, out);
+            }
+            Command::ReplconfGetack => self.send_ack(out),
+            _ => {}
+        }
+        self.append_to_stream(item.command, out);
+        assert_eq!(self.history.offset, item.end, "a replica counts the bytes of its master");
+    }
+
+    /// The link's part of `replicationCron` (spec 24.2, 24.3, 27.1).
+    pub(super) fn link_cron(&mut self, out: &mut Out) {
+        let Some(master) = self.link.master else { return };
+        let silent = unixtime(out) - self.link.last_io > self.config.repl_timeout as i64;
+        if silent && self.link.in_handshake() {
+            log(out, RedisEvent::TimeoutConnecting);
+            self.cancel_handshake(true, out);
+        } else if silent && self.link.state == LinkState::Transfer {
+            log(out, RedisEvent::TimeoutReceivingBulk);
+            self.cancel_handshake(true, out);
+        } else if silent && self.link.state == LinkState::Connected {
+            log(out, RedisEvent::MasterTimeout);
+            self.free_master_client(out);
+        }
+        if self.link.state == LinkState::Connect {
+            log(out, RedisEvent::ConnectingToMaster(master));
+            self.connect_with_master(out);
+        }
+        if self.link.is_up() {
+            self.send_ack(out);
+        }
+    }
+}

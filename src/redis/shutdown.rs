@@ -1,0 +1,117 @@
+//! SIGTERM and SHUTDOWN (server.c `prepareForShutdown`, `finishShutdown`; spec 28).
+
+use super::client::{Blocked, Slot};
+use super::{Redis, log, log_text};
+use crate::net::Out;
+use crate::record::RedisEvent;
+use crate::wire::{Command, ErrorKind, Reply};
+
+/// How far a shutdown is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shutdown {
+    /// `shutdown_asap`: a signal came.
+    asap: bool,
+    /// `shutdown_mstime`: the wall clock's time, in ms, at which waiting ends.
+    until_ms: Option<i64>,
+    /// SAVE or NOSAVE.
+    save: Option<bool>,
+}
+
+impl Shutdown {
+    /// Whether the next serverCron has to look.
+    pub fn is_pending(&self) -> bool {
+        self.asap || self.until_ms.is_some()
+    }
+
+    /// Whether it waits for replicas; writes are paused meanwhile (spec 28.3).
+    pub fn is_waiting(&self) -> bool {
+        self.until_ms.is_some()
+    }
+
+    /// When waiting ends.
+    pub fn until_ms(&self) -> Option<i64> {
+        self.until_ms
+    }
+}
+
+impl Redis {
+    /// `sigShutdownHandler`: acted on at the next serverCron. A signal that arrives during a load ends the process at
+    /// once, without saving.
+    pub(super) fn terminate(&mut self, out: &mut Out) {
+        log_text(out, || "Received SIGTERM scheduling shutdown...".into());
+        if self.loading.is_some() {
+            self.leave(out);
+            return;
+        }
+        self.shutdown.asap = true;
+        self.cron.refine(out);
+    }
+
+    /// `isReadyToShutdown`
+    fn replicas_are_level(&self) -> bool {
+        self.replicas.iter().all(|&slot| self.clients.attached(slot).ack_offset == self.history.offset)
+    }
+
+    /// `prepareForShutdown`. True if the process has ended.
+    fn prepare_shutdown(&mut self, now: bool, save: Option<bool>, out: &mut Out) -> bool {
+        self.shutdown.save = if self.loading.is_some() { Some(false) } else { save };
+        log(out, RedisEvent::ShutdownRequested);
+        if !now && self.config.shutdown_timeout > 0 && !self.replicas_are_level() {
+            self.shutdown.until_ms = Some(out.wall_ms() + self.config.shutdown_timeout as i64 * 1000);
+            self.feed(Command::ReplconfGetack, out);
+            log(out, RedisEvent::ShutdownWaiting);
+            self.cron.refine(out);
+            return false;
+        }
+        self.finish_shutdown(out);
+        true
+    }
+
+    /// `finishShutdown`: saves if save points are configured, and exits.
+    fn finish_shutdown(&mut self, out: &mut Out) {
+        self.child = None;
+        let save = self.shutdown.save.unwrap_or(!self.config.save.0.is_empty());
+        if save && self.loading.is_none() {
+            log_text(out, || "Saving the final RDB snapshot before exiting.".into());
+            self.save_now(out);
+        }
+        self.leave(out);
+    }
+
+    fn leave(&mut self, out: &mut Out) {
+        log(out, RedisEvent::Exiting);
+        self.exited = true;
+        out.exit();
+    }
+
+    /// The part of serverCron. True if the process has ended.
+    pub(super) fn cron_shutdown(&mut self, out: &mut Out) -> bool {
+        if let Some(until_ms) = self.shutdown.until_ms {
+            if out.wall_ms() >= until_ms || self.replicas_are_level() {
+                self.finish_shutdown(out);
+            }
+        } else if std::mem::take(&mut self.shutdown.asap) {
+            self.prepare_shutdown(false, None, out);
+        }
+        self.exited
+    }
+
+    /// SHUTDOWN (spec 28.5).
+    pub(super) fn shutdown_command(
+        &mut self,
+        slot: Slot,
+        now: bool,
+        save: Option<bool>,
+        out: &mut Out,
+    ) -> Option<Reply> {
+        if self.shutdown.is_waiting() {
+            return Some(Reply::Error(ErrorKind::Err));
+        }
+        if !self.prepare_shutdown(now, save, out)
+            && let Some(client) = self.clients.get_mut(slot)
+        {
+            client.blocked = Some(Blocked::Shutdown);
+        }
+        None
+    }
+}

@@ -1,0 +1,109 @@
+//! The client programs.
+
+use super::{Names, Places, Reader, Stack, Table};
+use crate::client;
+use crate::kernel::Span;
+use crate::scenario::error::Finding;
+
+/// The client programs; if the file has none, those of the reference stack.
+pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> Vec<client::Config> {
+    let usual = if stack.haproxy { client::Profile::Reference } else { client::Profile::Sentinel };
+    let Some(value) = Reader::take(root, "client") else {
+        let clients = client::Config::reference();
+        return clients.into_iter().map(|client| client::Config { profile: usual, ..client }).collect();
+    };
+    let mut clients: Vec<(client::Config, Places)> = Vec::new();
+    for table in reader.tables("client", value) {
+        let Some((mut client, places)) = reader.read::<client::Config>("[[client]]", table) else { continue };
+        if !places.has("profile") {
+            client.profile = usual;
+        }
+        if client.host.is_empty() {
+            client.host.clone_from(&client.name);
+        }
+        check_client(reader, &client, &places, stack);
+        if let Some((_, earlier)) = clients.iter().find(|(other, _)| other.name == client.name) {
+            let message = format!("two clients are called `{}`", client.name);
+            let finding = Finding::new(message, places.value("name"), "this name is taken");
+            reader.report(
+                finding.and(earlier.value("name"), "by this client").help("give each client a name of its own"),
+            );
+        }
+        clients.push((client, places));
+    }
+    for (client, places) in &clients {
+        let namesake = clients.iter().find(|(other, _)| other.name == client.host && other.host != client.host);
+        if let Some((_, other)) = namesake {
+            let message = format!("`{}` is a host here and a client there", client.host);
+            let finding = Finding::new(message, places.value("host"), "the host");
+            reader.report(finding.and(other.value("name"), "the client, on another host").help("rename one of them"));
+        }
+    }
+    clients.into_iter().map(|(client, _)| client).collect()
+}
+
+fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, stack: Stack) {
+    let mut report = |key: &str, message: String, label: &str, help: &str| {
+        reader.report(Finding::new(message, places.value(key), label).help(help));
+    };
+    let no_clients = [];
+    let nodes = Names::new(stack, &no_clients);
+    let name = &client.name;
+    if places.has("name") && (name.is_empty() || name.starts_with('@') || name.contains(char::is_whitespace)) {
+        report("name", format!("`{name}` is no name for a client"), "this name", "use letters, digits and dashes");
+    }
+    if nodes.node(name).is_some() || name == "haproxy" {
+        let message = format!("the client `{name}` is called like a node");
+        report("name", message, "this name is taken", "give it another name, for example \"publisher\"");
+    }
+    if client.every == Span::ZERO {
+        let help = "give the time between two attempts, such as \"50ms\"; for no pause at all write \
+                    pause = { min = \"0s\", max = \"0s\" }";
+        report("every", "`every` is 0".to_owned(), "must be greater", help);
+    }
+    if let Some(pause) = client.pause {
+        if places.has("every") {
+            let help = "keep `every` for a steady pace, or `pause` for a closed loop";
+            report("every", "a client has either `every` or `pause`".to_owned(), "there is a `pause` too", help);
+        }
+        if pause.min > pause.max {
+            report("pause", "the pause is empty".to_owned(), "`min` is greater than `max`", "exchange them");
+        }
+    }
+    match client.connections {
+        0 => report("connections", "a client without connections".to_owned(), "must be 1 or more", "leave the key out"),
+        1 => {}
+        _ if client.pause.is_none() => {
+            let help = "give a `pause`: { min = \"0s\", max = \"0s\" } sends the next as soon as the reply is there";
+            report("connections", "several connections need a closed loop".to_owned(), "more than one", help);
+        }
+        _ => {}
+    }
+    if client.requests == Some(0) {
+        report("requests", "`requests` is 0".to_owned(), "must be greater", "leave the key out for no limit");
+    }
+    if client.then_set && client.kind != client::Kind::Publish {
+        report(
+            "then-set",
+            "only a publisher can SET after it".to_owned(),
+            "not for this kind",
+            "set kind = \"publish\"",
+        );
+    }
+    match client.profile {
+        client::Profile::Sentinel if stack.sentinels == 0 => {
+            report(
+                "profile",
+                "there is no Sentinel to ask".to_owned(),
+                "asks a Sentinel",
+                "set `sentinels` in [stack]",
+            );
+        }
+        client::Profile::Reference | client::Profile::GoRedisV8 if !stack.haproxy => {
+            let message = "there is no HAProxy to connect to".to_owned();
+            let help = "leave `profile` out or set it to \"sentinel\", or set `haproxy = true` in [stack]";
+            report("profile", message, "connects to HAProxy", help);
+        }
+        _ => {}
+    }
+}

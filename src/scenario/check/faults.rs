@@ -1,0 +1,205 @@
+//! The fault script.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::{Names, Places, Reader, Table, resolve, scalar};
+use crate::kernel::Span;
+use crate::scenario::error::Finding;
+use crate::scenario::fault::{Action, Fault, NodeRef};
+use crate::scenario::file::{actions, fault_head_keys};
+use crate::scenario::reader::{Keys, Value, find_text};
+use crate::scenario::script::{self, Line};
+use crate::scenario::suggest::closest;
+
+/// The fault script in the order of time.
+pub(super) fn read(
+    reader: &mut Reader,
+    root: &mut Table<'_>,
+    names: &Names<'_>,
+    (end, end_at): (Span, Range<usize>),
+) -> Vec<Fault> {
+    let Some(value) = Reader::take(root, "fault") else { return Vec::new() };
+    let actions = actions();
+    let head = fault_head_keys();
+    let mut lines: Vec<Line> = Vec::new();
+    for table in reader.tables("fault", value) {
+        let before = reader.findings.len();
+        let Some((fault, at, target)) = fault(reader, names, &actions, &head, table) else { continue };
+        if fault.at > end {
+            let message = format!("a fault at {}, but the run ends at {end}", fault.at);
+            let finding = Finding::new(message, at, "after the end");
+            let finding = if end_at.is_empty() { finding } else { finding.and(end_at.clone(), "the end") };
+            reader.report(
+                finding.help(format!("set `duration` to more than \"{}\", or let it happen earlier", fault.at)),
+            );
+        }
+        if reader.findings.len() == before {
+            lines.push((fault, target));
+        }
+    }
+    lines.sort_by_key(|(fault, _)| fault.at);
+    reader.findings.extend(script::check(&lines, names));
+    lines.into_iter().map(|(fault, _)| fault).collect()
+}
+
+/// One fault; with the places of its time and of its target.
+fn fault(
+    reader: &mut Reader,
+    names: &Names<'_>,
+    actions: &[(String, serde_json::Value)],
+    head: &Keys,
+    mut table: Table<'_>,
+) -> Option<(Fault, Range<usize>, Range<usize>)> {
+    let span = table.span();
+    let places = Places::of(&table);
+    for key in ["at", "action"] {
+        if !places.has(key) {
+            let finding = Finding::new(format!("a fault needs the key `{key}`"), span.clone(), "it is missing here");
+            reader.report(finding.help(head.help(key)));
+        }
+    }
+    let at = scalar(reader, &mut table, head, "at");
+    let name: String = scalar(reader, &mut table, head, "action")?;
+    let Some((_, keys)) = actions.iter().find(|(action, _)| *action == name) else {
+        let known: Vec<&str> = actions.iter().map(|(action, _)| action.as_str()).collect();
+        let finding = Finding::new(format!("unknown action `{name}`"), places.value("action"), "nothing is called so");
+        reader.report(finding.help(match closest(&name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known actions: {}", known.join(", ")),
+        }));
+        return None;
+    };
+    let texts = table.clone();
+    let action = as_action(reader, &name, keys, table)?;
+    let action = action.try_map(|name: String, sense| {
+        let place = places_of(&texts, &name).into_iter().next().unwrap_or(span.clone());
+        resolve(reader, names, &name, sense, place)
+    })?;
+    check_action(reader, &action, &texts);
+    let target = if places.has("node") { places.value("node") } else { places.value("action") };
+    Some((Fault { at: at?, action, span }, places.value("at"), target))
+}
+
+/// Reads the keys of an action. To serde an action is a table with the action's name for its only key.
+fn as_action(reader: &mut Reader, name: &str, keys: &serde_json::Value, table: Table<'_>) -> Option<Action<String>> {
+    let what = format!("the action `{name}`");
+    let keys = Keys::new(keys.clone());
+    let read = |table: Table<'_>| {
+        let span = table.span();
+        let inner = Spanned::new(span.clone(), DeValue::Table(table.into_inner()));
+        let outer = DeTable::from_iter([(Spanned::new(span.clone(), name.to_owned().into()), inner)]);
+        Action::deserialize(Deserializer::from(Spanned::new(span, outer)))
+    };
+    reader.read_with(&what, &keys, table, read).map(|(action, _)| action)
+}
+
+/// The places of a node's name in a fault: everywhere but in the command that is run.
+fn places_of(fault: &Table<'_>, name: &str) -> Vec<Range<usize>> {
+    let mut places: Vec<_> = fault
+        .get_ref()
+        .iter()
+        .filter(|(key, _)| key.get_ref() != "run")
+        .flat_map(|(_, value)| find_text(value, name))
+        .collect();
+    places.sort_by_key(|place| place.start);
+    places
+}
+
+/// Rules of single actions that types do not tell.
+fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
+    let places = Places::of(texts);
+    let mut report = |key: &str, message: &str, label: &str, help: &str| {
+        reader.report(Finding::new(message, places.value(key), label).help(help));
+    };
+    match action {
+        Action::Partition { groups } => {
+            if groups.len() < 2 {
+                let help = "packets are dropped between groups: name those on the other side in a second group";
+                report("groups", "a partition needs two groups", "too few", help);
+            }
+            if groups.iter().any(Vec::is_empty) {
+                report("groups", "a group is empty", "nobody is in one of these", "name its nodes, or leave it out");
+            }
+            check_members(reader, groups, texts, &places);
+        }
+        Action::Cut { from, to } => {
+            for (key, ends) in [("from", from), ("to", to)] {
+                if ends.0.is_empty() {
+                    report(key, "a cut needs two ends", "nobody is named here", "name a node or a list of nodes");
+                }
+            }
+            if let Some(both) = from.0.iter().find(|node| to.0.contains(node)) {
+                let message = format!("`{both}` is at both ends of the cut");
+                report("to", &message, "on the other side too", "a host always reaches itself: name it once");
+            }
+        }
+        Action::Degrade { between: [a, b], latency, jitter, loss, rate } => {
+            if a == b {
+                report("between", "a link from a host to itself", "both ends are on one host", "name two hosts");
+            }
+            if latency.is_none() && jitter.is_none() && loss.is_none() && rate.is_none() {
+                let help = "give at least one of `latency`, `jitter`, `loss`, `rate`";
+                report("between", "nothing becomes worse", "no change is given for this link", help);
+            }
+        }
+        Action::Stall { node, duration } => {
+            if *duration == Span::ZERO {
+                report("for", "a stall of no length", "must be greater than 0", "give a time such as \"3s\"");
+            }
+            if matches!(node, NodeRef::Client(_) | NodeRef::Host(_)) {
+                report("node", "only nodes can be stalled", "this is a client", "to stop a client, `pause` it");
+            }
+        }
+        Action::ClockJump { node, by } => {
+            if by.0 == 0 {
+                report("by", "a jump of no length", "must not be 0", "give a time such as \"-5s\" or \"3s\"");
+            }
+            if matches!(node, NodeRef::Client(_) | NodeRef::Host(_)) {
+                report("node", "only the clocks of nodes can jump", "this is a client", "name a node");
+            }
+        }
+        Action::Command { node, run } => {
+            if run.iter().all(|word| word.trim().is_empty()) || run[0].trim().is_empty() {
+                let help = "give the command's words, such as [\"SENTINEL\", \"FAILOVER\", \"mymaster\"]";
+                report("run", "the command is empty", "there is nothing to run", help);
+            }
+            if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) {
+                let help = "name a Redis node, a Sentinel or a role";
+                report("node", "only Redis and Sentinel take commands", "this does not", help);
+            }
+        }
+        Action::Kill { .. }
+        | Action::KillHost { .. }
+        | Action::PowerOff { .. }
+        | Action::Terminate { .. }
+        | Action::Start { .. }
+        | Action::Pause { .. }
+        | Action::Resume { .. }
+        | Action::Heal {} => {}
+    }
+}
+
+/// No host may be in two groups, nor in one group twice.
+fn check_members(reader: &mut Reader, groups: &[Vec<NodeRef>], texts: &Table<'_>, places: &Places) {
+    let values = texts.get_ref().get("groups").map(member_places).unwrap_or_default();
+    let mut seen: BTreeMap<&NodeRef, usize> = BTreeMap::new();
+    for (index, node) in groups.iter().flatten().enumerate() {
+        let at = |index: usize| values.get(index).cloned().unwrap_or(places.value("groups"));
+        if let Some(earlier) = seen.insert(node, index) {
+            let finding = Finding::new(format!("`{node}` is named twice in this partition"), at(index), "again here");
+            reader.report(finding.and(at(earlier), "first here").help("a host can be in one group only"));
+        }
+    }
+}
+
+/// The places of all members of all groups, in order.
+fn member_places(groups: &Value<'_>) -> Vec<Range<usize>> {
+    let DeValue::Array(groups) = groups.get_ref() else { return Vec::new() };
+    let members = groups.iter().filter_map(|group| group.get_ref().as_array());
+    members.flatten().map(Spanned::span).collect()
+}

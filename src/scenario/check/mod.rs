@@ -1,0 +1,149 @@
+//! From the tables of a file to a checked plan.
+
+mod clients;
+mod expect;
+mod faults;
+mod network;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, Deserializer};
+
+use super::error::Finding;
+use super::fault::{NodeRef, Sense};
+use super::file::top_keys;
+use super::names::{Names, number};
+use super::plan::{Scenario, Stack};
+use super::reader::{Keys, Places, Reader, Table};
+use crate::kernel::Span;
+
+/// How long a run lasts if the file does not say.
+const DURATION: Span = Span::from_secs(30);
+/// The range of the random shift if the file does not say: that of the reference recordings.
+const PHASE: Span = Span::from_secs(10);
+
+/// The plan that `root` describes. It is good only if `reader` found nothing wrong.
+pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> Scenario {
+    let keys = top_keys();
+    reader.drop_unknown("a scenario file", &keys, &mut root);
+    let places = Places::of(&root);
+    let name = scalar(reader, &mut root, &keys, "name").unwrap_or_else(|| stem.to_owned());
+    let description = scalar(reader, &mut root, &keys, "description").unwrap_or_default();
+    let duration = scalar(reader, &mut root, &keys, "duration").unwrap_or(DURATION);
+    let phase = scalar(reader, &mut root, &keys, "phase").unwrap_or(PHASE);
+    if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
+        let finding = Finding::new("the name cannot name a folder", places.value("name"), "this is the name");
+        reader.report(finding.help("use letters, digits and dashes"));
+    }
+    if duration == Span::ZERO {
+        let finding = Finding::new("the run has no duration", places.value("duration"), "this is zero");
+        reader.report(finding.help(keys.help("duration")));
+    }
+
+    let (stack, stack_places) = section::<Stack>(reader, &mut root, "stack");
+    let stack = checked_stack(reader, stack, &stack_places);
+    let redis = per_node(reader, &mut root, "redis", stack.redis);
+    let sentinel = per_node(reader, &mut root, "sentinel", stack.sentinels);
+    for (config, places) in &sentinel {
+        settings::check_sentinel(reader, config, places, stack, &stack_places);
+    }
+    let (haproxy, haproxy_places) = section(reader, &mut root, "haproxy");
+    settings::check_haproxy(reader, &haproxy, &haproxy_places);
+
+    let clients = clients::read(reader, &mut root, stack);
+    let names = Names::new(stack, &clients);
+    let network = network::read(reader, &mut root, &names);
+    let faults = faults::read(reader, &mut root, &names, (duration, places.value("duration")));
+    let expect = expect::read(reader, &mut root, &names);
+
+    let redis = redis.into_iter().map(|(config, _)| config).collect();
+    let sentinel = sentinel.into_iter().map(|(config, _)| config).collect();
+    Scenario { name, description, duration, phase, stack, redis, sentinel, haproxy, network, clients, faults, expect }
+}
+
+/// Takes a single value out of a table.
+fn scalar<T: DeserializeOwned>(reader: &mut Reader, table: &mut Table<'_>, keys: &Keys, key: &str) -> Option<T> {
+    let value = Reader::take(table, key)?;
+    reader.value(key, value, &keys.help(key))
+}
+
+/// Takes a section out of the file; an absent one has its defaults.
+fn section<T>(reader: &mut Reader, root: &mut Table<'_>, name: &str) -> (T, Places)
+where
+    T: DeserializeOwned + JsonSchema + Default,
+{
+    let table = Reader::take(root, name).and_then(|value| reader.table(name, value));
+    table.and_then(|table| reader.read(&format!("[{name}]"), table)).unwrap_or_default()
+}
+
+fn checked_stack(reader: &mut Reader, stack: Stack, places: &Places) -> Stack {
+    if stack.redis == 0 {
+        let finding = Finding::new("a stack needs a Redis node", places.value("redis"), "there is none");
+        reader.report(finding.help("set `redis` to 1 or more"));
+    }
+    for (key, count) in [("redis", stack.redis), ("sentinels", stack.sentinels)] {
+        if count > Stack::MOST {
+            let label = format!("more than {}", Stack::MOST);
+            reader.report(Finding::new(format!("too many nodes: `{key}`"), places.value(key), label).help("use fewer"));
+        }
+    }
+    Stack { redis: stack.redis.clamp(1, Stack::MOST), sentinels: stack.sentinels.min(Stack::MOST), ..stack }
+}
+
+/// The settings of each of `count` nodes: those of `[kind]`, overlaid with those of `[kind.kind-N]`.
+fn per_node<T>(reader: &mut Reader, root: &mut Table<'_>, kind: &str, count: u16) -> Vec<(T, Places)>
+where
+    T: DeserializeOwned + JsonSchema + Default,
+{
+    let keys = Keys::of::<T>();
+    let what = format!("[{kind}]");
+    let prefix = format!("{kind}-");
+    let mut common = Reader::take(root, kind).and_then(|value| reader.table(kind, value)).unwrap_or_else(no_table);
+    let span = common.span();
+    let mut own: BTreeMap<u16, DeTable<'_>> = BTreeMap::new();
+    let mut shared = DeTable::new();
+    for (key, value) in std::mem::take(common.get_mut()) {
+        if !key.get_ref().starts_with(&prefix) {
+            shared.insert(key, value);
+        } else if let Some(n) = number(key.get_ref(), &prefix, count) {
+            let table = reader.table(&format!("{kind}.{}", key.get_ref()), value);
+            own.insert(n, table.map(Spanned::into_inner).unwrap_or_default());
+        } else {
+            let finding = Finding::new(format!("unknown node `{}`", key.get_ref()), key.span(), "settings for nobody");
+            reader.report(finding.help(match count {
+                0 => "the stack has no such nodes; their number is set in [stack]".to_owned(),
+                n => format!("the stack has {prefix}1 to {prefix}{n}; their number is set in [stack]"),
+            }));
+        }
+    }
+    (1..=count)
+        .map(|n| {
+            let mut table = shared.clone();
+            for (key, value) in own.remove(&n).unwrap_or_default() {
+                table.remove(key.get_ref().as_ref());
+                table.insert(key, value);
+            }
+            let read = |table| T::deserialize(Deserializer::from(table));
+            reader.read_with(&what, &keys, Spanned::new(span.clone(), table), read).unwrap_or_default()
+        })
+        .collect()
+}
+
+fn no_table<'i>() -> Table<'i> {
+    Spanned::new(0..0, DeTable::new())
+}
+
+/// Looks a name up that stands at `at`; an unknown one is reported.
+fn resolve(reader: &mut Reader, names: &Names<'_>, name: &str, sense: Sense, at: Range<usize>) -> Option<NodeRef> {
+    let node = names.resolve(name, sense);
+    if node.is_none() {
+        let finding = Finding::new(format!("unknown node `{name}`"), at, "nobody has this name");
+        reader.report(finding.help(names.remedy(name)));
+    }
+    node
+}

@@ -1,0 +1,94 @@
+//! Rules of the settings that types do not tell.
+
+use crate::kernel::Span;
+use crate::scenario::error::Finding;
+use crate::scenario::plan::Stack;
+use crate::scenario::reader::{Places, Reader};
+use crate::{haproxy, sentinel};
+
+/// What Sentinel itself would refuse, and a quorum that no vote can reach.
+pub(super) fn check_sentinel(
+    reader: &mut Reader,
+    config: &sentinel::Config,
+    places: &Places,
+    stack: Stack,
+    in_stack: &Places,
+) {
+    let count = u32::from(stack.sentinels);
+    if config.quorum == 0 {
+        let finding = Finding::new("the quorum is 0", places.value("quorum"), "must be 1 or greater");
+        reader.report(finding.help(format!("a majority of {count} Sentinels is {}", count / 2 + 1)));
+    } else if config.quorum > count {
+        let message = format!("the quorum is {}, but there {}", config.quorum, are_only(count));
+        let sentinels = format!("only {count}");
+        let quorum = "can never be reached";
+        let finding = match (places.has("quorum"), in_stack.has("sentinels")) {
+            (true, true) => {
+                Finding::new(message, places.value("quorum"), quorum).and(in_stack.value("sentinels"), sentinels)
+            }
+            (true, false) => Finding::new(message, places.value("quorum"), quorum),
+            (false, _) => Finding::new(message, in_stack.value("sentinels"), sentinels),
+        };
+        reader.report(finding.help(format!(
+            "set `quorum` in [sentinel] to {count} or less, or `sentinels` in [stack] to {} or more",
+            config.quorum
+        )));
+    }
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if config.master_name.is_empty() || !config.master_name.chars().all(good) {
+        let label = "Sentinel refuses this name";
+        let finding = Finding::new("the master's name is invalid", places.value("master-name"), label);
+        reader.report(finding.help("use letters, digits and the characters `.`, `-`, `_`"));
+    }
+    let times = [
+        ("down-after-milliseconds", config.down_after_milliseconds),
+        ("failover-timeout", config.failover_timeout),
+        ("info-period", config.info_period),
+        ("ping-period", config.ping_period),
+        ("ask-period", config.ask_period),
+        ("publish-period", config.publish_period),
+        ("tilt-trigger", config.tilt_trigger),
+        ("tilt-period", config.tilt_period),
+        ("slave-reconf-timeout", config.slave_reconf_timeout),
+        ("min-link-reconnect-period", config.min_link_reconnect_period),
+        ("election-timeout", config.election_timeout),
+        ("default-down-after", config.default_down_after),
+        ("default-failover-timeout", config.default_failover_timeout),
+    ];
+    positive(reader, places, times.map(|(key, time)| (key, time > 0)), "give a number of milliseconds above 0");
+}
+
+/// What HAProxy itself would refuse or warn of.
+pub(super) fn check_haproxy(reader: &mut Reader, config: &haproxy::Config, places: &Places) {
+    let spans = [
+        ("inter", Some(config.inter)),
+        ("fastinter", config.fastinter),
+        ("downinter", config.downinter),
+        ("timeout connect", Some(config.timeout_connect)),
+        ("timeout client", Some(config.timeout_client)),
+        ("timeout server", Some(config.timeout_server)),
+        ("timeout tunnel", config.timeout_tunnel),
+        ("timeout check", config.timeout_check),
+        ("timeout queue", config.timeout_queue),
+    ];
+    let spans = spans.map(|(key, span)| (key, span != Some(Span::ZERO)));
+    positive(reader, places, spans, "give a time above 0, or leave the key out");
+    let counts = [("rise", config.rise), ("fall", config.fall), ("maxconn", config.maxconn)];
+    positive(reader, places, counts.map(|(key, count)| (key, count > 0)), "give a number above 0");
+}
+
+fn positive<const N: usize>(reader: &mut Reader, places: &Places, keys: [(&str, bool); N], help: &str) {
+    for (key, is_positive) in keys {
+        if !is_positive {
+            reader.report(Finding::new(format!("`{key}` is 0"), places.value(key), "must be greater").help(help));
+        }
+    }
+}
+
+/// "are only 3 Sentinels"
+fn are_only(count: u32) -> String {
+    match count {
+        1 => "is only 1 Sentinel".to_owned(),
+        n => format!("are only {n} Sentinels"),
+    }
+}

@@ -1,0 +1,98 @@
+//! The checked plan: what a run needs to know, every name resolved, every default filled in.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::expect::Expect;
+use super::fault::Fault;
+use super::units::{Rate, Share};
+use crate::kernel::Span;
+use crate::{client, haproxy, redis, sentinel};
+
+/// A scenario, checked: whoever holds one may run it without looking for mistakes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Its name; names the run folder.
+    pub name: String,
+    /// What it shows, in a sentence or two.
+    pub description: String,
+    /// How long it runs from time 0.
+    pub duration: Span,
+    /// All faults of a run are shifted by one random time in `[0, phase)`.
+    pub phase: Span,
+    /// How many of what.
+    pub stack: Stack,
+    /// The settings of `redis-1`, `redis-2`, … in this order.
+    pub redis: Vec<redis::Config>,
+    /// The settings of `sentinel-1`, `sentinel-2`, … in this order.
+    pub sentinel: Vec<sentinel::Config>,
+    /// The settings of HAProxy, whether the stack has one or not.
+    pub haproxy: haproxy::Config,
+    /// The links between hosts.
+    pub network: Network,
+    /// The client programs, in the order of the file.
+    pub clients: Vec<client::Config>,
+    /// The fault script, in the order of time; at the same time in the order of the file.
+    pub faults: Vec<Fault>,
+    /// What must hold at the end of a run.
+    pub expect: Option<Expect>,
+}
+
+/// How many nodes of each kind there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stack {
+    /// Redis nodes, of which redis-1 is the first master. Demo: 3.
+    pub redis: u16,
+    /// Sentinels. Demo: 3.
+    pub sentinels: u16,
+    /// Whether clients go through HAProxy, as in the demo, or ask a Sentinel for the master.
+    pub haproxy: bool,
+}
+
+impl Stack {
+    /// The most nodes of one kind: more have no address on the network of the reference stack.
+    pub const MOST: u16 = 64;
+}
+
+impl Default for Stack {
+    /// The demo.
+    fn default() -> Self {
+        Stack { redis: 3, sentinels: 3, haproxy: true }
+    }
+}
+
+/// The links between hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Every link that is not in `links`.
+    pub default: Link,
+    /// Links of their own: the names of both ends (nodes or hosts of clients) and what the link does, both ways.
+    pub links: Vec<(String, String, Link)>,
+}
+
+/// What a link does to a packet, one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Link {
+    /// Least time from one end to the other. Default: one Ethernet bridge.
+    pub latency: Span,
+    /// Further time, drawn for every packet evenly between zero and this.
+    pub jitter: Span,
+    /// The share of packets that are lost, 0.0 to 1.0.
+    pub loss: Share,
+    /// What the link carries in a second, such as "100mbit".
+    pub rate: Rate,
+}
+
+impl Default for Link {
+    /// The bridge of the reference stack: well under 0.1 ms, nothing lost, no limit.
+    fn default() -> Self {
+        Link {
+            latency: Span::from_micros(50),
+            jitter: Span::from_micros(20),
+            loss: Share::NEVER,
+            rate: Rate::UNLIMITED,
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! Quantities as people write them: durations, sizes, rates, shares and yes/no.
+//!
+//! Every quantity is kept as an integer and printed in its largest exact unit, so that what is written by
+//! [`Scenario::to_toml`](super::Scenario::to_toml) reads back as the same number.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::kernel::Span;
+
+/// Why a text is no quantity, and what would be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnitError(String);
+
+impl UnitError {
+    /// An error with this message, which should say what would be right.
+    pub fn new(message: String) -> Self {
+        UnitError(message)
+    }
+}
+
+/// A unit: how it is written and how many of the base unit it holds.
+type Unit = (&'static str, u64);
+
+const DURATIONS: &[Unit] = &[
+    ("ns", 1),
+    ("us", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+];
+/// As `memtoull()` of Redis reads them: `k` is a thousand, `kb` is 1024.
+const SIZES: &[Unit] = &[
+    ("", 1),
+    ("b", 1),
+    ("k", 1_000),
+    ("kb", 1 << 10),
+    ("m", 1_000_000),
+    ("mb", 1 << 20),
+    ("g", 1_000_000_000),
+    ("gb", 1 << 30),
+];
+/// As `tc` of Linux writes them: decimal, in bits.
+const RATES: &[Unit] = &[("bit", 1), ("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)];
+
+/// Reads `NUMBER[.FRACTION]UNIT` exactly; `what` completes "a … is a number and a unit".
+fn quantity(text: &str, units: &[Unit], what: &str, example: &str) -> Result<u64, UnitError> {
+    let wrong = |why: &str| UnitError(format!("`{text}` is not a {what}: {why}, such as \"{example}\""));
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = (&text[..end], text[end..].trim_start());
+    let names: Vec<&str> = units.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
+    let Some((_, size)) = units.iter().find(|(name, _)| *name == unit) else {
+        return Err(wrong(&format!("write a number and one of the units {}", names.join(", "))));
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !(fraction.is_empty() && !number.contains('.') || digits(fraction)) {
+        return Err(wrong("it must begin with a number"));
+    }
+    let scale = 10u128.checked_pow(fraction.len() as u32).ok_or_else(|| wrong("it has too many digits"))?;
+    let mantissa: u128 = format!("{whole}{fraction}").parse().map_err(|_| wrong("the number is too large"))?;
+    let product = mantissa.checked_mul(u128::from(*size)).ok_or_else(|| wrong("the number is too large"))?;
+    if !product.is_multiple_of(scale) {
+        return Err(wrong(&format!("it is finer than one {}", names[0])));
+    }
+    // The file format ends at signed 64 bits, and so do all quantities.
+    i64::try_from(product / scale).map(i64::unsigned_abs).map_err(|_| wrong("the number is too large"))
+}
+
+/// Reads a duration: `"250us"`, `"50ms"`, `"1.5s"`, `"2m"`.
+pub fn parse_span(text: &str) -> Result<Span, UnitError> {
+    quantity(text, DURATIONS, "duration", "50ms").map(Span::from_nanos)
+}
+
+/// Reads a size in bytes as Redis does: `1048576`, `"1mb"` (2²⁰), `"1m"` (10⁶).
+pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
+    quantity(&text.to_ascii_lowercase(), SIZES, "size", "1mb")
+}
+
+/// Reads a text into `T` and says what was expected if something else is found.
+struct TextVisitor<T> {
+    expected: &'static str,
+    parse: fn(&str) -> Result<T, UnitError>,
+}
+
+impl<T> Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        (self.parse)(text).map_err(E::custom)
+    }
+}
+
+/// Gives a type that is written as a text its serde and schema implementations.
+macro_rules! written_as_text {
+    ($type:ty, $name:literal, $parse:expr, $expected:literal, $pattern:literal) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(TextVisitor { expected: $expected, parse: $parse })
+            }
+        }
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+    };
+}
+
+written_as_text!(Span, "Duration", parse_span, "a duration such as \"50ms\"", r"^[0-9]+(\.[0-9]+)? *(ns|us|ms|s|m|h)$");
+
+/// A signed length of time in nanoseconds: how far a clock jumps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedSpan(pub i64);
+
+impl FromStr for SignedSpan {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let (sign, rest) = match text.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let nanos = quantity(rest, DURATIONS, "duration", "-5s")?;
+        Ok(SignedSpan(sign * i64::try_from(nanos).expect("quantities fit in a signed word")))
+    }
+}
+
+impl fmt::Display for SignedSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", Span(self.0.unsigned_abs()))
+    }
+}
+
+written_as_text!(
+    SignedSpan,
+    "SignedDuration",
+    SignedSpan::from_str,
+    "a duration such as \"-5s\"",
+    r"^[+-]?[0-9]+(\.[0-9]+)? *(ns|us|ms|s|m|h)$"
+);
+
+/// What a link carries in a second; unlimited unless it says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rate(Option<NonZeroU64>);
+
+impl Rate {
+    /// No limit: a packet takes no time of its own.
+    pub const UNLIMITED: Rate = Rate(None);
+
+    /// A rate in bits a second.
+    pub const fn bits(bits_per_second: NonZeroU64) -> Rate {
+        Rate(Some(bits_per_second))
+    }
+
+    /// The limit in bits a second, if there is one.
+    pub const fn bits_per_second(self) -> Option<NonZeroU64> {
+        self.0
+    }
+}
+
+impl FromStr for Rate {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        if text == "unlimited" {
+            return Ok(Rate::UNLIMITED);
+        }
+        let bits = quantity(text, RATES, "rate", "100mbit")?;
+        match NonZeroU64::new(bits) {
+            Some(bits) => Ok(Rate::bits(bits)),
+            None => Err(UnitError(format!("`{text}` carries nothing: to cut a link, write loss = 1.0"))),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(bits) = self.0.map(NonZeroU64::get) else { return f.write_str("unlimited") };
+        let (name, size) = RATES.iter().rev().find(|(_, size)| bits.is_multiple_of(*size)).expect("one divides all");
+        write!(f, "{}{name}", bits / size)
+    }
+}
+
+written_as_text!(
+    Rate,
+    "Rate",
+    Rate::from_str,
+    "a rate such as \"100mbit\", or \"unlimited\"",
+    r"^([0-9]+(\.[0-9]+)? *(bit|kbit|mbit|gbit)|unlimited)$"
+);
+
+/// A probability as a whole number of 2⁻³² parts, 0 to 2³² inclusive, so that no platform rounds it in its own way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u64);
+
+impl Share {
+    /// Never.
+    pub const NEVER: Share = Share(0);
+    /// Always.
+    pub const ALWAYS: Share = Share(Share::WHOLE);
+    /// How many parts make a whole: 2³².
+    pub const WHOLE: u64 = 1 << 32;
+
+    /// The share nearest to `x`, if that lies in 0 to 1.
+    pub fn from_f64(x: f64) -> Option<Share> {
+        // Scaling by a power of two is exact; only the last step rounds.
+        (0.0..=1.0).contains(&x).then_some(Share((x * Share::WHOLE as f64 + 0.5) as u64))
+    }
+
+    /// The numerator over 2³²: something happens if a uniform 32-bit draw is less.
+    pub const fn parts(self) -> u64 {
+        self.0
+    }
+
+    /// The shortest decimal fraction that means this share.
+    fn as_f64(self) -> f64 {
+        let exact = self.0 as f64 / Share::WHOLE as f64;
+        (0..12)
+            .filter_map(|digits| format!("{exact:.digits$}").parse().ok())
+            .find(|x| Share::from_f64(*x) == Some(self))
+            .unwrap_or(exact)
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.as_f64())
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ShareVisitor;
+        impl Visitor<'_> for ShareVisitor {
+            type Value = Share;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number from 0.0 to 1.0")
+            }
+            fn visit_f64<E: de::Error>(self, x: f64) -> Result<Share, E> {
+                Share::from_f64(x).ok_or_else(|| E::custom(format!("{x} lies outside 0.0 to 1.0")))
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Share, E> {
+                self.visit_f64(n as f64)
+            }
+        }
+        deserializer.deserialize_any(ShareVisitor)
+    }
+}
+
+impl JsonSchema for Share {
+    fn schema_name() -> Cow<'static, str> {
+        "Share".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+}
+
+/// Serde for switches: `true` and `false`, or `"yes"` and `"no"` as redis.conf has them.
+pub mod yes_no {
+    use super::*;
+
+    /// Writes a TOML boolean.
+    pub fn serialize<S: Serializer>(on: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*on)
+    }
+
+    /// Reads a TOML boolean or one of Redis's two words.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+        struct YesNoVisitor;
+        impl Visitor<'_> for YesNoVisitor {
+            type Value = bool;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, \"yes\" or \"no\"")
+            }
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<bool, E> {
+                Ok(on)
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<bool, E> {
+                match word {
+                    "yes" => Ok(true),
+                    "no" => Ok(false),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(YesNoVisitor)
+    }
+
+    /// The schema of a switch.
+    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, { "enum": ["yes", "no"] }] })
+    }
+}
+
+/// Serde for sizes: a number of bytes, or a text with a unit as redis.conf has it.
+pub mod bytes {
+    use super::*;
+
+    /// Writes the number of bytes.
+    pub fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(*bytes)
+    }
+
+    /// Reads a number of bytes or a text with a unit.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        struct BytesVisitor;
+        impl Visitor<'_> for BytesVisitor {
+            type Value = u64;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of bytes or a size such as \"1mb\"")
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<u64, E> {
+                u64::try_from(n).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
+                parse_bytes(text).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(BytesVisitor)
+    }
+
+    /// The schema of a size.
+    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0 },
+            { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgG]?[bB]|[kKmMgG])?$" },
+        ] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_exact() {
+        assert_eq!(parse_span("250us"), Ok(Span::from_micros(250)));
+        assert_eq!(parse_span("1.5s"), Ok(Span::from_millis(1500)));
+        assert_eq!(parse_span("2m"), Ok(Span::from_secs(120)));
+        assert_eq!(parse_span("0s"), Ok(Span::ZERO));
+        assert_eq!(parse_span("0.2 s"), Ok(Span::from_millis(200)));
+    }
+
+    #[test]
+    fn bad_durations_name_the_remedy() {
+        for text in ["5", "", "s", "5 sec", "-5s", "1.s", ".5s", "1.2.3s", "0.5ns", "99999999999h", "1e3s", "٣s"] {
+            let error = parse_span(text).expect_err(text).to_string();
+            assert!(error.contains("such as \"50ms\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_those_of_redis() {
+        assert_eq!(parse_bytes("1mb"), Ok(1 << 20));
+        assert_eq!(parse_bytes("1M"), Ok(1_000_000));
+        assert_eq!(parse_bytes("512"), Ok(512));
+        assert_eq!(parse_bytes("2GB"), Ok(2 << 30));
+        assert!(parse_bytes("1tb").is_err());
+    }
+
+    #[test]
+    fn rates_print_in_their_largest_unit() {
+        assert_eq!("100mbit".parse::<Rate>().map(|r| r.to_string()), Ok("100mbit".to_owned()));
+        assert_eq!("1500kbit".parse::<Rate>().map(|r| r.to_string()), Ok("1500kbit".to_owned()));
+        assert_eq!("0.5gbit".parse::<Rate>().map(|r| r.to_string()), Ok("500mbit".to_owned()));
+        assert_eq!("unlimited".parse::<Rate>(), Ok(Rate::UNLIMITED));
+        assert!("0bit".parse::<Rate>().is_err());
+    }
+
+    #[test]
+    fn shares_stay_within_the_whole() {
+        assert_eq!(Share::from_f64(1.0), Some(Share::ALWAYS));
+        assert_eq!(Share::from_f64(0.5).map(Share::parts), Some(1 << 31));
+        assert_eq!(Share::from_f64(0.01).map(Share::as_f64), Some(0.01));
+        for x in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
+            assert_eq!(Share::from_f64(x), None);
+        }
+    }
+
+    #[test]
+    fn clocks_jump_both_ways() {
+        assert_eq!("-5s".parse(), Ok(SignedSpan(-5_000_000_000)));
+        assert_eq!("+2ms".parse(), Ok(SignedSpan(2_000_000)));
+        assert_eq!(SignedSpan(-1_500_000_000).to_string(), "-1500ms");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(nanos in 0..=i64::MAX as u64, jump in -i64::MAX..=i64::MAX, parts in 0..=Share::WHOLE) {
+            prop_assert_eq!(parse_span(&Span(nanos).to_string()), Ok(Span(nanos)));
+            prop_assert_eq!(SignedSpan(jump).to_string().parse(), Ok(SignedSpan(jump)));
+            prop_assert_eq!(Share::from_f64(Share(parts).as_f64()), Some(Share(parts)));
+        }
+
+        #[test]
+        fn no_text_is_a_panic(text in "\\PC*") {
+            let _ = (parse_span(&text), parse_bytes(&text), text.parse::<Rate>(), text.parse::<SignedSpan>());
+        }
+    }
+}

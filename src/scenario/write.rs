@@ -1,0 +1,97 @@
+//! A plan written back as a scenario file, with nothing left to defaults.
+
+use std::fmt::{self, Display, Write};
+
+use serde::Serialize;
+use toml::{Table, Value};
+
+use super::plan::Scenario;
+
+impl Scenario {
+    /// This scenario as a file that says everything, as it was run with `seed` by `version` of the simulator.
+    ///
+    /// Read again, it gives the same plan.
+    pub fn to_toml(&self, seed: u64, version: &str) -> String {
+        let mut out = String::new();
+        self.write(&mut out, seed, version).expect("writing to a string does not fail");
+        out
+    }
+
+    fn write(&self, out: &mut String, seed: u64, version: &str) -> fmt::Result {
+        writeln!(out, "# As run by sim {version} with seed {seed}, defaults filled in.")?;
+        writeln!(out, "# Again: sim run scenario.toml --seed {seed}")?;
+        for (key, text) in [("name", &self.name), ("description", &self.description)] {
+            writeln!(out, "{key} = {}", Value::String(text.clone()))?;
+        }
+        writeln!(out, "duration = \"{}\"\nphase = \"{}\"", self.duration, self.phase)?;
+        section(out, "[stack]", &table(&self.stack))?;
+        per_node(out, "redis", &self.redis)?;
+        per_node(out, "sentinel", &self.sentinel)?;
+        section(out, "[haproxy]", &table(&self.haproxy))?;
+        section(out, "[network]", &table(&self.network.default))?;
+        for (a, b, link) in &self.network.links {
+            let mut keys = table(link);
+            keys.insert("between".to_owned(), vec![a.clone(), b.clone()].into());
+            section(out, "[[network.link]]", &keys)?;
+        }
+        if self.clients.is_empty() {
+            // Without this the three reference clients would be there.
+            out.insert_str(out.find("\n[stack]").expect("the section is always there"), "client = []\n");
+        }
+        for client in &self.clients {
+            let mut keys = table(client);
+            if client.pause.is_some() {
+                // A closed loop has no pace.
+                keys.remove("every");
+            }
+            section(out, "[[client]]", &keys)?;
+        }
+        for fault in &self.faults {
+            let (action, keys) = table(&fault.action).into_iter().next().expect("an action has one name");
+            writeln!(out, "\n[[fault]]\nat = \"{}\"\naction = \"{action}\"", fault.at)?;
+            entries(out, keys.as_table().expect("an action's keys are a table"))?;
+        }
+        self.expect.as_ref().map_or(Ok(()), |expect| section(out, "[expect]", &table(expect)))
+    }
+}
+
+fn table<T: Serialize>(value: &T) -> Table {
+    match Value::try_from(value).expect("plans hold nothing that TOML cannot") {
+        Value::Table(table) => table,
+        other => unreachable!("sections are tables, not {other}"),
+    }
+}
+
+fn section(out: &mut String, header: &str, keys: &Table) -> fmt::Result {
+    writeln!(out, "\n{header}")?;
+    entries(out, keys)
+}
+
+fn entries(out: &mut String, keys: &Table) -> fmt::Result {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    for (key, value) in keys {
+        let key: &dyn Display = if key.chars().all(bare) { key } else { &Value::String(key.clone()) };
+        writeln!(out, "{key} = {value}")?;
+    }
+    Ok(())
+}
+
+/// `[kind]` with the value that most nodes have of each key, `[kind.kind-N]` with what differs.
+fn per_node<T: Serialize>(out: &mut String, kind: &str, configs: &[T]) -> fmt::Result {
+    let nodes: Vec<Table> = configs.iter().map(table).collect();
+    let Some(first) = nodes.first() else { return Ok(()) };
+    let usual = |key: &String| {
+        let count = |value: &Value| nodes.iter().filter(|node| node.get(key) == Some(value)).count();
+        let values = nodes.iter().rev().filter_map(|node| node.get(key));
+        values.max_by_key(|value| count(value)).cloned().expect("every node has every key")
+    };
+    let common: Table = first.keys().map(|key| (key.clone(), usual(key))).collect();
+    section(out, &format!("[{kind}]"), &common)?;
+    for (node, n) in nodes.into_iter().zip(1..) {
+        let own: Table = node.into_iter().filter(|(key, value)| common.get(key) != Some(value)).collect();
+        if !own.is_empty() {
+            section(out, &format!("[{kind}.{kind}-{n}]"), &own)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,302 @@
+//! Commands that others give to this Sentinel (spec 19).
+
+use super::Monitor;
+use super::instance::{Instance, Master, flag};
+use super::persist::{Persisted, PersistedMaster};
+use super::process::{Pass, ms};
+use crate::record::{SentinelEvent, SentinelEventKind};
+use crate::wire::{
+    Addr, ChannelId, Command, ErrorKind, Payload, Reply, RunId, SentinelCommand, SentinelReply, SetOption,
+};
+
+impl Monitor {
+    /// Executes a command and returns its reply.
+    pub(super) fn execute(&mut self, command: Command, pass: &mut Pass<'_>) -> Reply {
+        match command {
+            Command::Ping => Reply::Pong,
+            Command::Publish(ChannelId::HELLO, Payload::Hello(hello)) => {
+                if let Some(master) = &mut self.master {
+                    master.process_hello(hello, pass);
+                }
+                Reply::Int(1)
+            }
+            // Events are not pushed to subscribers; clients of this stack ask for the address.
+            Command::Subscribe(channel) | Command::PSubscribe(channel) => Reply::Subscribed(channel, 1),
+            Command::Unsubscribe(channel) => Reply::Unsubscribed(channel, 0),
+            Command::ClientSetName | Command::NoOp => Reply::Ok,
+            Command::DebugSleep(span) => {
+                pass.out.work(span);
+                Reply::Ok
+            }
+            Command::Shutdown { .. } => {
+                pass.exit();
+                Reply::Ok
+            }
+            Command::Sentinel(command) => self.execute_sentinel(*command, pass),
+            _ => Reply::Error(ErrorKind::Err),
+        }
+    }
+
+    /// `sentinelCommand`
+    fn execute_sentinel(&mut self, command: SentinelCommand, pass: &mut Pass<'_>) -> Reply {
+        // Commands about the process come first, then those that need the master.
+        match command {
+            SentinelCommand::Debug(name, value) => return ok_if(pass.process.periods.set(name, value)),
+            SentinelCommand::SimulateFailure { after_election, after_promotion } => {
+                pass.process.crash_after_election = after_election;
+                pass.process.crash_after_promotion = after_promotion;
+                return Reply::Ok;
+            }
+            SentinelCommand::FlushConfig => {
+                self.flush(pass);
+                return Reply::Ok;
+            }
+            SentinelCommand::Monitor { master, quorum } => return self.monitor(master, quorum, pass),
+            SentinelCommand::Remove => return self.remove(pass),
+            _ => {}
+        }
+        let Some(master) = &mut self.master else {
+            return match command {
+                SentinelCommand::IsMasterDownByAddr { .. } => {
+                    sentinel(SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 })
+                }
+                SentinelCommand::GetMasterAddrByName => sentinel(SentinelReply::MasterAddr(None)),
+                SentinelCommand::Reset => Reply::Int(0),
+                _ => Reply::Error(ErrorKind::Err),
+            };
+        };
+        match command {
+            SentinelCommand::IsMasterDownByAddr { master: addr, epoch, candidate } => {
+                sentinel(master.is_master_down(addr, epoch, candidate, pass))
+            }
+            SentinelCommand::GetMasterAddrByName => sentinel(SentinelReply::MasterAddr(Some(master.current_addr()))),
+            SentinelCommand::Failover => master.failover_by_user(pass),
+            SentinelCommand::Reset => {
+                master.reset_by_user(pass);
+                Reply::Int(1)
+            }
+            SentinelCommand::Ckquorum => master.check_quorum(),
+            SentinelCommand::Set(options) => master.set(&options, pass),
+            SentinelCommand::Master => sentinel(SentinelReply::Master {
+                flags: master.flags_text(),
+                addr: master.own.addr,
+                slaves: master.slaves.len() as u32,
+                sentinels: master.sentinels.len() as u32,
+                quorum: master.quorum,
+                config_epoch: master.config_epoch,
+            }),
+            SentinelCommand::Debug(..)
+            | SentinelCommand::SimulateFailure { .. }
+            | SentinelCommand::FlushConfig
+            | SentinelCommand::Monitor { .. }
+            | SentinelCommand::Remove => Reply::Error(ErrorKind::Err),
+        }
+    }
+
+    /// `SENTINEL MONITOR`: the name is always the configured one, so a second master is a duplicate.
+    fn monitor(&mut self, addr: Addr, quorum: u32, pass: &mut Pass<'_>) -> Reply {
+        if self.master.is_some() || quorum == 0 {
+            return Reply::Error(ErrorKind::Err);
+        }
+        let state = PersistedMaster {
+            addr,
+            quorum,
+            down_after_milliseconds: pass.process.periods.default_down_after as u64,
+            failover_timeout: pass.process.periods.default_failover as u64,
+            parallel_syncs: 1,
+            master_reboot_down_after_period: 0,
+            config_epoch: 0,
+            leader_epoch: 0,
+            replicas: Vec::new(),
+            sentinels: Vec::new(),
+        };
+        let master = Master::load(&state, pass);
+        master.flush(pass);
+        let who = master.own.who(addr);
+        pass.log(|| SentinelEvent::Monitor(who, quorum));
+        self.master = Some(Box::new(master));
+        Reply::Ok
+    }
+
+    /// Writes the file, with or without a master.
+    pub(super) fn flush(&self, pass: &mut Pass<'_>) {
+        match &self.master {
+            Some(master) => master.flush(pass),
+            None => {
+                let state = Persisted { id: pass.process.id, current_epoch: pass.process.current_epoch, master: None };
+                pass.flush(state);
+            }
+        }
+    }
+
+    /// `SENTINEL REMOVE`
+    fn remove(&mut self, pass: &mut Pass<'_>) -> Reply {
+        let Some(mut master) = self.master.take() else { return Reply::Error(ErrorKind::Err) };
+        pass.about(SentinelEventKind::MonitorRemoved, master.own.who(master.own.addr));
+        master.own.link.close(pass);
+        for instance in master.slaves.iter_mut().chain(&mut master.sentinels) {
+            instance.link.close(pass);
+        }
+        self.flush(pass);
+        Reply::Ok
+    }
+}
+
+fn sentinel(reply: SentinelReply) -> Reply {
+    Reply::Sentinel(Box::new(reply))
+}
+
+fn ok_if(good: bool) -> Reply {
+    if good { Reply::Ok } else { Reply::Error(ErrorKind::Err) }
+}
+
+impl Master {
+    /// Answers another Sentinel, and votes if it asks for that, whatever is thought of the master here (spec 8.4, 9.1).
+    fn is_master_down(
+        &mut self,
+        addr: Addr,
+        epoch: u32,
+        candidate: Option<RunId>,
+        pass: &mut Pass<'_>,
+    ) -> SentinelReply {
+        if addr != self.own.addr {
+            return SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 };
+        }
+        let down = !pass.process.tilt && self.own.is(flag::S_DOWN);
+        let (leader, leader_epoch) = match candidate {
+            Some(candidate) => self.vote_leader(epoch, candidate, pass),
+            None => (None, 0),
+        };
+        SentinelReply::MasterDown { down, leader, leader_epoch }
+    }
+
+    /// `SENTINEL FAILOVER`
+    fn failover_by_user(&mut self, pass: &mut Pass<'_>) -> Reply {
+        if self.own.is(flag::FAILOVER_IN_PROGRESS) {
+            return Reply::Error(ErrorKind::InProg);
+        }
+        if self.choose_slave(pass).is_none() {
+            return Reply::Error(ErrorKind::NoGoodSlave);
+        }
+        pass.log(|| SentinelEvent::UserFailover);
+        self.start_failover(pass);
+        self.own.flags |= flag::FORCE_FAILOVER;
+        Reply::Ok
+    }
+
+    /// `SENTINEL CKQUORUM` (`sentinelIsQuorumReachable`)
+    fn check_quorum(&self) -> Reply {
+        let up = |sentinel: &&Instance| !sentinel.is(flag::S_DOWN | flag::O_DOWN);
+        let usable = 1 + self.sentinels.iter().filter(up).count() as u32;
+        let voters = 1 + self.sentinels.len() as u32;
+        let reachable = usable >= self.quorum && usable > voters / 2;
+        if reachable { Reply::Ok } else { Reply::Error(ErrorKind::NoQuorum) }
+    }
+
+    /// `SENTINEL SET`: an invalid option keeps the earlier ones (`sentinelSetCommand`).
+    fn set(&mut self, options: &[SetOption], pass: &mut Pass<'_>) -> Reply {
+        let mut valid = true;
+        let mut changes = 0;
+        for &option in options {
+            let (name, value) = match option {
+                SetOption::Quorum(value) => ("quorum", value as u64),
+                SetOption::DownAfterMilliseconds(value) => ("down-after-milliseconds", value),
+                SetOption::FailoverTimeout(value) => ("failover-timeout", value),
+                SetOption::ParallelSyncs(value) => ("parallel-syncs", value as u64),
+                SetOption::MasterRebootDownAfterPeriod(value) => ("master-reboot-down-after-period", value),
+            };
+            valid = value > 0 || matches!(option, SetOption::MasterRebootDownAfterPeriod(_));
+            if !valid {
+                break;
+            }
+            match option {
+                SetOption::Quorum(value) => self.quorum = value,
+                SetOption::DownAfterMilliseconds(value) => self.set_down_after(ms(value)),
+                SetOption::FailoverTimeout(value) => self.failover_timeout = ms(value),
+                SetOption::ParallelSyncs(value) => self.parallel_syncs = value,
+                SetOption::MasterRebootDownAfterPeriod(value) => self.reboot_down_after = ms(value),
+            }
+            changes += 1;
+            let who = self.own.who(self.own.addr);
+            pass.log(|| SentinelEvent::Set(who, format!("{name} {value}").into()));
+        }
+        if changes > 0 {
+            self.flush(pass);
+        }
+        ok_if(valid)
+    }
+
+    /// The value holds for all objects of the master (`sentinelPropagateDownAfterPeriod`).
+    fn set_down_after(&mut self, down_after: i64) {
+        self.own.down_after = down_after;
+        for instance in self.slaves.iter_mut().chain(&mut self.sentinels) {
+            instance.down_after = down_after;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sentinel::testing::{Lab, addr};
+    use crate::wire::{Command, ErrorKind, Reply, SentinelCommand, SentinelReply, SetOption};
+
+    #[test]
+    fn set_changes_and_writes_and_keeps_what_came_before_a_mistake() {
+        let mut lab = Lab::ready(1, 1);
+        lab.events();
+        let options = vec![SetOption::DownAfterMilliseconds(900), SetOption::Quorum(0), SetOption::ParallelSyncs(9)];
+        assert_eq!(lab.ask(SentinelCommand::Set(options)), Reply::Error(ErrorKind::Err));
+        assert_eq!(lab.lines(), ["+set down-after-milliseconds 900"]);
+        let master = lab.sentinel.persisted().master.expect("one");
+        assert_eq!((master.down_after_milliseconds, master.quorum, master.parallel_syncs), (900, 2, 1));
+    }
+
+    #[test]
+    fn debug_changes_a_period_and_is_not_written() {
+        let mut lab = Lab::ready(1, 0);
+        assert_eq!(lab.ask(SentinelCommand::Debug("info-period", 500)), Reply::Ok);
+        assert_eq!(lab.ask(SentinelCommand::Debug("info-period", 0)), Reply::Error(ErrorKind::Err));
+        assert_eq!(lab.ask(SentinelCommand::Debug("nonsense", 5)), Reply::Error(ErrorKind::Err));
+        lab.peer(1).received.clear();
+        lab.run(6_000);
+        let infos = lab.peer(1).received.iter().filter(|r| matches!(r.1, Command::Info(_))).count();
+        assert!((9..=12).contains(&infos), "{infos}");
+    }
+
+    #[test]
+    fn ckquorum_counts_who_is_up() {
+        let mut lab = Lab::ready(1, 2);
+        assert_eq!(lab.ask(SentinelCommand::Ckquorum), Reply::Ok);
+        lab.kill(12);
+        lab.kill(13);
+        lab.run(7_000);
+        assert_eq!(lab.ask(SentinelCommand::Ckquorum), Reply::Error(ErrorKind::NoQuorum));
+    }
+
+    #[test]
+    fn a_removed_master_is_unknown_until_it_is_monitored_again() {
+        let mut lab = Lab::ready(1, 1);
+        lab.events();
+        assert_eq!(lab.ask(SentinelCommand::Remove), Reply::Ok);
+        let unknown = Reply::Sentinel(Box::new(SentinelReply::MasterAddr(None)));
+        assert_eq!(lab.ask(SentinelCommand::GetMasterAddrByName), unknown);
+        assert_eq!(lab.sentinel.persisted().master, None);
+        lab.hear(12, 9, addr(2), 9);
+        lab.run(3_000);
+        assert_eq!(lab.ask(SentinelCommand::Monitor { master: addr(1), quorum: 1 }), Reply::Ok);
+        lab.run(1_000);
+        assert_eq!(lab.lines()[0], "-monitor 1");
+        let master = lab.sentinel.persisted().master.expect("one");
+        assert_eq!((master.down_after_milliseconds, master.failover_timeout), (30_000, 180_000));
+        assert!(lab.sentinel.is_ready(1, 0));
+    }
+
+    #[test]
+    fn sigterm_ends_the_process_at_the_next_tick() {
+        let mut lab = Lab::ready(1, 0);
+        let before = lab.now_ms();
+        lab.terminate();
+        lab.run(1_000);
+        assert!(lab.exited && lab.now_ms() > before);
+    }
+}

@@ -1,0 +1,245 @@
+//! How the stack starts: the same way as the reference driver starts the real one.
+//!
+//! The Redis nodes start together, Sentinels and HAProxy 0.7 s later. When replication is up and every Sentinel knows all
+//! replicas and all other Sentinels, the clients start, 3 s go by, and then a random time within the scenario's phase, so
+//! that faults meet every phase of every timer.
+
+use super::layout::NodeKind;
+use super::process::{Disk, State};
+use super::program::Program;
+use super::script::Step;
+use super::{Event, World};
+use crate::client::{self, Client};
+use crate::haproxy::{self, Haproxy};
+use crate::kernel::{Class, Purpose, Span, Stream, Time};
+use crate::net::{BASE_REACHABLE_TIME, Input, KeepAlive};
+use crate::redis::{self, Redis};
+use crate::scenario::Scenario;
+use crate::sentinel::{self, Sentinel};
+use crate::wire::{ChannelId, NodeId, RunId};
+
+/// `net.core.somaxconn` bounds every backlog.
+const SOMAXCONN: u32 = 4_096;
+/// When the first process is started.
+const BOOT_AT: Time = Time(1_000_000_000);
+/// Sentinels and HAProxy start this much later (README of the reference recordings).
+const SENTINELS_AFTER: Span = Span::from_millis(700);
+/// From exec to the first line of the log, seen in the first lines of 230 recordings: Redis nodes within 15 ms of each
+/// other, Sentinels within 45 ms.
+const EXEC_REDIS: Span = Span::from_millis(15);
+const EXEC_SENTINEL: Span = Span::from_millis(45);
+/// HAProxy takes its own time from exec to its listener.
+const EXEC_HAPROXY: Span = Span::from_millis(15);
+/// The driver asks for readiness in rounds of about this length.
+const POLL: Span = Span::from_millis(300);
+/// A stack that is not ready after this long never will be.
+const READY_LIMIT: Span = Span::from_secs(600);
+/// The clients are started within this after the last answer.
+const EXEC_CLIENTS: Span = Span::from_millis(200);
+/// The driver notices the end within this and stops the clients: their last lines come 15 to 130 ms after it.
+const STOP_CLIENTS: Span = Span::from_millis(100);
+/// Then it lets the stack come to rest before it asks for the final state: the last log lines of 230 recordings come up to
+/// 3.2 s after the end.
+pub(super) const REST: Span = Span::from_millis(3_200);
+/// Time with clients before the phase begins.
+const SETTLE: Span = Span::from_secs(3);
+
+/// How long a host trusts a neighbour entry: uniform in 0.5 to 1.5 times the base (`neigh_rand_reach_time`), drawn when
+/// its interface is made.
+pub(super) fn reachable_time(seed: u64, host: u32, incarnation: u32) -> Span {
+    let mut stream = Stream::named(seed, host | (incarnation << 16), Purpose::Host);
+    Span(stream.between(BASE_REACHABLE_TIME.0 / 2, BASE_REACHABLE_TIME.0 * 3 / 2))
+}
+
+impl World {
+    pub(super) fn schedule_boot(&mut self) {
+        let (redis, sentinels) = (self.layout.all_redis(), self.layout.all_sentinels());
+        for node in redis {
+            let at = BOOT_AT + Span(self.script.below(EXEC_REDIS.0));
+            self.plan(at, Step::Start(node));
+        }
+        for node in sentinels {
+            let at = BOOT_AT + SENTINELS_AFTER + Span(self.script.below(EXEC_SENTINEL.0));
+            self.plan(at, Step::Start(node));
+        }
+        if let Some(node) = self.layout.haproxy() {
+            let at = BOOT_AT + SENTINELS_AFTER + Span(self.script.below(EXEC_HAPROXY.0));
+            self.plan(at, Step::Start(node));
+        }
+        let first_poll = BOOT_AT + SENTINELS_AFTER + POLL + Span(self.script.below(POLL.0));
+        self.plan(first_poll, Step::Poll);
+    }
+
+    /// Schedules a step of the script.
+    pub(super) fn plan(&mut self, at: Time, step: Step) {
+        self.steps.push(step);
+        let event = Event::Script(self.steps.len() as u32 - 1);
+        let source = self.script_source();
+        self.kernel.schedule(at, Class::Script, source, event);
+    }
+
+    /// Asks whether the stack is ready; starts the clients if so.
+    pub(super) fn poll(&mut self) {
+        let now = self.kernel.now();
+        if !self.is_ready() && now.since(BOOT_AT) < READY_LIMIT {
+            self.plan(now + POLL, Step::Poll);
+            return;
+        }
+        self.ready_at = Some(now);
+        let started = now + EXEC_CLIENTS + Span(self.script.below(EXEC_CLIENTS.0 / 4));
+        let clients: Vec<NodeId> = self.layout.all_clients().collect();
+        for node in clients {
+            let at = started + Span(self.script.below(EXEC_REDIS.0 * 4));
+            self.plan(at, Step::Start(node));
+        }
+        let phase = match self.scenario.phase {
+            Span::ZERO => Span::ZERO,
+            phase => Span(self.script.below(phase.0)),
+        };
+        let origin = started + SETTLE + phase;
+        self.origin = Some(origin);
+        let stop = Span(self.script.below(STOP_CLIENTS.0));
+        self.plan(origin + self.scenario.duration + stop, Step::StopClients);
+        let scenario = self.scenario.clone();
+        for (index, fault) in scenario.faults.iter().enumerate() {
+            self.plan(origin + fault.at, Step::Fault(index));
+        }
+    }
+
+    /// Replication is up, and every Sentinel knows all replicas and all other Sentinels.
+    fn is_ready(&self) -> bool {
+        let (replicas, sentinels) = (self.scenario.redis.len() - 1, self.scenario.sentinel.len());
+        self.processes.iter().all(|process| match &process.program {
+            Some(Program::Redis(redis)) => redis.master().is_none() || redis.link_up(),
+            Some(Program::Sentinel(sentinel)) => sentinel.is_ready(replicas, sentinels.saturating_sub(1)),
+            _ => true,
+        }) && self.started_all()
+    }
+
+    fn started_all(&self) -> bool {
+        let servers = self.layout.nodes() - self.scenario.clients.len();
+        self.processes[..servers].iter().all(|process| process.state == State::Running)
+    }
+
+    /// Constructs a node's program and lets it run.
+    pub(super) fn start(&mut self, node: NodeId) {
+        let index = node.0 as usize;
+        assert_eq!(self.processes[index].state, State::Down, "only a stopped node is started");
+        let process = &mut self.processes[index];
+        process.life += 1;
+        let life = process.life;
+        let disk = std::mem::take(&mut process.disk);
+        let program = self.program(node, life, disk);
+        let keepalive = self.keepalive(node);
+        self.net.set_keepalive(node, keepalive);
+        let now = self.kernel.now();
+        let process = &mut self.processes[index];
+        process.program = Some(program);
+        process.state = State::Running;
+        process.busy_until = now;
+        self.call(node, Input::Start);
+    }
+
+    /// A program listens on its node's address.
+    pub(super) fn listen(&mut self, node: NodeId) {
+        let backlog = match self.layout.kinds[node.0 as usize] {
+            NodeKind::Redis(place) => self.scenario.redis[place].tcp_backlog,
+            // Sentinel's default tcp-backlog; HAProxy's is the global maxconn.
+            NodeKind::Sentinel(_) => 511,
+            NodeKind::Haproxy | NodeKind::Client(_) => self.scenario.haproxy.maxconn,
+        };
+        self.net.listen(node, self.layout.addr(node), backlog.min(SOMAXCONN));
+    }
+
+    fn program(&self, node: NodeId, life: u32, disk: Disk) -> Program {
+        let scenario: &Scenario = &self.scenario;
+        let first_source = self.layout.names.hosts.len() as u32;
+        let entity = (first_source + node.0 as u32) | (life << 16);
+        let stream = |purpose| Stream::named(self.seed, entity, purpose);
+        let me = self.layout.addr(node);
+        let first_master = self.layout.addr(self.layout.redis(0));
+        match self.layout.kinds[node.0 as usize] {
+            NodeKind::Redis(place) => {
+                let disk = match disk {
+                    Disk::Redis(disk) => disk,
+                    _ => redis::Disk::default(),
+                };
+                Program::Redis(Redis::new(redis::Setup {
+                    config: scenario.redis[place].clone(),
+                    me,
+                    replica_of: (place > 0).then_some(first_master),
+                    identity: stream(Purpose::Identity),
+                    work: stream(Purpose::Work),
+                    disk,
+                }))
+            }
+            NodeKind::Sentinel(place) => {
+                let state = match disk {
+                    Disk::Sentinel(state) => Some(state),
+                    _ => None,
+                };
+                // The id is drawn once and kept in the rewritten configuration.
+                let id = Stream::named(self.seed, first_source + node.0 as u32, Purpose::Identity).bits();
+                Program::Sentinel(Sentinel::new(sentinel::Setup {
+                    config: scenario.sentinel[place].clone(),
+                    me,
+                    id: RunId(id),
+                    program: stream(Purpose::Program),
+                    work: stream(Purpose::Work),
+                    state,
+                    master: first_master,
+                }))
+            }
+            NodeKind::Haproxy => {
+                let servers = self
+                    .layout
+                    .all_redis()
+                    .enumerate()
+                    .map(|(place, node)| haproxy::Server {
+                        addr: self.layout.addr(node),
+                        backup: scenario.haproxy.backup && place > 0,
+                    })
+                    .collect();
+                Program::Haproxy(Haproxy::new(haproxy::Setup {
+                    config: scenario.haproxy.clone(),
+                    servers,
+                    work: stream(Purpose::Work),
+                }))
+            }
+            NodeKind::Client(place) => {
+                let config = scenario.clients[place].clone();
+                let channel = self
+                    .channels
+                    .iter()
+                    .position(|name| *name == config.channel)
+                    .expect("every client's channel was numbered");
+                let target = match self.layout.haproxy() {
+                    Some(haproxy) => client::Target::Proxy(self.layout.addr(haproxy)),
+                    None => client::Target::Sentinels(
+                        self.layout.all_sentinels().map(|sentinel| self.layout.addr(sentinel)).collect(),
+                    ),
+                };
+                Program::Client(Client::new(client::Setup {
+                    config,
+                    index: place as u16,
+                    target,
+                    channel: ChannelId(channel as u16),
+                    program: stream(Purpose::Program),
+                    work: stream(Purpose::Work),
+                }))
+            }
+        }
+    }
+
+    /// Keep-alive as the programs set it: Redis on every accepted and replication socket (`tcp-keepalive`: idle, then a
+    /// third of it, three probes; anetKeepAlive), the others not at all.
+    fn keepalive(&self, node: NodeId) -> Option<KeepAlive> {
+        let NodeKind::Redis(place) = self.layout.kinds[node.0 as usize] else { return None };
+        let idle_s = self.scenario.redis[place].tcp_keepalive as u64;
+        (idle_s > 0).then(|| KeepAlive {
+            idle: Span::from_secs(idle_s),
+            interval: Span::from_secs((idle_s / 3).max(1)),
+            count: 3,
+        })
+    }
+}

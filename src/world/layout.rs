@@ -1,0 +1,140 @@
+//! Who lives where: nodes, hosts, addresses and names of a scenario's stack.
+
+use crate::record::Names;
+use crate::scenario::{NodeRef, Scenario};
+use crate::wire::{Addr, HostId, NodeId};
+
+/// The port of Redis and of HAProxy's frontend.
+pub const REDIS_PORT: u16 = 6379;
+/// The port of Sentinel.
+pub const SENTINEL_PORT: u16 = 26379;
+
+/// What kind of program a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Redis server, by its place (0 is redis-1).
+    Redis(usize),
+    /// Sentinel, by its place.
+    Sentinel(usize),
+    /// The proxy.
+    Haproxy,
+    /// A client, by its place in the scenario.
+    Client(usize),
+}
+
+/// Nodes are numbered Redis servers first, then Sentinels, HAProxy, clients. Hosts likewise, clients' hosts by first
+/// mention.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Names of hosts and nodes.
+    pub names: Names,
+    /// By node.
+    pub kinds: Vec<NodeKind>,
+    /// By node.
+    pub hosts: Vec<HostId>,
+    redis: usize,
+    sentinels: usize,
+    haproxy: bool,
+}
+
+impl Layout {
+    /// The layout of a scenario.
+    pub fn of(scenario: &Scenario) -> Layout {
+        let mut layout = Layout {
+            names: Names::default(),
+            kinds: Vec::new(),
+            hosts: Vec::new(),
+            redis: scenario.redis.len(),
+            sentinels: scenario.sentinel.len(),
+            haproxy: scenario.stack.haproxy,
+        };
+        for n in 0..layout.redis {
+            layout.add(format!("redis-{}", n + 1), None, NodeKind::Redis(n));
+        }
+        for n in 0..layout.sentinels {
+            layout.add(format!("sentinel-{}", n + 1), None, NodeKind::Sentinel(n));
+        }
+        if layout.haproxy {
+            layout.add("haproxy".into(), None, NodeKind::Haproxy);
+        }
+        for (n, client) in scenario.clients.iter().enumerate() {
+            layout.add(client.name.clone(), Some(client.host.clone()), NodeKind::Client(n));
+        }
+        layout
+    }
+
+    fn add(&mut self, name: String, host: Option<String>, kind: NodeKind) {
+        let host = host.unwrap_or_else(|| name.clone());
+        let id = self.names.find_host(&host).unwrap_or_else(|| {
+            self.names.hosts.push(host);
+            HostId(self.names.hosts.len() as u16 - 1)
+        });
+        self.names.nodes.push(name);
+        self.kinds.push(kind);
+        self.hosts.push(id);
+    }
+
+    /// How many nodes there are.
+    pub fn nodes(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// A Redis server.
+    pub fn redis(&self, place: usize) -> NodeId {
+        assert!(place < self.redis, "the Redis server exists");
+        NodeId(place as u16)
+    }
+
+    /// All Redis servers.
+    pub fn all_redis(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.redis as u16).map(NodeId)
+    }
+
+    /// All Sentinels.
+    pub fn all_sentinels(&self) -> impl Iterator<Item = NodeId> + use<> {
+        let first = self.redis as u16;
+        (first..first + self.sentinels as u16).map(NodeId)
+    }
+
+    /// The proxy.
+    pub fn haproxy(&self) -> Option<NodeId> {
+        self.haproxy.then(|| NodeId((self.redis + self.sentinels) as u16))
+    }
+
+    /// All clients.
+    pub fn all_clients(&self) -> impl Iterator<Item = NodeId> + use<> {
+        let first = (self.redis + self.sentinels) as u16 + self.haproxy as u16;
+        (first..self.kinds.len() as u16).map(NodeId)
+    }
+
+    /// The host of a node.
+    #[inline]
+    pub fn host(&self, node: NodeId) -> HostId {
+        self.hosts[node.0 as usize]
+    }
+
+    /// The address at which a node listens.
+    pub fn addr(&self, node: NodeId) -> Addr {
+        let port = match self.kinds[node.0 as usize] {
+            NodeKind::Sentinel(_) => SENTINEL_PORT,
+            _ => REDIS_PORT,
+        };
+        Addr::new(self.host(node), port)
+    }
+
+    /// The Redis server at an address.
+    pub fn redis_at(&self, addr: Addr) -> Option<NodeId> {
+        self.all_redis().find(|&node| self.addr(node) == addr)
+    }
+
+    /// The node that a scenario names, unless it is a role or a mere host.
+    pub fn node(&self, name: &NodeRef) -> Option<NodeId> {
+        self.names.find_node(&name.to_string())
+    }
+
+    /// The hosts that a scenario's name stands for: a host, or the host of a node.
+    pub fn host_of(&self, name: &NodeRef) -> Option<HostId> {
+        let text = name.to_string();
+        self.names.find_host(&text).or_else(|| self.names.find_node(&text).map(|node| self.host(node)))
+    }
+}

@@ -1,0 +1,509 @@
+//! The world: builds the stack of a scenario, runs it event by event, and executes its fault script.
+//!
+//! A [`World`] is plain data. `clone()` is a snapshot from which a run can branch; running it changes nothing outside of
+//! it. The loop is short: take the next event, let the network or the script work it out, give what comes of it to one
+//! program, carry out what the program wants done.
+//!
+//! ```text
+//! script ─┐
+//! network ┼─► next event ─► one program's handle(input, out) ─► actions ─► network, timers, records
+//! timers ─┘
+//! ```
+
+mod boot;
+mod layout;
+mod process;
+mod program;
+mod result;
+mod script;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
+pub use process::State;
+pub use result::RunResult;
+
+use crate::kernel::{Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
+use crate::net::{Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Out, TimerId, TimerWheel, Topology};
+use crate::record::{FaultMark, Record};
+use crate::scenario::Scenario;
+use crate::wire::{Addr, HostId, NodeId};
+use process::{Disk, Process};
+use program::Program;
+use script::Step;
+
+/// An event of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The network's.
+    Net(NetEvent),
+    /// A program's timer, under its generation.
+    Timer(NodeId, TimerId, u32),
+    /// A program that was busy goes on.
+    Wake(NodeId),
+    /// A step of the script.
+    Script(u32),
+}
+
+impl From<NetEvent> for Event {
+    #[inline]
+    fn from(event: NetEvent) -> Event {
+        Event::Net(event)
+    }
+}
+
+impl Word for Event {
+    #[inline]
+    fn word(&self) -> u64 {
+        match self {
+            Event::Net(event) => event.word(),
+            Event::Timer(node, timer, _) => ((node.0 as u64) << 32) ^ timer.0 as u64 ^ (9 << 60),
+            Event::Wake(node) => node.0 as u64 ^ (10 << 60),
+            Event::Script(step) => *step as u64 ^ (11 << 60),
+        }
+    }
+}
+
+/// One event of a traced run: what led to what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// When it was dispatched.
+    pub time: Time,
+    /// The event that scheduled it.
+    pub cause: EventId,
+    /// What it was.
+    pub event: Event,
+    /// The program that heard of it, if any.
+    pub node: Option<NodeId>,
+}
+
+/// What a world keeps of its run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Log lines and client lines: needed for a recording and for every analysis.
+    pub records: bool,
+    /// Every event with its cause: needed to explain a run.
+    pub trace: bool,
+}
+
+/// A stack, its network and its script at one moment of virtual time.
+#[derive(Clone, Debug)]
+pub struct World {
+    scenario: Arc<Scenario>,
+    layout: Arc<Layout>,
+    seed: u64,
+    kernel: Kernel<Event>,
+    net: Net,
+    out: Out,
+    processes: Vec<Process>,
+    steps: Vec<Step>,
+    script: Stream,
+    channels: Vec<String>,
+    origin: Option<Time>,
+    ready_at: Option<Time>,
+    /// Masters as the majority of the Sentinels named them, oldest first.
+    masters: Vec<Addr>,
+    beliefs: Vec<Addr>,
+    marks: Vec<FaultMark>,
+    /// Hosts that lost power rather than their container.
+    machines: Vec<HostId>,
+    trace: Option<Vec<Traced>>,
+}
+
+impl World {
+    /// The stack of `scenario` before its boot.
+    pub fn new(scenario: Arc<Scenario>, seed: u64, keep: Keep) -> World {
+        let layout = Layout::of(&scenario);
+        let hosts = layout.names.hosts.len();
+        let nodes = layout.nodes();
+        let link = |link: &crate::scenario::Link| Link {
+            latency: link.latency,
+            jitter: link.jitter,
+            loss: link.loss.parts(),
+            rate_bits_per_s: link.rate.bits_per_second().map(std::num::NonZeroU64::get),
+        };
+        let mut topology = Topology::new(hosts, link(&scenario.network.default));
+        for (a, b, properties) in &scenario.network.links {
+            let host = |name: &str| {
+                layout
+                    .names
+                    .find_host(name)
+                    .or_else(|| layout.names.find_node(name).map(|node| layout.host(node)))
+                    .expect("the scenario was checked: links name known places")
+            };
+            topology.set_link(host(a), host(b), link(properties));
+        }
+        // Streams: hosts first, then nodes, then the script.
+        let luck = (0..hosts as u32).map(|host| Stream::named(seed, host, Purpose::Network)).collect();
+        let mut script = Stream::named(seed, u32::MAX, Purpose::Script);
+        let reachable = (0..hosts as u32).map(|host| boot::reachable_time(seed, host, 0)).collect();
+        let wheel = TimerWheel { phase: Span(script.below(1 << 40)) };
+        let net = Net::new(topology, luck, reachable, wheel, nodes);
+        // The world does not begin at a whole second: `unixtime` counts from here.
+        let wall_offset_ns = script.below(1_000) as i64 * 1_000_000;
+        let mut channels = vec!["__sentinel__:hello".to_string()];
+        for client in &scenario.clients {
+            if !channels.contains(&client.channel) {
+                channels.push(client.channel.clone());
+            }
+        }
+        let first_master = layout.addr(layout.redis(0));
+        let beliefs = vec![first_master; scenario.sentinel.len()];
+        let mut world = World {
+            kernel: Kernel::new((hosts + nodes + 1) as u32),
+            net,
+            out: Out::new(keep.records),
+            processes: vec![Process::down(wall_offset_ns); nodes],
+            steps: Vec::new(),
+            script,
+            channels,
+            origin: None,
+            ready_at: None,
+            masters: vec![first_master],
+            beliefs,
+            marks: Vec::new(),
+            machines: Vec::new(),
+            trace: keep
+                .trace
+                .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),
+            seed,
+            layout: Arc::new(layout),
+            scenario,
+        };
+        world.schedule_boot();
+        world
+    }
+
+    /// The scenario that this world runs.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// Who lives where.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The instant that counts as time 0, once the stack was ready.
+    pub fn origin(&self) -> Option<Time> {
+        self.origin
+    }
+
+    /// Now.
+    pub fn now(&self) -> Time {
+        self.kernel.now()
+    }
+
+    /// How many events were dispatched.
+    pub fn events(&self) -> u64 {
+        self.kernel.dispatched()
+    }
+
+    /// The digest of the run so far.
+    pub fn digest(&self) -> u128 {
+        self.kernel.digest()
+    }
+
+    /// The records so far, in the order in which they were written.
+    pub fn records(&self) -> &[Record] {
+        self.out.records()
+    }
+
+    /// Every event so far, by its number, if they are kept.
+    pub fn trace(&self) -> Option<&[Traced]> {
+        self.trace.as_deref()
+    }
+
+    fn script_source(&self) -> u32 {
+        (self.layout.names.hosts.len() + self.layout.nodes()) as u32
+    }
+
+    #[inline]
+    fn node_source(&self, node: NodeId) -> u32 {
+        self.layout.names.hosts.len() as u32 + node.0 as u32
+    }
+
+    /// Runs until the instant `until` (of the world's own clock), or to the end of the scenario. Answers whether the end
+    /// was reached.
+    pub fn run_until(&mut self, until: Time) -> bool {
+        loop {
+            let end = self.end();
+            let limit = end.map_or(until, |end| end.min(until));
+            match self.kernel.next(limit) {
+                Some(dispatched) => {
+                    if self.trace.is_some() {
+                        self.trace_event(dispatched.cause, dispatched.event);
+                    }
+                    self.dispatch(dispatched.event);
+                }
+                None => {
+                    if limit > self.kernel.now() && limit != Time::NEVER {
+                        self.kernel.advance(limit);
+                    }
+                    return end.is_some_and(|end| end <= until);
+                }
+            }
+        }
+    }
+
+    /// Runs to the end of the scenario.
+    pub fn run(&mut self) {
+        let ended = self.run_until(Time::NEVER);
+        assert!(ended, "a run ends when its time is over");
+    }
+
+    /// When the run ends, once time 0 is known: the stack comes to rest for some seconds after the scenario's end, with
+    /// its clients stopped, before its final state counts.
+    pub fn end(&self) -> Option<Time> {
+        self.origin.map(|origin| origin + self.scenario.duration + boot::REST)
+    }
+
+    fn trace_event(&mut self, cause: EventId, event: Event) {
+        let node = match event {
+            Event::Timer(node, ..) | Event::Wake(node) => Some(node),
+            Event::Net(_) | Event::Script(_) => None,
+        };
+        let time = self.kernel.now();
+        if let Some(trace) = &mut self.trace {
+            trace.push(Traced { time, cause, event, node });
+        }
+    }
+
+    #[inline]
+    fn dispatch(&mut self, event: Event) {
+        match event {
+            Event::Net(event) => {
+                let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+                if let Some(delivery) = self.net.handle(event, cx) {
+                    self.deliver(delivery);
+                }
+            }
+            Event::Timer(node, timer, generation) => self.timer_fires(node, timer, generation),
+            Event::Wake(node) => self.wake(node),
+            Event::Script(step) => self.step(step),
+        }
+    }
+
+    /// Something happened to a program: now, or when it has time for it.
+    #[inline]
+    fn deliver(&mut self, delivery: Delivery) {
+        let now = self.kernel.now();
+        let node = delivery.node;
+        if let Some(trace) = &mut self.trace
+            && let Some(last) = trace.last_mut()
+        {
+            last.node = Some(node);
+        }
+        let process = &mut self.processes[node.0 as usize];
+        match process.state {
+            State::Down => {}
+            State::Running if process.busy_until <= now && process.inbox.is_empty() => self.give(delivery),
+            State::Running => {
+                process.inbox.push_back(delivery);
+                self.schedule_wake(node);
+            }
+            State::Paused => process.inbox.push_back(delivery),
+        }
+    }
+
+    fn timer_fires(&mut self, node: NodeId, timer: TimerId, generation: u32) {
+        let now = self.kernel.now();
+        let process = &mut self.processes[node.0 as usize];
+        if !process.timer_fires(timer, generation) {
+            return;
+        }
+        match process.state {
+            State::Down => {}
+            State::Running if process.busy_until <= now && process.inbox.is_empty() => {
+                self.call(node, Input::Timer(timer));
+            }
+            State::Running => {
+                process.due.push(timer);
+                self.schedule_wake(node);
+            }
+            State::Paused => process.due.push(timer),
+        }
+    }
+
+    fn schedule_wake(&mut self, node: NodeId) {
+        let source = self.node_source(node);
+        let process = &mut self.processes[node.0 as usize];
+        if !process.wake_scheduled {
+            process.wake_scheduled = true;
+            let at = process.busy_until.max(self.kernel.now());
+            self.kernel.schedule(at, Class::Wake, source, Event::Wake(node));
+        }
+    }
+
+    /// A program goes on: first what arrived, then its timers, as long as it is not busy again.
+    fn wake(&mut self, node: NodeId) {
+        let now = self.kernel.now();
+        self.processes[node.0 as usize].wake_scheduled = false;
+        loop {
+            let process = &mut self.processes[node.0 as usize];
+            if process.state != State::Running {
+                return;
+            }
+            if process.inbox.is_empty() && process.due.is_empty() {
+                return;
+            }
+            if process.busy_until > now {
+                self.schedule_wake(node);
+                return;
+            }
+            if let Some(delivery) = process.inbox.pop_front() {
+                self.give(delivery);
+            } else {
+                let timer = process.due.remove(0);
+                self.call(node, Input::Timer(timer));
+            }
+        }
+    }
+
+    /// A program gets to see a delivery.
+    #[inline]
+    fn give(&mut self, delivery: Delivery) {
+        let Delivery { node, sock, input } = delivery;
+        let input = match input {
+            Input::Accepted { .. } | Input::Command(_) | Input::Terminate | Input::Start | Input::Timer(_) => input,
+            Input::Data { message, .. } => {
+                if let Some(peer) = self.net.peer(sock) {
+                    self.out.handles.consumed(peer, message.wire_bytes());
+                }
+                let Some(token) = self.net.token(sock) else { return };
+                Input::Data { token, message }
+            }
+            Input::Connected { .. } => {
+                let Some(token) = self.net.token(sock) else { return };
+                Input::Connected { token }
+            }
+            Input::ConnectFailed { error, .. } => {
+                let token = self.net.token(sock);
+                self.net.finish(sock, &mut self.out.handles);
+                let Some(token) = token else { return };
+                Input::ConnectFailed { token, error }
+            }
+            Input::Ended { how, .. } => {
+                let token = self.net.token(sock);
+                if how != Ended::Eof {
+                    self.net.finish(sock, &mut self.out.handles);
+                }
+                let Some(token) = token else { return };
+                Input::Ended { token, how }
+            }
+        };
+        self.call(node, input);
+    }
+
+    /// One pass of a program's loop.
+    #[inline]
+    fn call(&mut self, node: NodeId, input: Input) {
+        let now = self.kernel.now();
+        self.kernel.note(((node.0 as u64) << 56) ^ input.word());
+        let process = &mut self.processes[node.0 as usize];
+        let Some(program) = process.program.as_mut() else { return };
+        self.out.begin(now, node, self.kernel.current(), process.wall_offset_ns);
+        program.handle(input, &mut self.out);
+        let end = self.out.now();
+        process.busy_until = end;
+        self.carry_out(node, end);
+        if let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] {
+            self.note_belief(node, place);
+        }
+    }
+
+    /// Carries out what a program wants done at the end of its pass.
+    #[inline]
+    fn carry_out(&mut self, node: NodeId, at: Time) {
+        let host = self.layout.host(node);
+        let mut actions = self.out.take_actions();
+        for action in actions.drain(..) {
+            let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+            match action {
+                Action::Send { sock, message } => self.net.send(sock, message, at, cx),
+                Action::SetTimer(timer, due) => {
+                    let generation = self.processes[node.0 as usize].set_timer(timer);
+                    let source = self.layout.names.hosts.len() as u32 + node.0 as u32;
+                    let due = due.max(at);
+                    self.kernel.schedule(due, Class::Timer, source, Event::Timer(node, timer, generation));
+                }
+                Action::ClearTimer(timer) => self.processes[node.0 as usize].clear_timer(timer),
+                Action::Connect { sock, to, token } => self.net.connect((node, host), sock, to, token, at, cx),
+                Action::Accept { sock, token } => {
+                    let held: VecDeque<Delivery> = self.net.accept(sock, token).into();
+                    if !held.is_empty() {
+                        // What had arrived before the program took the connection comes before anything newer.
+                        let process = &mut self.processes[node.0 as usize];
+                        for delivery in held.into_iter().rev() {
+                            process.inbox.push_front(delivery);
+                        }
+                        self.schedule_wake(node);
+                    }
+                }
+                Action::Close(sock) => {
+                    let unread = self.processes[node.0 as usize]
+                        .inbox
+                        .iter()
+                        .any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
+                    self.net.close(sock, unread, at, cx);
+                }
+                Action::Reset(sock) => self.net.reset(sock, at, cx),
+                Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
+                Action::Listen => self.listen(node),
+                Action::Exit => self.process_dies(node),
+            }
+        }
+        self.out.recycle(actions);
+    }
+
+    /// The kernel closes a dead process's sockets.
+    fn process_dies(&mut self, node: NodeId) {
+        let host = self.layout.host(node);
+        let process = &mut self.processes[node.0 as usize];
+        if process.state == State::Down {
+            return;
+        }
+        process.disk = match &process.program {
+            Some(Program::Redis(redis)) => Disk::Redis(redis.disk()),
+            Some(Program::Sentinel(sentinel)) => Disk::Sentinel(sentinel.persisted()),
+            _ => Disk::Empty,
+        };
+        let inbox = std::mem::take(&mut process.inbox);
+        process.die();
+        let unread =
+            |sock| inbox.iter().any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
+        let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+        self.net.process_dies(node, host, unread, cx);
+        // Deliveries of connections that had already ended hold slots until they are read.
+        for delivery in &inbox {
+            self.net.finish(delivery.sock, &mut self.out.handles);
+        }
+    }
+
+    /// Remembers which master the majority of the Sentinels names.
+    #[inline]
+    fn note_belief(&mut self, node: NodeId, place: usize) {
+        let Some(Program::Sentinel(sentinel)) = &self.processes[node.0 as usize].program else { return };
+        let belief = sentinel.believed_master();
+        if self.beliefs[place] == belief {
+            return;
+        }
+        self.beliefs[place] = belief;
+        let agreeing = self.beliefs.iter().filter(|&&other| other == belief).count();
+        if agreeing * 2 > self.beliefs.len() && self.masters.last() != Some(&belief) {
+            self.masters.push(belief);
+        }
+    }
+
+    /// The present state of a node's process.
+    pub fn state(&self, node: NodeId) -> State {
+        self.processes[node.0 as usize].state
+    }
+
+    fn host_names(&self, hosts: &[HostId]) -> String {
+        hosts.iter().map(|&host| self.layout.names.host(host)).collect::<Vec<_>>().join(",")
+    }
+}

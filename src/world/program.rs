@@ -1,0 +1,34 @@
+//! The programs of the stack behind one face.
+
+use crate::client::Client;
+use crate::haproxy::Haproxy;
+use crate::net::{Input, Out};
+use crate::redis::Redis;
+use crate::sentinel::Sentinel;
+
+/// A running program.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are a dozen of them, and each is reached on the hot path")]
+pub enum Program {
+    /// A Redis server.
+    Redis(Redis),
+    /// A Sentinel.
+    Sentinel(Sentinel),
+    /// The proxy.
+    Haproxy(Haproxy),
+    /// A publisher, subscriber or writer.
+    Client(Client),
+}
+
+impl Program {
+    /// One pass of the program's event loop.
+    #[inline]
+    pub fn handle(&mut self, input: Input, out: &mut Out) {
+        match self {
+            Program::Redis(redis) => redis.handle(input, out),
+            Program::Sentinel(sentinel) => sentinel.handle(input, out),
+            Program::Haproxy(haproxy) => haproxy.handle(input, out),
+            Program::Client(client) => client.handle(input, out),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What is left of a run: the recording, the digest, and what only the simulator can know.
+
+use std::collections::BTreeMap;
+
+use super::process::State;
+use super::program::Program;
+use super::{Traced, World};
+use crate::kernel::Time;
+use crate::record::{Event, Header, Op, Outcome, Recording, Source, What};
+use crate::wire::{Addr, Key, NodeId, Role};
+
+/// A finished run.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    /// Header and all records in order of time.
+    pub recording: Recording,
+    /// Digest over every event of the run.
+    pub digest: u128,
+    /// How many events it took.
+    pub events: u64,
+    /// Sequence numbers of acknowledged SETs that the final master does not hold, by client.
+    pub lost_writes: Vec<(NodeId, u32)>,
+    /// Packets that the faults dropped.
+    pub packets_dropped: u64,
+    /// Whether the stack was ready before the script began.
+    pub was_ready: bool,
+    /// Every event with its cause, if they were kept.
+    pub trace: Option<Vec<Traced>>,
+}
+
+impl World {
+    /// The master as the majority of the live Sentinels names it; without Sentinels the first node that says it is one.
+    pub fn named_master(&self) -> Option<Addr> {
+        let mut votes: BTreeMap<Addr, usize> = BTreeMap::new();
+        for process in self.processes.iter().filter(|process| process.state == State::Running) {
+            if let Some(Program::Sentinel(sentinel)) = &process.program {
+                *votes.entry(sentinel.believed_master()).or_default() += 1;
+            }
+        }
+        let most = votes.iter().max_by_key(|&(_, count)| *count).map(|(&addr, _)| addr);
+        most.or_else(|| {
+            self.layout
+                .all_redis()
+                .find(|&node| self.role(node) == Some(Role::Master))
+                .map(|node| self.layout.addr(node))
+        })
+    }
+
+    /// The role that a Redis node claims; none while it is down.
+    pub fn role(&self, node: NodeId) -> Option<Role> {
+        match &self.processes[node.0 as usize].program {
+            Some(Program::Redis(redis)) => Some(redis.role()),
+            _ => None,
+        }
+    }
+
+    /// Ends the run and answers what is left of it.
+    pub fn finish(mut self) -> RunResult {
+        let origin = self.origin.unwrap_or(Time::ZERO);
+        let mut records = self.out.take_records();
+        for record in &mut records {
+            // Redis and Sentinel stamp their log lines with whole milliseconds (`serverLogRaw`).
+            if let What::Event(Event::Redis(_) | Event::Sentinel(_)) = record.what {
+                record.time.0 -= record.time.0 % 1_000_000;
+            }
+        }
+        records.sort_by_key(|record| record.time);
+        let final_master = self.named_master().and_then(|addr| self.layout.redis_at(addr)).filter(|&node| {
+            self.processes[node.0 as usize].state == State::Running && self.role(node) == Some(Role::Master)
+        });
+        let lost_writes = match final_master {
+            Some(master) => self.lost_writes(master, &records),
+            None => Vec::new(),
+        };
+        let final_roles = self
+            .layout
+            .all_redis()
+            .map(|node| {
+                let role = match (self.state(node), self.role(node)) {
+                    (State::Down, _) | (_, None) => "down",
+                    (_, Some(role)) => role.as_str(),
+                };
+                (self.layout.names.node(node).to_string(), role.to_string())
+            })
+            .collect();
+        let header = Header {
+            scenario: self.scenario.name.clone(),
+            source: Source::Sim,
+            run: self.seed,
+            config: serde_json::json!({}),
+            faults: std::mem::take(&mut self.marks),
+            end_s: self.scenario.duration.as_secs_f64(),
+            redis: self.layout.all_redis().map(|node| self.layout.names.node(node).to_string()).collect(),
+            final_master: final_master.map(|node| self.layout.names.node(node).to_string()),
+            final_roles,
+            lost_acked_sets: final_master.map(|_| lost_writes.len() as u64),
+        };
+        RunResult {
+            recording: Recording { header, names: self.layout.names.clone(), origin, records },
+            digest: self.kernel.digest(),
+            events: self.kernel.dispatched(),
+            lost_writes,
+            packets_dropped: self.net.dropped(),
+            was_ready: self.ready_at.is_some(),
+            trace: self.trace,
+        }
+    }
+
+    fn lost_writes(&self, master: NodeId, records: &[crate::record::Record]) -> Vec<(NodeId, u32)> {
+        let Some(Program::Redis(redis)) = &self.processes[master.0 as usize].program else { return Vec::new() };
+        records
+            .iter()
+            .filter_map(|record| match record.what {
+                What::Op(Op::Set { seq, outcome: Outcome::Ok, .. }) => Some((record.node, seq)),
+                _ => None,
+            })
+            .filter(|&(node, seq)| {
+                let super::NodeKind::Client(place) = self.kind(node) else { return false };
+                redis.data(&Key { space: place as u16, index: seq }).is_none()
+            })
+            .collect()
+    }
+}

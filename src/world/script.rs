@@ -1,0 +1,293 @@
+//! The fault script: each action of the interface, done to the world as the reference driver does it to the real stack.
+
+use super::layout::NodeKind;
+use super::process::State;
+use super::program::Program;
+use super::{World, boot};
+use crate::kernel::{Span, Time};
+use crate::net::{Delivery, Input, Sock};
+use crate::record::FaultMark;
+use crate::scenario::{Action, NodeRef, Role};
+use crate::wire::{HostId, Message, NodeId, parse_command};
+
+/// From the order to the death of a process: the kernel takes its memory apart before it closes its sockets. Seen in the
+/// recordings: replicas lose their master 5 to 11 ms after SIGKILL was sent.
+const DEATH_MIN: Span = Span::from_micros(4_500);
+const DEATH_MAX: Span = Span::from_micros(10_500);
+/// From the death of a container's process to the end of its network interface (10 to 50 ms after the order, says the
+/// README of the reference recordings). Of 120 links of Sentinels to such a process 5 still met the refusal of a living
+/// host, at one attempt in 72 ms: so these are a few milliseconds.
+const INTERFACE_GONE_MIN: Span = Span::from_millis(2);
+const INTERFACE_GONE_MAX: Span = Span::from_millis(6);
+/// From the order to start a node to its exec: an interface is made, a process is forked. Seen in the recordings: the
+/// first log line comes 38 to 75 ms after the order.
+const START_MIN: Span = Span::from_millis(38);
+const START_MAX: Span = Span::from_millis(70);
+/// Packet-filter rules are set one by one, pair by pair in the order of the groups. All are in place after about 0.13 s
+/// (README of the reference recordings); how fast it goes differs from run to run: in 20 recordings of `partition-master`
+/// the last message before the cut passes 0.002 to 0.147 s after the order.
+const RULES_MIN: Span = Span::from_millis(40);
+const RULES_MAX: Span = Span::from_millis(140);
+/// A heal goes node by node, in no particular order, and takes this long (same source).
+const FLUSHES: Span = Span::from_millis(160);
+
+/// One step of the script.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// A process begins to run.
+    Start(NodeId),
+    /// The driver asks whether the stack is ready.
+    Poll,
+    /// A fault of the scenario.
+    Fault(usize),
+    /// A killed process dies.
+    Die(NodeId),
+    /// A killed container's address disappears.
+    Vanish(HostId),
+    /// Packets of one direction are dropped from now on.
+    Block(HostId, HostId),
+    /// The rules of a host are gone: what is sent to it arrives again.
+    Flush(HostId),
+    /// The scenario's time is over: the driver stops the clients.
+    StopClients,
+}
+
+impl World {
+    pub(super) fn step(&mut self, index: u32) {
+        let now = self.kernel.now();
+        match self.steps[index as usize].clone() {
+            Step::Start(node) => self.start(node),
+            Step::Poll => self.poll(),
+            Step::Fault(fault) => self.fault(fault, now),
+            Step::Die(node) => self.process_dies(node),
+            Step::Vanish(host) => self.vanish(host),
+            Step::StopClients => self.layout.clone().all_clients().for_each(|node| self.process_dies(node)),
+            Step::Block(from, to) => self.net.topology.block(from, to),
+            Step::Flush(to) => {
+                for from in 0..self.layout.names.hosts.len() as u16 {
+                    self.net.topology.unblock(HostId(from), to);
+                }
+            }
+        }
+    }
+
+    fn vanish(&mut self, host: HostId) {
+        if self.net.is_present(host) {
+            self.net.host_vanishes(host, &mut self.out.handles);
+        }
+    }
+
+    /// The node that a name stands for at this moment; none if there is no such node now.
+    pub(super) fn resolve(&self, name: &NodeRef) -> Option<NodeId> {
+        let NodeRef::Role(role) = name else { return self.layout.node(name) };
+        let master = self.masters.last().and_then(|&addr| self.layout.redis_at(addr));
+        match role {
+            Role::Master => master,
+            Role::Replica => self
+                .layout
+                .all_redis()
+                .find(|&node| Some(node) != master && self.processes[node.0 as usize].state != State::Down),
+            Role::Leader => self
+                .layout
+                .all_sentinels()
+                .filter_map(|node| match &self.processes[node.0 as usize].program {
+                    Some(Program::Sentinel(sentinel)) => sentinel.led_epoch().map(|epoch| (epoch, node)),
+                    _ => None,
+                })
+                .max_by_key(|&(epoch, node)| (epoch, std::cmp::Reverse(node)))
+                .map(|(_, node)| node),
+            Role::OldMaster => {
+                let current = self.masters.last()?;
+                let old = self.masters.iter().rev().find(|addr| *addr != current)?;
+                self.layout.redis_at(*old)
+            }
+        }
+    }
+
+    fn hosts_of(&self, names: &[NodeRef]) -> Vec<HostId> {
+        let mut hosts: Vec<HostId> = Vec::new();
+        for name in names {
+            let host = match name {
+                NodeRef::Role(_) => self.resolve(name).map(|node| self.layout.host(node)),
+                name => self.layout.host_of(name),
+            };
+            hosts.extend(host.filter(|host| !hosts.contains(host)));
+        }
+        hosts
+    }
+
+    fn mark(&mut self, now: Time, action: &str, args: Vec<String>) {
+        let origin = self.origin.expect("faults come after time 0");
+        self.marks.push(FaultMark { at_s: now.seconds_since(origin), action: action.into(), args });
+    }
+
+    fn fault(&mut self, index: usize, now: Time) {
+        let scenario = self.scenario.clone();
+        let action = &scenario.faults[index].action;
+        match action {
+            Action::Kill { node }
+            | Action::KillHost { node }
+            | Action::PowerOff { node }
+            | Action::Terminate { node }
+            | Action::Start { node }
+            | Action::Pause { node }
+            | Action::Resume { node } => {
+                let word = fault_word(action);
+                // A role that nobody has now: the fault falls away, and the recording says so.
+                let Some(node) = self.resolve(node) else {
+                    self.mark(now, word, vec!["nobody".into()]);
+                    return;
+                };
+                self.mark(now, word, vec![self.layout.names.node(node).to_string()]);
+                self.fault_on_node(action, node, now);
+            }
+            Action::Partition { groups } => {
+                let groups: Vec<Vec<HostId>> = groups.iter().map(|group| self.hosts_of(group)).collect();
+                self.mark(now, "partition", groups.iter().map(|group| self.host_names(group)).collect());
+                let mut pairs = Vec::new();
+                for (i, group) in groups.iter().enumerate() {
+                    for other in &groups[i + 1..] {
+                        for &a in group {
+                            pairs.extend(other.iter().flat_map(|&b| [(a, b), (b, a)]));
+                        }
+                    }
+                }
+                self.set_rules(pairs, now);
+            }
+            Action::Cut { from, to } => {
+                let (from, to) = (self.hosts_of(&from.0), self.hosts_of(&to.0));
+                self.mark(now, "cut", vec![self.host_names(&from), self.host_names(&to)]);
+                let pairs = from.iter().flat_map(|&a| to.iter().filter(move |&&b| b != a).map(move |&b| (a, b)));
+                self.set_rules(pairs.collect(), now);
+            }
+            Action::Heal {} => {
+                self.mark(now, "heal", Vec::new());
+                self.net.topology.restore_links();
+                let mut hosts: Vec<HostId> = (0..self.layout.names.hosts.len() as u16).map(HostId).collect();
+                self.script.shuffle(&mut hosts);
+                let count = hosts.len() as u64;
+                for (place, host) in (1..).zip(hosts) {
+                    self.plan(now + Span(FLUSHES.0 * place / count), Step::Flush(host));
+                }
+            }
+            Action::Degrade { between, latency, jitter, loss, rate } => {
+                let hosts = self.hosts_of(between);
+                self.mark(now, "degrade", vec![self.host_names(&hosts)]);
+                let [a, b] = hosts[..] else { return };
+                self.net.topology.degrade(a, b, |link| {
+                    link.latency = latency.unwrap_or(link.latency);
+                    link.jitter = jitter.unwrap_or(link.jitter);
+                    link.loss = loss.map_or(link.loss, |loss| loss.parts());
+                    link.rate_bits_per_s =
+                        rate.map_or(link.rate_bits_per_s, |rate| rate.bits_per_second().map(std::num::NonZeroU64::get));
+                });
+            }
+            Action::ClockJump { node, by } => {
+                let Some(node) = self.resolve(node) else { return };
+                let name = self.layout.names.node(node).to_string();
+                self.mark(now, "clock_jump", vec![name, by.to_string()]);
+                self.processes[node.0 as usize].wall_offset_ns += by.0;
+            }
+            Action::Stall { node, duration } => {
+                let Some(node) = self.resolve(node) else { return };
+                let name = self.layout.names.node(node).to_string();
+                self.mark(now, "stall", vec![name, duration.to_string()]);
+                let process = &mut self.processes[node.0 as usize];
+                process.busy_until = process.busy_until.max(now) + *duration;
+            }
+            Action::Command { node, run } => {
+                let Some(node) = self.resolve(node) else { return };
+                let name = self.layout.names.node(node).to_string();
+                self.mark(now, "command", [vec![name], run.clone()].concat());
+                let command = parse_command(run, |name| self.layout.names.find_host(name))
+                    .expect("the scenario was checked: its commands are commands");
+                // No socket belongs to it: the answer goes nowhere.
+                let sock = Sock { index: u32::MAX, generation: 0 };
+                self.deliver(Delivery { node, sock, input: Input::Command(Message::Command(command)) });
+            }
+        }
+    }
+
+    /// Drops packets from now on between pairs of hosts, rule by rule.
+    fn set_rules(&mut self, pairs: Vec<(HostId, HostId)>, now: Time) {
+        let takes = self.script.between(RULES_MIN.0, RULES_MAX.0);
+        let count = pairs.len() as u64;
+        for (place, (from, to)) in (1..).zip(pairs) {
+            self.plan(now + Span(takes * place / count), Step::Block(from, to));
+        }
+    }
+
+    fn fault_on_node(&mut self, action: &Action, node: NodeId, now: Time) {
+        let host = self.layout.host(node);
+        let state = self.processes[node.0 as usize].state;
+        match action {
+            Action::Kill { .. } => {
+                let death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0));
+                self.plan(death, Step::Die(node));
+            }
+            Action::KillHost { .. } => {
+                let death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0));
+                self.nodes_on(host).into_iter().for_each(|node| self.plan(death, Step::Die(node)));
+                self.machines.retain(|&machine| machine != host);
+                let delay = Span(self.script.between(INTERFACE_GONE_MIN.0, INTERFACE_GONE_MAX.0));
+                self.plan(death + delay, Step::Vanish(host));
+            }
+            Action::PowerOff { .. } => {
+                // The kernel dies first: nobody is told. A machine keeps its hardware address, a container does not.
+                self.machines.push(host);
+                self.vanish(host);
+                self.nodes_on(host).into_iter().for_each(|node| self.process_dies(node));
+            }
+            Action::Terminate { .. } if state != State::Down => {
+                let sock = Sock { index: u32::MAX, generation: 0 };
+                self.deliver(Delivery { node, sock, input: Input::Terminate });
+            }
+            Action::Terminate { .. } => {}
+            Action::Start { .. } => {
+                if state != State::Down {
+                    return;
+                }
+                if !self.net.is_present(host) {
+                    let life = self.processes[node.0 as usize].life;
+                    let reachable = boot::reachable_time(self.seed, host.0 as u32, life);
+                    self.net.host_appears(host, !self.machines.contains(&host), reachable);
+                }
+                let delay = Span(self.script.between(START_MIN.0, START_MAX.0));
+                self.plan(now + delay, Step::Start(node));
+            }
+            Action::Pause { .. } if state == State::Running => {
+                self.processes[node.0 as usize].state = State::Paused;
+            }
+            Action::Resume { .. } if state == State::Paused => {
+                let process = &mut self.processes[node.0 as usize];
+                process.state = State::Running;
+                process.order_by_socket();
+                self.schedule_wake(node);
+            }
+            _ => {}
+        }
+    }
+
+    fn nodes_on(&self, host: HostId) -> Vec<NodeId> {
+        (0..self.layout.nodes() as u16).map(NodeId).filter(|&node| self.layout.host(node) == host).collect()
+    }
+
+    /// What kind of program a node is.
+    pub fn kind(&self, node: NodeId) -> NodeKind {
+        self.layout.kinds[node.0 as usize]
+    }
+}
+
+/// The name of a fault on a node as recordings have it.
+fn fault_word(action: &Action) -> &'static str {
+    match action {
+        Action::Kill { .. } => "kill",
+        Action::KillHost { .. } => "kill_host",
+        Action::PowerOff { .. } => "power_off",
+        Action::Terminate { .. } => "terminate",
+        Action::Start { .. } => "start",
+        Action::Pause { .. } => "pause",
+        Action::Resume { .. } => "resume",
+        other => unreachable!("{other:?} is no fault on a single node's process"),
+    }
+}
