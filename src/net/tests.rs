@@ -322,6 +322,29 @@ fn the_backlog_admits_one_more_than_its_number_and_then_drops() {
 }
 
 #[test]
+fn what_a_server_sends_at_once_comes_after_its_syn_ack() {
+    for seed in 0..50 {
+        let mut bench = Bench::new(Link { jitter: Span::from_micros(500), ..Link::default() });
+        bench.run_for(seed as f64 / 1000.0);
+        let client = bench.connect();
+        let server = loop {
+            bench.run_for(0.000_01);
+            if let Some((_, delivery)) = bench.heard.first() {
+                break delivery.sock;
+            }
+        };
+        bench.with(|net, now, cx| net.close(server, false, now, cx));
+        bench.run_for(0.1);
+        let of_client: Vec<&Input> =
+            bench.heard.iter().filter(|(_, d)| d.sock == client).map(|(_, d)| &d.input).collect();
+        assert!(
+            matches!(of_client[..], [Input::Connected { .. }, Input::Ended { how: Ended::Eof, .. }]),
+            "{of_client:?}"
+        );
+    }
+}
+
+#[test]
 fn a_one_way_cut_of_acknowledgements_executes_what_seems_lost() {
     let mut bench = Bench::new(Link::default());
     let (client, _) = bench.open();
