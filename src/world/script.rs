@@ -8,7 +8,7 @@ use crate::kernel::{Span, Time};
 use crate::net::{Delivery, Input, Sock};
 use crate::record::FaultMark;
 use crate::scenario::{Action, NodeRef, Role};
-use crate::wire::{HostId, Message, NodeId, parse_command};
+use crate::wire::{Command, HostId, Message, NodeId, Reply, parse_command};
 
 /// From the death of a container's process to the end of its network interface: 10 to 50 ms (README of the reference
 /// recordings).
@@ -22,6 +22,9 @@ const START_MAX: Span = Span::from_millis(60);
 const RULE: Span = Span::from_millis(4);
 /// A heal flushes the rules node by node: eight nodes take 0.16 s.
 const FLUSH: Span = Span::from_millis(20);
+
+/// The socket of what comes over no connection.
+const NOBODY: Sock = Sock { index: u32::MAX, generation: 0 };
 
 /// One step of the script.
 #[derive(Clone, Debug, PartialEq)]
@@ -195,11 +198,22 @@ impl World {
                 self.mark(now, "command", [vec![name], run.clone()].concat());
                 let command = parse_command(run, |name| self.layout.names.find_host(name))
                     .expect("the scenario was checked: its commands are commands");
-                // No socket belongs to it: the answer goes nowhere.
-                let sock = Sock { index: u32::MAX, generation: 0 };
-                self.deliver(Delivery { node, sock, input: Input::Command(Message::Command(command)) });
+                self.command(node, command);
             }
         }
+    }
+
+    /// A command without a connection: the answer goes nowhere.
+    fn command(&mut self, node: NodeId, command: Command) {
+        self.deliver(Delivery { node, sock: NOBODY, input: Input::Command(Message::Command(command)) });
+    }
+
+    /// Asks a node at this moment as an operator would, outside of the network, and gives its answer; none if it does
+    /// not run, is busy, or does not answer at once.
+    pub fn ask(&mut self, node: NodeId, command: Command) -> Option<Reply> {
+        self.out.take_answer();
+        self.command(node, command);
+        self.out.take_answer()
     }
 
     fn fault_on_node(&mut self, action: &Action, node: NodeId, now: Time) {
@@ -220,8 +234,7 @@ impl World {
                 self.kill_all_on(host);
             }
             Action::Terminate { .. } if state != State::Down => {
-                let sock = Sock { index: u32::MAX, generation: 0 };
-                self.deliver(Delivery { node, sock, input: Input::Terminate });
+                self.deliver(Delivery { node, sock: NOBODY, input: Input::Terminate });
             }
             Action::Terminate { .. } => {}
             Action::Start { .. } => {
