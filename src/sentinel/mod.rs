@@ -24,6 +24,8 @@ mod down;
 mod failover;
 mod hello;
 mod instance;
+#[cfg(test)]
+mod laws;
 mod link;
 mod periodic;
 mod persist;
