@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::outages::Activity;
+use super::outages::{Activity, Outage};
 use super::{Analysis, Line};
 use crate::kernel::Span;
 use crate::scenario::{Expect, FinalRole, Within};
@@ -104,7 +104,7 @@ impl Checker {
         let published = sums.by_outcome.get("ok").copied().unwrap_or(0);
         self.within("publish-ok", &expect.publish_ok, Some(published));
         self.within("set-ok", &expect.set_ok, Some(writes.acknowledged));
-        let outage = |activity| analysis.longest_outage_us(activity).map(span);
+        let outage = |activity| longest_gap_us(analysis, activity).map(span);
         self.within("publish-outage", &expect.publish_outage, outage(Activity::Publish));
         self.within("set-outage", &expect.set_outage, outage(Activity::Set));
         self.within("receive-gap", &expect.receive_gap, outage(Activity::Receive));
@@ -127,6 +127,16 @@ impl Checker {
             }
         }
     }
+}
+
+/// The longest time between two successes of a client with an activity, 0 if none is worth listing; none if there is no
+/// such client. A client that never succeeds again has no second success.
+fn longest_gap_us(analysis: &Analysis, activity: Activity) -> Option<i64> {
+    let clients = analysis.outages.iter().filter(|client| client.activity == activity);
+    let recovered = |outages: &[Outage]| {
+        outages.iter().filter(|outage| outage.recovered).map(Outage::lasted_us).max().unwrap_or(0)
+    };
+    clients.map(|client| recovered(&client.outages)).max()
 }
 
 /// How often the Sentinels moved the master: lines that differ; and if the master returned to where it was, as many as

@@ -114,7 +114,7 @@ impl Look {
 
     /// A colour, lighter where it would be lost in the dark.
     pub fn shade(&self, color: RGBColor) -> RGBColor {
-        let dark = u32::from(color.0) + u32::from(color.1) + u32::from(color.2) < 0x100;
+        let dark = u32::from(color.0) + u32::from(color.1) + u32::from(color.2) < 300;
         if self.theme == Theme::Dark && dark { blend(color, RGBColor(255, 255, 255), 0.6) } else { color }
     }
 
@@ -384,9 +384,17 @@ pub fn shade_faults<DB: DrawingBackend>(
 where
     DB::ErrorType: 'static,
 {
-    for fault in faults.iter().filter(|fault| fault.lasts()) {
-        let (x0, x1) = (scale.x(fault.from_us), scale.x(fault.to_us));
-        pen.rect(x0, top, x1 - x0, bottom - top, palette::PURPLE, 0.14)?;
+    // Where faults overlap the shade is no darker.
+    let mut windows: Vec<(i64, i64)> =
+        faults.iter().filter(|fault| fault.lasts()).map(|fault| (fault.from_us, fault.to_us)).collect();
+    windows.sort_unstable();
+    let mut shaded = i64::MIN;
+    for (from, to) in windows {
+        let (x0, x1) = (scale.x(from.max(shaded)), scale.x(to));
+        if to > shaded && x1 > x0 {
+            pen.rect(x0, top, x1 - x0, bottom - top, palette::PURPLE, 0.14)?;
+            shaded = to;
+        }
     }
     Ok(())
 }
@@ -404,13 +412,16 @@ where
 {
     let look = pen.look;
     let style = anchor(look.text(10, look.ink), HPos::Left, VPos::Center);
-    let mut free = [scale.left; 3];
-    for fault in faults.iter().filter(|fault| fault.from_us <= scale.to_us) {
+    let shown = || faults.iter().filter(|fault| fault.from_us <= scale.to_us);
+    for fault in shown() {
         let x = scale.x(fault.from_us);
         pen.line((x, top), (x, bottom), look.ink, 0.6, 2)?;
+    }
+    let mut free = [scale.left; 3];
+    for fault in shown() {
         let text = shorten(&fault.label, 60);
         let width = pen.width(&text, &style) + 8.0;
-        let left = x.min(scale.right - width);
+        let left = scale.x(fault.from_us).min(scale.right - width);
         if let Some(row) = free.iter().position(|free| *free <= left) {
             let y = top + row as f64 * 15.0;
             pen.rect(left, y, width, 14.0, blend(palette::PURPLE, look.paper, 0.35), 1.0)?;

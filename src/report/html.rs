@@ -40,14 +40,14 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     let (recording, analysis) = (run.recording, run.analysis);
     let mut out = String::with_capacity(1 << 20);
     let title = escape(&format!("{} · {}", analysis.scenario, run_name(analysis)));
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline'; \
          style-src 'unsafe-inline'; img-src data:\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+         <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>"
     );
     write_head(&mut out, run);
     write_timeline(&mut out, lanes, analysis);
@@ -61,7 +61,7 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     out.push_str("<script type=\"application/json\" id=\"data\">");
     // Within a script element only `<` can end it.
     out.push_str(&data(recording, analysis, lanes).to_string().replace('<', "\\u003c"));
-    let _ = write!(out, "</script>\n<script>\n/*\n{D3_LICENSE}*/\n{D3}\n</script>\n<script>\n{SCRIPT}</script>\n");
+    let _ = writeln!(out, "</script>\n<script>\n/*\n{D3_LICENSE}*/\n{D3}\n</script>\n<script>\n{SCRIPT}</script>");
     out.push_str("</body>\n</html>\n");
     out
 }
@@ -82,10 +82,10 @@ fn write_head(out: &mut String, run: &RunReport<'_>) {
     let analysis = run.analysis;
     let sums = &analysis.ledger.sums;
     let arm = if analysis.source == "real" { "Real programs" } else { "Simulated" };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<header><div><h1>{}</h1>\n<p class=\"lead\">{arm}, {}, {} s after the first fault.</p></div>\n\
-         <button id=\"theme\" class=\"no-script-hidden\" type=\"button\">Light / dark</button></header>\n",
+         <button id=\"theme\" class=\"no-script-hidden\" type=\"button\">Light / dark</button></header>",
         escape(&analysis.scenario),
         run_name(analysis),
         seconds(analysis.end_us)
@@ -127,7 +127,7 @@ fn write_head(out: &mut String, run: &RunReport<'_>) {
 
 fn write_chart(out: &mut String, chart: &impl Chart) {
     for (theme, class) in [(Theme::Light, "light-only"), (Theme::Dark, "dark-only")] {
-        let _ = write!(out, "<figure class=\"{class}\">{}</figure>\n", chart.svg(theme));
+        let _ = writeln!(out, "<figure class=\"{class}\">{}</figure>", chart.svg(theme));
     }
 }
 
@@ -171,9 +171,9 @@ fn write_timeline(out: &mut String, lanes: &Lanes, analysis: &Analysis) {
         );
         for window in &analysis.masters.two {
             let to = if window.routed_to.is_empty() { "–".into() } else { window.routed_to.join(", ") };
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>\n",
+                "<tr><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>",
                 seconds(window.from_us),
                 seconds(window.to_us),
                 seconds(window.to_us - window.from_us),
@@ -217,9 +217,9 @@ fn write_phases(out: &mut String, analysis: &Analysis) {
         for step in &failover.steps {
             let took = step.took_us.map_or(String::new(), seconds);
             let from = step.took_us.and(step.phase.after()).map_or("", |phase| phase.as_str());
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{took}</td><td>{from}</td><td>{}</td></tr>\n",
+                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{took}</td><td>{from}</td><td>{}</td></tr>",
                 step.phase.as_str(),
                 seconds(step.at_us),
                 escape(&step.who)
@@ -232,19 +232,19 @@ fn write_phases(out: &mut String, analysis: &Analysis) {
 fn write_ledger(out: &mut String, analysis: &Analysis) {
     let sums = &analysis.ledger.sums;
     out.push_str("<h2 id=\"ledger\">Ledger of messages</h2>\n");
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<p>{} published = {} delivered + {} lost + {} undecided at the end. {} arrived although the publisher was told \
-         that they failed; {} were lost although it was told that they succeeded.</p>\n",
+         that they failed; {} were lost although it was told that they succeeded.</p>",
         sums.published, sums.delivered, sums.lost, sums.undecided, sums.failed_but_delivered, sums.lost_silently
     );
     if sums.lost > 0 {
         out.push_str("<div class=\"scroll\"><table><thead><tr><th>cause</th><th class=\"n\">messages lost</th></tr></thead><tbody>");
         for cause in Cause::ALL {
             if let Some(count) = sums.by_cause.get(cause.as_str()) {
-                let _ = write!(
+                let _ = writeln!(
                     out,
-                    "<tr><td><span title=\"{}\">{}</span></td><td class=\"n\">{count}</td></tr>\n",
+                    "<tr><td><span title=\"{}\">{}</span></td><td class=\"n\">{count}</td></tr>",
                     cause.as_str(),
                     escape(causes::words(cause))
                 );
@@ -275,9 +275,9 @@ fn write_clients(out: &mut String, analysis: &Analysis) {
         let longest = client.outages.iter().find(|outage| outage.from_us == client.longest_from_us);
         let failed = longest.map(|outage| &outage.failed).filter(|failed| !failed.is_empty());
         let failed = failed.map_or("–".to_string(), counts);
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
             escape(&client.client),
             client.activity.as_str(),
             client.successes,
@@ -294,9 +294,9 @@ fn write_clients(out: &mut String, analysis: &Analysis) {
             Some(lost) => format!("{lost} of them are not held by the final master"),
             None => "there is no final master that could hold them".to_string(),
         };
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<p>{} writes were tried, {} acknowledged; {lost}.</p>\n",
+            "<p>{} writes were tried, {} acknowledged; {lost}.</p>",
             writes.attempts, writes.acknowledged
         );
     }
@@ -311,20 +311,20 @@ pub(super) fn counts(by: &BTreeMap<&'static str, u64>) -> String {
 fn write_scenario(out: &mut String, run: &RunReport<'_>) {
     out.push_str("<h2 id=\"reproduce\">How to reproduce</h2>\n");
     if !run.command.is_empty() {
-        let _ = write!(out, "<pre>{}</pre>\n", escape(run.command));
+        let _ = writeln!(out, "<pre>{}</pre>", escape(run.command));
     }
     if run.analysis.source == "real" {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "<p>A recording of real programs, {}; drawn by sim {}.</p>\n",
+            "<p>A recording of real programs, {}; drawn by sim {}.</p>",
             run_name(run.analysis),
             escape(run.version)
         );
     } else {
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<p>sim {}, {}, {} events, digest <code>{:032x}</code>. The same version, scenario and seed give the same \
-             digest.</p>\n",
+             digest.</p>",
             escape(run.version),
             run_name(run.analysis),
             run.events,
@@ -332,7 +332,7 @@ fn write_scenario(out: &mut String, run: &RunReport<'_>) {
         );
     }
     if !run.scenario_toml.is_empty() {
-        let _ = write!(out, "<h2 id=\"scenario\">Scenario</h2>\n<pre>{}</pre>\n", escape(run.scenario_toml));
+        let _ = writeln!(out, "<h2 id=\"scenario\">Scenario</h2>\n<pre>{}</pre>", escape(run.scenario_toml));
     }
 }
 

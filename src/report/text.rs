@@ -299,7 +299,15 @@ fn table(columns: &[(&str, CellAlignment)]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
-    table.set_style(TableComponent::HeaderLines, '─');
+    table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
+    for edge in [
+        TableComponent::TopBorder,
+        TableComponent::TopBorderIntersections,
+        TableComponent::BottomBorder,
+        TableComponent::BottomBorderIntersections,
+    ] {
+        table.remove_style(edge);
+    }
     table.set_header(columns.iter().map(|(name, _)| *name));
     for (i, (_, alignment)) in columns.iter().enumerate() {
         table.column_mut(i).expect("the header has this column").set_cell_alignment(*alignment);
@@ -358,7 +366,7 @@ pub fn summary(analysis: &Analysis) -> String {
                 table.add_row([format!("  {}", causes::words(cause)), n.to_string(), part(*n)]);
             }
         }
-        let _ = writeln!(out, "{table}");
+        let _ = writeln!(out, "{table}\n");
     }
     let writes = &analysis.ledger.writes;
     if writes.attempts > 0 {

@@ -224,7 +224,9 @@ impl<'a> Timeline<'a> {
 
     /// Which attempts of a client fell into each bucket: good ones, and others by colour.
     fn buckets(&self, lane: &ClientLane, look: &Look, width_us: i64) -> BTreeMap<i64, Vec<(RGBColor, u32)>> {
-        let mut buckets: BTreeMap<i64, BTreeMap<(u8, u8), (RGBColor, u32)>> = BTreeMap::new();
+        /// How many attempts of each rank, the lowest at the bottom, and their colour.
+        type Stack = BTreeMap<(u8, u8), (RGBColor, u32)>;
+        let mut buckets: BTreeMap<i64, Stack> = BTreeMap::new();
         let mut add = |at: i64, rank: (u8, u8), color: RGBColor| {
             if at >= self.from_us && at <= self.to_us {
                 let bucket = buckets.entry((at - self.from_us).div_euclid(width_us)).or_default();

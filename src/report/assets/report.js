@@ -99,7 +99,7 @@
       if (lane.sub) { context.fillStyle = c.faint; context.fillText(clip(lane.sub, LEFT - 14), LEFT - 8, lane.y + lane.h / 2 + 8); }
       context.textAlign = "left";
       if (lane.k === "c") drawClient(lane, c, from, to, at); else drawBars(lane, c, from, to, at);
-      drawLog(lane, c, from, to);
+      if (lane.k !== "c") drawLog(lane, c, from, to);
     }
     // Two masters at once.
     for (const w of data.two) {
