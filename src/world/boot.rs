@@ -36,6 +36,8 @@ const POLL: Span = Span::from_millis(300);
 const READY_LIMIT: Span = Span::from_secs(600);
 /// The clients are started within this after the last answer.
 const EXEC_CLIENTS: Span = Span::from_millis(200);
+/// Publishers and writers are started this much after the subscribers: their first lines come 50 ms later.
+const EXEC_LATER: Span = Span::from_millis(50);
 /// The driver notices the end within this and stops the clients: their last lines come 15 to 130 ms after it.
 const STOP_CLIENTS: Span = Span::from_millis(100);
 /// Then it lets the stack come to rest before it asks for the final state: the last log lines of 230 recordings come up to
@@ -89,7 +91,11 @@ impl World {
         let started = now + EXEC_CLIENTS + Span(self.script.below(EXEC_CLIENTS.0 / 4));
         let clients: Vec<NodeId> = self.layout.all_clients().collect();
         for node in clients {
-            let at = started + Span(self.script.below(EXEC_REDIS.0 * 4));
+            // Who listens comes first, so that nothing is said to an empty room.
+            let NodeKind::Client(place) = self.layout.kinds[node.0 as usize] else { continue };
+            let listens = self.scenario.clients[place].kind == client::Kind::Subscribe;
+            let after = if listens { Span::ZERO } else { EXEC_LATER };
+            let at = started + after + Span(self.script.below(EXEC_REDIS.0));
             self.plan(at, Step::Start(node));
         }
         let phase = match self.scenario.phase {
