@@ -200,7 +200,10 @@ fn runtime_reconf_set_answers_and_shows() {
     assert_eq!(stack.ask("sentinel-1", "SENTINEL SET mymaster quorum 4 down-after-milliseconds 3000"), Reply::Ok);
     let Reply::Sentinel(reply) = stack.ask("sentinel-1", "SENTINEL MASTER mymaster") else { panic!("it answers") };
     assert!(matches!(*reply, SentinelReply::Master { quorum: 4, .. }), "{reply:?}");
-    assert_eq!(stack.ask("sentinel-1", "SENTINEL SET mymaster down-after-milliseconds 0"), Reply::Error(ErrorKind::Err));
+    assert_eq!(
+        stack.ask("sentinel-1", "SENTINEL SET mymaster down-after-milliseconds 0"),
+        Reply::Error(ErrorKind::Err)
+    );
     for bad in ["down-after-milliseconds -20", "down-after-milliseconds abc", "fakeoption", "fakeoption fakevalue"] {
         let words: Vec<String> = format!("SENTINEL SET mymaster {bad}").split(' ').map(String::from).collect();
         assert!(parse_command(&words, |_| None).is_err(), "{bad}");
