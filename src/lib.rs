@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod cli;
 pub mod client;
+pub mod explore;
 pub mod haproxy;
 pub mod kernel;
 pub mod net;

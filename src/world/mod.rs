@@ -18,6 +18,7 @@ mod result;
 mod script;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,0 +1,57 @@
+//! Always: a replica never answers a write with OK.
+//!
+//! Source: redis.conf on `replica-read-only`; `processCommand` (server.c). Who answered follows from the causes of the
+//! events: the reply that the client read was caused, step by step, by the server that sent it.
+
+use super::{Answer, Kind, Property};
+use crate::explore::observe::{Needs, Run};
+use crate::record::{Op, Outcome, What};
+use crate::wire::{NodeId, Role};
+use crate::world::NodeKind;
+
+pub(super) const PROPERTY: Property = Property {
+    name: "replicas-refuse-writes",
+    kind: Kind::Always,
+    says: "no SET is answered with OK by a server that is a replica",
+    source: "processCommand: -READONLY (server.c)",
+    needs: Needs { trace: true, repetition: false },
+    check,
+};
+
+/// Causes that are followed back from a client's reply: the proxy, a wake-up, packets.
+const STEPS_MAX: usize = 32;
+
+fn check(run: &Run) -> Answer {
+    let Some(trace) = &run.result.trace else { return Answer::Moot };
+    if run.case.scenario.redis.iter().any(|config| !config.replica_read_only) {
+        return Answer::Moot;
+    }
+    let mut answer = Answer::Moot;
+    for record in &run.recording().records {
+        let What::Op(Op::Set { seq, outcome: Outcome::Ok, .. }) = record.what else { continue };
+        let mut event = record.during;
+        let mut server: Option<(NodeId, i64)> = None;
+        for _ in 0..STEPS_MAX {
+            let Some(traced) = trace.get(event.0 as usize) else { break };
+            let node = traced.node.filter(|node| matches!(run.layout.kinds[node.0 as usize], NodeKind::Redis(_)));
+            if let Some(node) = node {
+                let origin = run.recording().origin;
+                server = Some((node, (traced.time.0 as i64 - origin.0 as i64).div_euclid(1_000)));
+                break;
+            }
+            event = traced.cause;
+        }
+        let Some((node, at)) = server else { continue };
+        let index = run.samples.partition_point(|sample| sample.at_us <= at);
+        let around = [index.checked_sub(1).and_then(|i| run.samples.get(i)), run.samples.get(index)];
+        let is_replica = around.iter().all(|sample| {
+            let view = sample.and_then(|sample| sample.redis[node.0 as usize]);
+            view.is_some_and(|view| view.role == Some(Role::Slave))
+        });
+        answer = Answer::Holds;
+        if is_replica {
+            return Answer::found(at, format!("{}, a replica, answers SET k:{seq} with OK", run.name(node)));
+        }
+    }
+    answer
+}
