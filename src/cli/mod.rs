@@ -8,6 +8,7 @@ mod compare;
 mod completions;
 mod run;
 mod schema;
+mod sweep;
 
 use std::io;
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Sweep(sweep::Arguments),
     Check(check::Arguments),
     Compare(compare::Arguments),
     Schema(schema::Arguments),
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(&arguments),
+        Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),

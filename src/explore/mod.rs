@@ -19,6 +19,6 @@ pub mod observe;
 pub mod property;
 mod script;
 pub mod shrink;
-//pub mod sweep;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
