@@ -130,7 +130,7 @@ pub struct Message {
     pub cause: Option<Cause>,
 }
 
-/// Sums over all messages.
+/// Sums over all messages that were published from time 0 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MessageSums {
     /// Attempts to publish.
@@ -157,7 +157,7 @@ pub struct MessageSums {
     pub missed_by: BTreeMap<String, u64>,
 }
 
-/// Sums over all writes.
+/// Sums over all writes from time 0 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WriteSums {
     /// Attempts to SET.
@@ -253,7 +253,7 @@ pub fn ledger(recording: &Recording, masters: &Masters, lost_writes: Option<&[u3
                     cause: None,
                 });
             }
-            What::Op(Op::Set { outcome, .. }) => {
+            What::Op(Op::Set { outcome, .. }) if at >= 0 => {
                 ledger.writes.attempts += 1;
                 if outcome == Outcome::Ok {
                     ledger.writes.acknowledged += 1;
@@ -318,7 +318,7 @@ fn sum_up(ledger: &mut Ledger, accountant: &Accountant<'_>) {
     for node in accountant.subscribers.keys() {
         sums.missed_by.insert(accountant.recording.names.node(*node).to_string(), 0);
     }
-    for message in &ledger.messages {
+    for message in ledger.messages.iter().filter(|message| message.published_us >= 0) {
         sums.published += 1;
         *sums.by_outcome.entry(message.outcome).or_default() += 1;
         match message.fate {
