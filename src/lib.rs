@@ -24,6 +24,7 @@ pub mod client;
 pub mod explore;
 pub mod haproxy;
 pub mod kernel;
+pub mod mistake;
 pub mod net;
 pub mod record;
 pub mod redis;

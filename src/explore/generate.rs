@@ -155,8 +155,8 @@ fn sentinel_settings(dice: &mut Dice, config: &mut sentinel::Config, sentinels: 
 }
 
 fn redis_settings(dice: &mut Dice, config: &mut redis::Config, redis: u16) {
-    if redis > 2 && dice.percent(30) {
-        config.min_replicas_to_write = 1;
+    if dice.percent(40) {
+        config.min_replicas_to_write = dice.pick(&[1, u32::from(redis) - 1]);
         config.min_replicas_max_lag = dice.pick(&[2, 3, 10]);
     }
     if dice.percent(30) {

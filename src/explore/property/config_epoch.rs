@@ -5,11 +5,12 @@
 
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
+use crate::record::{Event, SentinelEvent, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "epochs-never-go-back",
     kind: Kind::Always,
-    says: "config-epoch and current-epoch of a Sentinel never fall",
+    says: "config-epoch and current-epoch of a Sentinel never fall, and a new epoch is a greater one",
     source: "sentinelProcessHelloMessage, sentinelFlushConfig (sentinel.c)",
     needs: RECORDING,
     check,
@@ -35,6 +36,23 @@ fn check(run: &Run) -> Answer {
                 return Answer::found(at, format!("current-epoch of {name} falls from {current} to {}", view.current_epoch));
             }
             (config, current) = ((view.config_epoch, view.life), view.current_epoch);
+        }
+    }
+    let mut epochs = std::collections::BTreeMap::new();
+    for record in &run.recording().records {
+        let What::Event(Event::Sentinel(event)) = &record.what else { continue };
+        match event {
+            SentinelEvent::Id(_) => {
+                epochs.remove(&record.node);
+            }
+            SentinelEvent::NewEpoch(epoch) => {
+                let earlier = epochs.insert(record.node, *epoch).unwrap_or(0);
+                if *epoch <= earlier {
+                    let what = format!("{}: +new-epoch {epoch}, but it was at {earlier}", run.name(record.node));
+                    return Answer::found(run.recording().micros(record.time), what);
+                }
+            }
+            _ => {}
         }
     }
     Answer::Holds

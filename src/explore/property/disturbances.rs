@@ -124,6 +124,20 @@ pub(super) fn quiet_us(run: &Run) -> i64 {
     2 * failover_timeout_us(run) + 30_000_000
 }
 
+/// Whether sessions of HAProxy are left on servers that are not the master, which HAProxy does not close unless it is
+/// told to (`on-marked-down shutdown-sessions`): a client that came back to a demoted server before HAProxy noticed stays
+/// there for ever (redis-py#460, haproxy#962). This is the documented limit of what a stack without fencing promises.
+pub(super) fn is_pinned(run: &Run) -> bool {
+    let last = run.last();
+    let master = last.sentinels.iter().flatten().find_map(|view| view.names);
+    let fenced = run.case.scenario.haproxy.on_marked_down == crate::haproxy::OnMarkedDown::ShutdownSessions;
+    let elsewhere = |view: &crate::explore::observe::HaproxyView| {
+        let sessions = view.sessions.iter().enumerate();
+        sessions.filter(|(server, _)| Some(*server) != master).any(|(_, sessions)| *sessions > 0)
+    };
+    !fenced && last.haproxy.as_ref().is_some_and(elsewhere)
+}
+
 /// Whether the faults have been over for long enough at the end of the run.
 pub(super) fn is_quiet(run: &Run) -> bool {
     calm_since(run).is_some_and(|since| run.analysis.end_us - since >= quiet_us(run))

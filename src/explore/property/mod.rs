@@ -5,6 +5,8 @@
 //! documented limit.
 
 mod agreement;
+mod clients_cut;
+mod desync;
 mod backup;
 mod bounded_loss;
 mod config_epoch;
@@ -133,6 +135,8 @@ pub const ALL: &[Property] = &[
     stream::PROPERTY,
     replica_writes::PROPERTY,
     backup::PROPERTY,
+    clients_cut::PROPERTY,
+    desync::PROPERTY,
     once::PROPERTY,
     ledger::PROPERTY,
     loss::PROPERTY,
@@ -158,6 +162,7 @@ pub const ALL: &[Property] = &[
     sometimes::CONVERTED,
     sometimes::REBOOT,
     sometimes::DELIVERED_TWICE,
+    sometimes::PINNED,
 ];
 
 /// The property with a name.

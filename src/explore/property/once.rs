@@ -1,15 +1,16 @@
 //! Always: a subscriber sees each publisher's messages in order and none twice; with a client library that retries
-//! after a lost reply, none more often than its attempts.
+//! after a lost reply, none more often than its attempts. A message whose publisher gave up waiting may come late: the
+//! kernel goes on sending for a connection that is closed.
 //!
 //! Source: redis.io, "Redis Pub/Sub": at most once, in order on one connection. go-redis 8 sends a command up to
 //! `MaxRetries` + 1 = 4 times (`Options.MaxRetries`, default 3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Kind, Property, RECORDING};
 use crate::client::{Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
-use crate::record::{Op, What};
+use crate::record::{Op, Outcome, What};
 use crate::wire::NodeId;
 
 pub(super) const PROPERTY: Property = Property {
@@ -31,6 +32,16 @@ fn check(run: &Run) -> Answer {
         let faults = &run.analysis.faults;
         faults.iter().any(|fault| fault.action == "start" && fault.nodes().any(|node| node == name || node == host))
     };
+    let acknowledged: BTreeSet<(NodeId, u32)> = run
+        .recording()
+        .records
+        .iter()
+        .filter_map(|record| match record.what {
+            What::Op(Op::Publish { seq, outcome: Outcome::Ok, .. }) => Some((record.node, seq)),
+            _ => None,
+        })
+        .collect();
+    let mut late: BTreeMap<(NodeId, u16, u32), u32> = BTreeMap::new();
     let mut last: BTreeMap<(NodeId, u16), (u32, u32)> = BTreeMap::new();
     for record in &run.recording().records {
         let What::Op(Op::Receive { publisher, seq }) = record.what else { continue };
@@ -42,6 +53,17 @@ fn check(run: &Run) -> Answer {
         }
         let retries = config.profile == Profile::GoRedisV8;
         let at = run.recording().micros(record.time);
+        // An attempt that was given up is still on its way: the kernel goes on sending for a closed connection.
+        let client = run.recording().client(publisher).expect("a publisher is a client");
+        if !acknowledged.contains(&(client, seq)) {
+            let times = late.entry((record.node, publisher, seq)).or_default();
+            *times += 1;
+            if *times > if retries { ATTEMPTS_MAX } else { 1 } {
+                let (subscriber, name) = (run.name(record.node), &config.name);
+                return Answer::found(at, format!("{subscriber} gets message {seq} of {name} {times} times"));
+            }
+            continue;
+        }
         let (newest, times) = last.entry((record.node, publisher)).or_insert((0, 0));
         let (subscriber, name) = (run.name(record.node), &config.name);
         if seq > *newest {

@@ -5,6 +5,7 @@
 
 use super::{Answer, Kind, Property};
 use crate::explore::observe::{Needs, Run};
+use crate::kernel::EventId;
 use crate::record::{Op, Outcome, What};
 use crate::wire::{NodeId, Role};
 use crate::world::NodeKind;
@@ -22,26 +23,16 @@ pub(super) const PROPERTY: Property = Property {
 const STEPS_MAX: usize = 32;
 
 fn check(run: &Run) -> Answer {
-    let Some(trace) = &run.result.trace else { return Answer::Moot };
+    if run.result.trace.is_none() {
+        return Answer::Moot;
+    }
     if run.case.scenario.redis.iter().any(|config| !config.replica_read_only) {
         return Answer::Moot;
     }
     let mut answer = Answer::Moot;
     for record in &run.recording().records {
         let What::Op(Op::Set { seq, outcome: Outcome::Ok, .. }) = record.what else { continue };
-        let mut event = record.during;
-        let mut server: Option<(NodeId, i64)> = None;
-        for _ in 0..STEPS_MAX {
-            let Some(traced) = trace.get(event.0 as usize) else { break };
-            let node = traced.node.filter(|node| matches!(run.layout.kinds[node.0 as usize], NodeKind::Redis(_)));
-            if let Some(node) = node {
-                let origin = run.recording().origin;
-                server = Some((node, (traced.time.0 as i64 - origin.0 as i64).div_euclid(1_000)));
-                break;
-            }
-            event = traced.cause;
-        }
-        let Some((node, at)) = server else { continue };
+        let Some((node, at)) = answered_by(run, record.during) else { continue };
         let index = run.samples.partition_point(|sample| sample.at_us <= at);
         let around = [index.checked_sub(1).and_then(|i| run.samples.get(i)), run.samples.get(index)];
         let is_replica = around.iter().all(|sample| {
@@ -54,4 +45,19 @@ fn check(run: &Run) -> Answer {
         }
     }
     answer
+}
+
+/// The Redis server whose event led to the event in which a client read a reply, and when that was.
+pub(super) fn answered_by(run: &Run, read_in: EventId) -> Option<(NodeId, i64)> {
+    let trace = run.result.trace.as_ref()?;
+    let mut event = read_in;
+    for _ in 0..STEPS_MAX {
+        let traced = trace.get(event.0 as usize)?;
+        let is_server = |node: &NodeId| matches!(run.layout.kinds[node.0 as usize], NodeKind::Redis(_));
+        if let Some(node) = traced.node.filter(is_server) {
+            return Some((node, run.recording().micros(traced.time)));
+        }
+        event = traced.cause;
+    }
+    None
 }

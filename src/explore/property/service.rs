@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::disturbances::{disturbances, is_quiet};
+use super::disturbances::{disturbances, is_pinned, is_quiet};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::client::{Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
@@ -32,7 +32,7 @@ fn check(run: &Run) -> Answer {
         return Answer::Moot;
     }
     let scenario = &run.case.scenario;
-    if scenario.stack.haproxy && run.last().haproxy.is_none() {
+    if scenario.stack.haproxy && run.last().haproxy.is_none() || is_pinned(run) {
         return Answer::Moot;
     }
     let replicas = run.last().redis.iter().flatten().count().saturating_sub(1);

@@ -180,3 +180,13 @@ pub(super) const DELIVERED_TWICE: Property = sometimes(
         count => Answer::at_end(run, format!("{count} messages")),
     },
 );
+
+pub(super) const PINNED: Property = sometimes(
+    "pinned-to-a-replica",
+    "long after the last heal HAProxy still holds sessions on a server that is not the master",
+    "haproxy#962, redis-py#460: sessions stay without on-marked-down shutdown-sessions",
+    |run| match super::disturbances::is_quiet(run) && super::disturbances::is_pinned(run) {
+        true => Answer::at_end(run, "clients that came back before HAProxy noticed stay on the demoted server"),
+        false => Answer::Holds,
+    },
+);

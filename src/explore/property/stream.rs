@@ -34,7 +34,8 @@ fn check(run: &Run) -> Answer {
         inside(run.recording().micros(record.time), (took.0 / 1_000) as i64)
     });
     let accepted = accepted.count() as u64;
-    if accepted < 20 || old.replid != new.replid {
+    // A master that never had a replica has no stream.
+    if accepted < 20 || old.replid != new.replid || old.offset == 0 {
         return Answer::Moot;
     }
     let grown = new.offset - old.offset;

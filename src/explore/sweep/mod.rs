@@ -265,3 +265,61 @@ pub fn merge(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     rows::merge(&parts, &folder.join("runs.csv"), &folder.join("runs.parquet"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "duration = '8s'\nphase = '2s'\n[[fault]]\nat = '0s'\naction = 'kill'\nnode = 'redis-1'\n";
+
+    fn sweep(shard: Shard) -> Sweep {
+        let values = |texts: [&str; 2]| texts.map(str::to_owned).to_vec();
+        let axes = vec![
+            Axis { key: "sentinel.down-after-milliseconds".into(), values: values(["1000", "3000"]) },
+            Axis { key: "haproxy.inter".into(), values: values(["500ms", "1s"]) },
+        ];
+        let combinations = combinations("test.toml", TEXT, &axes).expect("good settings");
+        Sweep { axes, combinations, seed: 3, runs: 5, shard, baseline: None, until: None }
+    }
+
+    fn bytes(folder: &Path, name: &str) -> Vec<u8> {
+        std::fs::read(folder.join(name)).expect("the file is there")
+    }
+
+    #[test]
+    fn rows_do_not_depend_on_threads_and_parts_are_the_whole() {
+        let (whole, parts) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let outcome = sweep(Shard::WHOLE).run(whole.path(), &|| {}).expect("it can be written");
+        assert_eq!((outcome.rows, outcome.found.len()), (20, 4));
+        let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+        for index in [2, 0, 1] {
+            let part = sweep(Shard { index, of: 3 });
+            one.install(|| part.run(parts.path(), &|| {})).expect("it can be written");
+        }
+        merge(parts.path()).expect("all parts are there");
+        for name in ["runs.csv", "runs.parquet"] {
+            assert_eq!(bytes(whole.path(), name), bytes(parts.path(), name), "{name}");
+        }
+        std::fs::remove_file(parts.path().join("runs-1-of-3.csv")).expect("it was there");
+        assert!(merge(parts.path()).is_err());
+    }
+
+    #[test]
+    fn the_same_seeds_are_compared() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sweep = Sweep { baseline: Some(0), ..sweep(Shard::WHOLE) };
+        let outcome = sweep.run(folder.path(), &|| {}).expect("it can be written");
+        let outage = METRICS.iter().position(|name| name == "set-outage-s").expect("a metric");
+        let mean = |summary: &Summary| summary.mean().expect("there are values");
+        let [base, other] = [&outcome.found[0], &outcome.found[3]];
+        let difference = mean(&other.values[outage]) - mean(&base.values[outage]);
+        assert!((mean(&other.differences[outage]) - difference).abs() < 1e-9);
+        assert!(difference > 1.0, "two seconds more of down-after: {difference}");
+    }
+
+    #[test]
+    fn an_override_that_leads_nowhere_is_refused() {
+        let axes = [Axis { key: "sentinel.qorum".into(), values: vec!["1".into()] }];
+        assert!(combinations("test.toml", TEXT, &axes).is_err());
+    }
+}
