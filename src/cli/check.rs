@@ -72,8 +72,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     };
     let random = matches!(source, Source::Random(_));
     let properties = if arguments.properties.is_empty() { all_properties() } else { arguments.properties.clone() };
-    let campaign =
-        Campaign { source, cases: arguments.cases, seed: arguments.seed, properties, build: &World::new };
+    let campaign = Campaign { source, cases: arguments.cases, seed: arguments.seed, properties, build: &World::new };
     let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs).build();
     let threads = threads.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
     let bar = progress(arguments.cases);
@@ -124,7 +123,15 @@ fn write(arguments: &Arguments, name: &str, first: &First, small: Shrunk, is_fai
     Ok(format!("{} --cases 1 --seed {}", path.display(), case.seed))
 }
 
-fn head(arguments: &Arguments, name: &str, first: &First, seed: u64, finding: &str, runs: usize, path: &Path) -> String {
+fn head(
+    arguments: &Arguments,
+    name: &str,
+    first: &First,
+    seed: u64,
+    finding: &str,
+    runs: usize,
+    path: &Path,
+) -> String {
     let (says, source) = match property::find(name) {
         Some(property) => (property.says, property.source),
         None => ("no model panics", "a broken invariant is a panic"),
@@ -167,7 +174,13 @@ fn table(campaign: &Campaign<'_>, report: &Report) -> Table {
             (_, None) => ("ok", Color::Reset),
         };
         let first = first.map_or(String::new(), |first| format!("case {}", first.number));
-        let cells = [name.into(), kind.as_str().into(), (tally.holds + tally.found).to_string(), tally.found.to_string(), first];
+        let cells = [
+            name.into(),
+            kind.as_str().into(),
+            (tally.holds + tally.found).to_string(),
+            tally.found.to_string(),
+            first,
+        ];
         table.add_row(std::iter::once(Cell::new(word).fg(color)).chain(cells.map(|text: String| Cell::new(text))));
     };
     row(NO_PANIC, Kind::Always);

@@ -111,7 +111,8 @@ fn shard(text: &str) -> Result<Shard, String> {
     };
     let index = match index {
         "auto" => {
-            let slurm = variable("SLURM_ARRAY_TASK_ID").map(|id| id - variable("SLURM_ARRAY_TASK_MIN").unwrap_or(0).min(id));
+            let slurm =
+                variable("SLURM_ARRAY_TASK_ID").map(|id| id - variable("SLURM_ARRAY_TASK_MIN").unwrap_or(0).min(id));
             let found = slurm.or_else(|| variable("JOB_COMPLETION_INDEX"));
             found.ok_or("neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set")?
         }
@@ -148,7 +149,10 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         Some(values) => {
             let values: Vec<&str> = values.split(',').map(str::trim).collect();
             let found = combinations.iter().position(|combination| combination.values == values);
-            Some(found.ok_or_else(|| bad(format!("--baseline {}: no combination has these values", values.join(","))))?)
+            Some(
+                found
+                    .ok_or_else(|| bad(format!("--baseline {}: no combination has these values", values.join(","))))?,
+            )
         }
     };
     let shard = arguments.shard.unwrap_or(Shard::WHOLE);

@@ -78,13 +78,17 @@ impl Report {
     pub fn failures(&self) -> Vec<(&'static str, &First)> {
         let broken = self.firsts.get(NO_PANIC).map(|first| (NO_PANIC, first));
         let firm = ALL.iter().filter(|property| property.kind != Kind::Sometimes);
-        broken.into_iter().chain(firm.filter_map(|property| Some((property.name, self.firsts.get(property.name)?)))).collect()
+        broken
+            .into_iter()
+            .chain(firm.filter_map(|property| Some((property.name, self.firsts.get(property.name)?))))
+            .collect()
     }
 
     /// The rare things that no case met.
     pub fn never_met(&self) -> Vec<&'static Property> {
         let rare = ALL.iter().filter(|property| property.kind == Kind::Sometimes);
-        rare.filter(|property| self.tallies.contains_key(property.name) && !self.firsts.contains_key(property.name)).collect()
+        rare.filter(|property| self.tallies.contains_key(property.name) && !self.firsts.contains_key(property.name))
+            .collect()
     }
 }
 

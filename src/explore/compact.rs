@@ -114,8 +114,11 @@ fn per_node<T: Serialize>(out: &mut String, kind: &str, configs: &[T], usual: &T
     let nodes: Vec<Table> = configs.iter().map(|config| difference(config, usual)).collect();
     let Some(first) = nodes.first() else { return };
     let shared = |key: &String, value: &Value| nodes.iter().all(|node| node.get(key) == Some(value));
-    let common: Table =
-        first.iter().filter(|(key, value)| shared(key, value)).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let common: Table = first
+        .iter()
+        .filter(|(key, value)| shared(key, value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     section(out, &format!("[{kind}]"), &common);
     for (node, n) in nodes.into_iter().zip(1..) {
         let own: Table = node.into_iter().filter(|(key, _)| !common.contains_key(key)).collect();

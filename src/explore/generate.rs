@@ -273,8 +273,7 @@ fn schedule(dice: &mut Dice, scenario: &mut Scenario, limits: &Limits) {
     }
     let incidents = dice.pick(&[1, 1, 2, 2, 3, 4, 6]);
     let stretch = dice.pick(&[100, 200, 400]);
-    let down_after =
-        scenario.sentinel.first().map_or(5_000, |config| config.down_after_milliseconds) / 100;
+    let down_after = scenario.sentinel.first().map_or(5_000, |config| config.down_after_milliseconds) / 100;
     let mut extra = Span::ZERO;
     for _ in 0..incidents {
         let begin = dice.tenths(0, stretch);
@@ -310,9 +309,7 @@ fn target(dice: &mut Dice, scenario: &Scenario, with_clients: bool) -> NodeRef {
         50..75 => NodeRef::Sentinel(1 + dice.0.below(u64::from(scenario.stack.sentinels.max(1))) as u16),
         75..82 => NodeRef::Role(Role::Leader),
         82..92 => NodeRef::Haproxy,
-        _ if with_clients && !scenario.clients.is_empty() => {
-            NodeRef::Client(dice.pick(&scenario.clients).name)
-        }
+        _ if with_clients && !scenario.clients.is_empty() => NodeRef::Client(dice.pick(&scenario.clients).name),
         _ => redis(dice),
     }
 }
@@ -457,7 +454,10 @@ fn command(dice: &mut Dice, scenario: &Scenario, beyond: bool) -> (NodeRef, Stri
         0..3 => (sentinel, format!("SENTINEL FAILOVER {name}")),
         3 => (sentinel, format!("SENTINEL SET {name} down-after-milliseconds {}", dice.pick(&[500, 2_000, 8_000]))),
         4 => (sentinel, format!("SENTINEL SET {name} parallel-syncs {}", dice.pick(&[1, 3]))),
-        5 => (sentinel, dice.pick(&["SENTINEL FLUSHCONFIG".to_owned(), format!("SENTINEL CKQUORUM {name}"), "PING".to_owned()])),
+        5 => (
+            sentinel,
+            dice.pick(&["SENTINEL FLUSHCONFIG".to_owned(), format!("SENTINEL CKQUORUM {name}"), "PING".to_owned()]),
+        ),
         6 => (server, "REPLICAOF NO ONE".to_owned()),
         7 if NodeRef::Redis(other as u16) != redis => (redis, format!("REPLICAOF redis-{other} 6379")),
         8 => (server, format!("CLIENT KILL TYPE {}", dice.pick(&["normal", "pubsub", "replica", "master"]))),

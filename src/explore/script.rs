@@ -171,9 +171,8 @@ impl<'a> Stage<'a> {
     }
 
     fn out_of_action(&self, class: &'static str) -> usize {
-        let sure = |(name, life): &(&String, &Life)| {
-            name.starts_with(class) && matches!(life, Life::Dead | Life::Paused)
-        };
+        let sure =
+            |(name, life): &(&String, &Life)| name.starts_with(class) && matches!(life, Life::Dead | Life::Paused);
         self.lives.iter().filter(sure).count() + self.hidden.get(class).copied().unwrap_or(0)
     }
 

@@ -41,8 +41,17 @@ pub struct Shrunk {
 
 type Step = fn(&Case) -> Vec<Case>;
 
-const STEPS: [Step; 9] =
-    [fewer_faults, fewer_clients, fewer_nodes, usual_sections, usual_keys, simpler_faults, shorter, rounder, smaller_seed];
+const STEPS: [Step; 9] = [
+    fewer_faults,
+    fewer_clients,
+    fewer_nodes,
+    usual_sections,
+    usual_keys,
+    simpler_faults,
+    shorter,
+    rounder,
+    smaller_seed,
+];
 
 struct Shrinker<'a> {
     property: &'a str,

@@ -49,8 +49,11 @@ fn a_report_does_not_depend_on_the_number_of_threads() {
 #[test]
 fn the_models_as_they_are_hold_their_properties() {
     let report = campaign(30).run(&|| {});
-    let failures: Vec<String> =
-        report.failures().iter().map(|(name, first)| format!("{name} in case {}: {}", first.number, first.finding)).collect();
+    let failures: Vec<String> = report
+        .failures()
+        .iter()
+        .map(|(name, first)| format!("{name} in case {}: {}", first.number, first.finding))
+        .collect();
     assert!(failures.is_empty(), "{failures:#?}");
 }
 

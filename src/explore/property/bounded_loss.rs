@@ -23,9 +23,10 @@ fn check(run: &Run) -> Answer {
     let scenario = &run.case.scenario;
     // Fewer than all replicas may be on the old master's side with a Sentinel that cannot promote any of them.
     let all = scenario.redis.len() - 1;
-    let guarded = scenario.redis.iter().all(|config| {
-        config.min_replicas_to_write as usize >= all && config.min_replicas_max_lag > 0
-    });
+    let guarded = scenario
+        .redis
+        .iter()
+        .all(|config| config.min_replicas_to_write as usize >= all && config.min_replicas_max_lag > 0);
     if !guarded || all == 0 {
         return Answer::Moot;
     }

@@ -42,7 +42,10 @@ fn check(run: &Run) -> Answer {
         answer = Answer::Holds;
         if opened.time < demoted.time {
             let (client, server) = (run.name(record.node), run.name(server));
-            return Answer::found(at, format!("{client} is answered READONLY by {server}, which did not close its connection"));
+            return Answer::found(
+                at,
+                format!("{client} is answered READONLY by {server}, which did not close its connection"),
+            );
         }
     }
     answer

@@ -30,10 +30,16 @@ fn check(run: &Run) -> Answer {
             let (name, at) = (run.name(node), sample.at_us);
             // A new process reads the file: an epoch that it started an election in and nobody heard of is lost.
             if view.config_epoch < config.0 {
-                return Answer::found(at, format!("config-epoch of {name} falls from {} to {}", config.0, view.config_epoch));
+                return Answer::found(
+                    at,
+                    format!("config-epoch of {name} falls from {} to {}", config.0, view.config_epoch),
+                );
             }
             if view.current_epoch < current && view.life == config.1 {
-                return Answer::found(at, format!("current-epoch of {name} falls from {current} to {}", view.current_epoch));
+                return Answer::found(
+                    at,
+                    format!("current-epoch of {name} falls from {current} to {}", view.current_epoch),
+                );
             }
             (config, current) = ((view.config_epoch, view.life), view.current_epoch);
         }

@@ -31,12 +31,11 @@ fn check(run: &Run) -> Answer {
         }
         for (place, node) in run.layout.all_sentinels().enumerate() {
             let config = &run.case.scenario.sentinel[place];
-            let limit = (config.down_after_milliseconds + config.ping_period.min(config.down_after_milliseconds)) as i64;
+            let limit =
+                (config.down_after_milliseconds + config.ping_period.min(config.down_after_milliseconds)) as i64;
             let deadline = fault.from_us + limit * 1_000 + SLACK_US;
             // Anything else that happens from shortly before until then may have a part in it.
-            let alone = all.iter().all(|other| {
-                other == fault || !other.overlaps(fault.from_us - 35_000_000, deadline)
-            });
+            let alone = all.iter().all(|other| other == fault || !other.overlaps(fault.from_us - 35_000_000, deadline));
             if !alone || fault.to_us < deadline || run.analysis.end_us < deadline {
                 continue;
             }
@@ -49,7 +48,8 @@ fn check(run: &Run) -> Answer {
             answer = Answer::Holds;
             let detected = run.recording().records.iter().any(|record| {
                 let at = run.recording().micros(record.time);
-                let What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::SdownEntered, who))) = &record.what
+                let What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::SdownEntered, who))) =
+                    &record.what
                 else {
                     return false;
                 };

@@ -18,6 +18,8 @@ fn check(run: &Run) -> Answer {
     match run.repetition {
         None => Answer::Moot,
         Some(digest) if digest == run.result.digest => Answer::Holds,
-        Some(digest) => Answer::at_end(run, format!("digest {:032x}, and {digest:032x} when repeated", run.result.digest)),
+        Some(digest) => {
+            Answer::at_end(run, format!("digest {:032x}, and {digest:032x} when repeated", run.result.digest))
+        }
     }
 }

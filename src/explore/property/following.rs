@@ -44,7 +44,10 @@ fn check(run: &Run) -> Answer {
             return Answer::at_end(run, format!("{name} is not linked to {of}"));
         }
         if view.offset + BEHIND_BYTES < master.offset || view.keys + BEHIND_KEYS < master.keys {
-            let what = format!("{name} holds {} keys at {}, {of} {} at {}", view.keys, view.offset, master.keys, master.offset);
+            let what = format!(
+                "{name} holds {} keys at {}, {of} {} at {}",
+                view.keys, view.offset, master.keys, master.offset
+            );
             return Answer::at_end(run, what);
         }
     }

@@ -22,7 +22,10 @@ fn check(run: &Run) -> Answer {
     }
     let failed: u64 = writes.failed.values().sum();
     if writes.attempts != writes.acknowledged + failed {
-        return Answer::at_end(run, format!("{} writes, {} acknowledged and {failed} failed", writes.attempts, writes.acknowledged));
+        return Answer::at_end(
+            run,
+            format!("{} writes, {} acknowledged and {failed} failed", writes.attempts, writes.acknowledged),
+        );
     }
     if writes.lost.is_some_and(|lost| lost > writes.acknowledged) {
         return Answer::at_end(run, "more writes are lost than were acknowledged");

@@ -43,7 +43,8 @@ fn check(run: &Run) -> Answer {
     // Until the Sentinels have settled it: an attempt may wait for twice the timeout, and take it once more.
     let settle = 3 * failover_timeout_us(run) + 60_000_000;
     // A server that starts again without its data takes everything with it that was written before.
-    let started = all.iter().filter(|fault| fault.action == "start" && fault.hits_redis()).map(|fault| fault.from_us).max();
+    let started =
+        all.iter().filter(|fault| fault.action == "start" && fault.hits_redis()).map(|fault| fault.from_us).max();
     let excused = |at: i64| {
         started.is_some_and(|started| at < started + settle)
             || all.iter().any(|fault| fault.overlaps(at - settle, at + LAG_US))
@@ -57,7 +58,8 @@ fn check(run: &Run) -> Answer {
         });
         let Some(at) = when else { continue };
         if !excused(at) {
-            let what = format!("SET k:{seq} of {} was acknowledged, and the final master has not got it", run.name(*node));
+            let what =
+                format!("SET k:{seq} of {} was acknowledged, and the final master has not got it", run.name(*node));
             return Answer::found(at, what);
         }
     }

@@ -81,8 +81,9 @@ fn check(run: &Run) -> Answer {
 /// The quorum that a Sentinel was started with; `SENTINEL SET` may have lowered it.
 fn quorum_of(run: &Run, node: NodeId) -> usize {
     let place = run.layout.all_sentinels().position(|sentinel| sentinel == node).expect("it is a Sentinel");
-    let changed = run.analysis.faults.iter().any(|fault| {
-        fault.action == "command" && fault.args.iter().any(|word| word.eq_ignore_ascii_case("quorum"))
-    });
+    let changed =
+        run.analysis.faults.iter().any(|fault| {
+            fault.action == "command" && fault.args.iter().any(|word| word.eq_ignore_ascii_case("quorum"))
+        });
     if changed { 1 } else { run.case.scenario.sentinel[place].quorum as usize }
 }

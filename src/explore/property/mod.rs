@@ -5,11 +5,11 @@
 //! documented limit.
 
 mod agreement;
-mod clients_cut;
-mod desync;
 mod backup;
 mod bounded_loss;
+mod clients_cut;
 mod config_epoch;
+mod desync;
 mod detection;
 mod digest;
 mod disturbances;

@@ -50,7 +50,8 @@ fn check(run: &Run) -> Answer {
                     && at - earlier < delay - 2_000
                 {
                     let after = (at - earlier) as f64 / 1e6;
-                    let what = format!("{} tries again {after:.3} s after its last vote or attempt", run.name(record.node));
+                    let what =
+                        format!("{} tries again {after:.3} s after its last vote or attempt", run.name(record.node));
                     return Answer::found(at, what);
                 }
             }

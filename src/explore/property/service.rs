@@ -76,7 +76,10 @@ fn check(run: &Run) -> Answer {
             let (good, bad, last) = tried.get(&place).copied().unwrap_or_default();
             if good == 0 {
                 let why = if bad > 0 { format!("{bad} attempts end in {last}") } else { "it does nothing".to_owned() };
-                return Answer::at_end(run, format!("{} has no success in the last {} s: {why}", client.name, WINDOW_US / 1_000_000));
+                return Answer::at_end(
+                    run,
+                    format!("{} has no success in the last {} s: {why}", client.name, WINDOW_US / 1_000_000),
+                );
             }
         }
     }
@@ -85,8 +88,11 @@ fn check(run: &Run) -> Answer {
     });
     for subscriber in subscribers {
         // go-redis's health check may close a connection that is well (its ping is answered late under a full buffer).
-        let heard = |message: &crate::analysis::ledger::Message| message.received.iter().any(|(who, _)| *who == subscriber.name);
-        let channel = |name: &str| scenario.clients.iter().find(|client| client.name == name).map(|client| &client.channel);
+        let heard = |message: &crate::analysis::ledger::Message| {
+            message.received.iter().any(|(who, _)| *who == subscriber.name)
+        };
+        let channel =
+            |name: &str| scenario.clients.iter().find(|client| client.name == name).map(|client| &client.channel);
         let meant = run.analysis.ledger.messages.iter().filter(|message| {
             (from..to).contains(&message.published_us)
                 && message.outcome == "ok"
@@ -99,7 +105,11 @@ fn check(run: &Run) -> Answer {
         }
         let tolerated = if subscriber.profile == Profile::GoRedisV8 { total / 2 } else { 0 };
         if missed > tolerated {
-            let what = format!("{} misses {missed} of {total} acknowledged messages of the last {} s", subscriber.name, WINDOW_US / 1_000_000);
+            let what = format!(
+                "{} misses {missed} of {total} acknowledged messages of the last {} s",
+                subscriber.name,
+                WINDOW_US / 1_000_000
+            );
             return Answer::at_end(run, what);
         }
     }

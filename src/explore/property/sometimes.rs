@@ -7,7 +7,12 @@ use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Event, Op, Outcome, RedisEvent, SentinelEvent, SentinelEventKind, What};
 
-const fn sometimes(name: &'static str, says: &'static str, source: &'static str, check: fn(&Run) -> Answer) -> Property {
+const fn sometimes(
+    name: &'static str,
+    says: &'static str,
+    source: &'static str,
+    check: fn(&Run) -> Answer,
+) -> Property {
     Property { name, kind: Kind::Sometimes, says, source, needs: RECORDING, check }
 }
 
@@ -46,22 +51,18 @@ pub(super) const ABORTED_FAILOVER: Property = sometimes(
     },
 );
 
-pub(super) const COMPLETED_FAILOVER: Property = sometimes(
-    "completed-failover",
-    "a failover comes to its end",
-    "+failover-end",
-    |run| sentinel(run, SentinelEventKind::FailoverEnd),
-);
+pub(super) const COMPLETED_FAILOVER: Property =
+    sometimes("completed-failover", "a failover comes to its end", "+failover-end", |run| {
+        sentinel(run, SentinelEventKind::FailoverEnd)
+    });
 
-pub(super) const SECOND_FAILOVER: Property = sometimes(
-    "second-failover",
-    "a run has two failovers that take effect",
-    "+promoted-slave",
-    |run| match run.analysis.completed().nth(1) {
-        Some(failover) => Answer::found(failover.started_us(), format!("{} leads a second one", failover.leader)),
-        None => Answer::Holds,
-    },
-);
+pub(super) const SECOND_FAILOVER: Property =
+    sometimes("second-failover", "a run has two failovers that take effect", "+promoted-slave", |run| {
+        match run.analysis.completed().nth(1) {
+            Some(failover) => Answer::found(failover.started_us(), format!("{} leads a second one", failover.leader)),
+            None => Answer::Holds,
+        }
+    });
 
 pub(super) const LOST_WRITE: Property = sometimes(
     "lost-acknowledged-write",
@@ -103,12 +104,10 @@ pub(super) const TWO_MASTERS: Property = sometimes(
     },
 );
 
-pub(super) const TILT: Property = sometimes(
-    "tilt",
-    "a Sentinel finds its clock odd and stops to act",
-    "+tilt; redis#10547, redis#13185",
-    |run| first(run, |what| matches!(what, What::Event(Event::Sentinel(SentinelEvent::Tilt(true))))),
-);
+pub(super) const TILT: Property =
+    sometimes("tilt", "a Sentinel finds its clock odd and stops to act", "+tilt; redis#10547, redis#13185", |run| {
+        first(run, |what| matches!(what, What::Event(Event::Sentinel(SentinelEvent::Tilt(true)))))
+    });
 
 pub(super) const PARTIAL_ACCEPTED: Property = sometimes(
     "partial-resync-accepted",
@@ -126,18 +125,18 @@ pub(super) const PARTIAL_REFUSED: Property = sometimes(
             let What::Event(Event::Redis(event)) = what else { return false };
             matches!(
                 event,
-                RedisEvent::PartialRefusedId(..) | RedisEvent::PartialRefusedOffset(..) | RedisEvent::PartialRefusedBacklog(..)
+                RedisEvent::PartialRefusedId(..)
+                    | RedisEvent::PartialRefusedOffset(..)
+                    | RedisEvent::PartialRefusedBacklog(..)
             )
         })
     },
 );
 
-pub(super) const NO_SERVER: Property = sometimes(
-    "no-server",
-    "HAProxy runs and has no server",
-    "backend redis_backend has no server available!",
-    |run| first(run, |what| matches!(what, What::Event(Event::Haproxy(crate::record::HaproxyEvent::NoServer)))),
-);
+pub(super) const NO_SERVER: Property =
+    sometimes("no-server", "HAProxy runs and has no server", "backend redis_backend has no server available!", |run| {
+        first(run, |what| matches!(what, What::Event(Event::Haproxy(crate::record::HaproxyEvent::NoServer))))
+    });
 
 fn outcome(run: &Run, wanted: Outcome) -> Answer {
     first(run, |what| matches!(what, What::Op(Op::Set { outcome, .. }) if *outcome == wanted))
@@ -157,19 +156,15 @@ pub(super) const READONLY: Property = sometimes(
     |run| outcome(run, Outcome::Readonly),
 );
 
-pub(super) const CONVERTED: Property = sometimes(
-    "convert-to-slave",
-    "a Sentinel demotes a master that came back",
-    "+convert-to-slave",
-    |run| sentinel(run, SentinelEventKind::ConvertToSlave),
-);
+pub(super) const CONVERTED: Property =
+    sometimes("convert-to-slave", "a Sentinel demotes a master that came back", "+convert-to-slave", |run| {
+        sentinel(run, SentinelEventKind::ConvertToSlave)
+    });
 
-pub(super) const REBOOT: Property = sometimes(
-    "reboot",
-    "a Sentinel sees that a server was started again",
-    "+reboot",
-    |run| sentinel(run, SentinelEventKind::Reboot),
-);
+pub(super) const REBOOT: Property =
+    sometimes("reboot", "a Sentinel sees that a server was started again", "+reboot", |run| {
+        sentinel(run, SentinelEventKind::Reboot)
+    });
 
 pub(super) const DELIVERED_TWICE: Property = sometimes(
     "failed-but-delivered",

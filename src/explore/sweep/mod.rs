@@ -236,7 +236,8 @@ impl Sweep {
     fn is_exact_enough(&self, found: &[Found]) -> bool {
         let Some(until) = &self.until else { return false };
         let Some(index) = METRICS.iter().position(|name| *name == until.metric) else { return false };
-        let half = |found: &Found| found.values[index].mean_interval().map(|interval| (interval.high - interval.low) / 2.0);
+        let half =
+            |found: &Found| found.values[index].mean_interval().map(|interval| (interval.high - interval.low) / 2.0);
         found.iter().all(|found| half(found).is_some_and(|half| half <= until.half_width))
     }
 }
