@@ -12,7 +12,7 @@
 
 use crate::kernel::{EventId, Span, Time};
 use crate::record::{Event, Op, Record, What};
-use crate::wire::{Addr, HostId, Message, NodeId};
+use crate::wire::{Addr, HostId, Message, NodeId, Reply};
 
 /// An endpoint of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -246,6 +246,8 @@ pub struct Out {
     mistake: Option<crate::mistake::Mistake>,
     actions: Vec<Action>,
     records: Vec<Record>,
+    /// The answer to a command that came over no connection.
+    answer: Option<Reply>,
     /// Endpoint allocation, shared with the network.
     pub handles: Handles,
 }
@@ -264,6 +266,7 @@ impl Out {
             mistake: None,
             actions: Vec::with_capacity(16),
             records: Vec::new(),
+            answer: None,
             handles: Handles::default(),
         }
     }
@@ -347,8 +350,18 @@ impl Out {
 
     /// Writes a reply.
     #[inline]
-    pub fn reply(&mut self, sock: Sock, reply: crate::wire::Reply) {
+    pub fn reply(&mut self, sock: Sock, reply: Reply) {
         self.send(sock, Message::Reply(reply));
+    }
+
+    /// Answers a command that came over no connection.
+    pub fn answer(&mut self, reply: Reply) {
+        self.answer = Some(reply);
+    }
+
+    /// The last such answer, once.
+    pub fn take_answer(&mut self) -> Option<Reply> {
+        self.answer.take()
     }
 
     /// Takes back what this call has written to `sock`: a real program's output buffer, dropped before it was flushed.

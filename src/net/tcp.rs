@@ -379,6 +379,19 @@ impl Net {
     }
 
     fn transmit<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, at: Time, cx: &mut Context<'_, E>) {
+        if let Err(kind) = self.try_transmit(sock, kind, at, cx) {
+            self.stall(sock, kind, at, cx);
+        }
+    }
+
+    /// Sends a segment, or gives it back if it is lost on the way.
+    fn try_transmit<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        kind: Kind,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) -> Result<(), Kind> {
         let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
         let (from, to_host) = (endpoint.host, endpoint.peer_host);
         let to = endpoint.peer.expect("an open connection has a peer");
@@ -389,19 +402,16 @@ impl Net {
         let known = self.neighbours.resolve(from, to_host, sock, at, &self.wheel) == Resolution::Known;
         let luck = &mut self.hosts[from.0 as usize].luck;
         let arrival = if known { self.topology.transit(from, to_host, bytes, at, luck) } else { None };
-        match arrival {
-            Some(arrival) => {
-                let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
-                let arrival = arrival.max(endpoint.last_arrival);
-                endpoint.last_arrival = arrival;
-                let segment = self.put_segment(Segment { from: sock, to, from_host: from, to_host, kind });
-                Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(segment));
-            }
-            None => {
-                self.dropped += 1;
-                self.stall(sock, kind, at, cx);
-            }
-        }
+        let Some(arrival) = arrival else {
+            self.dropped += 1;
+            return Err(kind);
+        };
+        let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
+        let arrival = arrival.max(endpoint.last_arrival);
+        endpoint.last_arrival = arrival;
+        let segment = self.put_segment(Segment { from: sock, to, from_host: from, to_host, kind });
+        Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(segment));
+        Ok(())
     }
 
     /// A segment of `sock` was lost: it waits for the retransmission timer.
@@ -578,8 +588,9 @@ impl Net {
         if !matches!(endpoint.phase, Phase::Connecting { .. }) {
             return None;
         }
-        if endpoint.peer.is_some() {
-            // The answer to an earlier SYN is on its way.
+        if let Some(server) = endpoint.peer {
+            // The answer to an earlier SYN was lost: it is repeated.
+            self.answer_syn(server, client, now, cx);
             return None;
         }
         let listener = self.hosts[host.0 as usize].listeners.iter().find(|listener| listener.port == to.port).cloned();
@@ -616,8 +627,31 @@ impl Net {
         });
         self.endpoint(client).expect("just seen").peer = Some(server);
         self.arm_keepalive(server, now, cx);
-        self.fire_and_forget(answer(Kind::SynAck, server), now, now, cx);
+        self.answer_syn(server, client, now, cx);
         Some(Delivery { node: listener.node, sock: server, input: Input::Accepted { sock: server, from: client_host } })
+    }
+
+    /// Sends SYN-ACK. Whatever the server sends next, FIN included, comes after it.
+    fn answer_syn<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        server: Sock,
+        client: Sock,
+        now: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let Some(endpoint) = self.endpoint(server) else { return };
+        let (from, to) = (endpoint.host, endpoint.peer_host);
+        let luck = &mut self.hosts[from.0 as usize].luck;
+        match self.topology.transit(from, to, 0, now, luck) {
+            Some(arrival) => {
+                let endpoint = self.endpoint(server).expect("just seen");
+                endpoint.last_arrival = endpoint.last_arrival.max(arrival);
+                let segment = Segment { from: server, to: client, from_host: from, to_host: to, kind: Kind::SynAck };
+                let index = self.put_segment(segment);
+                Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(index));
+            }
+            None => self.dropped += 1,
+        }
     }
 
     fn syn_ack_arrives<E: Copy + Word + From<NetEvent>>(
@@ -725,7 +759,13 @@ impl Net {
             return None;
         }
         self.neighbours.confirm(to_host, from_host, now);
+        let unready = |endpoint: &mut Endpoint| matches!(endpoint.phase, Phase::Connecting { .. });
         match segment.kind {
+            // The SYN-ACK before it was lost: to the client this belongs to no connection yet.
+            kind @ (Kind::Data(_) | Kind::Fin) if self.endpoint(segment.to).is_some_and(unready) => {
+                self.stall(segment.from, kind, now, cx);
+                None
+            }
             Kind::Data(message) => {
                 let reverse_blocked = self.topology.is_blocked(to_host, from_host);
                 let Some(receiver) = self.endpoint(segment.to).filter(|receiver| !receiver.orphan) else {
@@ -876,33 +916,34 @@ impl Net {
                 Self::schedule(cx.kernel, next, from, NetEvent::Ask(from, to));
             }
         }
-        let loss = self.topology.link(from, to).loss;
-        let lost = loss > 0 && self.hosts[from.0 as usize].luck.chance(loss);
-        if known != Resolution::Known || !present || lost || self.topology.is_blocked(from, to) {
+        if known != Resolution::Known || !present || self.topology.is_blocked(from, to) {
             self.dropped += 1;
             Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
             return None;
         }
         let acknowledged = !self.topology.is_blocked(to, from);
+        // The oldest segment is repeated. If it was delivered before, all that it can bring is an acknowledgement.
+        let stall = self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()).expect("just seen");
+        let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
+        let lost = oldest.and_then(|kind| self.try_transmit(sock, kind, now, cx).err());
         let endpoint = self.endpoint(sock).expect("just seen");
         let stall = endpoint.stall.as_mut().expect("just seen");
-        if !acknowledged {
-            // Only the oldest segment is repeated, and nothing follows it.
-            let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
-            stall.delivered |= oldest.is_some();
+        let arrived = lost.is_none();
+        stall.delivered |= arrived;
+        if let Some(kind) = lost {
+            stall.queue.push_front(kind);
+        }
+        if !(arrived && acknowledged) {
+            // Nothing follows it until it is acknowledged.
             Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
-            if let Some(kind) = oldest {
-                self.transmit(sock, kind, now, cx);
-            }
             return None;
         }
-        let queue = std::mem::take(&mut stall.queue);
-        endpoint.stall = None;
-        for kind in queue {
+        let rest = endpoint.stall.take().map(|stall| stall.queue).unwrap_or_default();
+        for kind in rest {
             match self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()) {
                 // One of those before was lost again: the order is kept.
-                Some(stall) if !stall.queue.is_empty() => stall.queue.push_back(kind),
-                _ => self.transmit(sock, kind, now, cx),
+                Some(stall) => stall.queue.push_back(kind),
+                None => self.transmit(sock, kind, now, cx),
             }
         }
         None

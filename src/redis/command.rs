@@ -56,14 +56,14 @@ fn flags(command: &Command) -> Flags {
 impl Redis {
     /// Sends a reply, if there is somebody to send it to.
     pub(super) fn reply(&mut self, slot: Slot, reply: Reply, out: &mut Out) {
-        if let Some(client) = self.clients.get(slot)
-            && let Some(sock) = client.sock
-            && !client.close_asap
-        {
-            out.reply(sock, reply);
-            if out.output_buffer_bytes(sock) > 0 {
-                self.check_output_limit(slot, out);
-            }
+        let Some(client) = self.clients.get(slot) else { return };
+        if client.close_asap {
+            return;
+        }
+        let Some(sock) = client.sock else { return out.answer(reply) };
+        out.reply(sock, reply);
+        if out.output_buffer_bytes(sock) > 0 {
+            self.check_output_limit(slot, out);
         }
     }
 

@@ -133,7 +133,6 @@ impl Redis {
             self.cache_master_using_myself(out);
         }
         self.link.state = LinkState::Connect;
-        self.link.down_since = 0;
         log(out, RedisEvent::ConnectingToMaster(master));
         self.connect_with_master(out);
     }

@@ -567,6 +567,21 @@ fn info_and_role_show_both_sides() {
 }
 
 #[test]
+fn a_replica_that_is_told_to_follow_nobody_counts_from_the_loss_of_its_link() {
+    let mut net = Net::synced(1);
+    let client = net.client(1);
+    net.command(1, Command::ReplicaOf(Some(addr(1))));
+    net.run(5_000);
+    let down = |net: &mut Net| info(net, client).link.expect("a replica has a link").down_since_s;
+    let first = down(&mut net).expect("the link is down");
+    assert!((4..=6).contains(&first), "since the link was lost, not never: {first}");
+    // Told to follow somebody else while the link is down: nothing begins anew.
+    net.command(1, Command::ReplicaOf(Some(crate::wire::Addr::new(addr(1).host, 1))));
+    net.run(3_000);
+    assert!((7..=9).contains(&down(&mut net).expect("still down")));
+}
+
+#[test]
 fn a_block_shifts_the_phase_and_nothing_is_caught_up() {
     let mut net = Net::synced(1);
     net.run(350);

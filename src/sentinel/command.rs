@@ -76,6 +76,7 @@ impl Monitor {
                 Reply::Int(1)
             }
             SentinelCommand::Ckquorum => master.check_quorum(),
+            SentinelCommand::Replicas => sentinel(SentinelReply::Replicas(master.announced_replicas())),
             SentinelCommand::Set(options) => master.set(&options, pass),
             SentinelCommand::Master => sentinel(SentinelReply::Master {
                 flags: master.flags_text(),
@@ -182,6 +183,12 @@ impl Master {
         self.start_failover(pass);
         self.own.flags |= flag::FORCE_FAILOVER;
         Reply::Ok
+    }
+
+    /// `SENTINEL REPLICAS` (`addReplyDictOfRedisInstances`): those that are not to be announced are left out.
+    fn announced_replicas(&self) -> Vec<Addr> {
+        let announced = self.slaves.iter().filter(|slave| slave.replica_announced);
+        announced.map(|slave| slave.addr).collect()
     }
 
     /// `SENTINEL CKQUORUM` (`sentinelIsQuorumReachable`)

@@ -24,6 +24,8 @@ mod down;
 mod failover;
 mod hello;
 mod instance;
+#[cfg(test)]
+mod laws;
 mod link;
 mod periodic;
 mod persist;
@@ -167,7 +169,8 @@ impl Monitor {
             Input::Ended { token, how } => self.lost(token, Some(how), pass),
             Input::Terminate => pass.process.terminating = true,
             Input::Command(Message::Command(command)) => {
-                self.execute(command, pass);
+                let reply = self.execute(command, pass);
+                pass.out.answer(reply);
             }
             // A connect in progress counted as connected already (spec 4.3).
             Input::Connected { .. } | Input::Command(_) | Input::Timer(_) => {}

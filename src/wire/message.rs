@@ -105,6 +105,8 @@ pub enum SentinelCommand {
     Reset,
     /// `CKQUORUM`.
     Ckquorum,
+    /// SENTINEL REPLICAS
+    Replicas,
     /// `SET name option value …`.
     Set(Vec<SetOption>),
     /// `MASTER`.
@@ -285,6 +287,8 @@ pub enum SentinelReply {
     },
     /// Answer to GET-MASTER-ADDR-BY-NAME: null for an unknown name.
     MasterAddr(Option<Addr>),
+    /// Answer to REPLICAS: the replicas that want to be announced.
+    Replicas(Vec<Addr>),
     /// Answer to MASTER: flags and numbers that scenarios look at.
     Master {
         /// The flags string.

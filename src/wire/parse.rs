@@ -60,6 +60,7 @@ fn sentinel_command(
         ["failover", _] => SentinelCommand::Failover,
         ["reset", _] => SentinelCommand::Reset,
         ["ckquorum", _] => SentinelCommand::Ckquorum,
+        ["replicas" | "slaves", _] => SentinelCommand::Replicas,
         ["master", _] => SentinelCommand::Master,
         ["get-master-addr-by-name", _] => SentinelCommand::GetMasterAddrByName,
         ["flushconfig"] => SentinelCommand::FlushConfig,

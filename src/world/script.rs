@@ -8,7 +8,7 @@ use crate::kernel::{Span, Time};
 use crate::net::{Delivery, Input, Sock};
 use crate::record::FaultMark;
 use crate::scenario::{Action, NodeRef, Role};
-use crate::wire::{HostId, Message, NodeId, parse_command};
+use crate::wire::{Command, HostId, Message, NodeId, Reply, parse_command};
 
 /// From the order to the death of a process: the kernel takes its memory apart before it closes its sockets. Seen in the
 /// recordings: replicas lose their master 5 to 11 ms after SIGKILL was sent.
@@ -30,6 +30,9 @@ const RULES_MIN: Span = Span::from_millis(40);
 const RULES_MAX: Span = Span::from_millis(140);
 /// A heal goes node by node, in no particular order, and takes this long (same source).
 const FLUSHES: Span = Span::from_millis(160);
+
+/// The socket of what comes over no connection.
+const NOBODY: Sock = Sock { index: u32::MAX, generation: 0 };
 
 /// One step of the script.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,11 +209,22 @@ impl World {
                 self.mark(now, "command", [vec![name], run.clone()].concat());
                 let command = parse_command(run, |name| self.layout.names.find_host(name))
                     .expect("the scenario was checked: its commands are commands");
-                // No socket belongs to it: the answer goes nowhere.
-                let sock = Sock { index: u32::MAX, generation: 0 };
-                self.deliver(Delivery { node, sock, input: Input::Command(Message::Command(command)) });
+                self.command(node, command);
             }
         }
+    }
+
+    /// A command without a connection: the answer goes nowhere.
+    fn command(&mut self, node: NodeId, command: Command) {
+        self.deliver(Delivery { node, sock: NOBODY, input: Input::Command(Message::Command(command)) });
+    }
+
+    /// Asks a node at this moment as an operator would, outside of the network, and gives its answer; none if it does
+    /// not run, is busy, or does not answer at once.
+    pub fn ask(&mut self, node: NodeId, command: Command) -> Option<Reply> {
+        self.out.take_answer();
+        self.command(node, command);
+        self.out.take_answer()
     }
 
     /// Drops packets from now on between pairs of hosts, rule by rule.
@@ -246,8 +260,7 @@ impl World {
                 self.nodes_on(host).into_iter().for_each(|node| self.process_dies(node));
             }
             Action::Terminate { .. } if state != State::Down => {
-                let sock = Sock { index: u32::MAX, generation: 0 };
-                self.deliver(Delivery { node, sock, input: Input::Terminate });
+                self.deliver(Delivery { node, sock: NOBODY, input: Input::Terminate });
             }
             Action::Terminate { .. } => {}
             // The driver gives one order after the other: it waits until a process or a container is gone.
