@@ -21,8 +21,10 @@
 pub mod analysis;
 pub mod cli;
 pub mod client;
+pub mod explore;
 pub mod haproxy;
 pub mod kernel;
+pub mod mistake;
 pub mod net;
 pub mod record;
 pub mod redis;

@@ -47,6 +47,8 @@ pub(super) enum Step {
     Die(NodeId),
     /// A killed container's address disappears.
     Vanish(HostId),
+    /// A node is ordered to start, after what was under way has come to its end.
+    Order(NodeId),
     /// Packets of one direction are dropped from now on.
     Block(HostId, HostId),
     /// The rules of a host are gone: what is sent to it arrives again.
@@ -59,11 +61,14 @@ impl World {
     pub(super) fn step(&mut self, index: u32) {
         let now = self.kernel.now();
         match self.steps[index as usize].clone() {
+            // Two orders make one process.
+            Step::Start(node) if self.state(node) != State::Down => {}
             Step::Start(node) => self.start(node),
             Step::Poll => self.poll(),
             Step::Fault(fault) => self.fault(fault, now),
             Step::Die(node) => self.process_dies(node),
             Step::Vanish(host) => self.vanish(host),
+            Step::Order(node) => self.order_start(node, now),
             Step::StopClients => self.layout.clone().all_clients().for_each(|node| self.process_dies(node)),
             Step::Block(from, to) => self.net.topology.block(from, to),
             Step::Flush(to) => {
@@ -238,6 +243,7 @@ impl World {
             Action::Kill { .. } => {
                 let death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0));
                 self.plan(death, Step::Die(node));
+                self.settled[host.0 as usize] = death;
             }
             Action::KillHost { .. } => {
                 let death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0));
@@ -245,6 +251,7 @@ impl World {
                 self.machines.retain(|&machine| machine != host);
                 let delay = Span(self.script.between(INTERFACE_GONE_MIN.0, INTERFACE_GONE_MAX.0));
                 self.plan(death + delay, Step::Vanish(host));
+                self.settled[host.0 as usize] = death + delay;
             }
             Action::PowerOff { .. } => {
                 // The kernel dies first: nobody is told. A machine keeps its hardware address, a container does not.
@@ -256,18 +263,11 @@ impl World {
                 self.deliver(Delivery { node, sock: NOBODY, input: Input::Terminate });
             }
             Action::Terminate { .. } => {}
-            Action::Start { .. } => {
-                if state != State::Down {
-                    return;
-                }
-                if !self.net.is_present(host) {
-                    let life = self.processes[node.0 as usize].life;
-                    let reachable = boot::reachable_time(self.seed, host.0 as u32, life);
-                    self.net.host_appears(host, !self.machines.contains(&host), reachable);
-                }
-                let delay = Span(self.script.between(START_MIN.0, START_MAX.0));
-                self.plan(now + delay, Step::Start(node));
+            // The driver gives one order after the other: it waits until a process or a container is gone.
+            Action::Start { .. } if self.settled[host.0 as usize] >= now => {
+                self.plan(self.settled[host.0 as usize] + Span(1), Step::Order(node));
             }
+            Action::Start { .. } => self.order_start(node, now),
             Action::Pause { .. } if state == State::Running => {
                 self.processes[node.0 as usize].state = State::Paused;
             }
@@ -279,6 +279,20 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    fn order_start(&mut self, node: NodeId, now: Time) {
+        let host = self.layout.host(node);
+        if self.state(node) != State::Down {
+            return;
+        }
+        if !self.net.is_present(host) {
+            let life = self.processes[node.0 as usize].life;
+            let reachable = boot::reachable_time(self.seed, host.0 as u32, life);
+            self.net.host_appears(host, !self.machines.contains(&host), reachable);
+        }
+        let delay = Span(self.script.between(START_MIN.0, START_MAX.0));
+        self.plan(now + delay, Step::Start(node));
     }
 
     fn nodes_on(&self, host: HostId) -> Vec<NodeId> {
