@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod net;
 pub mod record;
 pub mod redis;
+pub mod reference;
 pub mod scenario;
 pub mod sentinel;
 pub mod wire;

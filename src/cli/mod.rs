@@ -5,6 +5,7 @@
 
 mod compare;
 mod completions;
+mod reference;
 mod run;
 mod schema;
 
@@ -34,6 +35,7 @@ Examples:
 enum Command {
     Run(run::Arguments),
     Compare(compare::Arguments),
+    Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -74,6 +76,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
+        Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
     };
