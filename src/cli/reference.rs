@@ -185,7 +185,8 @@ fn record_all(arguments: &RecordArguments) -> Result<Verdict, Failure> {
         threads.into_iter().map(|thread| thread.join().expect("a driver does not panic")).collect()
     });
     // What went wrong first is what the others were interrupted for.
-    let interrupted = |failure: &Failure| matches!(failure, Failure::Bad(report) if report.to_string() == "interrupted");
+    let interrupted =
+        |failure: &Failure| matches!(failure, Failure::Bad(report) if report.to_string() == "interrupted");
     let mut failures: Vec<Failure> = outcomes.into_iter().filter_map(Result::err).collect();
     failures.sort_by_key(interrupted);
     failures.into_iter().next().map_or(Ok(Verdict::Fine), Err)

@@ -83,12 +83,6 @@ impl Running {
         Ok(Running { child, pid })
     }
 
-    /// Another process stands for the program: the one that a container engine started.
-    pub(super) fn known_as(mut self, pid: Pid) -> Running {
-        self.pid = pid;
-        self
-    }
-
     /// Sends a signal; a program that has ended already does not mind.
     pub fn signal(&self, signal: Signal) {
         let _ = rustix::process::kill_process(self.pid, signal);
@@ -108,6 +102,9 @@ impl Running {
 
 /// A place with hosts on one network, where programs run. Dropped, it leaves nothing behind.
 pub trait Backend: Send {
+    /// The first two numbers of all addresses.
+    fn network(&self) -> [u8; 2];
+
     /// A host appears on the network, with a new kernel: no socket of an earlier host of its name is left.
     fn plug(&mut self, host: &Host) -> Result<(), Error>;
 

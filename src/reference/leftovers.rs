@@ -5,9 +5,9 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal};
 
-use super::Error;
 use super::backend::tool;
 use super::netns::NAMESPACES;
+use super::{Error, docker};
 
 /// What every name begins with.
 pub(super) const PREFIX: &str = "simref-";
@@ -68,10 +68,29 @@ pub(super) fn remove_namespaces(prefix: &str) -> usize {
     names.len()
 }
 
+/// Kills every process in a network namespace. That of this process is not meant, and not touched.
+pub(super) fn kill_all_in(namespace: &Path) {
+    let id = |path: &Path| std::fs::read_link(path).ok();
+    let (wanted, own) = (id(namespace), id(Path::new("/proc/self/ns/net")));
+    if wanted.is_none() || wanted == own {
+        return;
+    }
+    for process in entries(Path::new("/proc")) {
+        let Some(pid) = file_name(&process).parse().ok().and_then(Pid::from_raw) else { continue };
+        if id(&process.join("ns/net")) == wanted {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 /// Removes what stacks have left behind whose drivers have ended, or, if `all`, of every driver: processes, namespaces
 /// and files. Answers what was removed.
 pub fn remove(all: bool) -> Vec<String> {
     let mut removed = Vec::new();
+    let containers = docker::remove_containers(|name| driver_of(name).is_some() && (all || !is_driven(name)));
+    if containers > 0 {
+        removed.push(format!("{containers} containers and networks"));
+    }
     let due = |name: &str| driver_of(name).is_some() && (all || !is_driven(name));
     for path in entries(Path::new(NAMESPACES)) {
         let name = file_name(&path);

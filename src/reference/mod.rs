@@ -13,6 +13,7 @@ mod ask;
 mod backend;
 pub mod client;
 pub mod delay;
+pub mod docker;
 mod error;
 mod gather;
 mod interrupt;
@@ -41,6 +42,8 @@ pub enum BackendKind {
     /// Plain processes in network namespaces: needs root and the programs.
     #[default]
     Netns,
+    /// Containers of a Docker engine.
+    Docker,
 }
 
 impl BackendKind {
@@ -48,6 +51,7 @@ impl BackendKind {
     pub fn open(self, slot: usize, work: &Path) -> Result<Box<dyn Backend>, Error> {
         match self {
             BackendKind::Netns => Ok(Box::new(netns::Netns::new(slot, work)?)),
+            BackendKind::Docker => Ok(Box::new(docker::Docker::new(slot, work)?)),
         }
     }
 }

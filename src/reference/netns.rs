@@ -45,6 +45,11 @@ fn ip(arguments: &[&str]) -> Result<String, Error> {
 }
 
 impl Backend for Netns {
+    fn network(&self) -> [u8; 2] {
+        // Each stack's network is a world of its own.
+        [10, 77]
+    }
+
     fn plug(&mut self, host: &Host) -> Result<(), Error> {
         let (name, switch) = (self.name(&host.name), self.name("switch"));
         self.plugged += 1;

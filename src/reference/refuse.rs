@@ -12,9 +12,13 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
         match client.profile {
             Profile::Reference => {}
             Profile::GoRedisV8 => {
-                return refused(format!("client `{name}` has the habits of go-redis, a Go library that is not part of it"));
+                return refused(format!(
+                    "client `{name}` has the habits of go-redis, a Go library that is not part of it"
+                ));
             }
-            Profile::Sentinel => return refused(format!("client `{name}` asks Sentinels, which no real client here does")),
+            Profile::Sentinel => {
+                return refused(format!("client `{name}` asks Sentinels, which no real client here does"));
+            }
         }
         if client.pause.is_some() || client.connections > 1 {
             return refused(format!("client `{name}` is a load generator: only clients at a pace are real"));
@@ -37,7 +41,9 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
                     fault.at
                 ));
             }
-            Action::Command { node, .. } if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) => {
+            Action::Command { node, .. }
+                if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) =>
+            {
                 return refused(format!("`command` at {}: `{node}` takes no commands", fault.at));
             }
             _ => {}

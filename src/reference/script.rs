@@ -49,14 +49,10 @@ pub(super) fn run(stack: &mut Stack, run: u64, interrupt: &Interrupt) -> Result<
     let phase = stack.between(Duration::ZERO, duration(stack.scenario.phase));
     interrupt.wait(phase)?;
     let start = Instant::now();
-    let mut player = Player {
-        start,
-        origin: epoch_micros(SystemTime::now()),
-        marks: Vec::new(),
-        steps: Vec::new(),
-        delays: Vec::new(),
-        stack,
-    };
+    // Redis cuts the times in its logs to the millisecond; so is time 0, or what follows a fault would precede it.
+    let origin = epoch_micros(SystemTime::now());
+    let origin = origin - origin.rem_euclid(1_000);
+    let mut player = Player { start, origin, marks: Vec::new(), steps: Vec::new(), delays: Vec::new(), stack };
     for (place, fault) in player.stack.scenario.faults.iter().enumerate() {
         player.steps.push((start + duration(fault.at), Step::Fault(place)));
     }

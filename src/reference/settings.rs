@@ -73,7 +73,8 @@ pub(super) fn redis_command(
     if config.config_file {
         let mut file = String::new();
         for (name, words) in directives {
-            let words: Vec<String> = words.into_iter().map(|word| if word.is_empty() { "\"\"".into() } else { word }).collect();
+            let words: Vec<String> =
+                words.into_iter().map(|word| if word.is_empty() { "\"\"".into() } else { word }).collect();
             let _ = writeln!(file, "{name} {}", words.join(" "));
         }
         return (vec!["redis-server".into(), folder.join("redis.conf").display().to_string()], Some(file));
@@ -189,9 +190,15 @@ mod tests {
     #[test]
     fn a_node_of_the_demo_has_no_directives_of_its_own() {
         assert_eq!(redis_directives(&redis::Config::default(), false), []);
-        let (command, file) =
-            redis_command(&redis::Config::default(), "/d".as_ref(), "/d/log".as_ref(), Some([10, 0, 0, 1].into()), false);
-        let expected = "redis-server --port 6379 --dir /d --logfile /d/log --protected-mode no --replicaof 10.0.0.1 6379";
+        let (command, file) = redis_command(
+            &redis::Config::default(),
+            "/d".as_ref(),
+            "/d/log".as_ref(),
+            Some([10, 0, 0, 1].into()),
+            false,
+        );
+        let expected =
+            "redis-server --port 6379 --dir /d --logfile /d/log --protected-mode no --replicaof 10.0.0.1 6379";
         assert_eq!((command.join(" ").as_str(), file), (expected, None));
     }
 

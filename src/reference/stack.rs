@@ -64,6 +64,7 @@ impl Stack {
     pub fn new(scenario: &Scenario, backend: Box<dyn Backend>, work: &Path) -> Stack {
         use std::hash::{BuildHasher as _, Hasher as _};
         let layout = Layout::of(scenario);
+        let network = backend.network();
         // The real stack has no seed: each run is drawn anew.
         let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -72,7 +73,11 @@ impl Stack {
             .hosts
             .iter()
             .enumerate()
-            .map(|(place, name)| Host { name: name.clone(), addr: address(&layout, place), mac: mac(&mut random) })
+            .map(|(place, name)| Host {
+                name: name.clone(),
+                addr: address(network, &layout, place),
+                mac: mac(&mut random),
+            })
             .collect();
         Stack {
             lives: (0..layout.nodes()).map(|_| Life::Down).collect(),
@@ -139,9 +144,7 @@ impl Stack {
     /// Names, addresses and ports of all that can be spoken to.
     pub fn addresses(&self) -> Vec<(String, Ipv4Addr, u16)> {
         let servers = (0..self.layout.nodes() - self.scenario.clients.len()).map(|node| NodeId(node as u16));
-        servers
-            .map(|node| (self.name(node).to_string(), self.addr(node), self.layout.addr(node).port))
-            .collect()
+        servers.map(|node| (self.name(node).to_string(), self.addr(node), self.layout.addr(node).port)).collect()
     }
 
     /// A first bulk of data, if the scenario has one, goes to the first master before the replicas copy it.
@@ -451,14 +454,14 @@ impl Drop for Stack {
     }
 }
 
-/// Redis nodes, Sentinels, HAProxy and the clients' hosts each have a net of their own in 10.77.0.0/16.
-fn address(layout: &Layout, host: usize) -> Ipv4Addr {
+/// Redis nodes, Sentinels, HAProxy and the clients' hosts each have a net of their own.
+fn address([a, b]: [u8; 2], layout: &Layout, host: usize) -> Ipv4Addr {
     let node = layout.hosts.iter().position(|id| id.0 as usize == host).expect("every host has a node");
     match layout.kinds[node] {
-        NodeKind::Redis(place) => Ipv4Addr::new(10, 77, 1, place as u8 + 1),
-        NodeKind::Sentinel(place) => Ipv4Addr::new(10, 77, 2, place as u8 + 1),
-        NodeKind::Haproxy => Ipv4Addr::new(10, 77, 3, 1),
-        NodeKind::Client(place) => Ipv4Addr::new(10, 77, 4 + (place / 250) as u8, (place % 250) as u8 + 1),
+        NodeKind::Redis(place) => Ipv4Addr::new(a, b, 1, place as u8 + 1),
+        NodeKind::Sentinel(place) => Ipv4Addr::new(a, b, 2, place as u8 + 1),
+        NodeKind::Haproxy => Ipv4Addr::new(a, b, 3, 1),
+        NodeKind::Client(place) => Ipv4Addr::new(a, b, 4 + (place / 250) as u8, (place % 250) as u8 + 1),
     }
 }
 
