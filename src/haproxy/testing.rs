@@ -318,6 +318,7 @@ impl Lab {
                 self.schedule_at(at, Happening::Timer(timer));
             }
             Action::ClearTimer(timer) => self.timers[timer.0 as usize] = None,
+            Action::Listen => {}
             Action::Exit => self.exited = true,
         }
     }

@@ -154,6 +154,8 @@ pub enum Action {
     SetTimer(TimerId, Time),
     /// Clear a timer.
     ClearTimer(TimerId),
+    /// Listen on the node's address from now on.
+    Listen,
     /// The process ends by itself. Its sockets are closed by the kernel.
     Exit,
 }
@@ -356,6 +358,11 @@ impl Out {
     /// Clears a timer.
     pub fn clear_timer(&mut self, timer: TimerId) {
         self.actions.push(Action::ClearTimer(timer));
+    }
+
+    /// Listens on the node's address from now on.
+    pub fn listen(&mut self) {
+        self.actions.push(Action::Listen);
     }
 
     /// Ends the process.

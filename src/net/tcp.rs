@@ -102,6 +102,9 @@ struct Stall {
     /// When the first segment was lost.
     since: Time,
     retransmissions: u32,
+    /// More than one segment was out when the first timer fired: the tail-loss probe came early and repeated the last of
+    /// them, so that the first timer is the retransmission time-out proper and backs off.
+    several: bool,
     /// The oldest unacknowledged segment has been delivered; only its acknowledgement is missing.
     delivered: bool,
     /// Which timer is the valid one.
@@ -353,10 +356,11 @@ impl Net {
         };
         if stall.delivered && stall.queue.is_empty() && stall.retransmissions == 0 {
             // Only the acknowledgement is missing, and the timer has not fired yet: new data still goes out.
+            stall.several = true;
             self.transmit(sock, kind, at, cx);
             return;
         }
-        stall.queue.push_back(kind);
+        stall.append(kind);
         // On a lossy but open path the acknowledgement of this later segment shows the gap: the lost one is repeated
         // after one round trip (RACK), not when the timer fires.
         let (from, to) = (endpoint.host, endpoint.peer_host);
@@ -409,7 +413,7 @@ impl Net {
         }
         let host = endpoint.host;
         match &mut endpoint.stall {
-            Some(stall) => stall.queue.push_back(kind),
+            Some(stall) => stall.append(kind),
             None => {
                 let mut stall = Stall::new(now);
                 stall.queue.push_back(kind);
@@ -858,7 +862,7 @@ impl Net {
         if given_up {
             return self.die(sock, Ended::TimedOut, cx);
         }
-        let next = wheel.fires_at(now, retransmit_interval_jiffies(stall.retransmissions));
+        let next = wheel.fires_at(now, retransmit_interval_jiffies(stall.retransmissions + stall.several as u32));
         stall.round += 1;
         stall.next = next;
         let round = stall.round;
@@ -1011,7 +1015,20 @@ impl Net {
 }
 
 impl Stall {
+    fn append(&mut self, kind: Kind) {
+        self.several |= self.retransmissions == 0;
+        self.queue.push_back(kind);
+    }
+
     fn new(since: Time) -> Stall {
-        Stall { queue: VecDeque::new(), since, retransmissions: 0, delivered: false, round: 0, next: Time::NEVER }
+        Stall {
+            queue: VecDeque::new(),
+            since,
+            retransmissions: 0,
+            several: false,
+            delivered: false,
+            round: 0,
+            next: Time::NEVER,
+        }
     }
 }

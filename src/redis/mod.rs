@@ -229,7 +229,10 @@ impl Redis {
             Input::Timer(CHILD) => self.poll_child(out),
             Input::Timer(LOAD) => self.finish_loading(out),
             Input::Timer(_) => {}
-            Input::Start => self.start(out),
+            Input::Start => {
+                out.listen();
+                self.start(out);
+            }
             Input::Terminate => self.terminate(out),
             Input::Command(message) => {
                 if let Message::Command(command) = message {

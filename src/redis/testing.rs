@@ -294,6 +294,7 @@ impl Net {
                 Action::ClearTimer(TimerId(timer)) => {
                     self.timers[node].remove(&timer);
                 }
+                Action::Listen => {}
                 Action::Exit => {
                     let mut redis = self.nodes[node].take().expect("it runs");
                     self.disks[node] = redis.take_disk();

@@ -154,7 +154,10 @@ impl Monitor {
     /// Everything but the timer: what `aeProcessEvents` calls file events, and what a process is told otherwise.
     fn file_event(&mut self, input: Input, pass: &mut Pass<'_>) {
         match input {
-            Input::Start => self.start(pass),
+            Input::Start => {
+                pass.out.listen();
+                self.start(pass);
+            }
             Input::Accepted { sock, .. } => {
                 let token = pass.process.attach(Owner::Client(sock));
                 pass.out.accept(sock, token);

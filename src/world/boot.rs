@@ -18,6 +18,8 @@ use crate::scenario::Scenario;
 use crate::sentinel::{self, Sentinel};
 use crate::wire::{ChannelId, NodeId, RunId};
 
+/// `net.core.somaxconn` bounds every backlog.
+const SOMAXCONN: u32 = 4_096;
 /// When the first process is started.
 const BOOT_AT: Time = Time(1_000_000_000);
 /// Sentinels and HAProxy start this much later (README of the reference recordings).
@@ -26,14 +28,19 @@ const SENTINELS_AFTER: Span = Span::from_millis(700);
 /// other, Sentinels within 45 ms.
 const EXEC_REDIS: Span = Span::from_millis(15);
 const EXEC_SENTINEL: Span = Span::from_millis(45);
-/// HAProxy is configured and listens after about 60 ms; its checks begin with it.
-const EXEC_HAPROXY: Span = Span::from_millis(60);
+/// HAProxy takes its own time from exec to its listener.
+const EXEC_HAPROXY: Span = Span::from_millis(15);
 /// The driver asks for readiness in rounds of about this length.
 const POLL: Span = Span::from_millis(300);
 /// A stack that is not ready after this long never will be.
 const READY_LIMIT: Span = Span::from_secs(600);
 /// The clients are started within this after the last answer.
 const EXEC_CLIENTS: Span = Span::from_millis(200);
+/// The driver notices the end within this and stops the clients: their last lines come 15 to 130 ms after it.
+const STOP_CLIENTS: Span = Span::from_millis(100);
+/// Then it lets the stack come to rest before it asks for the final state: the last log lines of 230 recordings come up to
+/// 3.2 s after the end.
+pub(super) const REST: Span = Span::from_millis(3_200);
 /// Time with clients before the phase begins.
 const SETTLE: Span = Span::from_secs(3);
 
@@ -91,6 +98,8 @@ impl World {
         };
         let origin = started + SETTLE + phase;
         self.origin = Some(origin);
+        let stop = Span(self.script.below(STOP_CLIENTS.0));
+        self.plan(origin + self.scenario.duration + stop, Step::StopClients);
         let scenario = self.scenario.clone();
         for (index, fault) in scenario.faults.iter().enumerate() {
             self.plan(origin + fault.at, Step::Fault(index));
@@ -123,21 +132,23 @@ impl World {
         let program = self.program(node, life, disk);
         let keepalive = self.keepalive(node);
         self.net.set_keepalive(node, keepalive);
-        if !matches!(self.layout.kinds[index], NodeKind::Client(_)) {
-            let backlog = match self.layout.kinds[index] {
-                NodeKind::Redis(place) => self.scenario.redis[place].tcp_backlog,
-                // Sentinel's default tcp-backlog; HAProxy's is the global maxconn.
-                NodeKind::Sentinel(_) => 511,
-                _ => self.scenario.haproxy.maxconn,
-            };
-            self.net.listen(node, self.layout.addr(node), backlog.min(4_096));
-        }
         let now = self.kernel.now();
         let process = &mut self.processes[index];
         process.program = Some(program);
         process.state = State::Running;
         process.busy_until = now;
         self.call(node, Input::Start);
+    }
+
+    /// A program listens on its node's address.
+    pub(super) fn listen(&mut self, node: NodeId) {
+        let backlog = match self.layout.kinds[node.0 as usize] {
+            NodeKind::Redis(place) => self.scenario.redis[place].tcp_backlog,
+            // Sentinel's default tcp-backlog; HAProxy's is the global maxconn.
+            NodeKind::Sentinel(_) => 511,
+            NodeKind::Haproxy | NodeKind::Client(_) => self.scenario.haproxy.maxconn,
+        };
+        self.net.listen(node, self.layout.addr(node), backlog.min(SOMAXCONN));
     }
 
     fn program(&self, node: NodeId, life: u32, disk: Disk) -> Program {

@@ -142,6 +142,8 @@ impl World {
         let reachable = (0..hosts as u32).map(|host| boot::reachable_time(seed, host, 0)).collect();
         let wheel = TimerWheel { phase: Span(script.below(1 << 40)) };
         let net = Net::new(topology, luck, reachable, wheel, nodes);
+        // The world does not begin at a whole second: `unixtime` counts from here.
+        let wall_offset_ns = script.below(1_000) as i64 * 1_000_000;
         let mut channels = vec!["__sentinel__:hello".to_string()];
         for client in &scenario.clients {
             if !channels.contains(&client.channel) {
@@ -154,7 +156,7 @@ impl World {
             kernel: Kernel::new((hosts + nodes + 1) as u32),
             net,
             out: Out::new(keep.records),
-            processes: vec![Process::down(); nodes],
+            processes: vec![Process::down(wall_offset_ns); nodes],
             steps: Vec::new(),
             script,
             channels,
@@ -253,9 +255,10 @@ impl World {
         assert!(ended, "a run ends when its time is over");
     }
 
-    /// When the scenario ends, once time 0 is known.
+    /// When the run ends, once time 0 is known: the stack comes to rest for some seconds after the scenario's end, with
+    /// its clients stopped, before its final state counts.
     pub fn end(&self) -> Option<Time> {
-        self.origin.map(|origin| origin + self.scenario.duration)
+        self.origin.map(|origin| origin + self.scenario.duration + boot::REST)
     }
 
     fn trace_event(&mut self, cause: EventId, event: Event) {
@@ -449,6 +452,7 @@ impl World {
                 }
                 Action::Reset(sock) => self.net.reset(sock, at, cx),
                 Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
+                Action::Listen => self.listen(node),
                 Action::Exit => self.process_dies(node),
             }
         }

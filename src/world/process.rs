@@ -62,15 +62,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// A process that does not run.
-    pub fn down() -> Process {
+    /// A process that does not run, on a host whose wall clock is off by `wall_offset_ns`.
+    pub fn down(wall_offset_ns: i64) -> Process {
         Process {
             program: None,
             state: State::Down,
             disk: Disk::Empty,
             life: 0,
             busy_until: Time::ZERO,
-            wall_offset_ns: 0,
+            wall_offset_ns,
             inbox: VecDeque::new(),
             due: Vec::new(),
             wake_scheduled: false,

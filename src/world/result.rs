@@ -6,7 +6,7 @@ use super::process::State;
 use super::program::Program;
 use super::{Traced, World};
 use crate::kernel::Time;
-use crate::record::{Header, Op, Outcome, Recording, Source, What};
+use crate::record::{Event, Header, Op, Outcome, Recording, Source, What};
 use crate::wire::{Addr, Key, NodeId, Role};
 
 /// A finished run.
@@ -58,6 +58,12 @@ impl World {
     pub fn finish(mut self) -> RunResult {
         let origin = self.origin.unwrap_or(Time::ZERO);
         let mut records = self.out.take_records();
+        for record in &mut records {
+            // Redis and Sentinel stamp their log lines with whole milliseconds (`serverLogRaw`).
+            if let What::Event(Event::Redis(_) | Event::Sentinel(_)) = record.what {
+                record.time.0 -= record.time.0 % 1_000_000;
+            }
+        }
         records.sort_by_key(|record| record.time);
         let final_master = self.named_master().and_then(|addr| self.layout.redis_at(addr)).filter(|&node| {
             self.processes[node.0 as usize].state == State::Running && self.role(node) == Some(Role::Master)

@@ -1,0 +1,74 @@
+//! The run folder: every file that a run leaves, all of them or none.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::chart::{Chart, Theme};
+use super::latency::LatencyChart;
+use super::loss::LossChart;
+use super::timeline::Timeline;
+use super::{RunReport, html, lanes, metrics, trace};
+use crate::analysis::{RunFacts, Summary};
+
+/// Writes the files of a run into the folder `dir` and returns their paths. The folder appears with all its files at once:
+/// they are written into a folder beside it, which then takes its name. A run folder that is there already is replaced;
+/// a folder that holds anything else is refused.
+pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathBuf>> {
+    let files = files(run);
+    if dir.exists() {
+        refuse_foreign(dir, &files)?;
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(fs::Permissions::from_mode(0o777));
+    }
+    let fresh = builder.prefix(".run-").tempdir_in(parent)?;
+    for (name, bytes) in &files {
+        fs::write(fresh.path().join(name), bytes)?;
+    }
+    // The old folder is set aside, not emptied: whatever interrupts this leaves no half-written folder.
+    let old = builder.tempdir_in(parent)?;
+    if dir.exists() {
+        fs::rename(dir, old.path().join("old"))?;
+    }
+    fs::rename(fresh.keep(), dir)?;
+    old.close()?;
+    Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
+}
+
+fn refuse_foreign(dir: &Path, files: &[(&'static str, Vec<u8>)]) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        if !files.iter().any(|(file, _)| *file == name) {
+            let message = format!("{} holds {}, which is no file of a run", dir.display(), name.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+        }
+    }
+    Ok(())
+}
+
+/// The files of a run folder: names and contents.
+pub fn files(run: &RunReport<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    let (recording, analysis) = (run.recording, run.analysis);
+    let lanes = lanes::lanes(recording);
+    let timeline = Timeline::new(&lanes, analysis);
+    let facts = RunFacts { version: run.version.into(), digest: format!("{:032x}", run.digest), events: run.events };
+    vec![
+        ("recording.jsonl", recording.to_jsonl().into_bytes()),
+        ("messages.csv", analysis.ledger.write_csv().into_bytes()),
+        ("summary.json", Summary::new(analysis, &facts).to_json().into_bytes()),
+        ("timeline.svg", timeline.svg(Theme::Light).into_bytes()),
+        ("timeline.png", timeline.png(Theme::Light)),
+        ("loss.svg", LossChart::new(&lanes, analysis).svg(Theme::Light).into_bytes()),
+        ("latency.svg", LatencyChart::new(&lanes, analysis).svg(Theme::Light).into_bytes()),
+        ("report.html", html::html(run, &lanes).into_bytes()),
+        ("trace.json", trace::trace(recording, analysis, &lanes).into_bytes()),
+        ("metrics.om", metrics::metrics(recording, &lanes, metrics::SCRAPE).into_bytes()),
+        ("scenario.toml", run.scenario_toml.as_bytes().to_vec()),
+    ]
+}

@@ -1,0 +1,395 @@
+//! The terminal's view of a run: what happened and why, line by line, and what it came to.
+//!
+//! Text carries styles always; whoever prints it decides whether they stay (`anstream` does, by the stream and
+//! `NO_COLOR`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Color, Style};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
+
+use super::html::{counts, ending_words};
+use super::lanes::Lanes;
+use super::{RunReport, causes};
+use crate::analysis::Analysis;
+use crate::analysis::ledger::Cause;
+use crate::record::{
+    Event, HaproxyEvent, InstanceKind, Names, Recording, RedisEvent, SentinelEvent, SentinelEventKind as Kind, Source,
+    What,
+};
+use crate::wire::RunId;
+
+/// Outages shorter than this are not told line by line.
+const TOLD_US: i64 = 250_000;
+/// At most so many outages of a client are told.
+const TOLD_OUTAGES: usize = 4;
+/// At most so many attempts at a failover get a table of their own.
+const TOLD_FAILOVERS: usize = 5;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// A fault.
+    Fault,
+    /// Two masters at once.
+    Alarm,
+    /// Something breaks.
+    Bad,
+    /// Something recovers.
+    Good,
+    /// A decision.
+    Plain,
+    /// Detail.
+    Faint,
+}
+
+impl Tone {
+    /// Its style on a terminal.
+    pub fn style(self) -> Style {
+        let color = |color| Style::new().fg_color(Some(Color::Ansi(color)));
+        match self {
+            Tone::Fault => color(AnsiColor::Magenta).bold(),
+            Tone::Alarm => color(AnsiColor::BrightWhite).bg_color(Some(Color::Ansi(AnsiColor::Red))).bold(),
+            Tone::Bad => color(AnsiColor::Red),
+            Tone::Good => color(AnsiColor::Green),
+            Tone::Plain => Style::new(),
+            Tone::Faint => Style::new().dimmed(),
+        }
+    }
+}
+
+/// One line of the story.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// When.
+    pub at_us: i64,
+    /// Who.
+    pub who: String,
+    /// What.
+    pub text: String,
+    /// How it looks.
+    pub tone: Tone,
+}
+
+/// The timeline and the summary, as `sim run` prints them.
+pub fn text(run: &RunReport<'_>, lanes: &Lanes) -> String {
+    let mut out = timeline(run, lanes);
+    out.push('\n');
+    out.push_str(&summary(run.analysis));
+    out
+}
+
+/// What happened from time 0 on.
+pub fn story(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut add = |at_us: i64, who: &str, text: String, tone: Tone| {
+        entries.push(Entry { at_us, who: who.to_string(), text, tone });
+    };
+    for fault in &lanes.faults {
+        add(fault.from_us, "fault", fault.label.clone(), Tone::Fault);
+    }
+    let sentinels = sentinel_names(recording);
+    for record in &recording.records {
+        let at = recording.micros(record.time);
+        let What::Event(event) = &record.what else { continue };
+        if at < 0 || at > analysis.end_us || !event.is_logged() {
+            continue;
+        }
+        if let Some((text, tone)) = told(event, recording, &sentinels) {
+            add(at, recording.names.node(record.node), text, tone);
+        }
+    }
+    for client in &analysis.outages {
+        let long: Vec<_> = client.outages.iter().filter(|outage| outage.lasted_us() >= TOLD_US).collect();
+        let verb = client.activity.as_str();
+        for outage in long.iter().take(TOLD_OUTAGES) {
+            let failed = if outage.failed.is_empty() { String::new() } else { format!(": {}", counts(&outage.failed)) };
+            let lasted = outage.lasted_us() as f64 / 1e6;
+            let text = format!("last {verb} for {lasted:.2} s{failed}");
+            add(outage.from_us, &client.client, text, Tone::Bad);
+            if outage.recovered {
+                let text = format!("first {verb} after {lasted:.2} s");
+                add(outage.to_us, &client.client, text, Tone::Good);
+            }
+        }
+        if let Some(next) = long.get(TOLD_OUTAGES) {
+            let more = long.len() - TOLD_OUTAGES;
+            add(next.from_us, &client.client, format!("{more} more times without {verb}"), Tone::Bad);
+        }
+    }
+    for window in &analysis.masters.two {
+        let seconds = (window.to_us - window.from_us) as f64 / 1e6;
+        let routed = match window.routed_to.as_slice() {
+            [] => String::new(),
+            servers => format!(", HAProxy sends sessions to {}", servers.join(", then ")),
+        };
+        let names = window.nodes.join(" and ");
+        add(window.from_us, "TWO MASTERS", format!("{names} for {seconds:.2} s{routed}"), Tone::Alarm);
+        if window.to_us < analysis.end_us {
+            add(window.to_us, "one master", format!("again, after {seconds:.2} s with {names}"), Tone::Good);
+        }
+    }
+    // An outage begins with the last success, which may lie just before the fault that made it: cause first.
+    let place = |entry: &Entry| {
+        let outage = entry.tone == Tone::Bad && entry.text.starts_with("last ");
+        (entry.at_us + if outage { 1_000 } else { 0 }, entry.tone != Tone::Fault)
+    };
+    entries.sort_by_key(place);
+    collapse(entries)
+}
+
+/// Joins lines of one node that say the same: repetitions, and the same event about several instances at once.
+fn collapse(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut done: Vec<Entry> = Vec::new();
+    // For each node and text: where it stands, how often it came, and when last.
+    let mut seen: BTreeMap<(String, String), (usize, u32, i64)> = BTreeMap::new();
+    for entry in entries {
+        let key = (entry.who.clone(), entry.text.clone());
+        match seen.get_mut(&key) {
+            Some((place, times, last)) if entry.at_us - *last < 15_000_000 && entry.tone == Tone::Faint => {
+                *times += 1;
+                *last = entry.at_us;
+                let (first, _) = done[*place].text.split_once("  (×").unwrap_or((&done[*place].text, ""));
+                done[*place].text = format!("{first}  (× {times}, last at {:.3} s)", entry.at_us as f64 / 1e6);
+                continue;
+            }
+            _ => {
+                seen.insert(key, (done.len(), 1, entry.at_us));
+            }
+        }
+        let verb = entry.text.split_once(' ').filter(|(verb, _)| ["+sdown", "-sdown"].contains(verb));
+        if let Some((verb, what)) = verb
+            && let Some(last) = done.last_mut()
+            && last.who == entry.who
+            && last.at_us == entry.at_us
+            && last.text.starts_with(verb)
+            && last.tone == entry.tone
+        {
+            last.text.push_str(", ");
+            last.text.push_str(what);
+            continue;
+        }
+        done.push(entry);
+    }
+    done
+}
+
+fn sentinel_names(recording: &Recording) -> BTreeMap<RunId, String> {
+    let mut names = BTreeMap::new();
+    for record in &recording.records {
+        match &record.what {
+            What::Event(Event::Sentinel(SentinelEvent::Id(id))) => {
+                names.insert(*id, recording.names.node(record.node).to_string());
+            }
+            What::Event(Event::Sentinel(SentinelEvent::About(_, who))) if who.kind == InstanceKind::Sentinel => {
+                names.insert(who.id, recording.names.host(who.addr.host).to_string());
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The line to tell of an event, if it is worth one. Sentinel's events keep their words and the order of their fields;
+/// names stand in place of identities.
+fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String>) -> Option<(String, Tone)> {
+    let names: &Names = &recording.names;
+    match event {
+        Event::Sentinel(SentinelEvent::NextFailoverDelay(until)) if recording.header.source == Source::Sim => {
+            let until = recording.seconds(*until);
+            Some((format!("Next failover delay: I will not start a failover before {until:.3} s"), Tone::Plain))
+        }
+        Event::Sentinel(event) => sentinel_told(event, names, sentinels),
+        Event::Redis(event) => {
+            let tone = match event {
+                RedisEvent::MasterModeEnabled | RedisEvent::Ready => Tone::Good,
+                RedisEvent::ReplicaOf(_) => Tone::Plain,
+                RedisEvent::OutputLimit(_) | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
+                RedisEvent::MasterConnectionLost
+                | RedisEvent::MasterTimeout
+                | RedisEvent::TimeoutConnecting
+                | RedisEvent::FinishedWithSuccess
+                | RedisEvent::SuccessfulPartial
+                | RedisEvent::PartialRefusedOffset(..)
+                | RedisEvent::FlushingOldData
+                | RedisEvent::ReplicaLost(_) => Tone::Faint,
+                _ => return None,
+            };
+            Some((event.text(names), tone))
+        }
+        Event::Haproxy(event) => {
+            let text = event.text(names);
+            let text = text.split(", check duration").next().unwrap_or(&text);
+            let text = text.replace("redis_backend/", "");
+            let up = matches!(event, HaproxyEvent::Server { up: true, .. });
+            Some((text, if up { Tone::Good } else { Tone::Bad }))
+        }
+        Event::Text(_) => None,
+    }
+}
+
+fn sentinel_told(event: &SentinelEvent, names: &Names, sentinels: &BTreeMap<RunId, String>) -> Option<(String, Tone)> {
+    let id = |id: &RunId| match sentinels.get(id) {
+        Some(name) => name.clone(),
+        None => names.id(*id).to_string(),
+    };
+    let who = |who: &crate::record::Instance| {
+        let (host, port) = (names.host(who.addr.host), who.addr.port);
+        match who.kind {
+            InstanceKind::Master => format!("master mymaster {host} {port}"),
+            InstanceKind::Slave => format!("slave {host}:{port}"),
+            InstanceKind::Sentinel => format!("sentinel {host}"),
+        }
+    };
+    Some(match event {
+        SentinelEvent::About(kind, instance) => {
+            let text = format!("{} {}", kind.as_str(), who(instance));
+            let tone = match kind {
+                Kind::SlaveAdded
+                | Kind::SentinelAdded
+                | Kind::SlaveReconfInprog
+                | Kind::StateSelectSlave
+                | Kind::StateReconfSlaves
+                | Kind::StateSendSlaveofNoone
+                | Kind::StateWaitPromotion => return None,
+                Kind::SdownEntered if instance.kind == InstanceKind::Master => Tone::Bad,
+                Kind::SdownEntered | Kind::SdownLeft | Kind::SlaveReconfSent | Kind::SlaveReconfDone => Tone::Faint,
+                Kind::AbortNotElected | Kind::AbortNoGoodSlave | Kind::AbortSlaveTimeout => Tone::Bad,
+                Kind::PromotedSlave | Kind::FailoverEnd => Tone::Good,
+                _ => Tone::Plain,
+            };
+            (text, tone)
+        }
+        SentinelEvent::Odown(instance, count, quorum) => {
+            (format!("+odown {} #quorum {count}/{quorum}", who(instance)), Tone::Bad)
+        }
+        SentinelEvent::NewEpoch(_) => (event.text(names), Tone::Faint),
+        SentinelEvent::VoteForLeader(leader, epoch) => {
+            (format!("+vote-for-leader {} {epoch}", id(leader)), Tone::Plain)
+        }
+        SentinelEvent::SwitchMaster(..) => (event.text(names), Tone::Good),
+        SentinelEvent::Tilt(on) => (event.text(names), if *on { Tone::Bad } else { Tone::Good }),
+        SentinelEvent::NextFailoverDelay(_) | SentinelEvent::UserFailover => (event.text(names), Tone::Plain),
+        _ => return None,
+    })
+}
+
+/// The story with times and names, one line an event.
+pub fn timeline(run: &RunReport<'_>, lanes: &Lanes) -> String {
+    let entries = story(run.recording, run.analysis, lanes);
+    let wide = entries.iter().map(|entry| entry.who.chars().count()).max().unwrap_or(0);
+    let mut out = String::new();
+    let bold = Style::new().bold();
+    let faint = Tone::Faint.style();
+    let run_name = match run.analysis.source {
+        "real" => format!("real run {}", run.analysis.run),
+        _ => format!("seed {}", run.analysis.run),
+    };
+    let _ = writeln!(out, "{bold}{}{bold:#}, {run_name}", run.analysis.scenario);
+    for entry in entries {
+        let style = entry.tone.style();
+        let seconds = format!("{:>9.3} s", entry.at_us as f64 / 1e6);
+        let _ = writeln!(out, "{faint}{seconds}{faint:#}  {style}{:<wide$}  {}{style:#}", entry.who, entry.text);
+    }
+    out
+}
+
+fn table(columns: &[(&str, CellAlignment)]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
+    table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
+    for edge in [
+        TableComponent::TopBorder,
+        TableComponent::TopBorderIntersections,
+        TableComponent::BottomBorder,
+        TableComponent::BottomBorderIntersections,
+    ] {
+        table.remove_style(edge);
+    }
+    table.set_header(columns.iter().map(|(name, _)| *name));
+    for (i, (_, alignment)) in columns.iter().enumerate() {
+        table.column_mut(i).expect("the header has this column").set_cell_alignment(*alignment);
+    }
+    table
+}
+
+fn seconds(us: i64) -> String {
+    format!("{:.3}", us as f64 / 1e6)
+}
+
+/// What it came to: phases, messages, writes, two masters.
+pub fn summary(analysis: &Analysis) -> String {
+    use CellAlignment::{Left, Right};
+    let mut out = String::new();
+    let bold = Style::new().bold();
+    if analysis.failovers.is_empty() {
+        let _ = writeln!(out, "{bold}No Sentinel tried a failover.{bold:#}\n");
+    }
+    for failover in analysis.failovers.iter().take(TOLD_FAILOVERS) {
+        let to = failover.new_master.as_deref().unwrap_or("nobody");
+        let ending = ending_words(&failover.ending);
+        let _ = writeln!(
+            out,
+            "{bold}Failover {} → {to}{bold:#}, led by {}: {ending}",
+            failover.old_master, failover.leader
+        );
+        let mut table =
+            table(&[("step", Left), ("at (s)", Right), ("took (s)", Right), ("after", Left), ("who", Left)]);
+        for step in &failover.steps {
+            let took = step.took_us.map_or(String::new(), seconds);
+            let after = step.took_us.and(step.phase.after()).map_or("", |phase| phase.as_str());
+            table.add_row([step.phase.as_str(), &seconds(step.at_us), &took, after, &step.who]);
+        }
+        let _ = writeln!(out, "{table}\n");
+    }
+    if analysis.failovers.len() > TOLD_FAILOVERS {
+        let _ = writeln!(out, "and {} more attempts\n", analysis.failovers.len() - TOLD_FAILOVERS);
+    }
+    let sums = &analysis.ledger.sums;
+    if sums.published > 0 {
+        let part = |n: u64| format!("{:.1} %", n as f64 / sums.published as f64 * 100.0);
+        let mut table = table(&[("messages", Left), ("", Right), ("", Right)]);
+        table.add_row(["published".to_string(), sums.published.to_string(), String::new()]);
+        table.add_row(["delivered".to_string(), sums.delivered.to_string(), part(sums.delivered)]);
+        if sums.failed_but_delivered > 0 {
+            let n = sums.failed_but_delivered;
+            table.add_row(["  though the publisher was told they failed".to_string(), n.to_string(), part(n)]);
+        }
+        if sums.undecided > 0 {
+            table.add_row(["on their way at the end".to_string(), sums.undecided.to_string(), part(sums.undecided)]);
+        }
+        table.add_row(["lost".to_string(), sums.lost.to_string(), part(sums.lost)]);
+        for cause in Cause::ALL {
+            if let Some(n) = sums.by_cause.get(cause.as_str()) {
+                table.add_row([format!("  {}", causes::words(cause)), n.to_string(), part(*n)]);
+            }
+        }
+        let _ = writeln!(out, "{table}\n");
+    }
+    let writes = &analysis.ledger.writes;
+    if writes.attempts > 0 {
+        let lost = match writes.lost {
+            Some(0) => "none of these lost".to_string(),
+            Some(lost) => format!("{bold}{lost} of these lost{bold:#}"),
+            None => "unknown how many of these lost: no master at the end".to_string(),
+        };
+        let _ = writeln!(out, "writes: {} tried, {} acknowledged, {lost}", writes.attempts, writes.acknowledged);
+    }
+    let alarm = Tone::Alarm.style();
+    for window in &analysis.masters.two {
+        let _ = writeln!(
+            out,
+            "{alarm}two masters{alarm:#}: {} from {} s to {} s ({} s)",
+            window.nodes.join(" and "),
+            seconds(window.from_us),
+            seconds(window.to_us),
+            seconds(window.to_us - window.from_us)
+        );
+    }
+    let master = analysis.final_master.as_deref().unwrap_or("none");
+    let _ = writeln!(out, "master at the end: {master}");
+    let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+    lines.join("\n") + "\n"
+}
