@@ -10,6 +10,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Value, encode, read_value};
@@ -98,6 +99,7 @@ impl Connection {
     fn open(addr: SocketAddr) -> io::Result<Connection> {
         let stream = TcpStream::connect_timeout(&addr, CONNECT_LIMIT)?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(REPLY_LIMIT))?;
         Ok(Connection { reader: BufReader::new(stream.try_clone()?), stream })
     }
 
@@ -109,8 +111,26 @@ impl Connection {
     }
 
     fn read(&mut self, limit: Duration) -> io::Result<Value> {
-        self.stream.set_read_timeout(Some(limit))?;
+        self.wait(limit)?;
+        // What has begun to come is read to its end.
         read_value(&mut self.reader)
+    }
+
+    /// Waits until there is something to read. Not by the socket's own time limit, which counts in jiffies and comes up
+    /// to 32 ms late, but as the reference clients wait.
+    fn wait(&self, limit: Duration) -> io::Result<()> {
+        let until = Instant::now() + limit;
+        while self.reader.buffer().is_empty() {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            match poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&left)) {
+                Ok(0) => return Err(ErrorKind::TimedOut.into()),
+                Ok(_) => break,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -257,9 +277,7 @@ fn listen(task: &Task, out: &File) -> io::Result<ConnectEnd> {
     note(out, &Line { at: now(), op: "connect".into(), outcome, ..Line::default() })?;
     let mut pinged = false;
     loop {
-        // Waiting and reading apart: what has begun to come is read to its end.
-        open.stream.set_read_timeout(Some(if pinged { REPLY_LIMIT } else { QUIET_LIMIT }))?;
-        match open.reader.fill_buf() {
+        match open.wait(if pinged { REPLY_LIMIT } else { QUIET_LIMIT }).and_then(|()| open.reader.fill_buf()) {
             Ok([]) => return Ok(ConnectEnd::ReadClosed),
             Ok(_) => {}
             Err(error) if cause(&error) == Cause::Timeout && !pinged => {

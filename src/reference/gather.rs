@@ -1,11 +1,13 @@
 //! From what the programs left behind to a recording.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
+use super::backend::epoch_micros;
 use super::client::Line;
 use super::script::Played;
 use super::stack::{ANSWER_LIMIT, Stack};
-use super::{Error, logs};
+use super::{Error, Interrupt, logs};
 use crate::kernel::{EventId, Span, Time};
 use crate::record::{ConnectEnd, Event, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
 use crate::reference::ask::Value;
@@ -14,14 +16,18 @@ use crate::world;
 
 /// Where time 0 lies in a recording's own time: later than everything before it.
 const ORIGIN: Time = Time(1_000_000_000_000);
+/// The servers of the shared recordings were watched this long after the end of a run.
+const AFTERGLOW: Duration = Duration::from_millis(3_200);
 /// Keys that are asked for at once.
 const AT_ONCE: usize = 1_000;
 
-/// The recording of a script that has been played. The clients end here.
-pub(super) fn recording(stack: &mut Stack, played: Played) -> Result<Recording, Error> {
+/// The recording of a script that has been played. The clients end here, everything else a little later.
+pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt) -> Result<Recording, Error> {
     for node in stack.layout.all_clients().collect::<Vec<_>>() {
         stack.kill(node);
     }
+    interrupt.wait(AFTERGLOW)?;
+    let last = epoch_micros(SystemTime::now());
     // Who stands still cannot answer; the run is over.
     for node in stack.layout.all_redis().collect::<Vec<_>>() {
         stack.resume(node);
@@ -35,7 +41,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played) -> Result<Recording, 
     let mut names = stack.layout.names.clone();
     let mut records = Vec::new();
     let mut add = |node: NodeId, at: i64, what: What| {
-        if at <= played.end {
+        if at <= last {
             let time = Time((ORIGIN.0 as i64 + (at - played.origin) * 1_000) as u64);
             records.push(Record { time, node, during: EventId::default(), what });
         }

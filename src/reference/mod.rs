@@ -71,5 +71,5 @@ pub fn record(
     let mut stack = Stack::new(scenario, backend.open(slot, work.path())?, work.path());
     stack.boot(interrupt)?;
     let run = script::run(&mut stack, run, interrupt)?;
-    gather::recording(&mut stack, run)
+    gather::recording(&mut stack, run, interrupt)
 }
