@@ -80,14 +80,16 @@ impl Backend for Docker {
         let this = std::env::current_exe().map_err(Error::io("this program's own file"))?;
         let this = format!("{0}:{0}:ro", this.display());
         let addr = host.addr.to_string();
-        let place = ["--network", &self.prefix, "--ip", &addr, "--mac-address", &mac, "-v", &work, "-v", &this];
+        let place = ["--network", &self.prefix, "--ip", &addr, "-v", &work, "-v", &this];
         let image = image(&host.name);
         let holder = ["--label", LABEL, "--user", "0", "--entrypoint", "sleep", &image, "infinity"];
         docker(&[&["run", "-d", "--name", &name][..], &place, &holder].concat())?;
         let pid = docker(&["inspect", "-f", "{{.State.Pid}}", &name])?;
         let pid = pid.trim().parse().map_err(|_| Error::Failed(format!("{name} has no process: {pid}")))?;
         self.holders.insert(host.name.clone(), pid);
-        Ok(())
+        // Engines differ in the address that they choose, and in how they are told of another.
+        let namespace = self.namespace(&host.name);
+        tool(within(&namespace, "ip").args(["link", "set", "eth0", "address", &mac])).map(|_| ())
     }
 
     fn unplug(&mut self, host: &str) -> Result<(), Error> {
