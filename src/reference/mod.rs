@@ -58,7 +58,8 @@ impl BackendKind {
 
 /// Runs a scenario once on the real stack and records it as run number `run`.
 ///
-/// `slot` tells stacks apart that run side by side.
+/// `slot` tells stacks apart that run side by side. A run in which the machine was too busy to do what the script says when
+/// it says so is thrown away and repeated; after a few of them this fails.
 pub fn record(
     scenario: &Scenario,
     backend: BackendKind,
@@ -67,9 +68,22 @@ pub fn record(
     interrupt: &Interrupt,
 ) -> Result<Recording, Error> {
     refuse(scenario)?;
-    let work = leftovers::work_folder(slot)?;
-    let mut stack = Stack::new(scenario, backend.open(slot, work.path())?, work.path());
-    stack.boot(interrupt)?;
-    let run = script::run(&mut stack, run, interrupt)?;
-    gather::recording(&mut stack, run, interrupt)
+    let mut why = String::new();
+    for _ in 0..TRIES {
+        let work = leftovers::work_folder(slot)?;
+        let mut stack = Stack::new(scenario, backend.open(slot, work.path())?, work.path());
+        stack.boot(interrupt)?;
+        let played = script::run(&mut stack, run, interrupt)?;
+        match stack.late.take() {
+            None => return gather::recording(&mut stack, played, interrupt),
+            Some(late) => {
+                anstream::eprintln!("sim: run {run} of {} is thrown away: {late}", scenario.name);
+                why = late;
+            }
+        }
+    }
+    Err(Error::Failed(format!("the machine is too busy: {why}")))
 }
+
+/// How often a run is tried.
+const TRIES: usize = 3;

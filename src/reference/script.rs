@@ -84,6 +84,7 @@ impl Player<'_> {
             let place = next.expect("the end is a step").0;
             let (at, step) = self.steps.remove(place);
             interrupt.wait_until(at)?;
+            self.stack.expect_soon(at, "a step of the script");
             match step {
                 Step::Fault(place) => self.fault(place)?,
                 Step::Vanish(host) => self.stack.unplug(host)?,
@@ -209,10 +210,12 @@ impl Player<'_> {
                         self.steps.remove(place);
                         self.stack.unplug(host)?;
                     }
+                    let begun = Instant::now();
                     if !self.stack.present[host.0 as usize] {
                         self.stack.plug(host)?;
                     }
                     self.stack.start(node)?;
+                    self.stack.expect_soon(begun, "a start");
                 }
             }
             Action::Pause { .. } => self.stack.pause(node),

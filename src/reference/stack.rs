@@ -27,6 +27,9 @@ const READY_LIMIT: Duration = Duration::from_secs(120);
 /// How long an answer may take.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
+/// What takes longer than this is the fault of a machine that is too busy.
+const LATE: Duration = Duration::from_millis(150);
+
 /// What a node's program does now.
 #[derive(Debug, Default)]
 pub(super) enum Life {
@@ -52,6 +55,8 @@ pub struct Stack {
     hosts: Vec<Host>,
     /// By host.
     pub(super) present: Vec<bool>,
+    /// What took so long that the machine, not the stack, would be recorded.
+    pub(super) late: Option<String>,
     /// Whether HAProxy's lines go to a file, since nobody will be there to read them.
     unread: bool,
     /// Whether it all outlives this value.
@@ -88,6 +93,7 @@ impl Stack {
             random,
             lines: Lines::default(),
             hosts,
+            late: None,
             unread: false,
             kept: false,
             backend,
@@ -375,7 +381,17 @@ impl Stack {
 
     pub(super) fn kill(&mut self, node: NodeId) {
         if let Life::Up(running) | Life::Paused(running) = std::mem::take(&mut self.lives[node.0 as usize]) {
+            let begun = Instant::now();
             running.kill();
+            self.expect_soon(begun, &format!("the death of {}", self.name(node)));
+        }
+    }
+
+    /// Remembers what took too long since `due`.
+    pub(super) fn expect_soon(&mut self, due: Instant, what: &str) {
+        let late = due.elapsed();
+        if late > LATE && self.late.is_none() {
+            self.late = Some(format!("{what} took {:.3} s", late.as_secs_f64()));
         }
     }
 
@@ -449,6 +465,7 @@ impl Drop for Stack {
             return;
         }
         for node in 0..self.lives.len() {
+            // Its lateness is nobody's concern any more.
             self.kill(NodeId(node as u16));
         }
     }
