@@ -28,6 +28,7 @@ pub mod mistake;
 pub mod net;
 pub mod record;
 pub mod redis;
+pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod sentinel;

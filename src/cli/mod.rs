@@ -6,6 +6,7 @@
 mod check;
 mod compare;
 mod completions;
+mod reference;
 mod run;
 mod schema;
 mod sweep;
@@ -38,6 +39,7 @@ enum Command {
     Sweep(sweep::Arguments),
     Check(check::Arguments),
     Compare(compare::Arguments),
+    Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -80,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
+        Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
     };
