@@ -61,11 +61,11 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         return Ok(Verdict::Fine);
     }
     let source = match &arguments.file {
-        None => Source::Random(Limits { beyond: arguments.beyond, stack: None }),
+        None => Source::Random(Box::new(Limits { beyond: arguments.beyond, stack: None })),
         Some(path) => {
             let scenario = Scenario::load(path).map_err(|error| Failure::Bad(error.into()))?;
             match scenario.faults.is_empty() {
-                true => Source::Random(Limits { beyond: arguments.beyond, stack: Some(scenario) }),
+                true => Source::Random(Box::new(Limits { beyond: arguments.beyond, stack: Some(scenario) })),
                 false => Source::Fixed(Box::new(scenario)),
             }
         }

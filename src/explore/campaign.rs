@@ -21,7 +21,7 @@ pub type Build = dyn Fn(Arc<Scenario>, u64, Keep) -> World + Sync;
 #[derive(Clone, Debug)]
 pub enum Source {
     /// Random schedules, on random stacks or on a given one.
-    Random(Limits),
+    Random(Box<Limits>),
     /// One scenario with its own schedule, under seed after seed.
     Fixed(Box<Scenario>),
 }

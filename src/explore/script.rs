@@ -237,10 +237,8 @@ impl<'a> Stage<'a> {
             return true;
         }
         let programs = self.programs(node, whole_host);
-        let hit = |name: &&String| match (self.lives.get(*name), life) {
-            (Some(Life::Runs), _) => true,
-            (Some(Life::Paused), Life::Dead) => true,
-            _ => false,
+        let hit = |name: &&String| {
+            matches!((self.lives.get(*name), life), (Some(Life::Runs), _) | (Some(Life::Paused), Life::Dead))
         };
         let hit: Vec<String> = programs.iter().filter(hit).cloned().collect();
         let new: Vec<String> = hit.iter().filter(|name| self.lives[*name] == Life::Runs).cloned().collect();

@@ -321,7 +321,7 @@ fn rounded(span: Span) -> Vec<Span> {
     let mut rounder: Vec<Span> = Vec::new();
     for unit in units_ms.map(|ms| Span::from_millis(ms).0) {
         for candidate in [Span(span.0 / unit * unit), Span((span.0 + unit / 2) / unit * unit)] {
-            if candidate != span && !rounder.contains(&candidate) && span.0 % unit != 0 {
+            if candidate != span && !rounder.contains(&candidate) && !span.0.is_multiple_of(unit) {
                 rounder.push(candidate);
             }
         }

@@ -14,9 +14,7 @@
 use std::collections::VecDeque;
 
 use super::io::{ConnectError, Ended, Handles, Input, Sock, Token};
-use super::linux::{
-    ORPHAN_RETRIES, RETRIES2_TIMEOUT, SYNS, TimerWheel, retransmit_interval_jiffies, syn_interval_jiffies,
-};
+use super::linux::{ORPHAN_RETRIES, RETRIES2_TIMEOUT, RoundTrips, SYNS, TimerWheel, syn_interval_jiffies};
 use super::neighbour::{Asked, Neighbours, Resolution};
 use super::topology::Topology;
 use crate::kernel::{Class, Kernel, Span, Stream, Time, Word};
@@ -141,6 +139,7 @@ struct Endpoint {
     last_arrival: Time,
     last_heard: Time,
     keepalive_probes: u32,
+    round_trips: RoundTrips,
     stall: Option<Box<Stall>>,
     held: Vec<Delivery>,
 }
@@ -267,6 +266,25 @@ impl Net {
         kernel.schedule(at, Class::Network, host.0 as u32, E::from(event));
     }
 
+    /// What a segment and its acknowledgement take at present, on average.
+    fn round_trip(&self, from: HostId, to: HostId) -> Span {
+        let (there, back) = (self.topology.link(from, to), self.topology.link(to, from));
+        there.latency + back.latency + Span((there.jitter.0 + back.jitter.0) / 2)
+    }
+
+    /// The sender of a segment that arrived gets another sample of the round trip. On a local network there is nothing to
+    /// learn from it.
+    #[inline]
+    fn learn_round_trip(&mut self, sender: Sock, from: HostId, to: HostId) {
+        let slow = self.topology.link(from, to).latency.0 + self.topology.link(to, from).latency.0 >= 1_000_000;
+        let Some(endpoint) = self.endpoint(sender) else { return };
+        if !slow && endpoint.round_trips.is_local() {
+            return;
+        }
+        let sample = self.round_trip(from, to);
+        self.endpoint(sender).expect("just seen").round_trips.sample(sample);
+    }
+
     fn put_segment(&mut self, segment: Segment) -> u32 {
         match self.free_segments.pop() {
             Some(index) => {
@@ -292,6 +310,7 @@ impl Net {
         at: Time,
         cx: &mut Context<'_, E>,
     ) {
+        let round_trips = RoundTrips::first(self.round_trip(host, to.host));
         self.insert(Endpoint {
             sock,
             owner: node,
@@ -308,6 +327,7 @@ impl Net {
             last_arrival: Time::ZERO,
             last_heard: Time::ZERO,
             keepalive_probes: 0,
+            round_trips,
             stall: None,
             held: Vec::new(),
         });
@@ -427,7 +447,7 @@ impl Net {
             None => {
                 let mut stall = Stall::new(now);
                 stall.queue.push_back(kind);
-                stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
+                stall.next = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
                 Self::schedule(cx.kernel, stall.next, host, NetEvent::Retransmit(sock, stall.round));
                 endpoint.stall = Some(Box::new(stall));
             }
@@ -606,6 +626,7 @@ impl Net {
         }
         *waiting += 1;
         let server = cx.handles.allocate();
+        let round_trips = RoundTrips::first(self.round_trip(host, client_host));
         self.insert(Endpoint {
             sock: server,
             owner: listener.node,
@@ -622,6 +643,7 @@ impl Net {
             last_arrival: now,
             last_heard: now,
             keepalive_probes: 0,
+            round_trips,
             stall: None,
             held: Vec::new(),
         });
@@ -779,6 +801,8 @@ impl Net {
                 let delivery = Delivery { node, sock: segment.to, input: Input::Data { token, message } };
                 if reverse_blocked {
                     self.acknowledgement_lost(segment.from, now, cx);
+                } else {
+                    self.learn_round_trip(segment.from, from_host, to_host);
                 }
                 if named {
                     return Some(delivery);
@@ -880,7 +904,7 @@ impl Net {
         } else {
             let mut stall = Stall::new(now);
             stall.delivered = true;
-            stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
+            stall.next = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
             Self::schedule(cx.kernel, stall.next, endpoint.host, NetEvent::Retransmit(sender, stall.round));
             endpoint.stall = Some(Box::new(stall));
         }
@@ -896,13 +920,14 @@ impl Net {
         let wheel = self.wheel;
         let endpoint = self.endpoint(sock)?;
         let (from, to, orphan) = (endpoint.host, endpoint.peer_host, endpoint.orphan);
+        let round_trips = endpoint.round_trips;
         let stall = endpoint.stall.as_mut().filter(|stall| stall.round == round)?;
         stall.retransmissions += 1;
         let given_up = stall.retransmissions > ORPHAN_RETRIES && orphan || now.since(stall.since) >= RETRIES2_TIMEOUT;
         if given_up {
             return self.die(sock, Ended::TimedOut, cx);
         }
-        let next = wheel.fires_at(now, retransmit_interval_jiffies(stall.retransmissions + stall.several as u32));
+        let next = wheel.fires_at(now, round_trips.interval_jiffies(stall.retransmissions + stall.several as u32));
         stall.round += 1;
         stall.next = next;
         let round = stall.round;
