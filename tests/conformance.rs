@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sim::kernel::{Span, Time};
 use sim::scenario::Scenario;
-use sim::wire::{Addr, Command, ErrorKind, Info, InfoSection, NodeId, Reply, Role, SentinelReply, parse_command};
+use sim::wire::{Addr, Command, ErrorKind, Info, NodeId, Reply, Role, SentinelReply, parse_command};
 use sim::world::{Keep, World};
 
 /// The stack of Redis's tests: five of each, quorum 3, down-after 2 s, failover-timeout 10 s, parallel-syncs 10.
