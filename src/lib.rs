@@ -21,11 +21,14 @@
 pub mod analysis;
 pub mod cli;
 pub mod client;
+pub mod explore;
 pub mod haproxy;
 pub mod kernel;
+pub mod mistake;
 pub mod net;
 pub mod record;
 pub mod redis;
+pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod sentinel;

@@ -133,9 +133,8 @@ impl Checker {
 /// such client. A client that never succeeds again has no second success.
 fn longest_gap_us(analysis: &Analysis, activity: Activity) -> Option<i64> {
     let clients = analysis.outages.iter().filter(|client| client.activity == activity);
-    let recovered = |outages: &[Outage]| {
-        outages.iter().filter(|outage| outage.recovered).map(Outage::lasted_us).max().unwrap_or(0)
-    };
+    let recovered =
+        |outages: &[Outage]| outages.iter().filter(|outage| outage.recovered).map(Outage::lasted_us).max().unwrap_or(0);
     clients.map(|client| recovered(&client.outages)).max()
 }
 

@@ -3,10 +3,13 @@
 //! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file. A closed pipe is no error. Progress goes to
 //! standard error, and only to a terminal; colour follows the terminal and `NO_COLOR`.
 
+mod check;
 mod compare;
 mod completions;
+mod reference;
 mod run;
 mod schema;
+mod sweep;
 
 use std::io;
 use std::process::ExitCode;
@@ -33,7 +36,10 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     Run(run::Arguments),
+    Sweep(sweep::Arguments),
+    Check(check::Arguments),
     Compare(compare::Arguments),
+    Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
 }
@@ -73,7 +79,10 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(&arguments),
+        Command::Sweep(arguments) => sweep::main(&arguments),
+        Command::Check(arguments) => check::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
+        Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
     };

@@ -242,6 +242,8 @@ pub struct Out {
     node: NodeId,
     during: EventId,
     recording: bool,
+    #[cfg(any(test, feature = "mistakes"))]
+    mistake: Option<crate::mistake::Mistake>,
     actions: Vec<Action>,
     records: Vec<Record>,
     /// The answer to a command that came over no connection.
@@ -260,10 +262,30 @@ impl Out {
             node: NodeId(0),
             during: EventId(0),
             recording,
+            #[cfg(any(test, feature = "mistakes"))]
+            mistake: None,
             actions: Vec::with_capacity(16),
             records: Vec::new(),
             answer: None,
             handles: Handles::default(),
+        }
+    }
+
+    /// Plants a mistake in whatever is called from now on.
+    #[cfg(any(test, feature = "mistakes"))]
+    pub fn plant(&mut self, mistake: Option<crate::mistake::Mistake>) {
+        self.mistake = mistake;
+    }
+
+    /// Whether a model shall make this mistake: never but in tests.
+    #[inline(always)]
+    pub fn mistaken(&self, mistake: crate::mistake::Mistake) -> bool {
+        #[cfg(any(test, feature = "mistakes"))]
+        return self.mistake == Some(mistake);
+        #[cfg(not(any(test, feature = "mistakes")))]
+        {
+            let _ = mistake;
+            false
         }
     }
 

@@ -15,9 +15,8 @@ pub const SYN_TIMEOUT_JIFFIES: u64 = 250;
 pub const SYN_LINEAR_TIMEOUTS: u32 = 4;
 /// `net.ipv4.tcp_syn_retries`: exponential repeats; with the linear ones the connect fails after 131 s.
 pub const SYN_RETRIES: u32 = 6;
-/// `TCP_RTO_MIN` plus the smoothed round trip of a local network, rounded up: 51 jiffies, 204 ms. Measured ladder: 0.205,
-/// 0.413, 0.849, 1.685 s … (specification of HAProxy and TCP, 15.1).
-pub const RTO_JIFFIES: u64 = 51;
+/// `TCP_RTO_MIN`: the least that the variance of round trips adds to the retransmission time-out.
+pub const RTO_MIN_US: u64 = 200_000;
 /// `TCP_RTO_MAX`: 120 s.
 pub const RTO_MAX_JIFFIES: u64 = 30_000;
 /// `net.ipv4.tcp_retries2` = 15: unacknowledged data is given up after this long (tcp_model_timeout).
@@ -69,10 +68,69 @@ pub fn syn_interval_jiffies(sent: u32) -> u64 {
 /// How many SYNs are sent at the most.
 pub const SYNS: u32 = 1 + SYN_LINEAR_TIMEOUTS + SYN_RETRIES;
 
-/// How many jiffies pass between retransmission number `done` (0: the first transmission) and the next one: the tail-loss
-/// probe comes after one interval and does not back off, the retransmissions proper double from there.
-pub fn retransmit_interval_jiffies(done: u32) -> u64 {
-    (RTO_JIFFIES << done.saturating_sub(1).min(20)).min(RTO_MAX_JIFFIES)
+/// The round trips of a connection, smoothed as `tcp_rtt_estimator` does (RFC 6298 with a floor for the variance).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTrips {
+    /// Smoothed round trip.
+    srtt_us: u64,
+    /// Four times the mean deviation.
+    deviation4_us: u64,
+    /// What is added to the smoothed round trip: four deviations, at least [`RTO_MIN_US`], slow to fall.
+    variance_us: u64,
+}
+
+impl RoundTrips {
+    /// After the first sample: the handshake.
+    pub fn first(sample: Span) -> RoundTrips {
+        let us = sample.0 / 1_000;
+        RoundTrips { srtt_us: us, deviation4_us: 2 * us, variance_us: (2 * us).max(RTO_MIN_US) }
+    }
+
+    /// Another segment was acknowledged after `sample`.
+    pub fn sample(&mut self, sample: Span) {
+        let us = sample.0 / 1_000;
+        let off = us.abs_diff(self.srtt_us);
+        let falls = us < self.srtt_us;
+        self.srtt_us = (7 * self.srtt_us + us) / 8;
+        let deviation = self.deviation4_us / 4;
+        self.deviation4_us = match off.checked_sub(deviation) {
+            // A round trip that is much shorter counts for less: it is no congestion.
+            Some(more) if falls => self.deviation4_us + more / 8,
+            _ => self.deviation4_us - deviation + off,
+        };
+        let most = self.deviation4_us.max(RTO_MIN_US);
+        self.variance_us =
+            if most > self.variance_us { most } else { self.variance_us - (self.variance_us - most) / 4 };
+    }
+
+    /// Whether the time-outs of such a connection are those of a local network, whatever the next sample there is.
+    pub fn is_local(&self) -> bool {
+        self.srtt_us < 1_000 && self.variance_us == RTO_MIN_US
+    }
+
+    /// The retransmission time-out.
+    pub fn rto_jiffies(&self) -> u64 {
+        jiffies(self.srtt_us + self.variance_us)
+    }
+
+    /// The tail-loss probe of a single segment: two round trips and the floor, never later than the time-out.
+    pub fn probe_jiffies(&self) -> u64 {
+        jiffies(2 * self.srtt_us + RTO_MIN_US).min(self.rto_jiffies())
+    }
+
+    /// How many jiffies pass between transmission number `done` (0 is the first) and the next one: the probe of the tail
+    /// comes first and does not back off, the retransmissions proper double from there.
+    pub fn interval_jiffies(&self, done: u32) -> u64 {
+        match done {
+            0 => self.probe_jiffies(),
+            _ => (self.rto_jiffies() << (done - 1).min(20)).min(RTO_MAX_JIFFIES),
+        }
+    }
+}
+
+/// Microseconds in jiffies, rounded up.
+fn jiffies(us: u64) -> u64 {
+    us.div_ceil(JIFFY.0 / 1_000)
 }
 
 #[cfg(test)]
@@ -105,9 +163,35 @@ mod tests {
     #[test]
     fn retransmissions_are_those_that_were_measured() {
         let measured = [0.205, 0.413, 0.849, 1.685, 3.345, 6.737, 13.39, 26.7, 54.4, 107.6];
-        for (ours, theirs) in ladder(retransmit_interval_jiffies, 10).iter().zip(measured) {
+        let local = RoundTrips::first(Span::from_micros(150));
+        assert_eq!((local.probe_jiffies(), local.rto_jiffies()), (51, 51));
+        for (ours, theirs) in ladder(|done| local.interval_jiffies(done), 10).iter().zip(measured) {
             assert!((ours / theirs - 1.0).abs() < 0.06, "{ours} against {theirs}");
         }
+    }
+
+    #[test]
+    fn the_time_out_follows_the_round_trip() {
+        // A new connection over 400 ms: 400 + 4 × 200 ms; its probe comes after a second.
+        let slow = RoundTrips::first(Span::from_millis(400));
+        assert_eq!((slow.rto_jiffies() * 4, slow.probe_jiffies() * 4), (1_200, 1_000));
+        // An old one that becomes slow: about 450, 740, 920 ms after one, two, three samples (seen on a real link).
+        let mut old = RoundTrips::first(Span::from_micros(150));
+        assert!(old.is_local());
+        let seen: Vec<u64> = (0..3)
+            .map(|_| {
+                old.sample(Span::from_millis(400));
+                old.rto_jiffies() * 4
+            })
+            .collect();
+        for (ours, theirs) in seen.iter().zip([450, 740, 920]) {
+            assert!(ours.abs_diff(theirs) <= 20, "{seen:?}");
+        }
+        assert!(!old.is_local());
+        for _ in 0..100 {
+            old.sample(Span::from_micros(150));
+        }
+        assert!(old.is_local(), "and it forgets: {old:?}");
     }
 
     #[test]

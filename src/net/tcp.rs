@@ -14,9 +14,7 @@
 use std::collections::VecDeque;
 
 use super::io::{ConnectError, Ended, Handles, Input, Sock, Token};
-use super::linux::{
-    ORPHAN_RETRIES, RETRIES2_TIMEOUT, SYNS, TimerWheel, retransmit_interval_jiffies, syn_interval_jiffies,
-};
+use super::linux::{ORPHAN_RETRIES, RETRIES2_TIMEOUT, RoundTrips, SYNS, TimerWheel, syn_interval_jiffies};
 use super::neighbour::{Asked, Neighbours, Resolution};
 use super::topology::Topology;
 use crate::kernel::{Class, Kernel, Span, Stream, Time, Word};
@@ -141,6 +139,7 @@ struct Endpoint {
     last_arrival: Time,
     last_heard: Time,
     keepalive_probes: u32,
+    round_trips: RoundTrips,
     stall: Option<Box<Stall>>,
     held: Vec<Delivery>,
 }
@@ -267,6 +266,25 @@ impl Net {
         kernel.schedule(at, Class::Network, host.0 as u32, E::from(event));
     }
 
+    /// What a segment and its acknowledgement take at present, on average.
+    fn round_trip(&self, from: HostId, to: HostId) -> Span {
+        let (there, back) = (self.topology.link(from, to), self.topology.link(to, from));
+        there.latency + back.latency + Span((there.jitter.0 + back.jitter.0) / 2)
+    }
+
+    /// The sender of a segment that arrived gets another sample of the round trip. On a local network there is nothing to
+    /// learn from it.
+    #[inline]
+    fn learn_round_trip(&mut self, sender: Sock, from: HostId, to: HostId) {
+        let slow = self.topology.link(from, to).latency.0 + self.topology.link(to, from).latency.0 >= 1_000_000;
+        let Some(endpoint) = self.endpoint(sender) else { return };
+        if !slow && endpoint.round_trips.is_local() {
+            return;
+        }
+        let sample = self.round_trip(from, to);
+        self.endpoint(sender).expect("just seen").round_trips.sample(sample);
+    }
+
     fn put_segment(&mut self, segment: Segment) -> u32 {
         match self.free_segments.pop() {
             Some(index) => {
@@ -292,6 +310,7 @@ impl Net {
         at: Time,
         cx: &mut Context<'_, E>,
     ) {
+        let round_trips = RoundTrips::first(self.round_trip(host, to.host));
         self.insert(Endpoint {
             sock,
             owner: node,
@@ -308,6 +327,7 @@ impl Net {
             last_arrival: Time::ZERO,
             last_heard: Time::ZERO,
             keepalive_probes: 0,
+            round_trips,
             stall: None,
             held: Vec::new(),
         });
@@ -379,6 +399,19 @@ impl Net {
     }
 
     fn transmit<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, at: Time, cx: &mut Context<'_, E>) {
+        if let Err(kind) = self.try_transmit(sock, kind, at, cx) {
+            self.stall(sock, kind, at, cx);
+        }
+    }
+
+    /// Sends a segment, or gives it back if it is lost on the way.
+    fn try_transmit<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        kind: Kind,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) -> Result<(), Kind> {
         let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
         let (from, to_host) = (endpoint.host, endpoint.peer_host);
         let to = endpoint.peer.expect("an open connection has a peer");
@@ -389,19 +422,16 @@ impl Net {
         let known = self.neighbours.resolve(from, to_host, sock, at, &self.wheel) == Resolution::Known;
         let luck = &mut self.hosts[from.0 as usize].luck;
         let arrival = if known { self.topology.transit(from, to_host, bytes, at, luck) } else { None };
-        match arrival {
-            Some(arrival) => {
-                let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
-                let arrival = arrival.max(endpoint.last_arrival);
-                endpoint.last_arrival = arrival;
-                let segment = self.put_segment(Segment { from: sock, to, from_host: from, to_host, kind });
-                Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(segment));
-            }
-            None => {
-                self.dropped += 1;
-                self.stall(sock, kind, at, cx);
-            }
-        }
+        let Some(arrival) = arrival else {
+            self.dropped += 1;
+            return Err(kind);
+        };
+        let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
+        let arrival = arrival.max(endpoint.last_arrival);
+        endpoint.last_arrival = arrival;
+        let segment = self.put_segment(Segment { from: sock, to, from_host: from, to_host, kind });
+        Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(segment));
+        Ok(())
     }
 
     /// A segment of `sock` was lost: it waits for the retransmission timer.
@@ -417,7 +447,7 @@ impl Net {
             None => {
                 let mut stall = Stall::new(now);
                 stall.queue.push_back(kind);
-                stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
+                stall.next = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
                 Self::schedule(cx.kernel, stall.next, host, NetEvent::Retransmit(sock, stall.round));
                 endpoint.stall = Some(Box::new(stall));
             }
@@ -578,8 +608,9 @@ impl Net {
         if !matches!(endpoint.phase, Phase::Connecting { .. }) {
             return None;
         }
-        if endpoint.peer.is_some() {
-            // The answer to an earlier SYN is on its way.
+        if let Some(server) = endpoint.peer {
+            // The answer to an earlier SYN was lost: it is repeated.
+            self.answer_syn(server, client, now, cx);
             return None;
         }
         let listener = self.hosts[host.0 as usize].listeners.iter().find(|listener| listener.port == to.port).cloned();
@@ -595,6 +626,7 @@ impl Net {
         }
         *waiting += 1;
         let server = cx.handles.allocate();
+        let round_trips = RoundTrips::first(self.round_trip(host, client_host));
         self.insert(Endpoint {
             sock: server,
             owner: listener.node,
@@ -611,13 +643,37 @@ impl Net {
             last_arrival: now,
             last_heard: now,
             keepalive_probes: 0,
+            round_trips,
             stall: None,
             held: Vec::new(),
         });
         self.endpoint(client).expect("just seen").peer = Some(server);
         self.arm_keepalive(server, now, cx);
-        self.fire_and_forget(answer(Kind::SynAck, server), now, now, cx);
+        self.answer_syn(server, client, now, cx);
         Some(Delivery { node: listener.node, sock: server, input: Input::Accepted { sock: server, from: client_host } })
+    }
+
+    /// Sends SYN-ACK. Whatever the server sends next, FIN included, comes after it.
+    fn answer_syn<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        server: Sock,
+        client: Sock,
+        now: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let Some(endpoint) = self.endpoint(server) else { return };
+        let (from, to) = (endpoint.host, endpoint.peer_host);
+        let luck = &mut self.hosts[from.0 as usize].luck;
+        match self.topology.transit(from, to, 0, now, luck) {
+            Some(arrival) => {
+                let endpoint = self.endpoint(server).expect("just seen");
+                endpoint.last_arrival = endpoint.last_arrival.max(arrival);
+                let segment = Segment { from: server, to: client, from_host: from, to_host: to, kind: Kind::SynAck };
+                let index = self.put_segment(segment);
+                Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(index));
+            }
+            None => self.dropped += 1,
+        }
     }
 
     fn syn_ack_arrives<E: Copy + Word + From<NetEvent>>(
@@ -725,7 +781,13 @@ impl Net {
             return None;
         }
         self.neighbours.confirm(to_host, from_host, now);
+        let unready = |endpoint: &mut Endpoint| matches!(endpoint.phase, Phase::Connecting { .. });
         match segment.kind {
+            // The SYN-ACK before it was lost: to the client this belongs to no connection yet.
+            kind @ (Kind::Data(_) | Kind::Fin) if self.endpoint(segment.to).is_some_and(unready) => {
+                self.stall(segment.from, kind, now, cx);
+                None
+            }
             Kind::Data(message) => {
                 let reverse_blocked = self.topology.is_blocked(to_host, from_host);
                 let Some(receiver) = self.endpoint(segment.to).filter(|receiver| !receiver.orphan) else {
@@ -739,6 +801,8 @@ impl Net {
                 let delivery = Delivery { node, sock: segment.to, input: Input::Data { token, message } };
                 if reverse_blocked {
                     self.acknowledgement_lost(segment.from, now, cx);
+                } else {
+                    self.learn_round_trip(segment.from, from_host, to_host);
                 }
                 if named {
                     return Some(delivery);
@@ -840,7 +904,7 @@ impl Net {
         } else {
             let mut stall = Stall::new(now);
             stall.delivered = true;
-            stall.next = wheel.fires_at(now, retransmit_interval_jiffies(0));
+            stall.next = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
             Self::schedule(cx.kernel, stall.next, endpoint.host, NetEvent::Retransmit(sender, stall.round));
             endpoint.stall = Some(Box::new(stall));
         }
@@ -856,13 +920,14 @@ impl Net {
         let wheel = self.wheel;
         let endpoint = self.endpoint(sock)?;
         let (from, to, orphan) = (endpoint.host, endpoint.peer_host, endpoint.orphan);
+        let round_trips = endpoint.round_trips;
         let stall = endpoint.stall.as_mut().filter(|stall| stall.round == round)?;
         stall.retransmissions += 1;
         let given_up = stall.retransmissions > ORPHAN_RETRIES && orphan || now.since(stall.since) >= RETRIES2_TIMEOUT;
         if given_up {
             return self.die(sock, Ended::TimedOut, cx);
         }
-        let next = wheel.fires_at(now, retransmit_interval_jiffies(stall.retransmissions + stall.several as u32));
+        let next = wheel.fires_at(now, round_trips.interval_jiffies(stall.retransmissions + stall.several as u32));
         stall.round += 1;
         stall.next = next;
         let round = stall.round;
@@ -876,33 +941,34 @@ impl Net {
                 Self::schedule(cx.kernel, next, from, NetEvent::Ask(from, to));
             }
         }
-        let loss = self.topology.link(from, to).loss;
-        let lost = loss > 0 && self.hosts[from.0 as usize].luck.chance(loss);
-        if known != Resolution::Known || !present || lost || self.topology.is_blocked(from, to) {
+        if known != Resolution::Known || !present || self.topology.is_blocked(from, to) {
             self.dropped += 1;
             Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
             return None;
         }
         let acknowledged = !self.topology.is_blocked(to, from);
+        // The oldest segment is repeated. If it was delivered before, all that it can bring is an acknowledgement.
+        let stall = self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()).expect("just seen");
+        let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
+        let lost = oldest.and_then(|kind| self.try_transmit(sock, kind, now, cx).err());
         let endpoint = self.endpoint(sock).expect("just seen");
         let stall = endpoint.stall.as_mut().expect("just seen");
-        if !acknowledged {
-            // Only the oldest segment is repeated, and nothing follows it.
-            let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
-            stall.delivered |= oldest.is_some();
+        let arrived = lost.is_none();
+        stall.delivered |= arrived;
+        if let Some(kind) = lost {
+            stall.queue.push_front(kind);
+        }
+        if !(arrived && acknowledged) {
+            // Nothing follows it until it is acknowledged.
             Self::schedule(cx.kernel, next, from, NetEvent::Retransmit(sock, round));
-            if let Some(kind) = oldest {
-                self.transmit(sock, kind, now, cx);
-            }
             return None;
         }
-        let queue = std::mem::take(&mut stall.queue);
-        endpoint.stall = None;
-        for kind in queue {
+        let rest = endpoint.stall.take().map(|stall| stall.queue).unwrap_or_default();
+        for kind in rest {
             match self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()) {
                 // One of those before was lost again: the order is kept.
-                Some(stall) if !stall.queue.is_empty() => stall.queue.push_back(kind),
-                _ => self.transmit(sock, kind, now, cx),
+                Some(stall) => stall.queue.push_back(kind),
+                None => self.transmit(sock, kind, now, cx),
             }
         }
         None

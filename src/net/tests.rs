@@ -322,6 +322,29 @@ fn the_backlog_admits_one_more_than_its_number_and_then_drops() {
 }
 
 #[test]
+fn what_a_server_sends_at_once_comes_after_its_syn_ack() {
+    for seed in 0..50 {
+        let mut bench = Bench::new(Link { jitter: Span::from_micros(500), ..Link::default() });
+        bench.run_for(seed as f64 / 1000.0);
+        let client = bench.connect();
+        let server = loop {
+            bench.run_for(0.000_01);
+            if let Some((_, delivery)) = bench.heard.first() {
+                break delivery.sock;
+            }
+        };
+        bench.with(|net, now, cx| net.close(server, false, now, cx));
+        bench.run_for(0.1);
+        let of_client: Vec<&Input> =
+            bench.heard.iter().filter(|(_, d)| d.sock == client).map(|(_, d)| &d.input).collect();
+        assert!(
+            matches!(of_client[..], [Input::Connected { .. }, Input::Ended { how: Ended::Eof, .. }]),
+            "{of_client:?}"
+        );
+    }
+}
+
+#[test]
 fn a_one_way_cut_of_acknowledgements_executes_what_seems_lost() {
     let mut bench = Bench::new(Link::default());
     let (client, _) = bench.open();
@@ -352,8 +375,9 @@ fn keepalive_finds_a_peer_that_vanished() {
 }
 
 /// Instants at which a segment into silence is sent, measured: first the probe of the tail, then with doubling gaps (spec
-/// TCP 15.1).
+/// TCP 15.1). With several segments out the probe comes early, and the ladder is one short step ahead.
 const LADDER: [f64; 10] = [0.205, 0.413, 0.849, 1.685, 3.345, 6.737, 13.39, 26.7, 54.4, 107.6];
+const LADDER_OF_SEVERAL: [f64; 10] = [0.205, 0.636, 1.48, 3.13, 6.50, 13.1, 26.5, 54.2, 107.4, 214.0];
 
 proptest! {
     #[test]
@@ -370,13 +394,14 @@ proptest! {
         (0..=more).for_each(|seq| bench.send(client, seq));
         bench.run(start + Span::from_millis(healed_ms));
         bench.heal();
-        bench.run_for(110.0);
+        bench.run_for(220.0);
         prop_assert_eq!(bench.received(NodeId(1)), (0..=more).collect::<Vec<u32>>());
         let at = bench.first(|input| matches!(input, Input::Data { .. })).expect("delivered").since(start).as_secs_f64();
         let healed = healed_ms as f64 / 1e3;
         // The wheel rounds late and never early, so a step may still be ahead that the table has behind the heal.
-        prop_assert!(at >= healed && at <= 2.06 * healed + 0.3, "healed at {}, delivered at {}", healed, at);
-        let step = LADDER.iter().find(|step| (*step * 0.96..=*step * 1.04).contains(&at));
+        prop_assert!(at >= healed && at <= 2.06 * healed + 0.5, "healed at {}, delivered at {}", healed, at);
+        let ladder = if more == 0 { LADDER } else { LADDER_OF_SEVERAL };
+        let step = ladder.iter().find(|step| (*step * 0.96..=*step * 1.04).contains(&at));
         prop_assert!(step.is_some(), "healed at {}, delivered at {}", healed, at);
     }
 

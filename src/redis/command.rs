@@ -3,6 +3,7 @@
 use super::client::{Blocked, Slot, Transaction};
 use super::{INFO_EXTRA, Redis, log, log_text, unixtime};
 use crate::kernel::Time;
+use crate::mistake::Mistake;
 use crate::net::Out;
 use crate::record::RedisEvent;
 use crate::wire::{Addr, ClientType, Command, ErrorKind, Reply};
@@ -68,7 +69,7 @@ impl Redis {
 
     /// `processCommand`: refuses, queues, postpones or executes.
     pub(super) fn process_command(&mut self, slot: Slot, command: Command, out: &mut Out) {
-        match self.refusal(slot, &command) {
+        match self.refusal(slot, &command, out) {
             Some(error) => {
                 // `rejectCommand` flags the transaction, and a refused EXEC ends it.
                 let client = self.clients.get_mut(slot).expect("the client sent a command");
@@ -126,7 +127,7 @@ impl Redis {
     }
 
     /// Why a command is not executed, in the order in which the real program looks.
-    fn refusal(&self, slot: Slot, command: &Command) -> Option<ErrorKind> {
+    fn refusal(&self, slot: Slot, command: &Command, out: &Out) -> Option<ErrorKind> {
         let client = self.clients.get(slot)?;
         if matches!(command, Command::Unknown | Command::Sentinel(_)) {
             return Some(ErrorKind::Err);
@@ -137,7 +138,7 @@ impl Redis {
         if is_write && !is_replica && !self.enough_good_replicas() {
             return Some(ErrorKind::NoReplicas);
         }
-        if is_write && is_replica && self.config.replica_read_only {
+        if is_write && is_replica && self.config.replica_read_only && !out.mistaken(Mistake::ReplicaAcceptsWrites) {
             return Some(ErrorKind::Readonly);
         }
         let allowed_to_subscribers =
@@ -190,7 +191,7 @@ impl Redis {
             }
             Command::Publish(channel, payload) => {
                 let receivers = self.deliver(channel, payload, out);
-                if self.loading.is_none() {
+                if self.loading.is_none() && !out.mistaken(Mistake::PublishNotReplicated) {
                     self.feed(Command::Publish(channel, payload), out);
                 }
                 self.remember_write(slot);

@@ -6,6 +6,7 @@ use super::instance::{Instance, Master, flag};
 use super::link::Callback;
 use super::process::{DESYNC_MS, Pass};
 use crate::kernel::Span;
+use crate::mistake::Mistake;
 use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::{Addr, ClientType, Command};
 
@@ -25,6 +26,7 @@ impl Instance {
     /// The transaction that changes a node's role and cuts its clients (spec 13; `sentinelSendSlaveOf`). False if there
     /// is no command connection.
     pub(super) fn send_slaveof(&mut self, to: Option<Addr>, pass: &mut Pass<'_>) -> bool {
+        let keeps_clients = pass.out.mistaken(Mistake::ClientsNotKilled);
         [
             Command::Multi,
             Command::ReplicaOf(to),
@@ -34,6 +36,7 @@ impl Instance {
             Command::Exec,
         ]
         .into_iter()
+        .filter(|command| !(keeps_clients && matches!(command, Command::ClientKill(_))))
         .all(|command| self.link.send(command, Callback::Discard, pass))
     }
 }
@@ -58,7 +61,7 @@ impl Master {
             return false;
         }
         let now = pass.now();
-        if now - self.failover_start_time < self.failover_timeout * 2 {
+        if now - self.failover_start_time < self.failover_timeout * 2 && !pass.out.mistaken(Mistake::NoRetryDelay) {
             if self.failover_delay_logged != self.failover_start_time {
                 self.failover_delay_logged = self.failover_start_time;
                 let wait_ms = self.failover_start_time + self.failover_timeout * 2 - now;
@@ -75,12 +78,13 @@ impl Master {
     pub(super) fn start_failover(&mut self, pass: &mut Pass<'_>) {
         self.failover_state = State::WaitStart;
         self.own.flags |= flag::FAILOVER_IN_PROGRESS;
-        pass.process.current_epoch += 1;
+        pass.process.current_epoch += u32::from(!pass.out.mistaken(Mistake::EpochNotRaised));
         let epoch = pass.process.current_epoch;
         self.failover_epoch = epoch;
         pass.log(|| SentinelEvent::NewEpoch(epoch));
         pass.about(SentinelEventKind::TryFailover, self.own.who(self.own.addr));
-        self.failover_start_time = pass.now() + pass.process.rand(DESYNC_MS) as i64;
+        let desync = pass.process.rand(DESYNC_MS) as i64;
+        self.failover_start_time = pass.now() + if pass.out.mistaken(Mistake::NoDesync) { 0 } else { desync };
         self.failover_state_change_time = pass.now();
     }
 
@@ -178,7 +182,7 @@ impl Master {
             !slave.is(flag::S_DOWN | flag::O_DOWN)
                 && !slave.link.disconnected
                 && now - slave.link.last_avail_time <= periods.ping * 5
-                && slave.slave_priority != 0
+                && (slave.slave_priority != 0 || pass.out.mistaken(Mistake::PriorityZero))
                 && now - slave.info_refresh <= info_validity
                 && slave.master_link_down_time <= master_down_time_max
         };

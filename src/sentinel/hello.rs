@@ -2,6 +2,7 @@
 
 use super::instance::Master;
 use super::process::Pass;
+use crate::mistake::Mistake;
 use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::Hello;
 
@@ -35,7 +36,8 @@ impl Master {
             self.flush(pass);
             pass.log(|| SentinelEvent::NewEpoch(hello.epoch));
         }
-        if self.config_epoch < hello.config_epoch {
+        let older = pass.out.mistaken(Mistake::OlderConfiguration) && hello.master != self.own.addr;
+        if self.config_epoch < hello.config_epoch || older {
             self.config_epoch = hello.config_epoch;
             let old = self.own.addr;
             if hello.master != old {

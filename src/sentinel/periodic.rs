@@ -3,6 +3,7 @@
 use super::instance::Instance;
 use super::link::Callback;
 use super::process::Pass;
+use crate::mistake::Mistake;
 use crate::record::InstanceKind;
 use crate::wire::{ChannelId, Command, Hello, InfoSection, Payload};
 
@@ -25,7 +26,8 @@ impl Instance {
         if self.kind != InstanceKind::Sentinel && info_due {
             self.link.send(Command::Info(InfoSection::Default), Callback::Info, pass);
         }
-        let ping_period = self.down_after.min(pass.process.periods.ping);
+        let slow = if pass.out.mistaken(Mistake::SlowPing) { 2 } else { 1 };
+        let ping_period = self.down_after.min(pass.process.periods.ping) * slow;
         if now - self.link.last_pong_time > ping_period && now - self.link.last_ping_time > ping_period / 2 {
             self.link.send_ping(pass);
         }

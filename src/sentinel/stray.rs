@@ -2,6 +2,7 @@
 
 use super::instance::{Master, flag};
 use super::process::Pass;
+use crate::mistake::Mistake;
 use crate::record::SentinelEventKind;
 use crate::wire::Role;
 
@@ -17,7 +18,8 @@ pub(super) fn convert_to_slave(master: &mut Master, index: usize, pass: &mut Pas
     let wait = pass.process.periods.publish * 4;
     let now = pass.now();
     let slave = &master.slaves[index];
-    let ripe = !slave.is(flag::PROMOTED)
+    let ripe = !pass.out.mistaken(Mistake::NoConversion)
+        && !slave.is(flag::PROMOTED)
         && looks_sane(master, pass)
         && slave.no_down_for(wait, now)
         && now - slave.role_reported_time > wait;

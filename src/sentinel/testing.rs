@@ -307,6 +307,7 @@ impl Lab {
                 });
             }
             Action::SetTimer(_, at) => self.timer = Some(at),
+            Action::Listen => {}
             Action::Exit => self.exited = true,
             _ => panic!("a Sentinel does not do that"),
         }

@@ -2,6 +2,7 @@
 
 use super::instance::Master;
 use super::process::{DESYNC_MS, Pass};
+use crate::mistake::Mistake;
 use crate::record::SentinelEvent;
 use crate::wire::RunId;
 
@@ -19,14 +20,18 @@ impl Master {
             self.flush(pass);
             pass.log(|| SentinelEvent::NewEpoch(request_epoch));
         }
-        if self.own.leader_epoch < request_epoch && pass.process.current_epoch <= request_epoch {
+        let again = pass.out.mistaken(Mistake::VotesTwice) && candidate != pass.process.id;
+        if (self.own.leader_epoch < request_epoch || again) && pass.process.current_epoch <= request_epoch {
             let epoch = pass.process.current_epoch;
             self.own.leader = Some(candidate);
             self.own.leader_epoch = epoch;
-            self.flush(pass);
+            if !pass.out.mistaken(Mistake::VoteNotPersisted) {
+                self.flush(pass);
+            }
             pass.log(|| SentinelEvent::VoteForLeader(candidate, epoch));
             if candidate != pass.process.id {
-                self.failover_start_time = pass.now() + pass.process.rand(DESYNC_MS) as i64;
+                let desync = pass.process.rand(DESYNC_MS) as i64;
+                self.failover_start_time = pass.now() + if pass.out.mistaken(Mistake::NoDesync) { 0 } else { desync };
             }
         }
         (self.own.leader, self.own.leader_epoch)
@@ -75,7 +80,8 @@ impl Master {
                 (winner, votes_max) = (Some(mine), votes);
             }
         }
-        winner.filter(|_| votes_max > voters / 2 && votes_max >= self.quorum)
+        let majority = if pass.out.mistaken(Mistake::QuorumIsEnough) { 0 } else { voters / 2 };
+        winner.filter(|_| votes_max > majority && votes_max >= self.quorum)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{Event, World};
 use crate::client::{self, Client};
 use crate::haproxy::{self, Haproxy};
 use crate::kernel::{Class, Purpose, Span, Stream, Time};
+use crate::mistake::Mistake;
 use crate::net::{BASE_REACHABLE_TIME, Input, KeepAlive};
 use crate::redis::{self, Redis};
 use crate::scenario::Scenario;
@@ -203,7 +204,7 @@ impl World {
                     .enumerate()
                     .map(|(place, node)| haproxy::Server {
                         addr: self.layout.addr(node),
-                        backup: scenario.haproxy.backup && place > 0,
+                        backup: scenario.haproxy.backup && place > 0 && !self.out.mistaken(Mistake::BackupIgnored),
                     })
                     .collect();
                 Program::Haproxy(Haproxy::new(haproxy::Setup {

@@ -18,6 +18,7 @@ mod result;
 mod script;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -110,6 +111,8 @@ pub struct World {
     marks: Vec<FaultMark>,
     /// Hosts that lost power rather than their container.
     machines: Vec<HostId>,
+    /// By host: when the last killing that was ordered comes to its end.
+    settled: Vec<Time>,
     trace: Option<Vec<Traced>>,
 }
 
@@ -166,6 +169,7 @@ impl World {
             beliefs,
             marks: Vec::new(),
             machines: Vec::new(),
+            settled: vec![Time::ZERO; hosts],
             trace: keep
                 .trace
                 .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),
@@ -174,6 +178,14 @@ impl World {
             scenario,
         };
         world.schedule_boot();
+        world
+    }
+
+    /// The stack of `scenario` with a mistake planted in its models.
+    #[cfg(any(test, feature = "mistakes"))]
+    pub fn with_mistake(scenario: Arc<Scenario>, seed: u64, keep: Keep, mistake: crate::mistake::Mistake) -> World {
+        let mut world = World::new(scenario, seed, keep);
+        world.out.plant(Some(mistake));
         world
     }
 

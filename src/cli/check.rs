@@ -1,0 +1,191 @@
+//! `sim check`: random fault schedules against the properties.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use comfy_table::{Cell, Color, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Failure, VERSION, Verdict};
+use crate::explore::campaign::{Campaign, First, Report, Source, all_properties};
+use crate::explore::compact::compact;
+use crate::explore::generate::Limits;
+use crate::explore::property::{self, Kind, NO_PANIC};
+use crate::explore::shrink::{Shrunk, shrink};
+use crate::scenario::Scenario;
+use crate::world::World;
+
+/// Hold random fault schedules against the properties
+///
+/// Draws stacks, settings and fault schedules, runs them on all cores, and checks every run. The first case that fails
+/// a property is made small and written as a scenario file. With FILE, only the fault schedule is drawn; if FILE has
+/// faults of its own, it is run as it is, under one seed after the other. Exit status 1 if a property fails.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// A scenario that says the stack, its settings and perhaps its faults
+    file: Option<PathBuf>,
+    /// How many cases
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    cases: u64,
+    /// The seed that the cases are drawn from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many threads; 0: one a core
+    #[arg(long, default_value_t = 0)]
+    jobs: usize,
+    /// Folder for the scenarios of failures, in `check/` below it
+    #[arg(long, value_name = "DIR", default_value = "output")]
+    out: PathBuf,
+    /// More faults at a time than the protocol can survive
+    #[arg(long = "unsafe")]
+    beyond: bool,
+    /// Write the smallest case of every rare thing that was met, too
+    #[arg(long)]
+    witnesses: bool,
+    /// Check these properties only
+    #[arg(long = "property", value_name = "NAME", value_parser = known_property)]
+    properties: Vec<&'static property::Property>,
+    /// List the properties and do nothing else
+    #[arg(long)]
+    list: bool,
+}
+
+fn known_property(name: &str) -> Result<&'static property::Property, String> {
+    property::find(name).ok_or_else(|| "there is no such property: --list shows them all".into())
+}
+
+pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let mut out = anstream::stdout().lock();
+    if arguments.list {
+        writeln!(out, "{}", list())?;
+        return Ok(Verdict::Fine);
+    }
+    let source = match &arguments.file {
+        None => Source::Random(Box::new(Limits { beyond: arguments.beyond, stack: None })),
+        Some(path) => {
+            let scenario = Scenario::load(path).map_err(|error| Failure::Bad(error.into()))?;
+            match scenario.faults.is_empty() {
+                true => Source::Random(Box::new(Limits { beyond: arguments.beyond, stack: Some(scenario) })),
+                false => Source::Fixed(Box::new(scenario)),
+            }
+        }
+    };
+    let random = matches!(source, Source::Random(_));
+    let properties = if arguments.properties.is_empty() { all_properties() } else { arguments.properties.clone() };
+    let campaign = Campaign { source, cases: arguments.cases, seed: arguments.seed, properties, build: &World::new };
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs).build();
+    let threads = threads.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
+    let bar = progress(arguments.cases);
+    let report = threads.install(|| campaign.run(&|| bar.inc(1)));
+    bar.finish_and_clear();
+    writeln!(out, "{}", table(&campaign, &report))?;
+    writeln!(out, "{} cases, {} events, seed {}", arguments.cases, report.events, arguments.seed)?;
+    let mut wanted: Vec<(&'static str, &First, bool)> =
+        report.failures().into_iter().map(|(name, first)| (name, first, true)).collect();
+    if arguments.witnesses {
+        let rare = property::ALL.iter().filter(|property| property.kind == Kind::Sometimes);
+        wanted.extend(rare.filter_map(|property| Some((property.name, report.firsts.get(property.name)?, false))));
+    }
+    for (name, first, is_failure) in wanted {
+        let small = threads.install(|| shrink(&first.case, &first.finding, name, &World::new));
+        let path = write(arguments, name, first, small, is_failure)?;
+        let word = if is_failure { "FAILED" } else { "met" };
+        writeln!(out, "\n{word} {name} in case {}: {}\n  sim check {}", first.number, first.finding, path)?;
+    }
+    let missing = report.never_met();
+    if random && arguments.properties.is_empty() && !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|property| property.name).collect();
+        writeln!(out, "\nThis campaign is too weak: it never met {}. Give it more cases.", names.join(", "))?;
+    }
+    Ok(if report.failures().is_empty() { Verdict::Fine } else { Verdict::Missed })
+}
+
+fn progress(cases: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} cases, {eta} left").expect("a good template");
+    ProgressBar::new(cases).with_style(style)
+}
+
+/// Writes the small case and answers its path and how to run it again.
+fn write(arguments: &Arguments, name: &str, first: &First, small: Shrunk, is_failure: bool) -> Result<String, Failure> {
+    let folder = arguments.out.join(if is_failure { "check" } else { "check/witness" });
+    std::fs::create_dir_all(&folder).map_err(Failure::io(folder.display()))?;
+    let path = folder.join(format!("{name}.toml"));
+    let Shrunk { mut case, finding, runs } = small;
+    name.clone_into(&mut case.scenario.name);
+    let text = compact(&case.scenario, &head(arguments, name, first, case.seed, &finding.to_string(), runs, &path));
+    // A half-written file must not stay behind.
+    let mut file = tempfile::NamedTempFile::new_in(&folder).map_err(Failure::io(folder.display()))?;
+    file.write_all(text.as_bytes()).map_err(Failure::io(path.display()))?;
+    file.persist(&path).map_err(|error| Failure::Io(path.display().to_string(), error.error))?;
+    Ok(format!("{} --cases 1 --seed {}", path.display(), case.seed))
+}
+
+fn head(
+    arguments: &Arguments,
+    name: &str,
+    first: &First,
+    seed: u64,
+    finding: &str,
+    runs: usize,
+    path: &Path,
+) -> String {
+    let (says, source) = match property::find(name) {
+        Some(property) => (property.says, property.source),
+        None => ("no model panics", "a broken invariant is a panic"),
+    };
+    let file = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let mut from = match &arguments.file {
+        Some(path) => format!("sim check {}", path.display()),
+        None => "sim check".to_owned(),
+    };
+    if arguments.beyond {
+        from.push_str(" --unsafe");
+    }
+    format!(
+        "{name}: {says}\n({source})\nFirst event: {finding}\nSee it: sim run {file} --seed {seed}\nCheck it: sim check \
+         {file} --cases 1 --seed {seed}\nFound by sim {VERSION}: {from} --seed {}, case {}; made small in {runs} runs.\n",
+        arguments.seed, first.number,
+    )
+}
+
+fn list() -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["property", "kind", "says", "source"]);
+    for property in property::ALL {
+        table.add_row([property.name, property.kind.as_str(), property.says, property.source]);
+    }
+    table
+}
+
+fn table(campaign: &Campaign<'_>, report: &Report) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_header(["", "property", "kind", "checked in", "found in", "first"]);
+    let mut row = |name: &'static str, kind: Kind| {
+        let tally = report.tallies[name];
+        let first = report.firsts.get(name);
+        let (word, color) = match (kind, first) {
+            (Kind::Sometimes, Some(_)) => ("met", Color::Reset),
+            (Kind::Sometimes, None) => ("never", Color::Yellow),
+            (_, Some(_)) => ("FAILED", Color::Red),
+            (_, None) if tally.holds == 0 => ("moot", Color::Yellow),
+            (_, None) => ("ok", Color::Reset),
+        };
+        let first = first.map_or(String::new(), |first| format!("case {}", first.number));
+        let cells = [
+            name.into(),
+            kind.as_str().into(),
+            (tally.holds + tally.found).to_string(),
+            tally.found.to_string(),
+            first,
+        ];
+        table.add_row(std::iter::once(Cell::new(word).fg(color)).chain(cells.map(|text: String| Cell::new(text))));
+    };
+    row(NO_PANIC, Kind::Always);
+    for property in &campaign.properties {
+        row(property.name, property.kind);
+    }
+    table
+}

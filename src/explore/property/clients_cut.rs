@@ -1,0 +1,52 @@
+//! Always: a server whose role a Sentinel changes closes its clients.
+//!
+//! Source: `sentinelSendSlaveOf`: `CLIENT KILL TYPE normal` and `TYPE pubsub` in the transaction that changes the role.
+//! So no client reads `-READONLY` on a connection that is older than the demotion. Who answered follows from the causes
+//! of events.
+
+use super::replica_writes::answered_by;
+use super::{Answer, Kind, Property};
+use crate::explore::observe::{Needs, Run};
+use crate::record::{ConnectEnd, Event, Op, Outcome, RedisEvent, What};
+
+pub(super) const PROPERTY: Property = Property {
+    name: "demotion-cuts-clients",
+    kind: Kind::Always,
+    says: "no client is answered READONLY on a connection older than the demotion by a Sentinel",
+    source: "sentinelSendSlaveOf: CLIENT KILL TYPE normal, pubsub (sentinel.c)",
+    needs: Needs { trace: true, repetition: false },
+    check,
+};
+
+fn check(run: &Run) -> Answer {
+    let by_hand = run.analysis.faults.iter().any(|fault| {
+        fault.action == "command" && fault.args.iter().any(|word| ["REPLICAOF", "SLAVEOF"].contains(&word.as_str()))
+    });
+    if by_hand || run.result.trace.is_none() {
+        return Answer::Moot;
+    }
+    let records = &run.recording().records;
+    let mut answer = Answer::Moot;
+    for (index, record) in records.iter().enumerate() {
+        let What::Op(Op::Set { outcome: Outcome::Readonly, .. }) = record.what else { continue };
+        let Some((server, at)) = answered_by(run, record.during) else { continue };
+        let before = &records[..index];
+        let opened = before.iter().rev().find(|earlier| {
+            earlier.node == record.node && matches!(earlier.what, What::Op(Op::Connect(ConnectEnd::Open)))
+        });
+        let demoted = records.iter().rev().find(|earlier| {
+            let changed = matches!(earlier.what, What::Event(Event::Redis(RedisEvent::ReplicaOf(_))));
+            earlier.node == server && changed && run.recording().micros(earlier.time) <= at
+        });
+        let (Some(opened), Some(demoted)) = (opened, demoted) else { continue };
+        answer = Answer::Holds;
+        if opened.time < demoted.time {
+            let (client, server) = (run.name(record.node), run.name(server));
+            return Answer::found(
+                at,
+                format!("{client} is answered READONLY by {server}, which did not close its connection"),
+            );
+        }
+    }
+    answer
+}

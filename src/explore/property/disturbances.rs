@@ -1,0 +1,144 @@
+//! What the fault script did to whom and for how long, and since when a run is calm: shared by the properties.
+
+use crate::explore::observe::Run;
+use crate::kernel::Span;
+use crate::record::{Event, NodeKind, SentinelEvent, What};
+use crate::scenario::units::parse_span;
+
+/// A fault from its beginning to its undoing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Disturbance {
+    /// When it began.
+    pub from_us: i64,
+    /// When it was undone; the end of time if it never was.
+    pub to_us: i64,
+    /// The action, as in the scenario file.
+    pub action: String,
+    /// Whom it hit; both ends of a link.
+    pub nodes: Vec<String>,
+}
+
+impl Disturbance {
+    /// Whether it dropped or delayed packets.
+    pub fn of_network(&self) -> bool {
+        ["partition", "cut", "degrade"].contains(&self.action.as_str())
+    }
+
+    /// Whether it ended a process.
+    pub fn of_death(&self) -> bool {
+        ["kill", "kill-host", "power-off", "terminate"].contains(&self.action.as_str())
+    }
+
+    /// Whether it hit a Redis server.
+    pub fn hits_redis(&self) -> bool {
+        self.nodes.iter().any(|name| NodeKind::of(name) == NodeKind::Redis)
+    }
+
+    /// Whether it was in force at some moment of a time.
+    pub fn overlaps(&self, from_us: i64, to_us: i64) -> bool {
+        self.from_us <= to_us && from_us <= self.to_us
+    }
+}
+
+fn micros(span: Span) -> i64 {
+    (span.0 / 1_000) as i64
+}
+
+/// All disturbances of a run, in order of their beginning.
+pub(super) fn disturbances(run: &Run) -> Vec<Disturbance> {
+    let mut found: Vec<Disturbance> = Vec::new();
+    for fault in &run.analysis.faults {
+        let at = fault.at_us;
+        let action = fault.action.as_str();
+        let first = fault.args.first().map_or("", String::as_str);
+        let close = |found: &mut Vec<Disturbance>, undone: &dyn Fn(&Disturbance) -> bool| {
+            for open in found.iter_mut().filter(|open| open.to_us == i64::MAX && undone(open)) {
+                open.to_us = at;
+            }
+        };
+        let to_us = match action {
+            "heal" => {
+                close(&mut found, &Disturbance::of_network);
+                continue;
+            }
+            "start" => {
+                close(&mut found, &|open| open.of_death() && open.nodes.iter().any(|name| name == first));
+                at
+            }
+            "resume" => {
+                close(&mut found, &|open| open.action == "pause" && open.nodes.iter().any(|name| name == first));
+                continue;
+            }
+            "stall" => at + fault.args.get(1).and_then(|text| parse_span(text).ok()).map_or(0, micros),
+            "clock-jump" | "command" => at,
+            _ => i64::MAX,
+        };
+        let nodes = match action {
+            "stall" | "clock-jump" | "command" => vec![first.to_owned()],
+            _ => fault.nodes().map(str::to_owned).collect(),
+        };
+        found.push(Disturbance { from_us: at, to_us, action: action.to_owned(), nodes });
+    }
+    found
+}
+
+/// The smallest and the largest of a setting over all Sentinels of a run, in microseconds.
+pub(super) fn failover_timeout_us(run: &Run) -> i64 {
+    let longest = run.case.scenario.sentinel.iter().map(|config| config.failover_timeout).max();
+    longest.unwrap_or(0) as i64 * 1_000
+}
+
+/// Since when nothing disturbs the run any more, if that is so and a majority of the Sentinels lives: the end of the
+/// last fault, of the last TILT, and of the time by which a wall clock was set back.
+fn calm_since(run: &Run) -> Option<i64> {
+    let mut since = 0;
+    for disturbance in disturbances(run) {
+        let lasting = disturbance.to_us == i64::MAX;
+        if lasting && !disturbance.of_death() {
+            return None;
+        }
+        since = since.max(if lasting { disturbance.from_us } else { disturbance.to_us });
+        // A terminated process may take its time (`shutdown-timeout`).
+        if disturbance.action == "terminate" {
+            since = since.max(disturbance.from_us + 10_000_000);
+        }
+    }
+    for fault in run.analysis.faults.iter().filter(|fault| fault.action == "clock-jump") {
+        let by = fault.args.get(1).and_then(|text| parse_span(text.trim_start_matches(['-', '+'])).ok());
+        since = since.max(fault.at_us + by.map_or(0, micros));
+    }
+    for record in &run.recording().records {
+        if let What::Event(Event::Sentinel(SentinelEvent::Tilt(true))) = record.what {
+            let period = run.case.scenario.sentinel.iter().map(|config| config.tilt_period).max().unwrap_or(0);
+            since = since.max(run.recording().micros(record.time) + period as i64 * 1_000);
+        }
+    }
+    let sentinels = &run.last().sentinels;
+    let alive = sentinels.iter().flatten().count();
+    let quorum = run.case.scenario.sentinel.iter().map(|config| config.quorum as usize).max().unwrap_or(0);
+    (alive * 2 > sentinels.len() && alive >= quorum).then_some(since)
+}
+
+/// The quiet time after which all must be well: 2 × failover-timeout + 30 s.
+pub(super) fn quiet_us(run: &Run) -> i64 {
+    2 * failover_timeout_us(run) + 30_000_000
+}
+
+/// Whether sessions of HAProxy are left on servers that are not the master, which HAProxy does not close unless it is
+/// told to (`on-marked-down shutdown-sessions`): a client that came back to a demoted server before HAProxy noticed stays
+/// there for ever (redis-py#460, haproxy#962). This is the documented limit of what a stack without fencing promises.
+pub(super) fn is_pinned(run: &Run) -> bool {
+    let last = run.last();
+    let master = last.sentinels.iter().flatten().find_map(|view| view.names);
+    let fenced = run.case.scenario.haproxy.on_marked_down == crate::haproxy::OnMarkedDown::ShutdownSessions;
+    let elsewhere = |view: &crate::explore::observe::HaproxyView| {
+        let sessions = view.sessions.iter().enumerate();
+        sessions.filter(|(server, _)| Some(*server) != master).any(|(_, sessions)| *sessions > 0)
+    };
+    !fenced && last.haproxy.as_ref().is_some_and(elsewhere)
+}
+
+/// Whether the faults have been over for long enough at the end of the run.
+pub(super) fn is_quiet(run: &Run) -> bool {
+    calm_since(run).is_some_and(|since| run.analysis.end_us - since >= quiet_us(run))
+}

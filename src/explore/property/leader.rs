@@ -1,0 +1,53 @@
+//! Always: at most one leader an epoch.
+//!
+//! Source: Redis documentation, "High availability with Redis Sentinel", on configuration epochs: "every time a Sentinel
+//! is authorized, it gets a unique configuration epoch". A Sentinel that was told `SENTINEL FAILOVER` leads without
+//! votes (`SRI_FORCE_FAILOVER`), so such an election does not count.
+
+use std::collections::BTreeMap;
+
+use super::{Answer, Kind, Property, RECORDING};
+use crate::explore::observe::Run;
+use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
+use crate::wire::NodeId;
+
+pub(super) const PROPERTY: Property = Property {
+    name: "one-leader-an-epoch",
+    kind: Kind::Always,
+    says: "in no epoch are two Sentinels elected, nor one twice",
+    source: "redis.io, High availability with Redis Sentinel: configuration epochs; sentinelGetLeader",
+    needs: RECORDING,
+    check,
+};
+
+fn check(run: &Run) -> Answer {
+    let mut epochs: BTreeMap<NodeId, u32> = BTreeMap::new();
+    let mut forced: BTreeMap<NodeId, bool> = BTreeMap::new();
+    let mut leaders: BTreeMap<u32, NodeId> = BTreeMap::new();
+    let mut user = false;
+    for record in &run.recording().records {
+        let What::Event(Event::Sentinel(event)) = &record.what else { continue };
+        match event {
+            SentinelEvent::UserFailover => user = true,
+            SentinelEvent::NewEpoch(epoch) => {
+                epochs.insert(record.node, *epoch);
+            }
+            SentinelEvent::About(SentinelEventKind::TryFailover, _) => {
+                forced.insert(record.node, std::mem::take(&mut user));
+            }
+            SentinelEvent::About(SentinelEventKind::ElectedLeader, _) => {
+                if forced.get(&record.node).copied().unwrap_or(false) {
+                    continue;
+                }
+                let epoch = epochs.get(&record.node).copied().unwrap_or(0);
+                if let Some(other) = leaders.insert(epoch, record.node) {
+                    let (first, second) = (run.name(other), run.name(record.node));
+                    let what = format!("{second} is elected leader of epoch {epoch}, in which {first} was elected");
+                    return Answer::found(run.recording().micros(record.time), what);
+                }
+            }
+            _ => {}
+        }
+    }
+    if leaders.is_empty() { Answer::Moot } else { Answer::Holds }
+}

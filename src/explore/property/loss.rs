@@ -1,0 +1,67 @@
+//! Always: no acknowledged write is lost unless a fault of a documented kind overlapped it.
+//!
+//! Source: redis.io, "High availability with Redis Sentinel": replication is asynchronous, so writes that the promoted
+//! replica has not got are lost, and all that a master accepts while it is cut off; redis.io, "Redis replication": a
+//! master without persistence that is started again is empty, and so are then its replicas.
+//!
+//! Documented: a Redis server that dies, is paused or stalled; a link of one that is cut or slow; a Redis server that is
+//! started again; REPLICAOF and FAILOVER by hand. Sentinels that are disturbed may fail over a healthy master (a quorum
+//! of them cut off from it). Faults of HAProxy and of clients excuse nothing.
+
+use super::disturbances::{Disturbance, disturbances, failover_timeout_us};
+use super::{Answer, Kind, Property, RECORDING};
+use crate::client::Kind as ClientKind;
+use crate::explore::observe::Run;
+use crate::record::{NodeKind, Op, Outcome, What};
+
+pub(super) const PROPERTY: Property = Property {
+    name: "no-undocumented-loss",
+    kind: Kind::Always,
+    says: "an acknowledged write is lost only near a fault of a kind that is documented to lose writes",
+    source: "redis.io: Sentinel, asynchronous replication; Redis replication, safety without persistence",
+    needs: RECORDING,
+    check,
+};
+
+/// A write this long before a fault may not have reached the replicas yet.
+const LAG_US: i64 = 1_500_000;
+
+/// Whether a fault is of a kind that is documented to lose writes.
+fn is_documented(fault: &Disturbance) -> bool {
+    let on_servers = fault.nodes.iter().any(|name| NodeKind::of(name) != NodeKind::Client && name != "haproxy");
+    on_servers && fault.action != "clock-jump" || fault.of_network()
+}
+
+fn check(run: &Run) -> Answer {
+    if run.case.scenario.clients.iter().all(|client| client.kind != ClientKind::Set && !client.then_set) {
+        return Answer::Moot;
+    }
+    if run.analysis.final_master.is_none() {
+        return Answer::Moot;
+    }
+    let all: Vec<Disturbance> = disturbances(run).into_iter().filter(is_documented).collect();
+    // Until the Sentinels have settled it: an attempt may wait for twice the timeout, and take it once more.
+    let settle = 3 * failover_timeout_us(run) + 60_000_000;
+    // A server that starts again without its data takes everything with it that was written before.
+    let started =
+        all.iter().filter(|fault| fault.action == "start" && fault.hits_redis()).map(|fault| fault.from_us).max();
+    let excused = |at: i64| {
+        started.is_some_and(|started| at < started + settle)
+            || all.iter().any(|fault| fault.overlaps(at - settle, at + LAG_US))
+    };
+    for (node, seq) in &run.result.lost_writes {
+        let when = run.recording().records.iter().find_map(|record| match record.what {
+            What::Op(Op::Set { seq: found, outcome: Outcome::Ok, took }) if record.node == *node && found == *seq => {
+                Some(run.recording().micros(record.time) + (took.0 / 1_000) as i64)
+            }
+            _ => None,
+        });
+        let Some(at) = when else { continue };
+        if !excused(at) {
+            let what =
+                format!("SET k:{seq} of {} was acknowledged, and the final master has not got it", run.name(*node));
+            return Answer::found(at, what);
+        }
+    }
+    Answer::Holds
+}

@@ -1,0 +1,61 @@
+//! Always: offsets and histories are consistent.
+//!
+//! A replica whose link is up is in its master's history and never ahead of it, and two servers at the same offset of
+//! the same history hold the same data.
+//!
+//! Source: redis.io, "Redis replication": "a replication ID marks a given history of the data set; if two instances
+//! have the same ID and offset, they have exactly the same data". A restarted server may reuse neither.
+
+use super::{Answer, Kind, Property, RECORDING};
+use crate::explore::observe::{RedisView, Run};
+use crate::wire::Role;
+use crate::world::State;
+
+pub(super) const PROPERTY: Property = Property {
+    name: "offsets-and-histories",
+    kind: Kind::Always,
+    says: "a linked replica is in its master's history and not ahead; the same offset means the same data",
+    source: "redis.io, Redis replication: replication ID and offset",
+    needs: RECORDING,
+    check,
+};
+
+fn check(run: &Run) -> Answer {
+    let mut seen = false;
+    for sample in &run.samples {
+        let views: Vec<(usize, &RedisView)> =
+            sample.redis.iter().enumerate().filter_map(|(place, view)| Some((place, view.as_ref()?))).collect();
+        for (place, view) in &views {
+            let name = run.redis_name(*place);
+            let linked = view.role == Some(Role::Slave) && view.link_up && view.state == State::Running;
+            let master = view.master.and_then(|master| sample.redis[master].as_ref().map(|view| (master, view)));
+            if let (true, Some((master, held))) = (linked, master)
+                && held.replid == view.replid
+            {
+                seen = true;
+                if view.offset > held.offset {
+                    let of = run.redis_name(master);
+                    let what = format!("{name} is at offset {}, its master {of} at {}", view.offset, held.offset);
+                    return Answer::found(sample.at_us, what);
+                }
+            }
+            let twin = views.iter().find(|(other, twin)| {
+                let settled = |view: &RedisView| view.role == Some(Role::Master) || view.link_up;
+                other > place
+                    && (twin.replid, twin.offset) == (view.replid, view.offset)
+                    && settled(twin)
+                    && settled(view)
+                    && twin.keys != view.keys
+            });
+            if let Some((other, twin)) = twin {
+                let other = run.redis_name(*other);
+                let what = format!(
+                    "{name} and {other} are at offset {} of one history and hold {} and {} keys",
+                    view.offset, view.keys, twin.keys
+                );
+                return Answer::found(sample.at_us, what);
+            }
+        }
+    }
+    if seen { Answer::Holds } else { Answer::Moot }
+}

@@ -1,0 +1,81 @@
+//! Always: a subscriber sees each publisher's messages in order and none twice; with a client library that retries
+//! after a lost reply, none more often than its attempts. A message whose publisher gave up waiting may come late: the
+//! kernel goes on sending for a connection that is closed.
+//!
+//! Source: redis.io, "Redis Pub/Sub": at most once, in order on one connection. go-redis 8 sends a command up to
+//! `MaxRetries` + 1 = 4 times (`Options.MaxRetries`, default 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Answer, Kind, Property, RECORDING};
+use crate::client::{Kind as ClientKind, Profile};
+use crate::explore::observe::Run;
+use crate::record::{Op, Outcome, What};
+use crate::wire::NodeId;
+
+pub(super) const PROPERTY: Property = Property {
+    name: "in-order-and-once",
+    kind: Kind::Always,
+    says: "a subscriber gets each publisher's messages in order and none twice",
+    source: "redis.io, Redis Pub/Sub: at-most-once delivery; go-redis Options.MaxRetries",
+    needs: RECORDING,
+    check,
+};
+
+/// `MaxRetries` of go-redis 8, and the first attempt.
+const ATTEMPTS_MAX: u32 = 4;
+
+fn check(run: &Run) -> Answer {
+    let clients = &run.case.scenario.clients;
+    let restarted = |place: u16| {
+        let (name, host) = (&clients[place as usize].name, &clients[place as usize].host);
+        let faults = &run.analysis.faults;
+        faults.iter().any(|fault| fault.action == "start" && fault.nodes().any(|node| node == name || node == host))
+    };
+    let acknowledged: BTreeSet<(NodeId, u32)> = run
+        .recording()
+        .records
+        .iter()
+        .filter_map(|record| match record.what {
+            What::Op(Op::Publish { seq, outcome: Outcome::Ok, .. }) => Some((record.node, seq)),
+            _ => None,
+        })
+        .collect();
+    let mut late: BTreeMap<(NodeId, u16, u32), u32> = BTreeMap::new();
+    let mut last: BTreeMap<(NodeId, u16), (u32, u32)> = BTreeMap::new();
+    for record in &run.recording().records {
+        let What::Op(Op::Receive { publisher, seq }) = record.what else { continue };
+        let config = &clients[publisher as usize];
+        debug_assert_eq!(config.kind, ClientKind::Publish, "only publishers publish");
+        // A publisher that was started again counts from one again; side by side, connections overtake each other.
+        if restarted(publisher) || config.connections > 1 {
+            continue;
+        }
+        let retries = config.profile == Profile::GoRedisV8;
+        let at = run.recording().micros(record.time);
+        // An attempt that was given up is still on its way: the kernel goes on sending for a closed connection.
+        let client = run.recording().client(publisher).expect("a publisher is a client");
+        if !acknowledged.contains(&(client, seq)) {
+            let times = late.entry((record.node, publisher, seq)).or_default();
+            *times += 1;
+            if *times > if retries { ATTEMPTS_MAX } else { 1 } {
+                let (subscriber, name) = (run.name(record.node), &config.name);
+                return Answer::found(at, format!("{subscriber} gets message {seq} of {name} {times} times"));
+            }
+            continue;
+        }
+        let (newest, times) = last.entry((record.node, publisher)).or_insert((0, 0));
+        let (subscriber, name) = (run.name(record.node), &config.name);
+        if seq > *newest {
+            (*newest, *times) = (seq, 1);
+        } else if seq == *newest {
+            *times += 1;
+            if *times > if retries { ATTEMPTS_MAX } else { 1 } {
+                return Answer::found(at, format!("{subscriber} gets message {seq} of {name} {times} times"));
+            }
+        } else if !retries {
+            return Answer::found(at, format!("{subscriber} gets message {seq} of {name} after {newest}"));
+        }
+    }
+    if last.is_empty() { Answer::Moot } else { Answer::Holds }
+}

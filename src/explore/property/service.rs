@@ -1,0 +1,117 @@
+//! After heal and quiet time: publishers, writers and subscribers work.
+//!
+//! In the last seconds of the run every live publisher and writer has a success, and every live subscriber receives
+//! every message that was acknowledged.
+//!
+//! Source: the promise of the stack as a whole.
+
+use std::collections::BTreeMap;
+
+use super::disturbances::{disturbances, is_pinned, is_quiet};
+use super::{Answer, Kind, Property, RECORDING};
+use crate::client::{Kind as ClientKind, Profile};
+use crate::explore::observe::Run;
+use crate::record::{Op, Outcome, What};
+use crate::world::NodeKind;
+
+pub(super) const PROPERTY: Property = Property {
+    name: "clients-work",
+    kind: Kind::AfterHeal,
+    says: "publishers and writers succeed, and subscribers receive what is acknowledged",
+    source: "the stack's purpose",
+    needs: RECORDING,
+    check,
+};
+
+/// The time that is looked at, and what is left for messages on their way.
+const WINDOW_US: i64 = 6_000_000;
+const TAIL_US: i64 = 1_000_000;
+
+fn check(run: &Run) -> Answer {
+    if !is_quiet(run) || run.last().sentinels.iter().flatten().next().is_none() {
+        return Answer::Moot;
+    }
+    let scenario = &run.case.scenario;
+    if scenario.stack.haproxy && run.last().haproxy.is_none() || is_pinned(run) {
+        return Answer::Moot;
+    }
+    let replicas = run.last().redis.iter().flatten().count().saturating_sub(1);
+    let starved = scenario.redis.iter().any(|config| config.min_replicas_to_write as usize > replicas)
+        || run.analysis.faults.iter().any(|fault| fault.args.iter().any(|word| word.starts_with("min-replicas")));
+    let dead: Vec<String> = disturbances(run)
+        .into_iter()
+        .filter(|fault| fault.of_death() && fault.to_us == i64::MAX)
+        .flat_map(|fault| fault.nodes)
+        .collect();
+    let (from, to) = (run.analysis.end_us - WINDOW_US, run.analysis.end_us - TAIL_US);
+    let mut tried: BTreeMap<usize, (u32, u32, &'static str)> = BTreeMap::new();
+    for record in &run.recording().records {
+        let at = run.recording().micros(record.time);
+        let outcome = match record.what {
+            What::Op(Op::Publish { outcome, .. }) => outcome,
+            What::Op(Op::Set { outcome, .. }) if !starved => outcome,
+            _ => continue,
+        };
+        let NodeKind::Client(place) = run.layout.kinds[record.node.0 as usize] else { continue };
+        if (from..to).contains(&at) {
+            let (good, bad, last) = tried.entry(place).or_default();
+            if outcome == Outcome::Ok {
+                *good += 1;
+            } else {
+                *bad += 1;
+                *last = outcome.as_str();
+            }
+        }
+    }
+    for (place, client) in scenario.clients.iter().enumerate() {
+        if dead.contains(&client.name) || dead.contains(&client.host) || client.requests.is_some() {
+            continue;
+        }
+        let works = match client.kind {
+            ClientKind::Publish => true,
+            ClientKind::Set => !starved,
+            ClientKind::Subscribe | ClientKind::Get => false,
+        };
+        if works && client.pause.is_none() {
+            let (good, bad, last) = tried.get(&place).copied().unwrap_or_default();
+            if good == 0 {
+                let why = if bad > 0 { format!("{bad} attempts end in {last}") } else { "it does nothing".to_owned() };
+                return Answer::at_end(
+                    run,
+                    format!("{} has no success in the last {} s: {why}", client.name, WINDOW_US / 1_000_000),
+                );
+            }
+        }
+    }
+    let subscribers = scenario.clients.iter().filter(|client| {
+        client.kind == ClientKind::Subscribe && !dead.contains(&client.name) && !dead.contains(&client.host)
+    });
+    for subscriber in subscribers {
+        // go-redis's health check may close a connection that is well (its ping is answered late under a full buffer).
+        let heard = |message: &crate::analysis::ledger::Message| {
+            message.received.iter().any(|(who, _)| *who == subscriber.name)
+        };
+        let channel =
+            |name: &str| scenario.clients.iter().find(|client| client.name == name).map(|client| &client.channel);
+        let meant = run.analysis.ledger.messages.iter().filter(|message| {
+            (from..to).contains(&message.published_us)
+                && message.outcome == "ok"
+                && channel(&message.client) == Some(&subscriber.channel)
+        });
+        let (mut missed, mut total) = (0, 0);
+        for message in meant {
+            total += 1;
+            missed += u32::from(!heard(message));
+        }
+        let tolerated = if subscriber.profile == Profile::GoRedisV8 { total / 2 } else { 0 };
+        if missed > tolerated {
+            let what = format!(
+                "{} misses {missed} of {total} acknowledged messages of the last {} s",
+                subscriber.name,
+                WINDOW_US / 1_000_000
+            );
+            return Answer::at_end(run, what);
+        }
+    }
+    Answer::Holds
+}

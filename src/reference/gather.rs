@@ -1,0 +1,149 @@
+//! From what the programs left behind to a recording.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use super::backend::epoch_micros;
+use super::client::Line;
+use super::script::Played;
+use super::stack::{ANSWER_LIMIT, Stack};
+use super::{Error, Interrupt, logs};
+use crate::kernel::{EventId, Span, Time};
+use crate::record::{ConnectEnd, Event, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use crate::reference::ask::Value;
+use crate::wire::NodeId;
+use crate::world;
+
+/// Where time 0 lies in a recording's own time: later than everything before it.
+const ORIGIN: Time = Time(1_000_000_000_000);
+/// The servers of the shared recordings were watched this long after the end of a run.
+const AFTERGLOW: Duration = Duration::from_millis(3_200);
+/// Keys that are asked for at once.
+const AT_ONCE: usize = 1_000;
+
+/// The recording of a script that has been played. The clients end here, everything else a little later.
+pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt) -> Result<Recording, Error> {
+    for node in stack.layout.all_clients().collect::<Vec<_>>() {
+        stack.kill(node);
+    }
+    interrupt.wait(AFTERGLOW)?;
+    let last = epoch_micros(SystemTime::now());
+    // Who stands still cannot answer; the run is over.
+    for node in stack.layout.all_redis().collect::<Vec<_>>() {
+        stack.resume(node);
+    }
+    let final_roles: BTreeMap<String, String> = stack
+        .layout
+        .all_redis()
+        .map(|node| (stack.name(node).to_string(), stack.role(node).unwrap_or_else(|| "down".into())))
+        .collect();
+    let final_master = stack.named_master().filter(|&node| final_roles[stack.name(node)] == "master");
+    let mut names = stack.layout.names.clone();
+    let mut records = Vec::new();
+    let mut add = |node: NodeId, at: i64, what: What| {
+        if at <= last {
+            let time = Time((ORIGIN.0 as i64 + (at - played.origin) * 1_000) as u64);
+            records.push(Record { time, node, during: EventId::default(), what });
+        }
+    };
+    for (node, at, text) in lines_of_programs(stack)? {
+        names.learn_ids(&text);
+        add(node, at, What::Event(event(&text, stack.name(node), &names)));
+    }
+    let mut acknowledged = Vec::new();
+    for node in stack.layout.all_clients().collect::<Vec<_>>() {
+        let world::NodeKind::Client(place) = stack.layout.kinds[node.0 as usize] else { continue };
+        for line in lines_of_client(stack, node)? {
+            let op = op(stack, place, &line)?;
+            if let Op::Set { seq, outcome: Outcome::Ok, .. } = op {
+                acknowledged.push(format!("{}{seq}", stack.keys(place)));
+            }
+            add(node, line.at, What::Op(op));
+        }
+    }
+    records.sort_by_key(|record| record.time);
+    let lost_acked_sets = match final_master {
+        Some(master) => Some(lost(stack, master, &acknowledged)?),
+        None => None,
+    };
+    let header = Header {
+        scenario: stack.scenario.name.clone(),
+        source: Source::Real,
+        run: played.run,
+        config: serde_json::json!({}),
+        faults: played.marks,
+        end_s: (played.end - played.origin) as f64 / 1e6,
+        redis: stack.layout.all_redis().map(|node| stack.name(node).to_string()).collect(),
+        final_master: final_master.map(|node| stack.name(node).to_string()),
+        final_roles,
+        lost_acked_sets,
+    };
+    Ok(Recording { header, names, origin: ORIGIN, records })
+}
+
+fn event(text: &str, node: &str, names: &Names) -> Event {
+    Event::parse(NodeKind::of(node), text, names)
+}
+
+/// The log lines of all servers, addresses replaced by names.
+fn lines_of_programs(stack: &Stack) -> Result<Vec<(NodeId, i64, String)>, Error> {
+    let mut lines = Vec::new();
+    for node in stack.layout.all_redis().chain(stack.layout.all_sentinels()) {
+        let path = stack.log(node);
+        let log = std::fs::read(&path).map_err(Error::io(path.display()))?;
+        for (at, text) in String::from_utf8_lossy(&log).lines().filter_map(logs::redis_line) {
+            lines.push((node, at, logs::clean(text, |addr| stack.name_of(addr))));
+        }
+    }
+    if let Some(node) = stack.layout.haproxy() {
+        let own = stack.lines.lock().expect("nothing panics while it holds the lines");
+        for (at, text) in own.iter().filter(|(_, text)| logs::is_server_state(text)) {
+            lines.push((node, *at, logs::clean(text, |addr| stack.name_of(addr))));
+        }
+    }
+    Ok(lines)
+}
+
+fn lines_of_client(stack: &Stack, node: NodeId) -> Result<Vec<Line>, Error> {
+    let path = stack.log(node);
+    let text = std::fs::read_to_string(&path).map_err(Error::io(path.display()))?;
+    // A client that is killed may leave half a line at the end.
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
+    let strange = || Error::Failed(format!("a client wrote {line:?}"));
+    let word = || line.outcome.as_deref().ok_or_else(strange);
+    if line.op == "connect" {
+        return Ok(Op::Connect(ConnectEnd::parse(word()?).ok_or_else(strange)?));
+    }
+    let seq = line.seq.ok_or_else(strange)?;
+    if line.op == "receive" {
+        let clients = &stack.scenario.clients;
+        let publishes = |client: &crate::client::Config| client.kind == crate::client::Kind::Publish;
+        let from = match &line.from {
+            Some(name) => clients.iter().position(|client| client.name == *name),
+            None => clients.iter().position(publishes),
+        };
+        return Ok(Op::Receive { publisher: from.unwrap_or(place) as u16, seq });
+    }
+    let outcome = Outcome::parse(word()?).unwrap_or(Outcome::Err);
+    let took = Span::from_micros(line.us.ok_or_else(strange)?);
+    Ok(match line.op.as_str() {
+        "publish" => Op::Publish { seq, outcome, took, receivers: line.receivers },
+        "set" => Op::Set { seq, outcome, took },
+        "get" => Op::Get { seq, outcome, took },
+        _ => return Err(strange()),
+    })
+}
+
+/// How many of the keys a node does not hold.
+fn lost(stack: &Stack, master: NodeId, keys: &[String]) -> Result<u64, Error> {
+    let mut lost = 0;
+    for keys in keys.chunks(AT_ONCE) {
+        let commands: Vec<Vec<String>> = keys.iter().map(|key| vec!["EXISTS".into(), key.clone()]).collect();
+        let replies = stack.ask_all(master, ANSWER_LIMIT * 5, &commands)?;
+        lost += replies.iter().filter(|reply| **reply == Value::Int(0)).count() as u64;
+    }
+    Ok(lost)
+}

@@ -1,0 +1,89 @@
+//! The real stack from the same scenario files: real Redis servers, Sentinels and HAProxy, recorded in the same format.
+//!
+//! A [`Backend`] is a place where programs run, each on a host with an address of its own: plain processes in network
+//! namespaces ([`netns`]), or containers ([`docker`]). A [`stack::Stack`] writes the configuration files of a
+//! scenario's programs, starts them there and waits until they are ready; a [`script`] does to them what the scenario
+//! says; and [`gather`] turns what they leave behind into a [`crate::record::Recording`]. [`record`] does all of it.
+//!
+//! All traffic stays on networks that the backend makes for the stack, one for each stack, so that several run side by
+//! side. Nothing is left behind: whoever holds a backend and drops it removes what it made, and an interrupt is an
+//! error like any other. What a driver that was killed itself leaves behind, [`leftovers`] removes.
+
+mod ask;
+mod backend;
+pub mod client;
+pub mod delay;
+pub mod docker;
+mod error;
+mod gather;
+mod interrupt;
+pub mod leftovers;
+mod logs;
+pub mod netns;
+mod refuse;
+mod script;
+mod settings;
+mod stack;
+
+use std::path::Path;
+
+pub use backend::{Backend, Host, Launch, Output, Running};
+pub use error::Error;
+pub use interrupt::Interrupt;
+pub use refuse::refuse;
+pub use stack::Stack;
+
+use crate::record::Recording;
+use crate::scenario::Scenario;
+
+/// Where the programs run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum BackendKind {
+    /// Plain processes in network namespaces: needs root and the programs.
+    #[default]
+    Netns,
+    /// Containers of a Docker engine.
+    Docker,
+}
+
+impl BackendKind {
+    /// A new network of this kind for the stack in `slot`, named after this process.
+    pub fn open(self, slot: usize, work: &Path) -> Result<Box<dyn Backend>, Error> {
+        match self {
+            BackendKind::Netns => Ok(Box::new(netns::Netns::new(slot, work)?)),
+            BackendKind::Docker => Ok(Box::new(docker::Docker::new(slot, work)?)),
+        }
+    }
+}
+
+/// Runs a scenario once on the real stack and records it as run number `run`.
+///
+/// `slot` tells stacks apart that run side by side. A run in which the machine was too busy to do what the script says when
+/// it says so is thrown away and repeated; after a few of them this fails.
+pub fn record(
+    scenario: &Scenario,
+    backend: BackendKind,
+    slot: usize,
+    run: u64,
+    interrupt: &Interrupt,
+) -> Result<Recording, Error> {
+    refuse(scenario)?;
+    let mut why = String::new();
+    for _ in 0..TRIES {
+        let work = leftovers::work_folder(slot)?;
+        let mut stack = Stack::new(scenario, backend.open(slot, work.path())?, work.path());
+        stack.boot(interrupt)?;
+        let played = script::run(&mut stack, run, interrupt)?;
+        match stack.late.take() {
+            None => return gather::recording(&mut stack, played, interrupt),
+            Some(late) => {
+                anstream::eprintln!("sim: run {run} of {} is thrown away: {late}", scenario.name);
+                why = late;
+            }
+        }
+    }
+    Err(Error::Failed(format!("the machine is too busy: {why}")))
+}
+
+/// How often a run is tried.
+const TRIES: usize = 3;

@@ -1,0 +1,72 @@
+//! What cannot be done to a real stack, said before anything starts.
+
+use super::Error;
+use crate::client::{Kind, Profile};
+use crate::scenario::{Action, Network, NodeRef, Scenario};
+
+/// Refuses a scenario that a real stack cannot play, with the reason.
+pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
+    let refused = |why: String| Err(Error::Refused(why));
+    for client in &scenario.clients {
+        let name = &client.name;
+        match client.profile {
+            Profile::Reference => {}
+            Profile::GoRedisV8 => {
+                return refused(format!(
+                    "client `{name}` has the habits of go-redis, a Go library that is not part of it"
+                ));
+            }
+            Profile::Sentinel => {
+                return refused(format!("client `{name}` asks Sentinels, which no real client here does"));
+            }
+        }
+        if client.pause.is_some() || client.connections > 1 {
+            return refused(format!("client `{name}` is a load generator: only clients at a pace are real"));
+        }
+        if client.kind == Kind::Subscribe && client.requests.is_some() {
+            return refused(format!("client `{name}` is a subscriber and makes no attempts to be counted"));
+        }
+    }
+    if !scenario.stack.haproxy && !scenario.clients.is_empty() {
+        return refused("without HAProxy the clients would have to ask Sentinels".into());
+    }
+    if scenario.network != Network::default() {
+        return refused("links are those of one bridge: use `degrade` for a slow one".into());
+    }
+    for fault in &scenario.faults {
+        match &fault.action {
+            Action::ClockJump { .. } => {
+                return refused(format!(
+                    "`clock-jump` at {}: all nodes share the machine's clock, and it is not ours to set",
+                    fault.at
+                ));
+            }
+            Action::Command { node, .. }
+                if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) =>
+            {
+                return refused(format!("`command` at {}: `{node}` takes no commands", fault.at));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(text: &str) -> Result<(), String> {
+        refuse(&Scenario::parse("test.toml", text).expect("a good file")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_with_the_reason() {
+        assert_eq!(verdict(""), Ok(()));
+        let clock = verdict("[[fault]]\nat = '1s'\naction = 'clock-jump'\nnode = 'sentinel-1'\nby = '3s'\n");
+        assert!(clock.expect_err("refused").contains("the machine's clock"));
+        let client = verdict("[[client]]\nname = 'p'\nkind = 'publish'\nprofile = 'go-redis-v8'\n");
+        assert!(client.expect_err("refused").contains("go-redis"));
+        assert!(verdict("[stack]\nhaproxy = false\n").is_err());
+    }
+}

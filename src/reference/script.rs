@@ -1,0 +1,365 @@
+//! The fault script, done to real programs: `sim::world::script` is the same in virtual time.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::Signal;
+
+use super::ask::{Value, ask, words};
+use super::backend::{epoch_micros, tool, within};
+use super::stack::{ANSWER_LIMIT, Life, Stack};
+use super::{Error, Interrupt, logs};
+use crate::kernel::Span;
+use crate::record::FaultMark;
+use crate::scenario::{Action, NodeRef, Role};
+use crate::wire::{HostId, NodeId};
+use crate::world::NodeKind;
+
+/// Time with clients before the phase begins.
+const SETTLE: Duration = Duration::from_secs(3);
+/// From the death of a container's process to the end of its network interface.
+const INTERFACE_GONE_MIN: Duration = Duration::from_millis(10);
+const INTERFACE_GONE_MAX: Duration = Duration::from_millis(50);
+
+/// A script that has been played.
+pub(super) struct Played {
+    /// The run's number.
+    pub(super) run: u64,
+    /// Time 0, in microseconds of the Unix epoch.
+    pub(super) origin: i64,
+    /// When the run ended.
+    pub(super) end: i64,
+    /// What was done.
+    pub(super) marks: Vec<FaultMark>,
+}
+
+/// What is due at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Fault(usize),
+    Vanish(HostId),
+    Continue(NodeId),
+    End,
+}
+
+/// Plays the script of a stack that is ready, from the start of the clients to the end of the run.
+pub(super) fn run(stack: &mut Stack, run: u64, interrupt: &Interrupt) -> Result<Played, Error> {
+    stack.start_clients()?;
+    interrupt.wait(SETTLE)?;
+    let phase = stack.between(Duration::ZERO, duration(stack.scenario.phase));
+    interrupt.wait(phase)?;
+    let start = Instant::now();
+    // Redis cuts the times in its logs to the millisecond; so is time 0, or what follows a fault would precede it.
+    let origin = epoch_micros(SystemTime::now());
+    let origin = origin - origin.rem_euclid(1_000);
+    let mut player = Player { start, origin, marks: Vec::new(), steps: Vec::new(), delays: Vec::new(), stack };
+    for (place, fault) in player.stack.scenario.faults.iter().enumerate() {
+        player.steps.push((start + duration(fault.at), Step::Fault(place)));
+    }
+    player.steps.push((start + duration(player.stack.scenario.duration), Step::End));
+    player.play(interrupt)?;
+    let end = epoch_micros(SystemTime::now());
+    Ok(Played { run, origin: player.origin, end, marks: std::mem::take(&mut player.marks) })
+}
+
+fn duration(span: Span) -> Duration {
+    Duration::from_nanos(span.0)
+}
+
+struct Player<'a> {
+    stack: &'a mut Stack,
+    start: Instant,
+    origin: i64,
+    marks: Vec<FaultMark>,
+    /// What is still to be done; at the same time in this order.
+    steps: Vec<(Instant, Step)>,
+    /// Programs that hold packets up, by the host that they run on.
+    delays: Vec<(HostId, super::Running)>,
+}
+
+impl Player<'_> {
+    fn play(&mut self, interrupt: &Interrupt) -> Result<(), Error> {
+        loop {
+            let next = self.steps.iter().enumerate().min_by_key(|(place, (at, _))| (*at, *place));
+            let place = next.expect("the end is a step").0;
+            let (at, step) = self.steps.remove(place);
+            interrupt.wait_until(at)?;
+            self.stack.expect_soon(at, "a step of the script");
+            match step {
+                Step::Fault(place) => self.fault(place)?,
+                Step::Vanish(host) => self.stack.unplug(host)?,
+                Step::Continue(node) => self.stack.resume(node),
+                Step::End => return Ok(()),
+            }
+        }
+    }
+
+    fn mark(&mut self, action: &str, args: Vec<String>) {
+        self.marks.push(FaultMark { at_s: self.start.elapsed().as_secs_f64(), action: action.into(), args });
+    }
+
+    fn fault(&mut self, place: usize) -> Result<(), Error> {
+        let action = self.stack.scenario.faults[place].action.clone();
+        match &action {
+            Action::Kill { node }
+            | Action::KillHost { node }
+            | Action::PowerOff { node }
+            | Action::Terminate { node }
+            | Action::Start { node }
+            | Action::Pause { node }
+            | Action::Resume { node } => {
+                let nodes = self.programs(node);
+                let word = word(&action);
+                if nodes.is_empty() {
+                    self.mark(word, vec!["nobody".into()]);
+                }
+                for node in nodes {
+                    self.mark(word, vec![self.stack.name(node).to_string()]);
+                    self.fault_on_node(&action, node)?;
+                }
+                Ok(())
+            }
+            Action::Partition { groups } => {
+                let groups: Vec<Vec<HostId>> = groups.iter().map(|group| self.hosts_of(group)).collect();
+                self.mark("partition", groups.iter().map(|group| self.host_names(group)).collect());
+                for (i, group) in groups.iter().enumerate() {
+                    for other in &groups[i + 1..] {
+                        for &a in group {
+                            for &b in other {
+                                self.block(a, b)?;
+                                self.block(b, a)?;
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Action::Cut { from, to } => {
+                let (from, to) = (self.hosts_of(&from.0), self.hosts_of(&to.0));
+                self.mark("cut", vec![self.host_names(&from), self.host_names(&to)]);
+                for &a in &from {
+                    for &b in to.iter().filter(|&&b| b != a) {
+                        self.block(a, b)?;
+                    }
+                }
+                Ok(())
+            }
+            Action::Heal {} => {
+                self.mark("heal", Vec::new());
+                for host in 0..self.stack.present.len() as u16 {
+                    self.filter(HostId(host), &words("-F INPUT"))?;
+                }
+                for (_, delay) in self.delays.drain(..) {
+                    delay.kill();
+                }
+                Ok(())
+            }
+            Action::Degrade { between, .. } => {
+                let hosts = self.hosts_of(between);
+                self.mark("degrade", vec![self.host_names(&hosts)]);
+                if let [a, b] = hosts[..] {
+                    self.degrade(&action, a, b)?;
+                    self.degrade(&action, b, a)?;
+                }
+                Ok(())
+            }
+            Action::Stall { node, duration: span } => {
+                for node in self.programs(node) {
+                    self.mark("stall", vec![self.stack.name(node).to_string(), span.to_string()]);
+                    self.stall(node, duration(*span));
+                }
+                Ok(())
+            }
+            Action::Command { node, run } => {
+                for node in self.programs(node) {
+                    self.mark("command", [vec![self.stack.name(node).to_string()], run.clone()].concat());
+                    self.send(node, run.clone(), ANSWER_LIMIT);
+                }
+                Ok(())
+            }
+            Action::ClockJump { .. } => unreachable!("scenarios with a clock that jumps are refused"),
+        }
+    }
+
+    fn fault_on_node(&mut self, action: &Action, node: NodeId) -> Result<(), Error> {
+        let host = self.stack.layout.host(node);
+        match action {
+            Action::Kill { .. } => self.stack.kill(node),
+            Action::KillHost { .. } => {
+                for mate in self.stack.nodes_on(host) {
+                    self.stack.kill(mate);
+                }
+                self.stack.forget_mac(host);
+                let delay = self.stack.between(INTERFACE_GONE_MIN, INTERFACE_GONE_MAX);
+                self.steps.push((Instant::now() + delay, Step::Vanish(host)));
+            }
+            Action::PowerOff { .. } => {
+                // First the interface, so that nobody is told.
+                if self.stack.present[host.0 as usize] {
+                    self.stack.unplug(host)?;
+                }
+                for mate in self.stack.nodes_on(host) {
+                    self.stack.kill(mate);
+                }
+            }
+            Action::Terminate { .. } => self.stack.signal(node, Signal::TERM),
+            Action::Start { .. } => {
+                if self.stack.is_down(node) {
+                    // An interface that was to disappear does so first.
+                    if let Some(place) = self.steps.iter().position(|(_, step)| *step == Step::Vanish(host)) {
+                        self.steps.remove(place);
+                        self.stack.unplug(host)?;
+                    }
+                    let begun = Instant::now();
+                    if !self.stack.present[host.0 as usize] {
+                        self.stack.plug(host)?;
+                    }
+                    self.stack.start(node)?;
+                    self.stack.expect_soon(begun, "a start");
+                }
+            }
+            Action::Pause { .. } => self.stack.pause(node),
+            Action::Resume { .. } => self.stack.resume(node),
+            other => unreachable!("{other:?} is no fault on a single node's process"),
+        }
+        Ok(())
+    }
+
+    /// Changes the packet filter of a host that is there.
+    fn filter(&self, host: HostId, rule: &[String]) -> Result<(), Error> {
+        if self.stack.present[host.0 as usize] {
+            tool(within(&self.stack.namespace(host), "iptables").arg("-w").args(rule))?;
+        }
+        Ok(())
+    }
+
+    /// What one host sends is dropped when it arrives at the other.
+    fn block(&self, from: HostId, to: HostId) -> Result<(), Error> {
+        self.filter(to, &words(&format!("-I INPUT -s {} -j DROP", self.stack.host_addr(from))))
+    }
+
+    /// What one host sends is lost or held up when it arrives at the other.
+    fn degrade(&mut self, action: &Action, from: HostId, to: HostId) -> Result<(), Error> {
+        let Action::Degrade { latency, jitter, loss, rate, .. } = action else { unreachable!("that is what this is") };
+        let addr = self.stack.host_addr(from);
+        if let Some(loss) = loss {
+            let share = loss.parts() as f64 / crate::scenario::units::Share::WHOLE as f64;
+            let rule = format!("-A INPUT -s {addr} -m statistic --mode random --probability {share} -j DROP");
+            self.filter(to, &words(&rule))?;
+        }
+        if latency.is_none() && jitter.is_none() && rate.is_none() {
+            return Ok(());
+        }
+        let queue = self.delays.len() as u16 + 1;
+        let delay = super::delay::Delay {
+            latency: latency.unwrap_or(Span::ZERO),
+            jitter: jitter.unwrap_or(Span::ZERO),
+            bits_per_second: rate.and_then(|rate| rate.bits_per_second()).map(std::num::NonZeroU64::get),
+        };
+        let running = super::delay::start(self.stack, to, queue, &delay)?;
+        self.delays.push((to, running));
+        self.filter(to, &words(&format!("-A INPUT -s {addr} -j NFQUEUE --queue-num {queue}")))
+    }
+
+    /// Blocks a program's event loop: a Redis node sleeps by command, anything else is stopped for the time.
+    fn stall(&mut self, node: NodeId, span: Duration) {
+        if matches!(self.stack.layout.kinds[node.0 as usize], NodeKind::Redis(_)) {
+            let command = vec!["DEBUG".into(), "SLEEP".into(), span.as_secs_f64().to_string()];
+            self.send(node, command, span + ANSWER_LIMIT);
+        } else {
+            self.stack.pause(node);
+            self.steps.push((Instant::now() + span, Step::Continue(node)));
+        }
+    }
+
+    /// Sends a command and does not wait for the reply. An error reply is told to whoever watches.
+    fn send(&self, node: NodeId, command: Vec<String>, limit: Duration) {
+        let namespace = self.stack.namespace(self.stack.layout.host(node));
+        let (port, name) = (self.stack.layout.addr(node).port, self.stack.name(node).to_string());
+        std::thread::spawn(move || {
+            if let Ok(replies) = ask(&namespace, port, limit, std::slice::from_ref(&command))
+                && let Some(Value::Error(text)) = replies.first()
+            {
+                eprintln!("sim: {name} answers {}: {text}", command.join(" "));
+            }
+        });
+    }
+
+    /// The programs that a name stands for at this moment.
+    fn programs(&mut self, name: &NodeRef) -> Vec<NodeId> {
+        match name {
+            NodeRef::Role(role) => self.in_role(*role).into_iter().collect(),
+            NodeRef::Host(_) => self.stack.layout.host_of(name).map_or(Vec::new(), |host| self.stack.nodes_on(host)),
+            name => self.stack.layout.node(name).into_iter().collect(),
+        }
+    }
+
+    fn hosts_of(&mut self, names: &[NodeRef]) -> Vec<HostId> {
+        let mut hosts: Vec<HostId> = Vec::new();
+        for name in names {
+            let host = match name {
+                NodeRef::Role(role) => self.in_role(*role).map(|node| self.stack.layout.host(node)),
+                name => self.stack.layout.host_of(name),
+            };
+            hosts.extend(host.filter(|host| !hosts.contains(host)));
+        }
+        hosts
+    }
+
+    fn host_names(&self, hosts: &[HostId]) -> String {
+        hosts.iter().map(|&host| self.stack.host_name(host)).collect::<Vec<_>>().join(",")
+    }
+
+    fn in_role(&mut self, role: Role) -> Option<NodeId> {
+        match role {
+            Role::Master => self.stack.named_master(),
+            Role::Replica => {
+                let master = self.stack.named_master();
+                let mut others = self.stack.layout.all_redis().filter(|&node| Some(node) != master);
+                others.find(|node| !matches!(self.stack.lives[node.0 as usize], Life::Down))
+            }
+            Role::Leader => self.last_line("+elected-leader ").map(|(node, _)| node),
+            Role::OldMaster => {
+                let (_, text) = self.last_line("+switch-master ")?;
+                let addr: Ipv4Addr = text.split(' ').nth(2)?.parse().ok()?;
+                self.stack.layout.all_redis().find(|&node| self.stack.addr(node) == addr)
+            }
+        }
+    }
+
+    /// The latest line of any Sentinel's log that begins with `start`.
+    fn last_line(&self, start: &str) -> Option<(NodeId, String)> {
+        let mut found: Option<(i64, NodeId, String)> = None;
+        for node in self.stack.layout.all_sentinels() {
+            let log = std::fs::read_to_string(self.stack.log(node)).unwrap_or_default();
+            for (at, text) in log.lines().filter_map(logs::redis_line) {
+                if text.starts_with(start) && found.as_ref().is_none_or(|(latest, _, _)| at > *latest) {
+                    found = Some((at, node, text.to_string()));
+                }
+            }
+        }
+        found.map(|(_, node, text)| (node, text))
+    }
+}
+
+impl Drop for Player<'_> {
+    fn drop(&mut self) {
+        for (_, delay) in self.delays.drain(..) {
+            delay.kill();
+        }
+    }
+}
+
+/// The name of a fault on a node as recordings have it.
+fn word(action: &Action) -> &'static str {
+    match action {
+        Action::Kill { .. } => "kill",
+        Action::KillHost { .. } => "kill_host",
+        Action::PowerOff { .. } => "power_off",
+        Action::Terminate { .. } => "terminate",
+        Action::Start { .. } => "start",
+        Action::Pause { .. } => "pause",
+        Action::Resume { .. } => "resume",
+        other => unreachable!("{other:?} is no fault on a single node's process"),
+    }
+}

@@ -1,0 +1,490 @@
+//! The stack of a scenario, made of real programs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rustix::process::Signal;
+
+use super::ask::{Value, ask, words};
+use super::backend::{Backend, Host, Launch, Lines, Output, Running};
+use super::{Error, Interrupt, settings};
+use crate::client::Kind;
+use crate::scenario::{Action, Scenario};
+use crate::wire::{HostId, NodeId};
+use crate::world::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
+
+/// Sentinels and HAProxy start this much later than the Redis nodes.
+const SENTINELS_AFTER: Duration = Duration::from_millis(700);
+/// Between two rounds of questions whether the stack is ready.
+const POLL: Duration = Duration::from_millis(300);
+/// A stack that is not ready after this long never will be.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+/// How long an answer may take.
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(1);
+
+/// What takes longer than this is the fault of a machine that is too busy.
+const LATE: Duration = Duration::from_millis(150);
+
+/// What a node's program does now.
+#[derive(Debug, Default)]
+pub(super) enum Life {
+    /// There is no process.
+    #[default]
+    Down,
+    /// It runs.
+    Up(Running),
+    /// It stands still.
+    Paused(Running),
+}
+
+/// A stack of real programs.
+pub struct Stack {
+    pub(super) scenario: Scenario,
+    pub(super) layout: Layout,
+    pub(super) work: PathBuf,
+    pub(super) random: ChaCha8Rng,
+    /// By node. Before the backend: processes end before their network does.
+    pub(super) lives: Vec<Life>,
+    /// HAProxy's lines.
+    pub(super) lines: Lines,
+    hosts: Vec<Host>,
+    /// By host.
+    pub(super) present: Vec<bool>,
+    /// What took so long that the machine, not the stack, would be recorded.
+    pub(super) late: Option<String>,
+    /// Whether HAProxy's lines go to a file, since nobody will be there to read them.
+    unread: bool,
+    /// Whether it all outlives this value.
+    kept: bool,
+    pub(super) backend: Box<dyn Backend>,
+}
+
+impl Stack {
+    /// The stack of a scenario, not started; files go to the folder `work`.
+    pub fn new(scenario: &Scenario, backend: Box<dyn Backend>, work: &Path) -> Stack {
+        use std::hash::{BuildHasher as _, Hasher as _};
+        let layout = Layout::of(scenario);
+        let network = backend.network();
+        // The real stack has no seed: each run is drawn anew.
+        let seed = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let hosts: Vec<Host> = layout
+            .names
+            .hosts
+            .iter()
+            .enumerate()
+            .map(|(place, name)| Host {
+                name: name.clone(),
+                addr: address(network, &layout, place),
+                mac: mac(&mut random),
+            })
+            .collect();
+        Stack {
+            lives: (0..layout.nodes()).map(|_| Life::Down).collect(),
+            present: vec![false; hosts.len()],
+            scenario: scenario.clone(),
+            layout,
+            work: work.to_path_buf(),
+            random,
+            lines: Lines::default(),
+            hosts,
+            late: None,
+            unread: false,
+            kept: false,
+            backend,
+        }
+    }
+
+    /// Starts everything but the clients and waits until the stack is ready: replication is up, and every Sentinel knows
+    /// all replicas and all other Sentinels.
+    pub fn boot(&mut self, interrupt: &Interrupt) -> Result<(), Error> {
+        for host in 0..self.hosts.len() {
+            interrupt.check()?;
+            self.plug(HostId(host as u16))?;
+        }
+        let (redis, sentinels) =
+            (self.layout.all_redis().collect::<Vec<_>>(), self.layout.all_sentinels().collect::<Vec<_>>());
+        for &node in &redis {
+            self.start(node)?;
+        }
+        interrupt.wait(SENTINELS_AFTER)?;
+        for &node in sentinels.iter().chain(&self.layout.haproxy()) {
+            self.start(node)?;
+        }
+        self.fill()?;
+        let begun = Instant::now();
+        while let Err(why) = self.ready() {
+            if begun.elapsed() > READY_LIMIT {
+                return Err(Error::Failed(format!("the stack is not ready after {} s: {why}", READY_LIMIT.as_secs())));
+            }
+            interrupt.wait(POLL)?;
+        }
+        Ok(())
+    }
+
+    /// Starts the clients.
+    pub fn start_clients(&mut self) -> Result<(), Error> {
+        for node in self.layout.all_clients().collect::<Vec<_>>() {
+            self.start(node)?;
+        }
+        Ok(())
+    }
+
+    /// Lets everything run on when this is dropped: [`super::leftovers::remove`] will end it.
+    pub fn keep(&mut self) {
+        self.kept = true;
+        self.backend.keep();
+    }
+
+    /// Output goes to files only, so that the stack can outlive this process.
+    pub fn without_reader(mut self) -> Stack {
+        self.unread = true;
+        self
+    }
+
+    /// Names, addresses and ports of all that can be spoken to.
+    pub fn addresses(&self) -> Vec<(String, Ipv4Addr, u16)> {
+        let servers = (0..self.layout.nodes() - self.scenario.clients.len()).map(|node| NodeId(node as u16));
+        servers.map(|node| (self.name(node).to_string(), self.addr(node), self.layout.addr(node).port)).collect()
+    }
+
+    /// A first bulk of data, if the scenario has one, goes to the first master before the replicas copy it.
+    fn fill(&mut self) -> Result<(), Error> {
+        let bytes = self.scenario.redis.first().map_or(0, |config| config.dataset_bytes);
+        if bytes == 0 {
+            return Ok(());
+        }
+        let size = bytes.clamp(1, 1_000);
+        let command = words(&format!("DEBUG POPULATE {} fill {size}", bytes.div_ceil(size)));
+        match self.ask_with(self.layout.redis(0), Duration::from_secs(60), command)? {
+            Value::Error(text) => Err(Error::Failed(format!("redis-1 cannot be filled: {text}"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        for node in self.layout.all_redis().skip(1) {
+            let info = self.ask(node, words("INFO replication")).map_err(|error| error.to_string())?;
+            if !info.text().unwrap_or_default().contains("master_link_status:up") {
+                return Err(format!("{} has no link to its master", self.name(node)));
+            }
+        }
+        let sentinels = self.scenario.sentinel.len();
+        for node in self.layout.all_sentinels() {
+            let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] else { continue };
+            let master = &self.scenario.sentinel[place].master_name;
+            for (what, count) in [("REPLICAS", self.scenario.redis.len() - 1), ("SENTINELS", sentinels - 1)] {
+                let reply = self.ask(node, words(&format!("SENTINEL {what} {master}"))).map_err(|e| e.to_string())?;
+                let known = reply.list().map_or(0, <[Value]>::len);
+                if known != count {
+                    return Err(format!("{} knows {known} of {count} {}", self.name(node), what.to_lowercase()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A command, and the reply of the node's program.
+    pub(super) fn ask(&self, node: NodeId, command: Vec<String>) -> Result<Value, Error> {
+        self.ask_with(node, ANSWER_LIMIT, command)
+    }
+
+    fn ask_with(&self, node: NodeId, limit: Duration, command: Vec<String>) -> Result<Value, Error> {
+        let mut replies = self.ask_all(node, limit, &[command])?;
+        Ok(replies.remove(0))
+    }
+
+    pub(super) fn ask_all(&self, node: NodeId, limit: Duration, commands: &[Vec<String>]) -> Result<Vec<Value>, Error> {
+        ask(&self.namespace(self.layout.host(node)), self.layout.addr(node).port, limit, commands)
+            .map_err(Error::io(format!("asking {}", self.name(node))))
+    }
+
+    pub(super) fn name(&self, node: NodeId) -> &str {
+        self.layout.names.node(node)
+    }
+
+    pub(super) fn host_name(&self, host: HostId) -> &str {
+        self.layout.names.host(host)
+    }
+
+    pub(super) fn host_addr(&self, host: HostId) -> Ipv4Addr {
+        self.hosts[host.0 as usize].addr
+    }
+
+    pub(super) fn addr(&self, node: NodeId) -> Ipv4Addr {
+        self.host_addr(self.layout.host(node))
+    }
+
+    pub(super) fn namespace(&self, host: HostId) -> PathBuf {
+        self.backend.namespace(self.host_name(host))
+    }
+
+    /// The name of the host with an address.
+    pub(super) fn name_of(&self, addr: Ipv4Addr) -> Option<String> {
+        self.hosts.iter().find(|host| host.addr == addr).map(|host| host.name.clone())
+    }
+
+    pub(super) fn nodes_on(&self, host: HostId) -> Vec<NodeId> {
+        (0..self.layout.nodes() as u16).map(NodeId).filter(|&node| self.layout.host(node) == host).collect()
+    }
+
+    /// A node's data folder.
+    pub(super) fn folder(&self, node: NodeId) -> PathBuf {
+        self.work.join(self.name(node))
+    }
+
+    /// A node's log, or a client's own lines.
+    pub(super) fn log(&self, node: NodeId) -> PathBuf {
+        self.folder(node).join("log")
+    }
+
+    pub(super) fn plug(&mut self, host: HostId) -> Result<(), Error> {
+        let place = host.0 as usize;
+        self.backend.plug(&self.hosts[place])?;
+        self.present[place] = true;
+        Ok(())
+    }
+
+    pub(super) fn unplug(&mut self, host: HostId) -> Result<(), Error> {
+        let place = host.0 as usize;
+        self.present[place] = false;
+        self.backend.unplug(&self.hosts[place].name)
+    }
+
+    /// The host will have another hardware address, as every new container has.
+    pub(super) fn forget_mac(&mut self, host: HostId) {
+        self.hosts[host.0 as usize].mac = mac(&mut self.random);
+    }
+
+    /// A random time between two limits.
+    pub(super) fn between(&mut self, min: Duration, max: Duration) -> Duration {
+        if min >= max { min } else { self.random.random_range(min..max) }
+    }
+
+    /// Starts a node's program.
+    pub(super) fn start(&mut self, node: NodeId) -> Result<(), Error> {
+        let folder = self.folder(node);
+        fs::create_dir_all(&folder).map_err(Error::io(folder.display()))?;
+        let launch = self.launch(node)?;
+        let host = self.host_name(self.layout.host(node)).to_string();
+        let running = self.backend.launch(&host, &launch)?;
+        self.lives[node.0 as usize] = Life::Up(running);
+        self.set_debug_numbers(node);
+        Ok(())
+    }
+
+    /// Numbers that only a command can set.
+    fn set_debug_numbers(&self, node: NodeId) {
+        let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] else { return };
+        let Some(command) = settings::sentinel_debug(&self.scenario.sentinel[place]) else { return };
+        let namespace = self.namespace(self.layout.host(node));
+        std::thread::spawn(move || {
+            for _ in 0..50 {
+                if ask(&namespace, SENTINEL_PORT, ANSWER_LIMIT, std::slice::from_ref(&command)).is_ok() {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+    }
+
+    fn launch(&self, node: NodeId) -> Result<Launch, Error> {
+        let (folder, log) = (self.folder(node), self.log(node));
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(Error::io(path.display()))?;
+            Ok::<String, Error>(path.display().to_string())
+        };
+        let first_master = self.addr(self.layout.redis(0));
+        let mut output = Output::File(folder.join("stdout"));
+        let command = match self.layout.kinds[node.0 as usize] {
+            NodeKind::Redis(place) => {
+                let config = &self.scenario.redis[place];
+                let master = (place > 0).then_some(first_master);
+                let (command, file) = settings::redis_command(config, &folder, &log, master, self.needs_debug());
+                // A file that Sentinel has had rewritten outlives a restart.
+                if let Some(text) = file.filter(|_| !folder.join("redis.conf").exists()) {
+                    write("redis.conf", &text)?;
+                }
+                command
+            }
+            NodeKind::Sentinel(place) => {
+                let path = folder.join("sentinel.conf");
+                if !path.exists() {
+                    let config = &self.scenario.sentinel[place];
+                    write("sentinel.conf", &settings::sentinel_file(config, &folder, &log, first_master))?;
+                }
+                vec!["redis-sentinel".into(), path.display().to_string()]
+            }
+            NodeKind::Haproxy => {
+                let servers: Vec<(String, Ipv4Addr)> =
+                    self.layout.all_redis().map(|redis| (self.name(redis).to_string(), self.addr(redis))).collect();
+                let path = write("haproxy.cfg", &settings::haproxy_file(&self.scenario, &servers))?;
+                output = if self.unread { Output::File(log) } else { Output::Lines(self.lines.clone()) };
+                vec!["haproxy".into(), "-db".into(), "-f".into(), path]
+            }
+            NodeKind::Client(place) => self.client_command(place, &log)?,
+        };
+        Ok(Launch { node: self.name(node).to_string(), command, folder, output })
+    }
+
+    fn client_command(&self, place: usize, log: &Path) -> Result<Vec<String>, Error> {
+        let config = &self.scenario.clients[place];
+        let program = std::env::current_exe().map_err(Error::io("this program's own file"))?;
+        let haproxy = self.layout.haproxy().expect("a stack without HAProxy has no clients");
+        let kind = match config.kind {
+            Kind::Publish => "publish",
+            Kind::Set => "set",
+            Kind::Subscribe => "subscribe",
+            Kind::Get => "get",
+        };
+        let mut command = vec![program.display().to_string()];
+        command.extend(words(&format!("reference client {kind} {}:{REDIS_PORT}", self.addr(haproxy))));
+        let mut option = |name: &str, value: String| command.extend([name.to_string(), value]);
+        option("--out", log.display().to_string());
+        option("--channel", config.channel.clone());
+        option("--every", config.every.to_string());
+        option("--keys", self.keys(place));
+        if let Some(requests) = config.requests {
+            option("--requests", requests.to_string());
+        }
+        if self.scenario.clients.iter().filter(|client| client.kind == Kind::Publish).count() > 1 {
+            option("--mark", config.name.clone());
+        }
+        if config.then_set {
+            command.push("--then-set".into());
+        }
+        Ok(command)
+    }
+
+    /// What the keys of a client begin with: several writers do not share keys.
+    pub(super) fn keys(&self, place: usize) -> String {
+        let writes = |client: &crate::client::Config| client.kind == Kind::Set || client.then_set;
+        let first = self.scenario.clients.iter().position(writes);
+        if first.is_none_or(|first| first == place) { "k:".into() } else { format!("k{place}:") }
+    }
+
+    /// Whether the script or the settings need DEBUG commands of Redis.
+    fn needs_debug(&self) -> bool {
+        self.scenario.redis.iter().any(|config| config.dataset_bytes > 0)
+            || self.scenario.faults.iter().any(|fault| match &fault.action {
+                Action::Stall { .. } => true,
+                Action::Command { run, .. } => run.first().is_some_and(|word| word.eq_ignore_ascii_case("debug")),
+                _ => false,
+            })
+    }
+
+    pub(super) fn kill(&mut self, node: NodeId) {
+        if let Life::Up(running) | Life::Paused(running) = std::mem::take(&mut self.lives[node.0 as usize]) {
+            let begun = Instant::now();
+            running.kill();
+            self.expect_soon(begun, &format!("the death of {}", self.name(node)));
+        }
+    }
+
+    /// Remembers what took too long since `due`.
+    pub(super) fn expect_soon(&mut self, due: Instant, what: &str) {
+        let late = due.elapsed();
+        if late > LATE && self.late.is_none() {
+            self.late = Some(format!("{what} took {:.3} s", late.as_secs_f64()));
+        }
+    }
+
+    pub(super) fn is_down(&mut self, node: NodeId) -> bool {
+        let life = &mut self.lives[node.0 as usize];
+        if let Life::Up(running) | Life::Paused(running) = life
+            && running.has_ended()
+        {
+            *life = Life::Down;
+        }
+        matches!(life, Life::Down)
+    }
+
+    pub(super) fn signal(&self, node: NodeId, signal: Signal) {
+        if let Life::Up(running) | Life::Paused(running) = &self.lives[node.0 as usize] {
+            running.signal(signal);
+        }
+    }
+
+    pub(super) fn pause(&mut self, node: NodeId) {
+        self.signal(node, Signal::STOP);
+        let life = &mut self.lives[node.0 as usize];
+        *life = match std::mem::take(life) {
+            Life::Up(running) => Life::Paused(running),
+            life => life,
+        };
+    }
+
+    pub(super) fn resume(&mut self, node: NodeId) {
+        self.signal(node, Signal::CONT);
+        let life = &mut self.lives[node.0 as usize];
+        *life = match std::mem::take(life) {
+            Life::Paused(running) => Life::Up(running),
+            life => life,
+        };
+    }
+
+    /// Who the master is, as most of the Sentinels say that answer; without Sentinels the first node that says so.
+    pub(super) fn named_master(&mut self) -> Option<NodeId> {
+        let mut votes: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for node in self.layout.all_sentinels() {
+            let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] else { continue };
+            if !matches!(self.lives[node.0 as usize], Life::Up(_)) {
+                continue;
+            }
+            let master = &self.scenario.sentinel[place].master_name;
+            let reply = self.ask(node, words(&format!("SENTINEL GET-MASTER-ADDR-BY-NAME {master}"))).ok();
+            let addr = reply.as_ref().and_then(Value::list).and_then(|list| list.first()?.text()?.parse().ok());
+            let named = addr.and_then(|addr: Ipv4Addr| self.layout.all_redis().find(|&redis| self.addr(redis) == addr));
+            if let Some(named) = named {
+                *votes.entry(named).or_default() += 1;
+            }
+        }
+        let most = votes.iter().max_by_key(|&(_, count)| *count).map(|(&node, _)| node);
+        most.or_else(|| self.layout.all_redis().find(|&node| self.role(node).as_deref() == Some("master")))
+    }
+
+    /// The role that a Redis node claims; none if it does not answer.
+    pub(super) fn role(&self, node: NodeId) -> Option<String> {
+        if matches!(self.lives[node.0 as usize], Life::Down) {
+            return None;
+        }
+        let reply = self.ask(node, words("ROLE")).ok()?;
+        reply.list()?.first()?.text().map(str::to_string)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        for node in 0..self.lives.len() {
+            // Its lateness is nobody's concern any more.
+            self.kill(NodeId(node as u16));
+        }
+    }
+}
+
+/// Redis nodes, Sentinels, HAProxy and the clients' hosts each have a net of their own.
+fn address([a, b]: [u8; 2], layout: &Layout, host: usize) -> Ipv4Addr {
+    let node = layout.hosts.iter().position(|id| id.0 as usize == host).expect("every host has a node");
+    match layout.kinds[node] {
+        NodeKind::Redis(place) => Ipv4Addr::new(a, b, 1, place as u8 + 1),
+        NodeKind::Sentinel(place) => Ipv4Addr::new(a, b, 2, place as u8 + 1),
+        NodeKind::Haproxy => Ipv4Addr::new(a, b, 3, 1),
+        NodeKind::Client(place) => Ipv4Addr::new(a, b, 4 + (place / 250) as u8, (place % 250) as u8 + 1),
+    }
+}
+
+/// A hardware address of one's own making: not multicast, locally administered.
+fn mac(random: &mut ChaCha8Rng) -> [u8; 6] {
+    let mut mac: [u8; 6] = random.random();
+    mac[0] = 0x02;
+    mac
+}

@@ -1,0 +1,189 @@
+//! The command line as a user meets it: exit status, what is written and what is not.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn sim() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_COLOR", "1");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    sim().args(arguments).output().expect("the program can be started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is text")
+}
+
+const FILES: [&str; 11] = [
+    "latency.svg",
+    "loss.svg",
+    "messages.csv",
+    "metrics.om",
+    "recording.jsonl",
+    "report.html",
+    "scenario.toml",
+    "summary.json",
+    "timeline.png",
+    "timeline.svg",
+    "trace.json",
+];
+
+#[test]
+fn a_run_prints_what_happened_and_leaves_its_folder() {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let folder = out.path().to_str().expect("a readable path");
+    let output = run(&["run", "scenarios/partition.toml", "--out", folder]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for part in ["TWO MASTERS", "+switch-master", "acknowledged", "two masters", "expectations: all met"] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+    assert!(!said.contains('\u{1b}'), "NO_COLOR is honoured");
+    let mut names: Vec<String> = fs::read_dir(out.path().join("partition-1"))
+        .expect("the run folder")
+        .map(|entry| entry.expect("a file").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    assert_eq!(names, FILES);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_in_every_file() {
+    let (a, b) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    for folder in [&a, &b] {
+        let output = run(&[
+            "run",
+            "scenarios/master-recovery.toml",
+            "--seed",
+            "4",
+            "--out",
+            folder.path().to_str().expect("a path"),
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    }
+    for file in FILES {
+        let read = |folder: &Path| fs::read(folder.join("master-recovery-4").join(file)).expect("it was written");
+        assert!(read(a.path()) == read(b.path()), "{file} differs");
+    }
+    // The scenario as run is a scenario, and it is the same run.
+    let again = tempfile::tempdir().expect("a folder");
+    let scenario = a.path().join("master-recovery-4/scenario.toml");
+    let output = run(&[
+        "run",
+        scenario.to_str().expect("a path"),
+        "--seed",
+        "4",
+        "--out",
+        again.path().to_str().expect("a path"),
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let recording = |folder: &Path| fs::read(folder.join("master-recovery-4/recording.jsonl")).expect("it was written");
+    assert!(recording(a.path()) == recording(again.path()));
+}
+
+#[test]
+fn the_number_of_jobs_changes_nothing() {
+    let mut seen = Vec::new();
+    for jobs in ["1", "2"] {
+        let (out, recordings) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let output = run(&[
+            "run",
+            "scenarios/master-kill-process.toml",
+            "--runs",
+            "6",
+            "--jobs",
+            jobs,
+            "--format",
+            "json",
+            "--out",
+            out.path().to_str().expect("a path"),
+            "--recordings",
+            recordings.path().to_str().expect("a path"),
+        ]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let files: Vec<Vec<u8>> = (1..=6)
+            .map(|seed| {
+                fs::read(recordings.path().join(format!("master-kill-process.{seed}.jsonl"))).expect("it is there")
+            })
+            .collect();
+        seen.push((output.stdout, files));
+    }
+    assert!(seen[0] == seen[1]);
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_place_and_nothing_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("bad.toml");
+    fs::write(&file, "[sentinel]\nquorum = 9\n").expect("it can be written");
+    let out = folder.path().join("out");
+    let output = run(&["run", file.to_str().expect("a path"), "--out", out.to_str().expect("a path")]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = text(&output.stderr);
+    assert!(said.contains("bad.toml:2:") && said.contains("quorum"), "{said}");
+    assert!(!out.exists() && output.stdout.is_empty());
+}
+
+#[test]
+fn a_missing_file_and_bad_usage_are_exit_status_2() {
+    for arguments in [
+        &["run", "scenarios/there-is-none.toml"][..],
+        &["run"],
+        &["fly"],
+        &["run", "scenarios/partition.toml", "--runs", "0"],
+        &["run", "scenarios/partition.toml", "--seed", "one"],
+        &["compare", "tests/data", "there/is/none"],
+    ] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_expectation_that_is_missed_is_exit_status_1() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("calm.toml");
+    fs::write(&file, "duration = '5s'\n[expect]\nfailovers = 1\n").expect("it can be written");
+    let output = run(&["run", file.to_str().expect("a path"), "--out", folder.path().to_str().expect("a path")]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout);
+    assert!(said.contains("expectation missed with seed 1: expected failovers = 1, found 0"), "{said}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut child = sim()
+        .args(["run", "scenarios/partition.toml", "--out", folder.path().to_str().expect("a path")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it can be started");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn schema_and_completions_are_printed() {
+    let schema = run(&["schema"]);
+    assert_eq!(schema.status.code(), Some(0));
+    let schema: serde_json::Value = serde_json::from_slice(&schema.stdout).expect("it is JSON");
+    assert!(schema["properties"]["sentinel"].is_object());
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(&["completions", shell]);
+        assert!(output.status.success() && text(&output.stdout).contains("sim"));
+    }
+}
+
+#[test]
+fn comparing_a_folder_with_itself_finds_no_difference() {
+    let folder = "tests/data/recordings";
+    let output = run(&["compare", folder, folder, "--at-least", "100"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).ends_with("= 100.0%\n"), "{}", text(&output.stdout));
+}
