@@ -42,7 +42,6 @@ fn fault() -> impl Strategy<Value = String> {
             "action = 'partition'\ngroups = [['redis-1', 'sentinel-{n}'], ['redis-2', 'redis-3', 'sentinel-{}']]",
             n % 5 + 1
         )),
-        Just("action = 'heal'".to_string()),
     ];
     (0u64..40_000, what).prop_map(|(at, what)| format!("[[fault]]\nat = '{at}ms'\n{what}\n"))
 }
@@ -58,6 +57,8 @@ proptest! {
         let text = format!(
             "duration = '60s'\nphase = '2s'\n[stack]\nsentinels = 5\nhaproxy = false\n[sentinel]\nquorum = 2\n\
              down-after-milliseconds = {down_after}\nfailover-timeout = 4000\n{}\
+             [[fault]]\nat = '0s'\naction = 'degrade'\nbetween = ['redis-1', 'redis-2']\nlatency = '1ms'\n\
+             [[fault]]\nat = '42s'\naction = 'heal'\n\
              [[fault]]\nat = '20s'\naction = 'kill'\nnode = 'redis-1'\n[[fault]]\nat = '35s'\naction = 'start'\nnode = 'redis-1'\n",
             faults.concat()
         );
