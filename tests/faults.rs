@@ -101,7 +101,7 @@ fn a_paused_node_accepts_and_answers_when_it_is_resumed() {
     assert_eq!(run.outcomes(Outcome::ConnectRefused), 0);
     assert!(run.any("+switch-master").is_none(), "three seconds are less than down-after");
     let publish = run.analysis.outages.iter().find(|o| o.client == "publisher").expect("there is one");
-    assert!((2_900_000..4_300_000).contains(&publish.longest_us), "{}", publish.longest_us);
+    assert!((1_900_000..4_300_000).contains(&publish.longest_us), "{}", publish.longest_us);
 }
 
 #[test]

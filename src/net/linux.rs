@@ -105,7 +105,7 @@ impl RoundTrips {
 
     /// Whether the time-outs of such a connection are those of a local network, whatever the next sample there is.
     pub fn is_local(&self) -> bool {
-        self.srtt_us < 1_000 && self.variance_us == RTO_MIN_US
+        self.srtt_us < 1_000 && self.variance_us < RTO_MIN_US + 1_000
     }
 
     /// The retransmission time-out.

@@ -11,6 +11,7 @@
 //! by a later segment's acknowledgement or by the timer. What is not: congestion windows beyond "after a time-out only
 //! the oldest segment is sent", selective acknowledgement details, zero-window probes.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::io::{ConnectError, Ended, Handles, Input, Sock, Token};
@@ -75,8 +76,10 @@ pub struct KeepAlive {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Data(Message),
-    Fin,
+    /// A message, and its number in its direction of the connection.
+    Data(u32, Message),
+    /// The end of a direction, numbered like its messages.
+    Fin(u32),
     Rst,
     Syn(Addr),
     SynAck,
@@ -90,6 +93,23 @@ struct Segment {
     from_host: HostId,
     to_host: HostId,
     kind: Kind,
+}
+
+impl Kind {
+    fn number(&self) -> Option<u32> {
+        match self {
+            Kind::Data(number, _) | Kind::Fin(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn numbered(self, number: u32) -> Kind {
+        match self {
+            Kind::Data(_, message) => Kind::Data(number, message),
+            Kind::Fin(_) => Kind::Fin(number),
+            other => other,
+        }
+    }
 }
 
 /// A direction of a connection that waits for its retransmission timer.
@@ -140,6 +160,10 @@ struct Endpoint {
     last_heard: Time,
     keepalive_probes: u32,
     round_trips: RoundTrips,
+    /// How many messages were numbered.
+    sent: u32,
+    /// The number that the next message from the peer must have.
+    expected: u32,
     stall: Option<Box<Stall>>,
     held: Vec<Delivery>,
 }
@@ -328,6 +352,8 @@ impl Net {
             last_heard: Time::ZERO,
             keepalive_probes: 0,
             round_trips,
+            sent: 0,
+            expected: 0,
             stall: None,
             held: Vec::new(),
         });
@@ -360,7 +386,7 @@ impl Net {
             return;
         }
         cx.handles.written(sock, message.wire_bytes());
-        self.write(sock, Kind::Data(message), at, cx);
+        self.write(sock, Kind::Data(0, message), at, cx);
     }
 
     fn write<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, at: Time, cx: &mut Context<'_, E>) {
@@ -370,6 +396,8 @@ impl Net {
             stall.queue.push_back(kind);
             return;
         }
+        let kind = kind.numbered(endpoint.sent);
+        endpoint.sent += 1;
         let Some(stall) = &mut endpoint.stall else {
             self.transmit(sock, kind, at, cx);
             return;
@@ -416,7 +444,7 @@ impl Net {
         let (from, to_host) = (endpoint.host, endpoint.peer_host);
         let to = endpoint.peer.expect("an open connection has a peer");
         let bytes = match &kind {
-            Kind::Data(message) => message.wire_bytes(),
+            Kind::Data(_, message) => message.wire_bytes(),
             _ => 0,
         };
         let known = self.knows(from, to_host, sock, at, cx);
@@ -443,7 +471,7 @@ impl Net {
         }
         let host = endpoint.host;
         match &mut endpoint.stall {
-            Some(stall) => stall.append(kind),
+            Some(stall) => stall.take_back(kind),
             None => {
                 let mut stall = Stall::new(now);
                 stall.queue.push_back(kind);
@@ -473,7 +501,7 @@ impl Net {
             Phase::Open => {
                 endpoint.orphan = true;
                 if !std::mem::replace(&mut endpoint.fin_queued, true) {
-                    self.write(sock, Kind::Fin, at, cx);
+                    self.write(sock, Kind::Fin(0), at, cx);
                 } else if endpoint.fin_delivered {
                     self.release(sock, cx.handles);
                 }
@@ -485,7 +513,7 @@ impl Net {
     pub fn shutdown_write<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
         let Some(endpoint) = self.endpoint(sock) else { return };
         if endpoint.phase == Phase::Open && !std::mem::replace(&mut endpoint.fin_queued, true) {
-            self.write(sock, Kind::Fin, at, cx);
+            self.write(sock, Kind::Fin(0), at, cx);
         }
     }
 
@@ -668,6 +696,8 @@ impl Net {
             last_heard: now,
             keepalive_probes: 0,
             round_trips,
+            sent: 0,
+            expected: 0,
             stall: None,
             held: Vec::new(),
         });
@@ -799,20 +829,34 @@ impl Net {
         let (from_host, to_host) = (segment.from_host, segment.to_host);
         if self.topology.is_blocked(from_host, to_host) || !self.hosts[to_host.0 as usize].present {
             self.dropped += 1;
-            if matches!(segment.kind, Kind::Data(_) | Kind::Fin) {
+            if segment.kind.number().is_some() {
                 self.stall(segment.from, segment.kind, now, cx);
             }
             return None;
         }
         self.neighbours.confirm(to_host, from_host, now);
         let unready = |endpoint: &mut Endpoint| matches!(endpoint.phase, Phase::Connecting { .. });
+        if let (Some(number), Some(receiver)) = (segment.kind.number(), self.endpoint(segment.to))
+            && !unready(receiver)
+        {
+            match number.cmp(&receiver.expected) {
+                Ordering::Equal => receiver.expected += 1,
+                // Repeated: the receiver discards it.
+                Ordering::Less => return None,
+                // One before it is missing: the program does not see it until that one is repeated.
+                Ordering::Greater => {
+                    self.stall(segment.from, segment.kind, now, cx);
+                    return None;
+                }
+            }
+        }
         match segment.kind {
             // The SYN-ACK before it was lost: to the client this belongs to no connection yet.
-            kind @ (Kind::Data(_) | Kind::Fin) if self.endpoint(segment.to).is_some_and(unready) => {
+            kind @ (Kind::Data(..) | Kind::Fin(_)) if self.endpoint(segment.to).is_some_and(unready) => {
                 self.stall(segment.from, kind, now, cx);
                 None
             }
-            Kind::Data(message) => {
+            Kind::Data(_, message) => {
                 let reverse_blocked = self.topology.is_blocked(to_host, from_host);
                 let Some(receiver) = self.endpoint(segment.to).filter(|receiver| !receiver.orphan) else {
                     return self.data_for_nobody(segment.from, segment.to, (from_host, to_host), cx);
@@ -834,7 +878,7 @@ impl Net {
                 self.endpoint(segment.to).expect("just seen").held.push(delivery);
                 None
             }
-            Kind::Fin => {
+            Kind::Fin(_) => {
                 if self.topology.is_blocked(to_host, from_host) {
                     self.acknowledgement_lost(segment.from, now, cx);
                 }
@@ -1105,9 +1149,19 @@ impl Net {
 }
 
 impl Stall {
+    /// Adds a segment in the order of the numbers.
     fn append(&mut self, kind: Kind) {
         self.several |= self.retransmissions == 0;
-        self.queue.push_back(kind);
+        let place =
+            self.queue.iter().rposition(|queued| queued.number() < kind.number()).map_or(0, |before| before + 1);
+        self.queue.insert(place, kind);
+    }
+
+    /// Adds a segment that was sent and lost. If it is the oldest, then the oldest has not been delivered.
+    fn take_back(&mut self, kind: Kind) {
+        let number = kind.number();
+        self.append(kind);
+        self.delivered &= self.queue.front().is_some_and(|oldest| oldest.number() != number);
     }
 
     fn new(since: Time) -> Stall {
