@@ -23,6 +23,9 @@ const MARGIN: Span = Span::from_secs(8);
 /// How long a Sentinel stays in TILT: a fault that may start one is followed by as much more quiet.
 const TILT: Span = Span::from_secs(30);
 
+/// How long the peers of a container that is made anew may send to its old hardware address.
+const STALE_NEIGHBOUR: Span = Span::from_secs(55);
+
 /// What may be generated.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
@@ -347,6 +350,9 @@ fn incident(
                 },
             );
             add(end, Action::Start { node: back });
+            if kind == FaultKind::KillHost {
+                *extra = (*extra).max(STALE_NEIGHBOUR);
+            }
         }
         FaultKind::Pause => {
             let node = target(dice, scenario, true);
@@ -356,7 +362,7 @@ fn incident(
             };
             add(at, Action::Pause { node });
             add(end, Action::Resume { node: back });
-            *extra = TILT;
+            *extra = (*extra).max(TILT);
         }
         FaultKind::Partition => {
             let groups = groups(dice, scenario);

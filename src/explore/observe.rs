@@ -119,9 +119,9 @@ impl Run {
         &self.result.recording
     }
 
-    /// The sample at the end of the run.
+    /// The last sample of the scenario's time: after its end clients stop, and the stack rests.
     pub fn last(&self) -> &Sample {
-        self.samples.last().expect("a run is sampled at its end")
+        self.sample_at(self.analysis.end_us).or(self.samples.first()).expect("a run is sampled from time 0 on")
     }
 
     /// The last sample at or before an instant.

@@ -419,7 +419,7 @@ impl Net {
             Kind::Data(message) => message.wire_bytes(),
             _ => 0,
         };
-        let known = self.neighbours.resolve(from, to_host, sock, at, &self.wheel) == Resolution::Known;
+        let known = self.knows(from, to_host, sock, at, cx);
         let luck = &mut self.hosts[from.0 as usize].luck;
         let arrival = if known { self.topology.transit(from, to_host, bytes, at, luck) } else { None };
         let Some(arrival) = arrival else {
@@ -499,6 +499,30 @@ impl Net {
         self.release(sock, cx.handles);
     }
 
+    /// Whether a packet of `sock` can leave `from` for `to` now. If it raises a question by broadcast, that is asked: an
+    /// entry that waits for an answer to a question that nobody put would wait for ever.
+    fn knows<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        sock: Sock,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) -> bool {
+        match self.neighbours.resolve(from, to, sock, at, &self.wheel) {
+            Resolution::Known => true,
+            Resolution::Lost | Resolution::Asking(None) => false,
+            Resolution::Asking(Some(_)) if self.hosts[to.0 as usize].present => {
+                self.neighbours.settle(from, to);
+                true
+            }
+            Resolution::Asking(Some(next)) => {
+                Self::schedule(cx.kernel, next, from, NetEvent::Ask(from, to));
+                false
+            }
+        }
+    }
+
     /// Sends a segment that nobody retransmits.
     fn fire_and_forget<E: Copy + Word + From<NetEvent>>(
         &mut self,
@@ -508,7 +532,7 @@ impl Net {
         cx: &mut Context<'_, E>,
     ) {
         let (from, to) = (segment.from_host, segment.to_host);
-        if self.neighbours.resolve(from, to, segment.from, at, &self.wheel) != Resolution::Known {
+        if !self.knows(from, to, segment.from, at, cx) {
             self.dropped += 1;
             return;
         }
@@ -1004,7 +1028,7 @@ impl Net {
             Self::schedule(cx.kernel, due, from, NetEvent::KeepAlive(sock));
             return None;
         }
-        let known = self.neighbours.resolve(from, to, sock, now, &self.wheel) == Resolution::Known;
+        let known = self.knows(from, to, sock, now, cx);
         let both_ways = !self.topology.is_blocked(from, to) && !self.topology.is_blocked(to, from);
         if known && both_ways && self.hosts[to.0 as usize].present {
             if !peer.is_some_and(|peer| cx.handles.is_live(peer)) {

@@ -27,12 +27,13 @@ fn check(run: &Run) -> Answer {
     }
     let records = &run.recording().records;
     let mut answer = Answer::Moot;
-    for (index, record) in records.iter().enumerate() {
-        let What::Op(Op::Set { outcome: Outcome::Readonly, .. }) = record.what else { continue };
+    for record in records {
+        let What::Op(Op::Set { outcome: Outcome::Readonly, took, .. }) = record.what else { continue };
         let Some((server, at)) = answered_by(run, record.during) else { continue };
-        let before = &records[..index];
-        let opened = before.iter().rev().find(|earlier| {
-            earlier.node == record.node && matches!(earlier.what, What::Op(Op::Connect(ConnectEnd::Open)))
+        // An attempt's time is that of its beginning; its connection may have opened after that.
+        let opened = records.iter().rev().find(|other| {
+            let opens = matches!(other.what, What::Op(Op::Connect(ConnectEnd::Open)));
+            opens && other.node == record.node && other.time <= record.time + took
         });
         let demoted = records.iter().rev().find(|earlier| {
             let changed = matches!(earlier.what, What::Event(Event::Redis(RedisEvent::ReplicaOf(_))));

@@ -88,11 +88,16 @@ pub(super) fn failover_timeout_us(run: &Run) -> i64 {
     longest.unwrap_or(0) as i64 * 1_000
 }
 
+/// A container that is made anew has another hardware address, and its peers send to the old one for as long as they trust
+/// it: up to 1.5 × 30 s (REACHABLE), 5 s (DELAY) and three probes (net/core/neighbour.c).
+const STALE_NEIGHBOUR_US: i64 = 55_000_000;
+
 /// Since when nothing disturbs the run any more, if that is so and a majority of the Sentinels lives: the end of the
 /// last fault, of the last TILT, and of the time by which a wall clock was set back.
 fn calm_since(run: &Run) -> Option<i64> {
     let mut since = 0;
-    for disturbance in disturbances(run) {
+    let all = disturbances(run);
+    for disturbance in &all {
         let lasting = disturbance.to_us == i64::MAX;
         if lasting && !disturbance.of_death() {
             return None;
@@ -101,6 +106,17 @@ fn calm_since(run: &Run) -> Option<i64> {
         // A terminated process may take its time (`shutdown-timeout`).
         if disturbance.action == "terminate" {
             since = since.max(disturbance.from_us + 10_000_000);
+        }
+    }
+    let removed: Vec<&str> = all
+        .iter()
+        .filter(|fault| fault.action == "kill-host")
+        .flat_map(|fault| &fault.nodes)
+        .map(String::as_str)
+        .collect();
+    for start in run.analysis.faults.iter().filter(|fault| fault.action == "start") {
+        if start.nodes().any(|node| removed.contains(&node)) {
+            since = since.max(start.at_us + STALE_NEIGHBOUR_US);
         }
     }
     for fault in run.analysis.faults.iter().filter(|fault| fault.action == "clock-jump") {

@@ -20,6 +20,10 @@ pub(super) const PROPERTY: Property = Property {
 const LEAST_BYTES: u64 = 29;
 
 fn check(run: &Run) -> Answer {
+    // Until the first checks have failed, HAProxy takes every server that is no backup for a good one.
+    if run.case.scenario.stack.haproxy && !run.case.scenario.haproxy.backup {
+        return Answer::Moot;
+    }
     let first_fault = run.analysis.faults.first().map_or(run.analysis.end_us, |fault| fault.at_us);
     let before: Vec<_> = run.samples.iter().take_while(|sample| sample.at_us < first_fault - 100_000).collect();
     let (Some(first), Some(last)) = (before.first(), before.last()) else { return Answer::Moot };

@@ -1,0 +1,92 @@
+//! The simulated stack against recordings of the real one: the level that was reached is held.
+//!
+//! `reference/recordings/demo` are the twelve scenarios of the demo stack; `reference/recordings` are scenarios of other
+//! settings and faults (`reference/scenarios`), made by `sim reference record`. `sim compare` tells which cells are off.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use sim::analysis::score::{Cells, cells, cells_of, compare, recordings_in};
+use sim::scenario::Scenario;
+use sim::world::{Keep, World};
+
+/// Simulated runs of each scenario: enough to tell distributions apart, few enough for every change.
+const RUNS: u64 = 60;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn simulate(scenario: &Path) -> Vec<Cells> {
+    let scenario = Arc::new(Scenario::load(scenario).unwrap_or_else(|error| panic!("{error:?}")));
+    (1..=RUNS)
+        .into_par_iter()
+        .map(|seed| {
+            let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
+            world.run();
+            cells(&world.finish().recording)
+        })
+        .collect()
+}
+
+/// Cells that agree and all cells, by scenario; every cell that is off is printed.
+fn score(recordings: &str, scenarios: &str) -> BTreeMap<String, (usize, usize)> {
+    let recordings: BTreeMap<String, Vec<PathBuf>> =
+        recordings_in(&root().join(recordings)).expect("the recordings are in the repository");
+    assert!(recordings.len() >= 12, "{}", recordings.len());
+    recordings
+        .iter()
+        .map(|(name, files)| {
+            let real = cells_of(files).expect("the recordings can be read");
+            let verdicts = compare(&real, &simulate(&root().join(scenarios).join(format!("{name}.toml"))));
+            for verdict in verdicts.iter().filter(|verdict| !verdict.agrees) {
+                println!("{name}: {} is off: {:?}", verdict.cell, verdict.measure);
+            }
+            (name.clone(), (verdicts.iter().filter(|verdict| verdict.agrees).count(), verdicts.len()))
+        })
+        .collect()
+}
+
+fn hold(scores: &BTreeMap<String, (usize, usize)>, total_percent: usize, least_percent: usize) {
+    let (agree, all) = scores.values().fold((0, 0), |(a, n), (agree, all)| (a + agree, n + all));
+    println!("{agree} of {all} cells agree");
+    for (name, (agree, all)) in scores {
+        assert!(agree * 100 >= all * least_percent, "{name}: {agree} of {all} cells agree");
+    }
+    assert!(agree * 100 >= all * total_percent, "{agree} of {all} cells agree");
+}
+
+#[test]
+fn the_demo_stack_cannot_be_told_from_the_real_one() {
+    hold(&score("reference/recordings/demo", "scenarios"), 97, 93);
+}
+
+#[test]
+fn other_settings_and_faults_agree_as_well() {
+    hold(&score("reference/recordings", "reference/scenarios"), 97, 75);
+}
+
+#[test]
+fn another_setting_is_told_apart() {
+    // What holds the level must be able to fail: a stack with another down-after is not the demo.
+    let files = recordings_in(&root().join("reference/recordings/demo")).expect("they are there");
+    let real = cells_of(&files["master-kill-process"]).expect("they can be read");
+    let text = std::fs::read_to_string(root().join("scenarios/master-kill-process.toml")).expect("a shipped scenario");
+    let mut simulated = Vec::new();
+    for seed in 1..=RUNS {
+        let scenario = Scenario::parse_with_overrides(
+            "master-kill-process.toml",
+            &text,
+            &[("sentinel.down-after-milliseconds", "5500")],
+        );
+        let mut world =
+            World::new(Arc::new(scenario.expect("a right file")), seed, Keep { records: true, trace: false });
+        world.run();
+        simulated.push(cells(&world.finish().recording));
+    }
+    let verdicts = compare(&real, &simulated);
+    let agree = verdicts.iter().filter(|verdict| verdict.agrees).count();
+    assert!(agree * 100 < verdicts.len() * 80, "{agree} of {} cells agree", verdicts.len());
+}
