@@ -24,7 +24,9 @@ fn shipped() -> Vec<PathBuf> {
         for entry in std::fs::read_dir(folder).expect("the scenarios are shipped") {
             let path = entry.expect("readable").path();
             if path.is_dir() {
-                folders.push(path);
+                // What `sim check` found expects nothing: tests/regressions.rs holds it against its property.
+                let found_by_check = path.ends_with("regressions") || path.ends_with("witness");
+                folders.extend((!found_by_check).then_some(path));
             } else if path.extension().is_some_and(|extension| extension == "toml") {
                 found.push(path);
             }
