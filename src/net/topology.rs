@@ -76,7 +76,7 @@ impl Topology {
         self.edges[self.at(from, to)].now
     }
 
-    /// Degrades both directions until the next [`Topology::heal`].
+    /// Degrades both directions until the next [`Topology::restore_links`].
     pub fn degrade(&mut self, a: HostId, b: HostId, change: impl Fn(&mut Link)) {
         for (from, to) in [(a, b), (b, a)] {
             let index = self.at(from, to);

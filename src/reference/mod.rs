@@ -2,8 +2,8 @@
 //!
 //! A [`Backend`] is a place where programs run, each on a host with an address of its own: plain processes in network
 //! namespaces ([`netns`]), or containers ([`docker`]). A [`stack::Stack`] writes the configuration files of a
-//! scenario's programs, starts them there and waits until they are ready; a [`script`] does to them what the scenario
-//! says; and [`gather`] turns what they leave behind into a [`crate::record::Recording`]. [`record`] does all of it.
+//! scenario's programs, starts them there and waits until they are ready; a `script` does to them what the scenario
+//! says; and `gather` turns what they leave behind into a [`crate::record::Recording`]. [`record`] does all of it.
 //!
 //! All traffic stays on networks that the backend makes for the stack, one for each stack, so that several run side by
 //! side. Nothing is left behind: whoever holds a backend and drops it removes what it made, and an interrupt is an

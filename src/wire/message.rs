@@ -168,7 +168,7 @@ pub enum Command {
     Multi,
     /// EXEC
     Exec,
-    /// SHUTDOWN [NOW] [SAVE|NOSAVE]
+    /// `SHUTDOWN [NOW] [SAVE|NOSAVE]`
     Shutdown {
         /// Skip waiting for replicas.
         now: bool,
