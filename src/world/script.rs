@@ -71,8 +71,8 @@ impl World {
     pub(super) fn step(&mut self, index: u32) {
         let now = self.kernel.now();
         match self.steps[index as usize].clone() {
-            // Two orders make one process.
-            Step::Start(node) if self.state(node) != State::Down => {}
+            // Two orders make one process, and a host that lost its power meanwhile makes none.
+            Step::Start(node) if self.state(node) != State::Down || !self.net.is_present(self.layout.host(node)) => {}
             Step::Start(node) => self.start(node),
             Step::Poll => self.poll(),
             Step::Fault(fault) => self.fault(fault, now),

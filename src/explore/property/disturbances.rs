@@ -129,6 +129,7 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(run.recording().micros(record.time) + period as i64 * 1_000);
         }
     }
+    run.last().redis.iter().flatten().next()?;
     let sentinels = &run.last().sentinels;
     let alive = sentinels.iter().flatten().count();
     let quorum = run.case.scenario.sentinel.iter().map(|config| config.quorum as usize).max().unwrap_or(0);

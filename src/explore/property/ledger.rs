@@ -27,7 +27,14 @@ fn check(run: &Run) -> Answer {
             format!("{} writes, {} acknowledged and {failed} failed", writes.attempts, writes.acknowledged),
         );
     }
-    if writes.lost.is_some_and(|lost| lost > writes.acknowledged) {
+    // What is lost counts from the first write on, the sums from time 0 on.
+    let acknowledged = run.recording().records.iter().filter(|record| {
+        matches!(
+            record.what,
+            crate::record::What::Op(crate::record::Op::Set { outcome: crate::record::Outcome::Ok, .. })
+        )
+    });
+    if run.result.lost_writes.len() > acknowledged.count() {
         return Answer::at_end(run, "more writes are lost than were acknowledged");
     }
     // A message that was on its way when its publisher died has no line of its own.
