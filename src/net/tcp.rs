@@ -666,9 +666,10 @@ impl Net {
             return None;
         }
         let listener = self.hosts[host.0 as usize].listeners.iter().find(|listener| listener.port == to.port).cloned();
-        let answer = |kind, from| Segment { from, to: client, from_host: host, to_host: client_host, kind };
         let Some(listener) = listener else {
-            self.fire_and_forget(answer(Kind::Refuse, client), now, now, cx);
+            let refusal =
+                Segment { from: client, to: client, from_host: host, to_host: client_host, kind: Kind::Refuse };
+            self.fire_and_forget(refusal, now, now, cx);
             return None;
         };
         let waiting = &mut self.unaccepted[listener.node.0 as usize];

@@ -109,7 +109,7 @@ impl Player<'_> {
             | Action::Pause { node }
             | Action::Resume { node } => {
                 let nodes = self.programs(node);
-                let word = word(&action);
+                let word = action.word();
                 if nodes.is_empty() {
                     self.mark(word, vec!["nobody".into()]);
                 }
@@ -347,19 +347,5 @@ impl Drop for Player<'_> {
         for (_, delay) in self.delays.drain(..) {
             delay.kill();
         }
-    }
-}
-
-/// The name of a fault on a node as recordings have it.
-fn word(action: &Action) -> &'static str {
-    match action {
-        Action::Kill { .. } => "kill",
-        Action::KillHost { .. } => "kill_host",
-        Action::PowerOff { .. } => "power_off",
-        Action::Terminate { .. } => "terminate",
-        Action::Start { .. } => "start",
-        Action::Pause { .. } => "pause",
-        Action::Resume { .. } => "resume",
-        other => unreachable!("{other:?} is no fault on a single node's process"),
     }
 }

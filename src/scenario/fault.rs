@@ -132,6 +132,26 @@ pub(super) enum Sense {
 }
 
 impl<N> Action<N> {
+    /// The name of the action as recordings have it.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Action::Kill { .. } => "kill",
+            Action::KillHost { .. } => "kill_host",
+            Action::PowerOff { .. } => "power_off",
+            Action::Terminate { .. } => "terminate",
+            Action::Start { .. } => "start",
+            Action::Pause { .. } => "pause",
+            Action::Resume { .. } => "resume",
+            Action::Partition { .. } => "partition",
+            Action::Cut { .. } => "cut",
+            Action::Heal {} => "heal",
+            Action::Degrade { .. } => "degrade",
+            Action::ClockJump { .. } => "clock_jump",
+            Action::Stall { .. } => "stall",
+            Action::Command { .. } => "command",
+        }
+    }
+
     /// The same action with every name translated by `name`; `None` if one has no translation.
     pub(super) fn try_map<M>(self, mut name: impl FnMut(N, Sense) -> Option<M>) -> Option<Action<M>> {
         let mut program = |node| name(node, Sense::Program);

@@ -57,7 +57,6 @@ pub struct Process {
     pub due: Vec<TimerId>,
     /// Whether an event is scheduled that lets it go on.
     pub wake_scheduled: bool,
-    /// A connection's end or a command for a process that does not listen yet.
     timers: Vec<Timer>,
 }
 

@@ -151,7 +151,7 @@ impl World {
             | Action::Start { node }
             | Action::Pause { node }
             | Action::Resume { node } => {
-                let word = fault_word(action);
+                let word = action.word();
                 // A role that nobody has now: the fault falls away, and the recording says so.
                 let Some(node) = self.resolve(node) else {
                     self.mark(now, word, vec!["nobody".into()]);
@@ -323,19 +323,5 @@ impl World {
     /// What kind of program a node is.
     pub fn kind(&self, node: NodeId) -> NodeKind {
         self.layout.kinds[node.0 as usize]
-    }
-}
-
-/// The name of a fault on a node as recordings have it.
-fn fault_word(action: &Action) -> &'static str {
-    match action {
-        Action::Kill { .. } => "kill",
-        Action::KillHost { .. } => "kill_host",
-        Action::PowerOff { .. } => "power_off",
-        Action::Terminate { .. } => "terminate",
-        Action::Start { .. } => "start",
-        Action::Pause { .. } => "pause",
-        Action::Resume { .. } => "resume",
-        other => unreachable!("{other:?} is no fault on a single node's process"),
     }
 }
