@@ -109,6 +109,8 @@ pub struct World {
     masters: Vec<Addr>,
     beliefs: Vec<Addr>,
     marks: Vec<FaultMark>,
+    /// When the driver will have set or removed the last packet rule that it was told to.
+    filters_settled: Time,
     /// Hosts that lost power rather than their container.
     machines: Vec<HostId>,
     /// By host: when the last killing that was ordered comes to its end.
@@ -168,6 +170,7 @@ impl World {
             masters: vec![first_master],
             beliefs,
             marks: Vec::new(),
+            filters_settled: Time::ZERO,
             machines: Vec::new(),
             settled: vec![Time::ZERO; hosts],
             trace: keep
