@@ -6,6 +6,7 @@
 mod check;
 mod compare;
 mod completions;
+mod plot;
 mod reference;
 mod run;
 mod schema;
@@ -38,6 +39,7 @@ enum Command {
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Check(check::Arguments),
+    Plot(plot::Arguments),
     Compare(compare::Arguments),
     Reference(reference::Arguments),
     Schema(schema::Arguments),
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Plot(arguments) => plot::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),

@@ -160,9 +160,7 @@ impl Sweep {
         let mut world = World::new(combination.scenario.clone(), seed, Keep { records: true, trace: false });
         world.run();
         let result = world.finish();
-        let lost: Vec<u32> = result.lost_writes.iter().map(|(_, seq)| *seq).collect();
-        let known = result.recording.header.final_master.is_some().then_some(lost.as_slice());
-        let metrics = Analysis::of(&result.recording, known).metrics();
+        let metrics = Analysis::of(&result.recording, Some(&result.lost_writes)).metrics();
         let metrics = METRICS.iter().map(|name| metrics.get(name.as_str()).copied()).collect();
         Row { run, place, seed, digest: result.digest, events: result.events, metrics }
     }
