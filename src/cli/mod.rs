@@ -7,6 +7,7 @@ mod check;
 mod compare;
 mod completions;
 mod explain;
+mod plot;
 mod reference;
 mod run;
 mod schema;
@@ -39,6 +40,7 @@ enum Command {
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Check(check::Arguments),
+    Plot(plot::Arguments),
     Compare(compare::Arguments),
     Explain(explain::Arguments),
     Reference(reference::Arguments),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Plot(arguments) => plot::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
         Command::Explain(arguments) => explain::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
