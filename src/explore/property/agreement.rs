@@ -2,7 +2,7 @@
 //! lives and is one.
 //!
 //! The documented limit: a master that comes back as a replica while the replicas' links to it have been down for more than
-//! 10 × down-after is replaced by nobody (`must_be_well`).
+//! 10 × down-after is replaced by nobody, and a leader whose promoted replica died waits for it (`must_be_well`).
 //!
 //! Source: redis.io, "High availability with Redis Sentinel": "the configuration with the greatest epoch wins and
 //! spreads to all Sentinels"; a failover that failed is tried again after 2 × failover-timeout.
@@ -16,7 +16,7 @@ use crate::world::State;
 pub(super) const PROPERTY: Property = Property {
     name: "sentinels-agree",
     kind: Kind::AfterHeal,
-    says: "all live Sentinels name the same master, which runs as one, unless no replica is good enough to become it",
+    says: "all live Sentinels name the same master, which runs as one, unless none is fit to become it or a leader waits for a dead one",
     source: "redis.io: Sentinel, configuration propagation",
     needs: RECORDING,
     check,

@@ -1,10 +1,12 @@
 //! What the fault script did to whom and for how long, and since when a run is calm: shared by the properties.
 
+use std::collections::BTreeMap;
+
 use crate::explore::observe::{RedisView, Run};
 use crate::kernel::Span;
 use crate::record::{Event, NodeKind, SentinelEvent, SentinelEventKind, What};
 use crate::scenario::units::parse_span;
-use crate::wire::Role;
+use crate::wire::{NodeId, Role};
 
 /// A fault from its beginning to its undoing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +185,38 @@ pub(super) fn is_stranded(run: &Run) -> bool {
     last == Some(true) && sample.redis.iter().flatten().all(alone)
 }
 
+/// A failover that a leader has not ended by the time at which it should have given up waiting for replicas: when the
+/// replica was promoted, and by whom. As long as the replica that it promoted is down, a leader waits for it, whatever
+/// `failover-timeout` says (`sentinelFailoverDetectEnd` returns at once). It fails over to nobody else meanwhile; and if
+/// the others have gone back to the first master, whose address is the one that it still holds, it takes their epoch
+/// without their master, and disagrees with them for ever (`sentinelProcessHelloMessage` compares addresses). This is the
+/// documented limit of what Sentinels agree on.
+pub(super) fn unended_failover(run: &Run) -> Option<(i64, NodeId)> {
+    let patience = failover_timeout_us(run) + 5_000_000;
+    let mut open: BTreeMap<NodeId, i64> = BTreeMap::new();
+    for record in &run.recording().records {
+        let What::Event(Event::Sentinel(event)) = &record.what else { continue };
+        let at = run.recording().micros(record.time);
+        match event {
+            SentinelEvent::About(SentinelEventKind::PromotedSlave, _) => {
+                open.insert(record.node, at);
+            }
+            SentinelEvent::About(SentinelEventKind::FailoverEnd, _) | SentinelEvent::SwitchMaster(..) => {
+                if let Some(from) = open.remove(&record.node)
+                    && at - from > patience
+                {
+                    return Some((from, record.node));
+                }
+            }
+            SentinelEvent::Id(_) => {
+                open.remove(&record.node);
+            }
+            _ => {}
+        }
+    }
+    open.into_iter().map(|(node, from)| (from, node)).find(|(from, _)| run.analysis.end_us - from > patience)
+}
+
 /// Whether the faults have been over for long enough at the end of the run.
 pub(super) fn is_quiet(run: &Run) -> bool {
     calm_since(run).is_some_and(|since| run.analysis.end_us - since >= quiet_us(run))
@@ -190,5 +224,5 @@ pub(super) fn is_quiet(run: &Run) -> bool {
 
 /// Whether all must be well by now: the faults have been over for long enough, and no documented limit stands against it.
 pub(super) fn must_be_well(run: &Run) -> bool {
-    is_quiet(run) && !is_stranded(run)
+    is_quiet(run) && !is_stranded(run) && unended_failover(run).is_none()
 }

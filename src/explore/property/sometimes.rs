@@ -3,7 +3,7 @@
 //! Sources: the questions that users ask (split votes, aborted failovers, lost writes, two masters, TILT, full
 //! synchronisations), each by the log line that real programs print.
 
-use super::{Answer, Kind, Property, RECORDING};
+use super::{Answer, Kind, Property, RECORDING, disturbances};
 use crate::explore::observe::Run;
 use crate::record::{Event, Op, Outcome, RedisEvent, SentinelEvent, SentinelEventKind, What};
 
@@ -176,22 +176,58 @@ pub(super) const DELIVERED_TWICE: Property = sometimes(
     },
 );
 
-pub(super) const STRANDED: Property = sometimes(
+pub(super) const PINNED: Property = sometimes(
+    "pinned-to-a-replica",
+    "long after the last heal HAProxy still holds sessions on a server that is not the master",
+    "haproxy#962, redis-py#460: sessions stay without on-marked-down shutdown-sessions",
+    |run| match disturbances::is_quiet(run) && disturbances::is_pinned(run) {
+        true => Answer::at_end(run, "clients that came back before HAProxy noticed stay on the demoted server"),
+        false => Answer::Holds,
+    },
+);
+
+const fn rarely(name: &'static str, says: &'static str, source: &'static str, check: fn(&Run) -> Answer) -> Property {
+    Property { name, kind: Kind::Rarely, says, source, needs: RECORDING, check }
+}
+
+pub(super) const STRANDED: Property = rarely(
     "nobody-to-promote",
     "long after the last heal there is no master, and no replica is good enough to become one: an operator is needed",
     "-failover-abort-no-good-slave; sentinelSelectSlave: link down for more than 10 × down-after (sentinel.c); redis#5677",
-    |run| match super::disturbances::is_quiet(run) && super::disturbances::is_stranded(run) {
+    |run| match disturbances::is_quiet(run) && disturbances::is_stranded(run) {
         true => Answer::at_end(run, "every attempt ends in -failover-abort-no-good-slave"),
         false => Answer::Holds,
     },
 );
 
-pub(super) const PINNED: Property = sometimes(
-    "pinned-to-a-replica",
-    "long after the last heal HAProxy still holds sessions on a server that is not the master",
-    "haproxy#962, redis-py#460: sessions stay without on-marked-down shutdown-sessions",
-    |run| match super::disturbances::is_quiet(run) && super::disturbances::is_pinned(run) {
-        true => Answer::at_end(run, "clients that came back before HAProxy noticed stay on the demoted server"),
-        false => Answer::Holds,
+pub(super) const UNENDED: Property = rarely(
+    "failover-without-end",
+    "a leader waits beyond failover-timeout, because the replica that it promoted is down",
+    "sentinelFailoverDetectEnd: returns while the promoted replica is SRI_S_DOWN (sentinel.c)",
+    |run| match disturbances::unended_failover(run) {
+        Some((at, node)) => {
+            Answer::found(at, format!("{} has promoted a replica, and does not end it", run.name(node)))
+        }
+        None => Answer::Holds,
+    },
+);
+
+pub(super) const DISAGREEMENT: Property = rarely(
+    "sentinels-disagree",
+    "long after the last heal two Sentinels name different masters in the same configuration epoch",
+    "sentinelProcessHelloMessage: a newer epoch with the address that is held changes the epoch only (sentinel.c)",
+    |run| {
+        let last = run.last();
+        let views: Vec<_> = last.sentinels.iter().flatten().collect();
+        let pairs = views.iter().flat_map(|a| views.iter().map(move |b| (a, b)));
+        let odd = pairs.into_iter().find(|(a, b)| a.config_epoch == b.config_epoch && a.names != b.names);
+        let name = |place: Option<usize>| place.map_or("nobody", |place| run.redis_name(place)).to_owned();
+        match odd {
+            Some((a, b)) if disturbances::is_quiet(run) => {
+                let what = format!("{} and {} are named in epoch {}", name(a.names), name(b.names), a.config_epoch);
+                Answer::at_end(run, what)
+            }
+            _ => Answer::Holds,
+        }
     },
 );
