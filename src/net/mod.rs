@@ -6,6 +6,7 @@
 mod io;
 mod linux;
 mod neighbour;
+mod pairs;
 mod tcp;
 #[cfg(test)]
 mod tests;
