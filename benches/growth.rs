@@ -171,6 +171,8 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 fn draw(folder: &str, axis: &Axis, points: &[Point]) -> Drawn {
     std::fs::create_dir_all(folder)?;
+    plotters::style::register_font("sans-serif", FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| "the font is none")?;
     let path = format!("{folder}/{}.svg", axis.name);
     let root = SVGBackend::new(&path, (860, 300)).into_drawing_area();
     let (left, right) = root.split_horizontally(430);
