@@ -336,11 +336,18 @@ impl World {
             State::Down => {}
             State::Running if process.busy_until <= now && process.inbox.is_empty() => self.give(delivery),
             State::Running => {
-                process.inbox.push_back(delivery);
+                self.put_into_inbox(delivery);
                 self.schedule_wake(node);
             }
-            State::Paused => process.inbox.push_back(delivery),
+            State::Paused => self.put_into_inbox(delivery),
         }
+    }
+
+    fn put_into_inbox(&mut self, delivery: Delivery) {
+        if let Input::Data { .. } = delivery.input {
+            self.net.unread(delivery.sock, 1);
+        }
+        self.processes[delivery.node.0 as usize].inbox.push_back(delivery);
     }
 
     fn timer_fires(&mut self, node: NodeId, timer: TimerId, generation: u32) {
@@ -389,6 +396,9 @@ impl World {
                 return;
             }
             if let Some(delivery) = process.inbox.pop_front() {
+                if let Input::Data { .. } = delivery.input {
+                    self.net.unread(delivery.sock, -1);
+                }
                 self.give(delivery);
             } else {
                 let timer = process.due.remove(0);
@@ -476,18 +486,15 @@ impl World {
                         // What had arrived before the program took the connection comes before anything newer.
                         let process = &mut self.processes[node.0 as usize];
                         for delivery in held.into_iter().rev() {
+                            if let Input::Data { .. } = delivery.input {
+                                self.net.unread(delivery.sock, 1);
+                            }
                             process.inbox.push_front(delivery);
                         }
                         self.schedule_wake(node);
                     }
                 }
-                Action::Close(sock) => {
-                    let unread = self.processes[node.0 as usize]
-                        .inbox
-                        .iter()
-                        .any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
-                    self.net.close(sock, unread, at, cx);
-                }
+                Action::Close(sock) => self.net.close(sock, at, cx),
                 Action::Reset(sock) => self.net.reset(sock, at, cx),
                 Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
                 Action::Listen => self.listen(node),
@@ -511,10 +518,8 @@ impl World {
         };
         let inbox = std::mem::take(&mut process.inbox);
         process.die();
-        let unread =
-            |sock| inbox.iter().any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
         let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
-        self.net.process_dies(node, host, unread, cx);
+        self.net.process_dies(node, host, cx);
         // Deliveries of connections that had already ended hold slots until they are read.
         for delivery in &inbox {
             self.net.finish(delivery.sock, &mut self.out.handles);
