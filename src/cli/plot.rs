@@ -168,6 +168,7 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
         version: VERSION,
         scenario_toml: &toml,
         command: &command,
+        causes: &BTreeMap::new(),
     };
     write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
     Ok(folder)

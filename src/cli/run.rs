@@ -1,5 +1,6 @@
 //! `sim run`: a scenario file in; timeline, summary and run folder out.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,9 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::expect::{Miss, check};
 use crate::analysis::stats::{describe, quantile};
 use crate::analysis::{Analysis, RunFacts, Summary};
+use crate::explain;
+use crate::kernel::EventId;
+use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES};
 use crate::report::{RunReport, lanes, text, write_run_folder};
 use crate::scenario::Scenario;
@@ -76,11 +80,11 @@ fn record(scenario: &Scenario, seed: u64, run: &Run, folder: Option<&Path>) -> R
 }
 
 /// Writes the run folder; answers its path.
-fn write_folder(arguments: &Arguments, scenario: &Scenario, run: &Run) -> Result<PathBuf, Failure> {
+fn write_folder(arguments: &Arguments, scenario: &Arc<Scenario>, run: &Run) -> Result<PathBuf, Failure> {
     let seed = arguments.seed;
     let folder = arguments.out.join(format!("{}-{seed}", scenario.name));
-    let report =
-        report(run, &scenario.to_toml(seed, VERSION), &command(arguments), |report| write_run_folder(&folder, report));
+    let (toml, causes) = (scenario.to_toml(seed, VERSION), causes(scenario, seed, run));
+    let report = report(run, &toml, &command(arguments), &causes, |report| write_run_folder(&folder, report));
     report.map_err(Failure::io(folder.display()))?;
     Ok(folder)
 }
@@ -89,7 +93,22 @@ fn command(arguments: &Arguments) -> String {
     format!("sim run {} --seed {}", arguments.file.display(), arguments.seed)
 }
 
-fn report<R>(run: &Run, toml: &str, command: &str, use_it: impl FnOnce(&RunReport<'_>) -> R) -> R {
+/// What led to each log line, by event.
+type Causes = BTreeMap<EventId, Vec<explain::Cause>>;
+
+/// The run once more with its trace, for the causes of its log lines; none for a run with so many events that the trace
+/// would cost more than it tells.
+fn causes(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Causes {
+    const EVENTS_MAX: u64 = 1_000_000;
+    if run.result.events > EVENTS_MAX {
+        return Causes::new();
+    }
+    let Ok(traced) = explain::Traced::run(scenario.clone(), seed) else { return Causes::new() };
+    let lines = run.result.recording.records.iter().filter(|record| matches!(record.what, What::Event(_)));
+    lines.map(|record| (record.during, traced.causes_of(record))).collect()
+}
+
+fn report<R>(run: &Run, toml: &str, command: &str, causes: &Causes, use_it: impl FnOnce(&RunReport<'_>) -> R) -> R {
     use_it(&RunReport {
         recording: &run.result.recording,
         analysis: &run.analysis,
@@ -98,6 +117,7 @@ fn report<R>(run: &Run, toml: &str, command: &str, use_it: impl FnOnce(&RunRepor
         version: VERSION,
         scenario_toml: toml,
         command,
+        causes,
     })
 }
 
@@ -125,7 +145,11 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
         }
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
-            write!(out, "{}", report(&run, "", &command(arguments), |report| text::text(report, &lanes)))?;
+            write!(
+                out,
+                "{}",
+                report(&run, "", &command(arguments), &Causes::new(), |report| text::text(report, &lanes))
+            )?;
             if !run.result.was_ready {
                 writeln!(
                     out,

@@ -26,7 +26,11 @@ pub mod tradeoff;
 
 pub use folder::{files, write_run_folder};
 
+use std::collections::BTreeMap;
+
 use crate::analysis::Analysis;
+use crate::explain::Cause;
+use crate::kernel::EventId;
 use crate::record::Recording;
 
 /// A run and what is to be said of it.
@@ -46,6 +50,8 @@ pub struct RunReport<'a> {
     pub scenario_toml: &'a str,
     /// The command that repeats the run; empty if there is none.
     pub command: &'a str,
+    /// What led to each line of the recording, by the event that wrote it; empty where the trace was not kept.
+    pub causes: &'a BTreeMap<EventId, Vec<Cause>>,
 }
 
 /// A name that a recording gives, as part of a file's name: nothing in it leads to another folder.
