@@ -6,6 +6,8 @@
 mod check;
 mod compare;
 mod completions;
+mod explain;
+mod plot;
 mod reference;
 mod run;
 mod schema;
@@ -38,7 +40,9 @@ enum Command {
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Check(check::Arguments),
+    Plot(plot::Arguments),
     Compare(compare::Arguments),
+    Explain(explain::Arguments),
     Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -81,7 +85,9 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Plot(arguments) => plot::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
+        Command::Explain(arguments) => explain::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),

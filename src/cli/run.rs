@@ -1,9 +1,8 @@
 //! `sim run`: a scenario file in; timeline, summary and run folder out.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,13 +12,15 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::expect::{Miss, check};
 use crate::analysis::stats::{describe, quantile};
 use crate::analysis::{Analysis, RunFacts, Summary};
+use crate::report::many::{Many, OneRun, QUANTILES};
 use crate::report::{RunReport, lanes, text, write_run_folder};
 use crate::scenario::Scenario;
 use crate::world::{Keep, RunResult, World};
 
 /// Run a scenario: print what happened and why, and write the run folder
 ///
-/// With --runs, the distribution over many seeds is printed instead, and the folder is that of the first.
+/// With --runs, the distribution over many seeds is printed instead; beside the run folder of the first seed, the folder
+/// NAME-FIRST..LAST/ holds its charts and one row a run.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The scenario file
@@ -59,21 +60,11 @@ struct Run {
     misses: Vec<Miss>,
 }
 
-/// What is kept of one run among many.
-struct Row {
-    seed: u64,
-    digest: u128,
-    events: u64,
-    metrics: BTreeMap<String, f64>,
-    misses: Vec<Miss>,
-}
-
 fn run(scenario: &Arc<Scenario>, seed: u64) -> Run {
     let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    let lost: Vec<u32> = result.lost_writes.iter().map(|&(_, seq)| seq).collect();
-    let analysis = Analysis::of(&result.recording, Some(&lost));
+    let analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
     let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| check(expect, &analysis));
     Run { result, analysis, misses }
 }
@@ -144,7 +135,8 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
             writeln!(out, "\nrun folder: {} (open report.html)", folder.display())?;
         }
     }
-    verdict(&[(arguments.seed, &run.misses)], scenario, arguments.format, &mut out)
+    let misses: Vec<String> = run.misses.iter().map(Miss::to_string).collect();
+    verdict(&[(arguments.seed, &misses)], scenario, arguments.format, &mut out)
 }
 
 fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
@@ -153,31 +145,41 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
         .build()
         .expect("threads can be started");
     let progress = progress(arguments.runs);
-    let rows: Result<Vec<Row>, Failure> = pool.install(|| {
-        (0..arguments.runs)
-            .into_par_iter()
-            .map(|k| {
-                let seed = arguments.seed + k;
-                let run = run(scenario, seed);
-                record(scenario, seed, &run, arguments.recordings.as_deref())?;
-                if k == 0 {
-                    write_folder(arguments, scenario, &run)?;
-                }
-                progress.inc(1);
-                let metrics = run.analysis.metrics();
-                let (digest, events) = (run.result.digest, run.result.events);
-                Ok(Row { seed, digest, events, metrics, misses: run.misses })
-            })
-            .collect()
-    });
+    // The first run sets the axes of the charts.
+    let first = run(scenario, arguments.seed);
+    let many = Mutex::new(Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION));
+    write_folder(arguments, scenario, &first)?;
+    let keep = |seed: u64, run: &Run| {
+        record(scenario, seed, run, arguments.recordings.as_deref())?;
+        let mut one = OneRun::of(&run.analysis);
+        (one.digest, one.events) = (Some(run.result.digest), run.result.events);
+        one.misses = run.misses.iter().map(Miss::to_string).collect();
+        many.lock().expect("no thread panics while it adds a run").add(one, &run.analysis);
+        progress.inc(1);
+        Ok(())
+    };
+    keep(arguments.seed, &first)?;
+    drop(first);
+    pool.install(|| {
+        (1..arguments.runs).into_par_iter().try_for_each(|k| {
+            let seed = arguments.seed + k;
+            keep(seed, &run(scenario, seed))
+        })
+    })
+    .map_err(|error: Failure| error)?;
     progress.finish_and_clear();
-    let rows = rows?;
+    let many = many.into_inner().expect("no thread panics while it adds a run");
+    let folder = arguments.out.join(many.folder());
+    many.write(&folder).map_err(Failure::io(folder.display()))?;
     let mut out = anstream::stdout().lock();
     match arguments.format {
-        Format::Json => json(scenario, &rows, &mut out)?,
-        Format::Text => table(scenario, &rows, &mut out)?,
+        Format::Json => write!(out, "{}", many.to_json())?,
+        Format::Text => {
+            table(scenario, &many, &mut out)?;
+            writeln!(out, "\ncharts: {}", folder.display())?;
+        }
     }
-    let misses: Vec<(u64, &Vec<Miss>)> = rows.iter().map(|row| (row.seed, &row.misses)).collect();
+    let misses: Vec<(u64, &[String])> = many.runs().map(|run| (run.run, run.misses.as_slice())).collect();
     verdict(&misses, scenario, arguments.format, &mut out)
 }
 
@@ -188,25 +190,15 @@ fn progress(runs: u64) -> ProgressBar {
     ProgressBar::with_draw_target(Some(runs), target).with_style(style)
 }
 
-/// The samples of every figure, over the runs that have it.
-fn samples(rows: &[Row]) -> BTreeMap<&str, Vec<f64>> {
-    let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (name, value) in rows.iter().flat_map(|row| &row.metrics) {
-        samples.entry(name).or_default().push(*value);
-    }
-    samples
-}
-
-const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
-
-fn table(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(out, "{}: {} runs, seeds {} to {}\n", scenario.name, rows.len(), rows[0].seed, rows[rows.len() - 1].seed)?;
+fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Result<()> {
+    let seeds: Vec<u64> = many.runs().map(|run| run.run).collect();
+    writeln!(out, "{}: {} runs, seeds {} to {}\n", scenario.name, seeds.len(), seeds[0], seeds[seeds.len() - 1])?;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let mut header = vec!["", "runs", "mean"];
     header.extend(QUANTILES.map(|(name, _)| name));
     table.set_header(header);
-    for (name, values) in samples(rows) {
+    for (name, values) in many.samples() {
         let Some(mean) = describe(&values).map(|description| description.mean) else { continue };
         let mut cells = vec![name.to_string(), values.len().to_string(), format!("{mean:.3}")];
         cells.extend(QUANTILES.map(|(_, p)| quantile(&values, p).map_or("-".into(), |value| format!("{value:.3}"))));
@@ -218,48 +210,14 @@ fn table(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Re
     writeln!(out, "{table}")
 }
 
-fn json(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
-    let metrics: BTreeMap<&str, serde_json::Value> = samples(rows)
-        .into_iter()
-        .map(|(name, values)| {
-            let mean = describe(&values).map(|description| description.mean);
-            let mut figure = serde_json::json!({ "runs": values.len(), "mean": mean });
-            for (name, p) in QUANTILES {
-                figure[name] = serde_json::json!(quantile(&values, p));
-            }
-            (name, figure)
-        })
-        .collect();
-    let runs: Vec<serde_json::Value> = rows
-        .iter()
-        .map(|row| {
-            let misses: Vec<String> = row.misses.iter().map(Miss::to_string).collect();
-            serde_json::json!({
-                "seed": row.seed,
-                "digest": format!("{:032x}", row.digest),
-                "events": row.events,
-                "misses": misses,
-            })
-        })
-        .collect();
-    let all = serde_json::json!({
-        "schema": 1,
-        "scenario": scenario.name,
-        "version": VERSION,
-        "metrics": metrics,
-        "runs": runs,
-    });
-    writeln!(out, "{}", serde_json::to_string_pretty(&all).expect("figures are valid JSON"))
-}
-
 /// Says which expectations were missed; in JSON the runs carry them.
 fn verdict(
-    runs: &[(u64, &Vec<Miss>)],
+    runs: &[(u64, &[String])],
     scenario: &Scenario,
     format: Format,
     out: &mut impl Write,
 ) -> Result<Verdict, Failure> {
-    let missed: Vec<&(u64, &Vec<Miss>)> = runs.iter().filter(|(_, misses)| !misses.is_empty()).collect();
+    let missed: Vec<&(u64, &[String])> = runs.iter().filter(|(_, misses)| !misses.is_empty()).collect();
     if format == Format::Text && scenario.expect.is_some() {
         if missed.is_empty() {
             writeln!(out, "\nexpectations: all met")?;

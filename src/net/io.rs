@@ -10,6 +10,7 @@
 //! choice (an index into its tables, as with epoll's user data) and finds it again in every input. After a program has
 //! closed a socket it hears of it no more.
 
+use super::note::{Note, Noted};
 use crate::kernel::{EventId, Span, Time};
 use crate::record::{Event, Op, Record, What};
 use crate::wire::{Addr, HostId, Message, NodeId, Reply};
@@ -245,7 +246,11 @@ pub struct Out {
     #[cfg(any(test, feature = "mistakes"))]
     mistake: Option<crate::mistake::Mistake>,
     actions: Vec<Action>,
+    /// Messages that this call has sent.
+    sends: u32,
     records: Vec<Record>,
+    /// Why programs decided as they did, if somebody traces.
+    notes: Option<Vec<Noted>>,
     /// The answer to a command that came over no connection.
     answer: Option<Reply>,
     /// Endpoint allocation, shared with the network.
@@ -265,7 +270,9 @@ impl Out {
             #[cfg(any(test, feature = "mistakes"))]
             mistake: None,
             actions: Vec::with_capacity(16),
+            sends: 0,
             records: Vec::new(),
+            notes: None,
             answer: None,
             handles: Handles::default(),
         }
@@ -294,6 +301,7 @@ impl Out {
         assert!(self.actions.is_empty(), "the actions of the last call were carried out");
         self.now = now;
         self.worked = Span::ZERO;
+        self.sends = 0;
         self.node = node;
         self.during = during;
         self.wall_offset_ns = wall_offset_ns;
@@ -339,6 +347,7 @@ impl Out {
     /// Writes a message. Data written before the connect succeeds waits for it.
     #[inline]
     pub fn send(&mut self, sock: Sock, message: Message) {
+        self.sends += 1;
         self.actions.push(Action::Send { sock, message });
     }
 
@@ -366,7 +375,9 @@ impl Out {
 
     /// Takes back what this call has written to `sock`: a real program's output buffer, dropped before it was flushed.
     pub fn discard(&mut self, sock: Sock) {
-        self.actions.retain(|action| !matches!(action, Action::Send { sock: to, .. } if *to == sock));
+        if self.sends > 0 {
+            self.actions.retain(|action| !matches!(action, Action::Send { sock: to, .. } if *to == sock));
+        }
     }
 
     /// Closes a socket. The program hears of it no more.
@@ -418,6 +429,41 @@ impl Out {
             let record = Record { time: self.now(), node: self.node, during: self.during, what: What::Event(event()) };
             self.records.push(record);
         }
+    }
+
+    /// Keeps notes from now on.
+    pub fn keep_notes(&mut self) {
+        self.notes = Some(Vec::new());
+    }
+
+    /// Whether notes are kept.
+    #[inline]
+    pub fn is_noting(&self) -> bool {
+        self.notes.is_some()
+    }
+
+    /// Says why something was decided. The closure runs only if somebody traces.
+    #[inline]
+    pub fn note(&mut self, note: impl FnOnce() -> Note) {
+        if self.notes.is_some() {
+            let noted = Noted { time: self.now(), node: self.node, during: self.during, note: note() };
+            self.notes.get_or_insert_default().push(noted);
+        }
+    }
+
+    /// The notes so far.
+    pub fn notes(&self) -> &[Noted] {
+        self.notes.as_deref().unwrap_or_default()
+    }
+
+    /// Takes the notes so far.
+    pub fn take_notes(&mut self) -> Vec<Noted> {
+        self.notes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What this call wants done so far.
+    pub fn actions(&self) -> &[Action] {
+        &self.actions
     }
 
     /// Records what a client did, beginning at `time`.

@@ -29,6 +29,7 @@ mod master;
 mod persist;
 mod pubsub;
 mod replica;
+mod roster;
 mod settings;
 mod shutdown;
 #[cfg(test)]
@@ -382,8 +383,8 @@ impl Redis {
 
     /// What `clientsCron` does: output limits and idle clients (`timeout`), every client about once a second.
     fn clients_cron(&mut self, out: &mut Out) {
-        for i in 0..self.clients.len() {
-            let slot = self.clients.order()[i];
+        for place in 0..self.clients.places() {
+            let Some(slot) = self.clients.at(place) else { continue };
             let client = self.clients.get(slot).expect("the order lists clients");
             let pressed = client.sock.is_some_and(|sock| out.output_buffer_bytes(sock) > 0);
             let idle = unixtime(out) - client.last_interaction;

@@ -482,7 +482,7 @@ fn client_row(
                 (None, _) => 0,
             },
             None if *outcome != Outcome::Ok => failed,
-            None if lane.activity == "set" && analysis.ledger.writes.lost_keys.binary_search(seq).is_ok() => lost,
+            None if lane.activity == "set" && analysis.ledger.writes.has_lost(&lane.node, *seq) => lost,
             None => 0,
         });
         message.push(index.map_or(-1, |i| i as i64));

@@ -13,7 +13,9 @@ pub mod html;
 pub mod lanes;
 pub mod latency;
 pub mod loss;
+pub mod many;
 pub mod metrics;
+pub mod over_time;
 pub mod scale;
 #[cfg(test)]
 mod tests;
@@ -44,4 +46,11 @@ pub struct RunReport<'a> {
     pub scenario_toml: &'a str,
     /// The command that repeats the run; empty if there is none.
     pub command: &'a str,
+}
+
+/// A name that a recording gives, as part of a file's name: nothing in it leads to another folder.
+pub fn safe_name(name: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
+    if name.is_empty() { "recording".into() } else { name }
 }

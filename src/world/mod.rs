@@ -11,6 +11,7 @@
 //! ```
 
 mod boot;
+mod journal;
 mod layout;
 mod process;
 mod program;
@@ -23,12 +24,15 @@ mod view;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use journal::{Deed, Journal, Pass, Sent};
 pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use process::State;
 pub use result::RunResult;
 
 use crate::kernel::{Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
-use crate::net::{Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Out, TimerId, TimerWheel, Topology};
+use crate::net::{
+    Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Noted, Out, TimerId, TimerWheel, Topology,
+};
 use crate::record::{FaultMark, Record};
 use crate::scenario::Scenario;
 use crate::wire::{Addr, HostId, NodeId};
@@ -86,7 +90,7 @@ pub struct Traced {
 pub struct Keep {
     /// Log lines and client lines: needed for a recording and for every analysis.
     pub records: bool,
-    /// Every event with its cause: needed to explain a run.
+    /// Every event with its cause, what each program heard and did in it, and its notes: needed to explain a run.
     pub trace: bool,
 }
 
@@ -116,6 +120,7 @@ pub struct World {
     /// By host: when the last killing that was ordered comes to its end.
     settled: Vec<Time>,
     trace: Option<Vec<Traced>>,
+    journal: Option<Box<Journal>>,
 }
 
 impl World {
@@ -176,10 +181,14 @@ impl World {
             trace: keep
                 .trace
                 .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),
+            journal: keep.trace.then(Box::default),
             seed,
             layout: Arc::new(layout),
             scenario,
         };
+        if keep.trace {
+            world.out.keep_notes();
+        }
         world.schedule_boot();
         world
     }
@@ -230,6 +239,16 @@ impl World {
     /// Every event so far, by its number, if they are kept.
     pub fn trace(&self) -> Option<&[Traced]> {
         self.trace.as_deref()
+    }
+
+    /// What every program heard, did and why so far, if the trace is kept.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_deref()
+    }
+
+    /// Why programs decided as they did so far, if the trace is kept.
+    pub fn notes(&self) -> &[Noted] {
+        self.out.notes()
     }
 
     fn script_source(&self) -> u32 {
@@ -317,11 +336,18 @@ impl World {
             State::Down => {}
             State::Running if process.busy_until <= now && process.inbox.is_empty() => self.give(delivery),
             State::Running => {
-                process.inbox.push_back(delivery);
+                self.put_into_inbox(delivery);
                 self.schedule_wake(node);
             }
-            State::Paused => process.inbox.push_back(delivery),
+            State::Paused => self.put_into_inbox(delivery),
         }
+    }
+
+    fn put_into_inbox(&mut self, delivery: Delivery) {
+        if let Input::Data { .. } = delivery.input {
+            self.net.unread(delivery.sock, 1);
+        }
+        self.processes[delivery.node.0 as usize].inbox.push_back(delivery);
     }
 
     fn timer_fires(&mut self, node: NodeId, timer: TimerId, generation: u32) {
@@ -370,6 +396,9 @@ impl World {
                 return;
             }
             if let Some(delivery) = process.inbox.pop_front() {
+                if let Input::Data { .. } = delivery.input {
+                    self.net.unread(delivery.sock, -1);
+                }
                 self.give(delivery);
             } else {
                 let timer = process.due.remove(0);
@@ -421,9 +450,13 @@ impl World {
         let process = &mut self.processes[node.0 as usize];
         let Some(program) = process.program.as_mut() else { return };
         self.out.begin(now, node, self.kernel.current(), process.wall_offset_ns);
+        let heard = self.journal.is_some().then(|| input.clone());
         program.handle(input, &mut self.out);
         let end = self.out.now();
         process.busy_until = end;
+        if let Some(heard) = heard {
+            self.write_journal(node, heard, now);
+        }
         self.carry_out(node, end);
         if let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] {
             self.note_belief(node, place);
@@ -453,18 +486,15 @@ impl World {
                         // What had arrived before the program took the connection comes before anything newer.
                         let process = &mut self.processes[node.0 as usize];
                         for delivery in held.into_iter().rev() {
+                            if let Input::Data { .. } = delivery.input {
+                                self.net.unread(delivery.sock, 1);
+                            }
                             process.inbox.push_front(delivery);
                         }
                         self.schedule_wake(node);
                     }
                 }
-                Action::Close(sock) => {
-                    let unread = self.processes[node.0 as usize]
-                        .inbox
-                        .iter()
-                        .any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
-                    self.net.close(sock, unread, at, cx);
-                }
+                Action::Close(sock) => self.net.close(sock, at, cx),
                 Action::Reset(sock) => self.net.reset(sock, at, cx),
                 Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
                 Action::Listen => self.listen(node),
@@ -488,10 +518,8 @@ impl World {
         };
         let inbox = std::mem::take(&mut process.inbox);
         process.die();
-        let unread =
-            |sock| inbox.iter().any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
         let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
-        self.net.process_dies(node, host, unread, cx);
+        self.net.process_dies(node, host, cx);
         // Deliveries of connections that had already ended hold slots until they are read.
         for delivery in &inbox {
             self.net.finish(delivery.sock, &mut self.out.handles);

@@ -70,6 +70,7 @@ pub(super) enum Step {
 impl World {
     pub(super) fn step(&mut self, index: u32) {
         let now = self.kernel.now();
+        self.write_deed(index);
         match self.steps[index as usize].clone() {
             // Two orders make one process, and a host that lost its power meanwhile makes none.
             Step::Start(node) if self.state(node) != State::Down || !self.net.is_present(self.layout.host(node)) => {}

@@ -147,9 +147,7 @@ fn analysed(scenario: Arc<Scenario>, seed: u64) -> (RunResult, Analysis) {
     let mut world = World::new(scenario, seed, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    let lost: Vec<u32> = result.lost_writes.iter().map(|(_, seq)| *seq).collect();
-    let known = result.recording.header.final_master.is_some().then_some(lost.as_slice());
-    let analysis = Analysis::of(&result.recording, known);
+    let analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
     (result, analysis)
 }
 
