@@ -6,6 +6,7 @@
 mod check;
 mod compare;
 mod completions;
+mod diff;
 mod reference;
 mod run;
 mod schema;
@@ -15,6 +16,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::scenario::units;
 
 /// The version that outputs carry.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -39,6 +42,7 @@ enum Command {
     Sweep(sweep::Arguments),
     Check(check::Arguments),
     Compare(compare::Arguments),
+    Diff(diff::Arguments),
     Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
+        Command::Diff(arguments) => diff::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
@@ -100,6 +105,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Reads a time relative to time 0, such as `7.3s`, `250ms` or `-2s`, as microseconds.
+fn time(text: &str) -> Result<i64, String> {
+    let (sign, rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let span = units::parse_span(rest).map_err(|error| error.to_string())?;
+    Ok(sign * (span.0 / 1_000) as i64)
 }
 
 /// The arguments as clap knows them, for completions.
