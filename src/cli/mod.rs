@@ -3,6 +3,7 @@
 //! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file. A closed pipe is no error. Progress goes to
 //! standard error, and only to a terminal; colour follows the terminal and `NO_COLOR`.
 
+mod branch;
 mod check;
 mod compare;
 mod completions;
