@@ -47,10 +47,12 @@ pub(super) struct Arguments {
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    branching: super::branch::Arguments,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// A timeline and tables
     Text,
     /// The summary as JSON
@@ -123,6 +125,16 @@ fn report<R>(run: &Run, toml: &str, command: &str, causes: &Causes, use_it: impl
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let scenario = Arc::new(Scenario::load(&arguments.file).map_err(|error| Failure::Bad(error.into()))?);
+    if arguments.branching.wanted() {
+        let task = super::branch::Task {
+            scenario: &scenario,
+            seed: arguments.seed,
+            jobs: arguments.jobs.unwrap_or(0) as usize,
+            out: &arguments.out,
+            format: arguments.format,
+        };
+        return super::branch::main(&arguments.branching, &task);
+    }
     if let Some(folder) = &arguments.recordings {
         std::fs::create_dir_all(folder).map_err(Failure::io(folder.display()))?;
     }
@@ -207,7 +219,7 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
     verdict(&misses, scenario, arguments.format, &mut out)
 }
 
-fn progress(runs: u64) -> ProgressBar {
+pub(super) fn progress(runs: u64) -> ProgressBar {
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left").expect("the template is right");

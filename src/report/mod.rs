@@ -4,6 +4,7 @@
 
 pub mod bars;
 pub mod causes;
+pub mod chances;
 pub mod chart;
 pub mod ecdf;
 pub mod effect;
