@@ -6,6 +6,7 @@
 mod check;
 mod compare;
 mod completions;
+mod explain;
 mod reference;
 mod run;
 mod schema;
@@ -39,6 +40,7 @@ enum Command {
     Sweep(sweep::Arguments),
     Check(check::Arguments),
     Compare(compare::Arguments),
+    Explain(explain::Arguments),
     Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
+        Command::Explain(arguments) => explain::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),

@@ -11,8 +11,8 @@ use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::expect::{Miss, check};
-use crate::analysis::stats::{describe, quantile};
 use crate::analysis::{Analysis, RunFacts, Summary};
+use crate::explore::sweep::Summary as Sample;
 use crate::report::{RunReport, lanes, text, write_run_folder};
 use crate::scenario::Scenario;
 use crate::world::{Keep, RunResult, World};
@@ -44,9 +44,10 @@ pub(super) struct Arguments {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     /// A timeline and tables
+    #[default]
     Text,
     /// The summary as JSON
     Json,
@@ -144,7 +145,7 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
             writeln!(out, "\nrun folder: {} (open report.html)", folder.display())?;
         }
     }
-    verdict(&[(arguments.seed, &run.misses)], scenario, arguments.format, &mut out)
+    verdict(&[(arguments.seed, &run.misses)], usize::from(!run.misses.is_empty()), scenario, arguments.format, &mut out)
 }
 
 fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
@@ -153,32 +154,32 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
         .build()
         .expect("threads can be started");
     let progress = progress(arguments.runs);
-    let rows: Result<Vec<Row>, Failure> = pool.install(|| {
-        (0..arguments.runs)
-            .into_par_iter()
-            .map(|k| {
-                let seed = arguments.seed + k;
-                let run = run(scenario, seed);
-                record(scenario, seed, &run, arguments.recordings.as_deref())?;
-                if k == 0 {
-                    write_folder(arguments, scenario, &run)?;
-                }
-                progress.inc(1);
-                let metrics = run.analysis.metrics();
-                let (digest, events) = (run.result.digest, run.result.events);
-                Ok(Row { seed, digest, events, metrics, misses: run.misses })
-            })
-            .collect()
-    });
+    let row = |k| {
+        let seed = arguments.seed + k;
+        let run = run(scenario, seed);
+        record(scenario, seed, &run, arguments.recordings.as_deref())?;
+        if k == 0 {
+            write_folder(arguments, scenario, &run)?;
+        }
+        progress.inc(1);
+        let metrics = run.analysis.metrics();
+        let (digest, events) = (run.result.digest, run.result.events);
+        Ok(Row { seed, digest, events, metrics, misses: run.misses })
+    };
+    let mut totals = Totals { format: arguments.format, ..Totals::default() };
+    for first in (0..arguments.runs).step_by(BATCH as usize) {
+        let batch = first..(first + BATCH).min(arguments.runs);
+        let rows: Result<Vec<Row>, Failure> = pool.install(|| batch.into_par_iter().map(row).collect());
+        rows?.into_iter().for_each(|row| totals.add(row));
+    }
     progress.finish_and_clear();
-    let rows = rows?;
     let mut out = anstream::stdout().lock();
     match arguments.format {
-        Format::Json => json(scenario, &rows, &mut out)?,
-        Format::Text => table(scenario, &rows, &mut out)?,
+        Format::Json => json(scenario, &totals, &mut out)?,
+        Format::Text => table(scenario, arguments, &totals, &mut out)?,
     }
-    let misses: Vec<(u64, &Vec<Miss>)> = rows.iter().map(|row| (row.seed, &row.misses)).collect();
-    verdict(&misses, scenario, arguments.format, &mut out)
+    let shown: Vec<(u64, &Vec<Miss>)> = totals.shown.iter().map(|(seed, misses)| (*seed, misses)).collect();
+    verdict(&shown, totals.missed, scenario, arguments.format, &mut out)
 }
 
 fn progress(runs: u64) -> ProgressBar {
@@ -188,28 +189,56 @@ fn progress(runs: u64) -> ProgressBar {
     ProgressBar::with_draw_target(Some(runs), target).with_style(style)
 }
 
-/// The samples of every figure, over the runs that have it.
-fn samples(rows: &[Row]) -> BTreeMap<&str, Vec<f64>> {
-    let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (name, value) in rows.iter().flat_map(|row| &row.metrics) {
-        samples.entry(name).or_default().push(*value);
+/// Runs that are worked out side by side before they are summed up.
+const BATCH: u64 = 512;
+
+/// Missed expectations that are told one by one.
+const SHOWN: usize = 10;
+
+/// What is kept of all runs: its size does not grow with their number, except for the list of runs that JSON has.
+#[derive(Default)]
+struct Totals {
+    format: Format,
+    /// Every figure, over the runs that have it.
+    samples: BTreeMap<String, Sample>,
+    /// With JSON: every run, without its figures.
+    runs: Vec<Row>,
+    /// The first runs that missed an expectation.
+    shown: Vec<(u64, Vec<Miss>)>,
+    missed: usize,
+}
+
+impl Totals {
+    fn add(&mut self, mut row: Row) {
+        for (name, value) in std::mem::take(&mut row.metrics) {
+            self.samples.entry(name).or_default().add(value);
+        }
+        if !row.misses.is_empty() {
+            self.missed += 1;
+            if self.shown.len() < SHOWN {
+                self.shown.push((row.seed, row.misses.clone()));
+            }
+        }
+        if self.format == Format::Json {
+            self.runs.push(row);
+        }
     }
-    samples
 }
 
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
 
-fn table(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(out, "{}: {} runs, seeds {} to {}\n", scenario.name, rows.len(), rows[0].seed, rows[rows.len() - 1].seed)?;
+fn table(scenario: &Scenario, arguments: &Arguments, totals: &Totals, out: &mut impl Write) -> std::io::Result<()> {
+    let (runs, first) = (arguments.runs, arguments.seed);
+    writeln!(out, "{}: {runs} runs, seeds {first} to {}\n", scenario.name, first + runs - 1)?;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let mut header = vec!["", "runs", "mean"];
     header.extend(QUANTILES.map(|(name, _)| name));
     table.set_header(header);
-    for (name, values) in samples(rows) {
-        let Some(mean) = describe(&values).map(|description| description.mean) else { continue };
-        let mut cells = vec![name.to_string(), values.len().to_string(), format!("{mean:.3}")];
-        cells.extend(QUANTILES.map(|(_, p)| quantile(&values, p).map_or("-".into(), |value| format!("{value:.3}"))));
+    for (name, sample) in &totals.samples {
+        let Some(mean) = sample.mean() else { continue };
+        let mut cells = vec![name.to_string(), sample.count().to_string(), format!("{mean:.3}")];
+        cells.extend(QUANTILES.map(|(_, p)| sample.quantile(p).map_or("-".into(), |value| format!("{value:.3}"))));
         table.add_row(cells);
     }
     for column in 1..3 + QUANTILES.len() {
@@ -218,19 +247,20 @@ fn table(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Re
     writeln!(out, "{table}")
 }
 
-fn json(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
-    let metrics: BTreeMap<&str, serde_json::Value> = samples(rows)
-        .into_iter()
-        .map(|(name, values)| {
-            let mean = describe(&values).map(|description| description.mean);
-            let mut figure = serde_json::json!({ "runs": values.len(), "mean": mean });
+fn json(scenario: &Scenario, totals: &Totals, out: &mut impl Write) -> std::io::Result<()> {
+    let metrics: BTreeMap<&str, serde_json::Value> = totals
+        .samples
+        .iter()
+        .map(|(name, sample)| {
+            let mut figure = serde_json::json!({ "runs": sample.count(), "mean": sample.mean() });
             for (name, p) in QUANTILES {
-                figure[name] = serde_json::json!(quantile(&values, p));
+                figure[name] = serde_json::json!(sample.quantile(p));
             }
-            (name, figure)
+            (name.as_str(), figure)
         })
         .collect();
-    let runs: Vec<serde_json::Value> = rows
+    let runs: Vec<serde_json::Value> = totals
+        .runs
         .iter()
         .map(|row| {
             let misses: Vec<String> = row.misses.iter().map(Miss::to_string).collect();
@@ -255,24 +285,23 @@ fn json(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Res
 /// Says which expectations were missed; in JSON the runs carry them.
 fn verdict(
     runs: &[(u64, &Vec<Miss>)],
+    missed: usize,
     scenario: &Scenario,
     format: Format,
     out: &mut impl Write,
 ) -> Result<Verdict, Failure> {
-    let missed: Vec<&(u64, &Vec<Miss>)> = runs.iter().filter(|(_, misses)| !misses.is_empty()).collect();
     if format == Format::Text && scenario.expect.is_some() {
-        if missed.is_empty() {
+        if missed == 0 {
             writeln!(out, "\nexpectations: all met")?;
         }
-        const SHOWN: usize = 10;
-        for (seed, misses) in missed.iter().take(SHOWN) {
+        for (seed, misses) in runs.iter().filter(|(_, misses)| !misses.is_empty()) {
             for miss in misses.iter() {
                 writeln!(out, "\nexpectation missed with seed {seed}: {miss}")?;
             }
         }
-        if missed.len() > SHOWN {
-            writeln!(out, "… and in {} more runs", missed.len() - SHOWN)?;
+        if missed > SHOWN {
+            writeln!(out, "… and in {} more runs", missed - SHOWN)?;
         }
     }
-    Ok(if missed.is_empty() { Verdict::Fine } else { Verdict::Missed })
+    Ok(if missed == 0 { Verdict::Fine } else { Verdict::Missed })
 }

@@ -6,6 +6,7 @@
 mod io;
 mod linux;
 mod neighbour;
+mod note;
 mod pairs;
 mod tcp;
 #[cfg(test)]
@@ -14,5 +15,6 @@ mod topology;
 
 pub use io::{Action, ConnectError, Ended, Handles, Input, KERNEL_BUFFER_BYTES, Out, Sock, TimerId, Token};
 pub use linux::{BASE_REACHABLE_TIME, JIFFY, TimerWheel};
-pub use tcp::{Context, Delivery, KeepAlive, Net, NetEvent};
+pub use note::{Candidate, Candidates, FailoverStep, Note, Noted, OtherSentinel, SentinelTick, SessionEnd};
+pub use tcp::{Context, Delivery, KeepAlive, Net, NetEvent, Obstacle};
 pub use topology::{Link, Topology};
