@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod masters;
 pub mod outages;
 pub mod phases;
+pub mod sample;
 pub mod score;
 pub mod stats;
 mod summary;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,12 +11,11 @@ use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::expect::{Miss, check};
-use crate::analysis::stats::{describe, quantile};
 use crate::analysis::{Analysis, RunFacts, Summary};
 use crate::explain;
 use crate::kernel::EventId;
 use crate::record::What;
-use crate::report::many::{Many, OneRun, QUANTILES};
+use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
 use crate::report::{RunReport, lanes, text, write_run_folder};
 use crate::scenario::Scenario;
 use crate::world::{Keep, RunResult, World};
@@ -51,9 +50,10 @@ pub(super) struct Arguments {
     branching: super::branch::Arguments,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(super) enum Format {
     /// A timeline and tables
+    #[default]
     Text,
     /// The summary as JSON
     Json,
@@ -172,7 +172,7 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
         }
     }
     let misses: Vec<String> = run.misses.iter().map(Miss::to_string).collect();
-    verdict(&[(arguments.seed, &misses)], scenario, arguments.format, &mut out)
+    verdict(usize::from(!misses.is_empty()), &[(arguments.seed, misses)], scenario, arguments.format, &mut out)
 }
 
 fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
@@ -183,28 +183,25 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
     let progress = progress(arguments.runs);
     // The first run sets the axes of the charts.
     let first = run(scenario, arguments.seed);
-    let many = Mutex::new(Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION));
+    let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION);
     write_folder(arguments, scenario, &first)?;
-    let keep = |seed: u64, run: &Run| {
-        record(scenario, seed, run, arguments.recordings.as_deref())?;
-        let mut one = OneRun::of(&run.analysis);
-        (one.digest, one.events) = (Some(run.result.digest), run.result.events);
-        one.misses = run.misses.iter().map(Miss::to_string).collect();
-        many.lock().expect("no thread panics while it adds a run").add(one, &run.analysis);
-        progress.inc(1);
-        Ok(())
-    };
-    keep(arguments.seed, &first)?;
     drop(first);
-    pool.install(|| {
-        (1..arguments.runs).into_par_iter().try_for_each(|k| {
+    for batch in (0..arguments.runs).step_by(BATCH as usize) {
+        let batch = batch..(batch + BATCH).min(arguments.runs);
+        let one = |k| {
             let seed = arguments.seed + k;
-            keep(seed, &run(scenario, seed))
-        })
-    })
-    .map_err(|error: Failure| error)?;
+            let run = run(scenario, seed);
+            record(scenario, seed, &run, arguments.recordings.as_deref())?;
+            let mut one = OneRun::of(&run.analysis);
+            (one.digest, one.events) = (Some(run.result.digest), run.result.events);
+            one.misses = run.misses.iter().map(Miss::to_string).collect();
+            progress.inc(1);
+            Ok((one, run.analysis))
+        };
+        let runs: Result<Vec<_>, Failure> = pool.install(|| batch.into_par_iter().map(one).collect());
+        runs?.into_iter().for_each(|(one, analysis)| many.add(one, &analysis));
+    }
     progress.finish_and_clear();
-    let many = many.into_inner().expect("no thread panics while it adds a run");
     let folder = arguments.out.join(many.folder());
     many.write(&folder).map_err(Failure::io(folder.display()))?;
     let mut out = anstream::stdout().lock();
@@ -215,8 +212,8 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
             writeln!(out, "\ncharts: {}", folder.display())?;
         }
     }
-    let misses: Vec<(u64, &[String])> = many.runs().map(|run| (run.run, run.misses.as_slice())).collect();
-    verdict(&misses, scenario, arguments.format, &mut out)
+    let (missed, shown) = many.missed();
+    verdict(missed, shown, scenario, arguments.format, &mut out)
 }
 
 pub(super) fn progress(runs: u64) -> ProgressBar {
@@ -226,18 +223,21 @@ pub(super) fn progress(runs: u64) -> ProgressBar {
     ProgressBar::with_draw_target(Some(runs), target).with_style(style)
 }
 
+/// Runs that are worked out side by side before they are added in their order.
+const BATCH: u64 = 64;
+
 fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Result<()> {
-    let seeds: Vec<u64> = many.runs().map(|run| run.run).collect();
-    writeln!(out, "{}: {} runs, seeds {} to {}\n", scenario.name, seeds.len(), seeds[0], seeds[seeds.len() - 1])?;
+    let (first, last) = many.range();
+    writeln!(out, "{}: {} runs, seeds {first} to {last}\n", scenario.name, many.count())?;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let mut header = vec!["", "runs", "mean"];
     header.extend(QUANTILES.map(|(name, _)| name));
     table.set_header(header);
-    for (name, values) in many.samples() {
-        let Some(mean) = describe(&values).map(|description| description.mean) else { continue };
-        let mut cells = vec![name.to_string(), values.len().to_string(), format!("{mean:.3}")];
-        cells.extend(QUANTILES.map(|(_, p)| quantile(&values, p).map_or("-".into(), |value| format!("{value:.3}"))));
+    for (name, sample) in many.figures() {
+        let Some(mean) = sample.mean() else { continue };
+        let mut cells = vec![name.clone(), sample.count().to_string(), format!("{mean:.3}")];
+        cells.extend(QUANTILES.map(|(_, p)| sample.quantile(p).map_or("-".into(), |value| format!("{value:.3}"))));
         table.add_row(cells);
     }
     for column in 1..3 + QUANTILES.len() {
@@ -248,25 +248,24 @@ fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Res
 
 /// Says which expectations were missed; in JSON the runs carry them.
 fn verdict(
-    runs: &[(u64, &[String])],
+    missed: usize,
+    runs: &[(u64, Vec<String>)],
     scenario: &Scenario,
     format: Format,
     out: &mut impl Write,
 ) -> Result<Verdict, Failure> {
-    let missed: Vec<&(u64, &[String])> = runs.iter().filter(|(_, misses)| !misses.is_empty()).collect();
     if format == Format::Text && scenario.expect.is_some() {
-        if missed.is_empty() {
+        if missed == 0 {
             writeln!(out, "\nexpectations: all met")?;
         }
-        const SHOWN: usize = 10;
-        for (seed, misses) in missed.iter().take(SHOWN) {
+        for (seed, misses) in runs.iter().filter(|(_, misses)| !misses.is_empty()) {
             for miss in misses.iter() {
                 writeln!(out, "\nexpectation missed with seed {seed}: {miss}")?;
             }
         }
-        if missed.len() > SHOWN {
-            writeln!(out, "… and in {} more runs", missed.len() - SHOWN)?;
+        if missed > SHOWN {
+            writeln!(out, "… and in {} more runs", missed - SHOWN)?;
         }
     }
-    Ok(if missed.is_empty() { Verdict::Fine } else { Verdict::Missed })
+    Ok(if missed == 0 { Verdict::Fine } else { Verdict::Missed })
 }

@@ -1,6 +1,7 @@
 //! What many runs of one scenario leave behind: distributions instead of events.
 //!
-//! Runs are added in any order; what is kept of each is small, and the files depend only on which runs there were.
+//! Figures are summed up as runs are added, in bounded memory. What charts and tables of single runs need is kept of the first
+//! [`KEPT`] runs only, and those say so by their n.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +22,8 @@ use super::lanes::Lanes;
 use super::over_time::{Frame, LatencyOverTime, LossOverTime, OverTime};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
-use crate::analysis::stats::{describe, quantile};
+use crate::analysis::sample::Summary;
+use crate::analysis::stats::quantile;
 
 /// Names of the files of many runs.
 const FILES: [&str; 9] = [
@@ -54,6 +56,12 @@ const OUTAGES: [(&str, &str); 4] = [
     ("receive-gap-s", "subscribers without a message"),
 ];
 const LOSSES: [(&str, &str); 2] = [("publish-lost", "messages lost"), ("lost-acked-sets", "acknowledged writes lost")];
+
+/// Runs that are kept one by one: enough for every chart; the figures are those of all runs.
+pub const KEPT: usize = 10_000;
+
+/// Runs that missed an expectation and are told one by one.
+pub const SHOWN: usize = 10;
 
 /// One run among many.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +100,13 @@ pub struct Many {
     version: String,
     frame: Frame,
     over_time: OverTime,
+    /// Every figure, over the runs that have it.
+    figures: BTreeMap<String, Summary>,
+    first: u64,
+    last: u64,
+    count: u64,
+    missed: usize,
+    shown: Vec<(u64, Vec<String>)>,
     runs: BTreeMap<u64, OneRun>,
 }
 
@@ -104,17 +119,55 @@ impl Many {
             version: version.into(),
             frame: Frame::of(lanes),
             over_time: OverTime::default(),
+            figures: BTreeMap::new(),
+            first: u64::MAX,
+            last: 0,
+            count: 0,
+            missed: 0,
+            shown: Vec::new(),
             runs: BTreeMap::new(),
         }
     }
 
-    /// Adds a run; of two with the same number the later one counts in the tables.
+    /// Adds a run. The order of the runs decides the last bits of means, so it must not depend on chance.
     pub fn add(&mut self, run: OneRun, analysis: &Analysis) {
         self.over_time.add(analysis, &self.frame);
-        self.runs.insert(run.run, run);
+        for (name, value) in &run.metrics {
+            self.figures.entry(name.clone()).or_default().add(*value);
+        }
+        (self.first, self.last, self.count) = (self.first.min(run.run), self.last.max(run.run), self.count + 1);
+        if !run.misses.is_empty() {
+            self.missed += 1;
+            if self.shown.len() < SHOWN {
+                self.shown.push((run.run, run.misses.clone()));
+            }
+        }
+        if self.runs.len() < KEPT {
+            self.runs.insert(run.run, run);
+        }
     }
 
-    /// The runs in order of their numbers.
+    /// How many runs were added.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Numbers of the first and the last run.
+    pub fn range(&self) -> (u64, u64) {
+        (self.first, self.last)
+    }
+
+    /// Every figure, over all runs that have it.
+    pub fn figures(&self) -> &BTreeMap<String, Summary> {
+        &self.figures
+    }
+
+    /// How many runs missed an expectation, and the first [`SHOWN`] of them with what they missed.
+    pub fn missed(&self) -> (usize, &[(u64, Vec<String>)]) {
+        (self.missed, &self.shown)
+    }
+
+    /// The runs that are kept, in order of their numbers.
     pub fn runs(&self) -> impl Iterator<Item = &OneRun> {
         self.runs.values()
     }
@@ -122,13 +175,11 @@ impl Many {
     /// The name of their folder: the scenario's and the first and last number, as in `partition-1..1000`.
     pub fn folder(&self) -> String {
         let real = if self.source == "real" { "-real" } else { "" };
-        let first = self.runs.keys().next().unwrap_or(&0);
-        let last = self.runs.keys().next_back().unwrap_or(&0);
-        format!("{}{real}-{first}..{last}", super::safe_name(&self.scenario))
+        format!("{}{real}-{}..{}", super::safe_name(&self.scenario), self.first, self.last)
     }
 
-    /// The samples of every figure, over the runs that have it.
-    pub fn samples(&self) -> BTreeMap<&str, Vec<f64>> {
+    /// The samples of every figure, over the kept runs that have it.
+    fn samples(&self) -> BTreeMap<&str, Vec<f64>> {
         let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for (name, value) in self.runs().flat_map(|run| &run.metrics) {
             samples.entry(name).or_default().push(*value);
@@ -138,15 +189,14 @@ impl Many {
 
     /// The text of `summary.json`: mean and quantiles of each figure, and every run.
     pub fn to_json(&self) -> String {
-        let figure = |(name, values): (&str, Vec<f64>)| {
-            let mean = describe(&values).map(|description| description.mean);
-            let mut figure = json!({ "runs": values.len(), "mean": mean });
+        let figure = |(name, sample): (&String, &Summary)| {
+            let mut figure = json!({ "runs": sample.count(), "mean": sample.mean() });
             for (name, p) in QUANTILES {
-                figure[name] = json!(quantile(&values, p));
+                figure[name] = json!(sample.quantile(p));
             }
-            (name.to_string(), figure)
+            (name.clone(), figure)
         };
-        let metrics: BTreeMap<String, serde_json::Value> = self.samples().into_iter().map(figure).collect();
+        let metrics: BTreeMap<String, serde_json::Value> = self.figures.iter().map(figure).collect();
         let run = |run: &OneRun| match run.digest {
             Some(digest) => json!({"seed": run.run, "digest": format!("{digest:032x}"), "events": run.events,
                 "misses": run.misses}),
@@ -158,6 +208,7 @@ impl Many {
             "source": self.source,
             "version": self.version,
             "metrics": metrics,
+            "count": self.count,
             "runs": self.runs().map(run).collect::<Vec<_>>(),
         });
         serde_json::to_string_pretty(&all).expect("figures are valid JSON") + "\n"

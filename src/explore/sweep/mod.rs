@@ -17,7 +17,6 @@ mod parquet;
 pub mod pauses;
 mod rows;
 mod stopping;
-mod summary;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,9 +27,9 @@ use rayon::prelude::*;
 pub use axis::Axis;
 pub use rows::{Columns, METRICS, unit};
 pub use stopping::Until;
-pub use summary::Summary;
 
 use crate::analysis::Analysis;
+use crate::analysis::sample::Summary;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::{Keep, RunResult, World};
 use parquet::ParquetFile;
