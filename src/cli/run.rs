@@ -13,7 +13,7 @@ use crate::analysis::expect::{Miss, check};
 use crate::analysis::stats::{describe, quantile};
 use crate::analysis::{Analysis, RunFacts, Summary};
 use crate::report::many::{Many, OneRun, QUANTILES};
-use crate::report::{RunReport, lanes, text, write_run_folder};
+use crate::report::{RunReport, lanes, settings, text, write_run_folder};
 use crate::scenario::Scenario;
 use crate::world::{Keep, RunResult, World};
 
@@ -64,7 +64,8 @@ fn run(scenario: &Arc<Scenario>, seed: u64) -> Run {
     let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    let analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
+    let mut analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
+    analysis.name_settings(&result.recording, &settings(scenario));
     let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| check(expect, &analysis));
     Run { result, analysis, misses }
 }
