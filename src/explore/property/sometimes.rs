@@ -25,6 +25,7 @@ fn first(run: &Run, is: impl Fn(&What) -> bool) -> Answer {
     found.map_or(Answer::Holds, |record| {
         let text = match &record.what {
             What::Event(event) => event.text(&recording.names),
+            What::Op(Op::Set { seq, outcome, .. }) => format!("SET k:{seq} is answered {}", outcome.as_str()),
             What::Op(op) => format!("{op:?}"),
         };
         Answer::found(recording.micros(record.time), format!("{}: {text}", run.name(record.node)))
