@@ -21,6 +21,7 @@
 pub mod analysis;
 pub mod cli;
 pub mod client;
+pub mod explain;
 pub mod explore;
 pub mod haproxy;
 pub mod kernel;

@@ -8,9 +8,11 @@ mod check;
 mod compare;
 mod completions;
 mod diff;
+mod explain;
 mod reference;
 mod run;
 mod schema;
+mod shard;
 mod sweep;
 
 use std::io;
@@ -44,6 +46,7 @@ enum Command {
     Check(check::Arguments),
     Compare(compare::Arguments),
     Diff(diff::Arguments),
+    Explain(explain::Arguments),
     Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
         Command::Diff(arguments) => diff::main(&arguments),
+        Command::Explain(arguments) => explain::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),

@@ -34,7 +34,7 @@ fn a_given_stack_stays_as_it_is() {
 
 fn campaign(cases: u64) -> Campaign<'static> {
     let source = Source::Random(Box::default());
-    Campaign { source, cases, seed: 5, properties: all_properties(), build: &World::new }
+    Campaign { source, cases, first: 0, seed: 5, properties: all_properties(), build: &World::new }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::health::Health;
 use super::timer::{Tick, deadline, tick};
 use super::{Config, Haproxy, OnMarkedDown, OnMarkedUp, check_token};
 use crate::kernel::{Span, Time};
-use crate::net::{ConnectError, Ended, Out, Sock, TimerId};
+use crate::net::{ConnectError, Ended, Note, Out, Sock, TimerId};
 use crate::record::{CheckStatus, Event, HaproxyEvent};
 use crate::wire::{Command, InfoSection, Message, Reply, Role};
 
@@ -173,6 +173,8 @@ impl Haproxy {
         }
         let is_up = check.health.is_up();
         let pause = check.pause(&self.config);
+        let host = self.servers[server].addr.host;
+        out.note(|| Note::Checked { server: host, status, was_up, is_up, took: duration });
         if was_up != is_up {
             self.server_changed(server, is_up, status, duration, out);
         }

@@ -15,7 +15,7 @@
 use super::timer::{Tick, deadline, tick};
 use super::{Haproxy, client_token, server_token};
 use crate::kernel::{Span, Time};
-use crate::net::{Ended, Out, Sock, TimerId};
+use crate::net::{Ended, Note, Out, SessionEnd, Sock, TimerId};
 use crate::wire::Message;
 
 /// The pause before another attempt on the same server after an error (`back_handle_st_cer`).
@@ -77,6 +77,8 @@ pub(super) struct Session {
     attempt_ends: Tick,
     /// What the client sent before the server side was up.
     waiting: Vec<Message>,
+    /// Why one side ended first, for notes.
+    ending: Option<SessionEnd>,
 }
 
 impl Session {
@@ -111,6 +113,7 @@ impl Haproxy {
         let now = out.now();
         let Some(server) = self.choose_server(None) else {
             // No queue, no waiting: SC with <NOSRV>.
+            out.note(|| Note::NoServer { client: sock });
             out.close(sock);
             return;
         };
@@ -124,6 +127,7 @@ impl Haproxy {
             back: Side::open(sock, now),
             attempt_ends: 0,
             waiting: Vec::new(),
+            ending: None,
         };
         let slot = match self.free.pop() {
             Some(slot) => {
@@ -152,6 +156,8 @@ impl Haproxy {
         session.phase = Phase::Connecting;
         session.back = Side::open(sock, now);
         session.attempt_ends = deadline(now, self.config.timeout_connect);
+        let (client, failures, host) = (session.client.sock, session.failures, self.servers[server].addr.host);
+        out.note(|| Note::SessionTo { client, back: sock, server: host, failures });
         self.arm_session(slot, out);
     }
 
@@ -174,7 +180,7 @@ impl Haproxy {
         // Room for early bytes is needed once in the life of a session.
         session.waiting = Vec::new();
         if session.condemned {
-            self.close_session(slot, out);
+            self.close_session(slot, SessionEnd::Marked, out);
             return;
         }
         if session.client.read_shut {
@@ -197,7 +203,7 @@ impl Haproxy {
         session.phase = Phase::TurnAround;
         session.failures += 1;
         if session.failures > retries {
-            self.close_session(slot, out);
+            self.close_session(slot, SessionEnd::NotConnected, out);
             return;
         }
         // `stream_choose_redispatch` with the default of `option redispatch`, −1: on the last attempt.
@@ -219,7 +225,7 @@ impl Haproxy {
             match self.choose_server(Some(avoid)) {
                 Some(server) => self.sessions[slot].server = server as u32,
                 None => {
-                    self.close_session(slot, out);
+                    self.close_session(slot, SessionEnd::NowhereToGo, out);
                     return;
                 }
             }
@@ -240,7 +246,7 @@ impl Haproxy {
             session.waiting.push(message);
         } else if session.back.gone {
             // The write fails: the end of the session.
-            self.close_session(slot, out);
+            self.close_session(slot, SessionEnd::Server, out);
         } else {
             pass_on(&mut session.back, now, message, out);
         }
@@ -257,7 +263,7 @@ impl Haproxy {
         }
         if session.client.gone {
             // The write fails: the end of the session.
-            self.close_session(slot, out);
+            self.close_session(slot, SessionEnd::Client, out);
             return;
         }
         session.back.last = now;
@@ -267,7 +273,7 @@ impl Haproxy {
     /// The client's connection ended.
     pub(super) fn client_ended(&mut self, slot: usize, how: Ended, out: &mut Out) {
         match how {
-            Ended::Eof => self.shut_read(slot, End::Client, out),
+            Ended::Eof => self.shut_read(slot, End::Client, SessionEnd::Client, out),
             Ended::Reset | Ended::TimedOut => {
                 let session = &mut self.sessions[slot];
                 session.client.gone = true;
@@ -275,7 +281,7 @@ impl Haproxy {
                 // (measured with 2.6.12: the first write behind a FIN is lost, the second ends the session).
                 if !session.client.read_shut {
                     self.abort_back(slot, out);
-                    self.close_session(slot, out);
+                    self.close_session(slot, SessionEnd::Client, out);
                 }
             }
         }
@@ -284,27 +290,28 @@ impl Haproxy {
     /// The server's connection ended. An error becomes a FIN for the client.
     pub(super) fn server_ended(&mut self, slot: usize, how: Ended, out: &mut Out) {
         match how {
-            Ended::Eof => self.shut_read(slot, End::Server, out),
+            Ended::Eof => self.shut_read(slot, End::Server, SessionEnd::Server, out),
             Ended::Reset | Ended::TimedOut => {
                 let session = &mut self.sessions[slot];
                 session.back.gone = true;
                 // As with the client: behind a FIN, only the next write meets the error.
                 if !session.back.read_shut {
-                    self.close_session(slot, out);
+                    self.close_session(slot, SessionEnd::Server, out);
                 }
             }
         }
     }
 
     /// Nothing more is read from one side: the other gets a FIN, and what is shut both ways is closed.
-    fn shut_read(&mut self, slot: usize, end: End, out: &mut Out) {
+    fn shut_read(&mut self, slot: usize, end: End, why: SessionEnd, out: &mut Out) {
         let session = &mut self.sessions[slot];
+        session.ending.get_or_insert(why);
         if session.phase != Phase::Established {
             assert_eq!(end, End::Client, "a server that is not connected cannot end");
             session.client.read_shut = true;
             if session.may_abort() {
                 self.abort_back(slot, out);
-                self.close_session(slot, out);
+                self.close_session(slot, why, out);
             }
             return;
         }
@@ -316,7 +323,7 @@ impl Haproxy {
         to.write_shut = true;
         assert_eq!(from.write_shut, to.read_shut, "an end that was read is passed on at once");
         if to.read_shut || to.gone {
-            self.close_session(slot, out);
+            self.close_session(slot, why, out);
         } else {
             out.shutdown_write(to.sock);
         }
@@ -335,10 +342,10 @@ impl Haproxy {
             }
             session.condemned = true;
             if session.phase == Phase::Established {
-                self.close_session(slot, out);
+                self.close_session(slot, SessionEnd::Marked, out);
             } else if session.may_abort() {
                 self.abort_back(slot, out);
-                self.close_session(slot, out);
+                self.close_session(slot, SessionEnd::Marked, out);
             }
         }
     }
@@ -353,10 +360,13 @@ impl Haproxy {
     }
 
     /// The session is over: FIN to whoever is still there.
-    fn close_session(&mut self, slot: usize, out: &mut Out) {
+    fn close_session(&mut self, slot: usize, why: SessionEnd, out: &mut Out) {
         let timer = self.session_timer(slot);
         let session = &mut self.sessions[slot];
         assert_ne!(session.phase, Phase::Free, "a session ends once");
+        let (client, server) = (session.client.sock, self.servers[session.server as usize].addr.host);
+        let why = session.ending.unwrap_or(why);
+        out.note(|| Note::SessionEnds { client, server, why });
         if !session.client.gone {
             out.close(session.client.sock);
         }
@@ -424,7 +434,7 @@ impl Haproxy {
                 Phase::Connecting | Phase::TurnAround => end == End::Client,
             };
             if applies && self.silence_ends(session, end) <= now {
-                self.shut_read(slot, end, out);
+                self.shut_read(slot, end, SessionEnd::Idle, out);
             }
         }
         if self.sessions[slot].phase != Phase::Free {

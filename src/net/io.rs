@@ -10,6 +10,7 @@
 //! choice (an index into its tables, as with epoll's user data) and finds it again in every input. After a program has
 //! closed a socket it hears of it no more.
 
+use super::note::{Note, Noted};
 use crate::kernel::{EventId, Span, Time};
 use crate::record::{Event, Op, Record, What};
 use crate::wire::{Addr, HostId, Message, NodeId, Reply};
@@ -246,6 +247,8 @@ pub struct Out {
     mistake: Option<crate::mistake::Mistake>,
     actions: Vec<Action>,
     records: Vec<Record>,
+    /// Why programs decided as they did, if somebody traces.
+    notes: Option<Vec<Noted>>,
     /// The answer to a command that came over no connection.
     answer: Option<Reply>,
     /// Endpoint allocation, shared with the network.
@@ -266,6 +269,7 @@ impl Out {
             mistake: None,
             actions: Vec::with_capacity(16),
             records: Vec::new(),
+            notes: None,
             answer: None,
             handles: Handles::default(),
         }
@@ -418,6 +422,41 @@ impl Out {
             let record = Record { time: self.now(), node: self.node, during: self.during, what: What::Event(event()) };
             self.records.push(record);
         }
+    }
+
+    /// Keeps notes from now on.
+    pub fn keep_notes(&mut self) {
+        self.notes = Some(Vec::new());
+    }
+
+    /// Whether notes are kept.
+    #[inline]
+    pub fn is_noting(&self) -> bool {
+        self.notes.is_some()
+    }
+
+    /// Says why something was decided. The closure runs only if somebody traces.
+    #[inline]
+    pub fn note(&mut self, note: impl FnOnce() -> Note) {
+        if self.notes.is_some() {
+            let noted = Noted { time: self.now(), node: self.node, during: self.during, note: note() };
+            self.notes.get_or_insert_default().push(noted);
+        }
+    }
+
+    /// The notes so far.
+    pub fn notes(&self) -> &[Noted] {
+        self.notes.as_deref().unwrap_or_default()
+    }
+
+    /// Takes the notes so far.
+    pub fn take_notes(&mut self) -> Vec<Noted> {
+        self.notes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What this call wants done so far.
+    pub fn actions(&self) -> &[Action] {
+        &self.actions
     }
 
     /// Records what a client did, beginning at `time`.

@@ -6,6 +6,7 @@
 mod io;
 mod linux;
 mod neighbour;
+mod note;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -13,5 +14,6 @@ mod topology;
 
 pub use io::{Action, ConnectError, Ended, Handles, Input, KERNEL_BUFFER_BYTES, Out, Sock, TimerId, Token};
 pub use linux::{BASE_REACHABLE_TIME, JIFFY, TimerWheel};
-pub use tcp::{Context, Delivery, KeepAlive, Net, NetEvent};
+pub use note::{Candidate, Candidates, FailoverStep, Note, Noted, OtherSentinel, SentinelTick, SessionEnd};
+pub use tcp::{Context, Delivery, KeepAlive, Net, NetEvent, Obstacle};
 pub use topology::{Link, Topology};

@@ -183,6 +183,15 @@ struct Host {
     luck: Stream,
 }
 
+/// Why what is sent on a connection does not arrive at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A partition or cut drops its packets.
+    Cut,
+    /// The other host is gone.
+    HostGone,
+}
+
 /// The network of a world.
 #[derive(Clone, Debug)]
 pub struct Net {
@@ -1146,6 +1155,21 @@ impl Net {
     /// How many connections are open between two programs' hosts, for reports.
     pub fn open_endpoints(&self) -> usize {
         self.endpoints.iter().flatten().filter(|endpoint| endpoint.phase == Phase::Open && !endpoint.orphan).count()
+    }
+
+    /// What keeps a packet of this endpoint from its peer at present, as far as the fault script is the reason.
+    pub fn obstacle(&mut self, sock: Sock) -> Option<Obstacle> {
+        let (from, to) = self.endpoint(sock).map(|endpoint| (endpoint.host, endpoint.peer_host))?;
+        self.obstacle_between(from, to)
+    }
+
+    /// What keeps packets from one host to another at present, as far as the fault script is the reason.
+    pub fn obstacle_between(&self, from: HostId, to: HostId) -> Option<Obstacle> {
+        match (self.is_present(to), self.topology.is_blocked(from, to)) {
+            (false, _) => Some(Obstacle::HostGone),
+            (true, true) => Some(Obstacle::Cut),
+            (true, false) => None,
+        }
     }
 
     /// The other end of a connection.

@@ -4,9 +4,9 @@ use super::client::{Blocked, Slot, Transaction};
 use super::{INFO_EXTRA, Redis, log, log_text, unixtime};
 use crate::kernel::Time;
 use crate::mistake::Mistake;
-use crate::net::Out;
+use crate::net::{Note, Out};
 use crate::record::RedisEvent;
-use crate::wire::{Addr, ClientType, Command, ErrorKind, Reply};
+use crate::wire::{Addr, ClientType, Command, ErrorKind, Payload, Reply};
 
 /// Marks of commands in the command table of 7.0.15.
 #[derive(Clone, Copy)]
@@ -71,6 +71,10 @@ impl Redis {
     pub(super) fn process_command(&mut self, slot: Slot, command: Command, out: &mut Out) {
         match self.refusal(slot, &command, out) {
             Some(error) => {
+                if error == ErrorKind::NoReplicas {
+                    let (good, needed) = (self.good_replicas, self.config.min_replicas_to_write);
+                    out.note(|| Note::TooFewReplicas { good, needed });
+                }
                 // `rejectCommand` flags the transaction, and a refused EXEC ends it.
                 let client = self.clients.get_mut(slot).expect("the client sent a command");
                 let error = match (&command, client.transaction.as_mut()) {
@@ -113,6 +117,20 @@ impl Redis {
         if let Some(reply) = reply {
             self.reply(slot, reply, out);
         }
+    }
+
+    fn note_published(&self, payload: Payload, receivers: i64, out: &mut Out) {
+        let (publisher, seq) = match payload {
+            Payload::Sequence { publisher, seq } => (Some(publisher), seq),
+            Payload::Hello(_) => (None, 0),
+        };
+        out.note(|| Note::Published {
+            publisher,
+            seq,
+            role: self.role(),
+            receivers: receivers as u32,
+            replicas: self.replicas.len() as u32,
+        });
     }
 
     fn queued<'a>(&'a self, slot: Slot, command: &Command) -> &'a [Command] {
@@ -191,6 +209,7 @@ impl Redis {
             }
             Command::Publish(channel, payload) => {
                 let receivers = self.deliver(channel, payload, out);
+                self.note_published(payload, receivers, out);
                 if self.loading.is_none() && !out.mistaken(Mistake::PublishNotReplicated) {
                     self.feed(Command::Publish(channel, payload), out);
                 }

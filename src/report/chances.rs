@@ -14,7 +14,7 @@ use crate::analysis::stats::Interval;
 const WIDTH: u32 = 900;
 const LEFT: f64 = 70.0;
 const RIGHT: f64 = 880.0;
-const TOP: f64 = 110.0;
+const TOP: f64 = 86.0;
 const BOTTOM: f64 = 420.0;
 const COLORS: [RGBColor; 4] = [palette::VERMILLION, palette::BLUE, palette::GREEN, palette::PURPLE];
 
@@ -79,6 +79,12 @@ impl Chart for ChanceChart {
         let scale = self.scale();
         let values = ValueScale { low: 0.0, high: 1.0, log: false, top: TOP, bottom: BOTTOM };
         shade_faults(&pen, &scale, &self.faults, TOP, BOTTOM)?;
+        for (i, series) in self.series.iter().enumerate() {
+            if let Some((after_us, at_us)) = series.settled_us {
+                let (from, to) = (scale.x(after_us), scale.x(at_us));
+                pen.rect(from, TOP, to - from, BOTTOM - TOP, look.shade(COLORS[i % COLORS.len()]), 0.3)?;
+            }
+        }
         let percent = |value: f64| format!("{:.0} %", value * 100.0);
         values.draw(&pen, LEFT, RIGHT, "chance, with the 95 % confidence interval (Wilson)", percent)?;
         scale.draw(&pen, TOP, BOTTOM)?;
@@ -86,10 +92,6 @@ impl Chart for ChanceChart {
         self.draw_steps(&pen, &scale)?;
         for (i, series) in self.series.iter().enumerate() {
             let color = look.shade(COLORS[i % COLORS.len()]);
-            if let Some((after_us, at_us)) = series.settled_us {
-                let (from, to) = (scale.x(after_us), scale.x(at_us));
-                pen.rect(from, TOP, to - from, BOTTOM - TOP, color, 0.3)?;
-            }
             let upper = series.points.iter().map(|(at, _, interval)| (scale.x(*at), values.y(interval.high)));
             let lower = series.points.iter().rev().map(|(at, _, interval)| (scale.x(*at), values.y(interval.low)));
             let band: Vec<(f64, f64)> = upper.chain(lower).collect();
@@ -111,10 +113,14 @@ impl ChanceChart {
         DB::ErrorType: 'static,
     {
         let style = anchor(pen.look.text(10, pen.look.ink), HPos::Left, VPos::Center);
-        let mut free = [LEFT; 3];
-        for (at_us, text) in self.steps.iter().filter(|(at, _)| (scale.from_us..=scale.to_us).contains(at)) {
+        let mut free = [LEFT; 6];
+        let shown = || self.steps.iter().filter(|(at, _)| (scale.from_us..=scale.to_us).contains(at));
+        for (at_us, _) in shown() {
             let x = scale.x(*at_us);
             pen.line((x, TOP), (x, BOTTOM), pen.look.faint, 0.8, 1)?;
+        }
+        for (at_us, text) in shown() {
+            let x = scale.x(*at_us);
             let width = pen.width(text, &style) + 8.0;
             let left = (x - 3.0).min(RIGHT - width);
             if let Some(row) = free.iter().position(|free| *free <= left) {
@@ -135,8 +141,8 @@ mod tests {
 
     #[test]
     fn any_number_of_moments_can_be_drawn() {
-        for count in 0..3 {
-            let point = |i| (i * 1_000_000, 0.5, Interval { low: 0.4, high: 0.6 });
+        for count in 0..3_i64 {
+            let point = |i: i64| (i * 1_000_000, 0.5, Interval { low: 0.4, high: 0.6 });
             let series = ChanceSeries {
                 name: "failovers > 0".into(),
                 points: (0..count).map(point).collect(),

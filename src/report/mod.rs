@@ -7,17 +7,21 @@ pub mod causes;
 pub mod chances;
 pub mod chart;
 pub mod ecdf;
+pub mod effect;
 mod folder;
+pub mod heat;
 pub mod html;
 pub mod lanes;
 pub mod latency;
 pub mod loss;
 pub mod metrics;
+pub mod scale;
 #[cfg(test)]
 mod tests;
 pub mod text;
 pub mod timeline;
 pub mod trace;
+pub mod tradeoff;
 
 pub use folder::{files, write_run_folder};
 

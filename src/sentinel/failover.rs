@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 
 use super::instance::{Instance, Master, flag};
 use super::link::Callback;
+use super::note::age;
 use super::process::{DESYNC_MS, Pass};
 use crate::kernel::Span;
 use crate::mistake::Mistake;
+use crate::net::{Candidates, Note};
 use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::{Addr, ClientType, Command};
 
@@ -86,6 +88,7 @@ impl Master {
         let desync = pass.process.rand(DESYNC_MS) as i64;
         self.failover_start_time = pass.now() + if pass.out.mistaken(Mistake::NoDesync) { 0 } else { desync };
         self.failover_state_change_time = pass.now();
+        self.note_delay(None, pass);
     }
 
     /// One step a tick (spec 11; `sentinelFailoverStateMachine`).
@@ -169,7 +172,7 @@ impl Master {
     }
 
     /// The replica to promote, if any is fit (spec 12.1; `sentinelSelectSlave`).
-    pub(super) fn choose_slave(&self, pass: &Pass<'_>) -> Option<usize> {
+    pub(super) fn choose_slave(&self, pass: &mut Pass<'_>) -> Option<usize> {
         let now = pass.now();
         let periods = &pass.process.periods;
         let master_down = self.own.is(flag::S_DOWN);
@@ -178,16 +181,28 @@ impl Master {
             master_down_time_max += now - self.own.s_down_since_time;
         }
         let info_validity = if master_down { periods.ping * 5 } else { periods.info * 3 };
+        let takes_priority_zero = pass.out.mistaken(Mistake::PriorityZero);
         let fit = |slave: &Instance| {
             !slave.is(flag::S_DOWN | flag::O_DOWN)
                 && !slave.link.disconnected
                 && now - slave.link.last_avail_time <= periods.ping * 5
-                && (slave.slave_priority != 0 || pass.out.mistaken(Mistake::PriorityZero))
+                && (slave.slave_priority != 0 || takes_priority_zero)
                 && now - slave.info_refresh <= info_validity
                 && slave.master_link_down_time <= master_down_time_max
         };
         let candidates = self.slaves.iter().enumerate().filter(|(_, slave)| fit(slave));
-        candidates.min_by(|(_, a), (_, b)| compare_for_promotion(a, b)).map(|(index, _)| index)
+        let chosen = candidates.min_by(|(_, a), (_, b)| compare_for_promotion(a, b)).map(|(index, _)| index);
+        pass.out.note(|| {
+            let candidate = |slave: &Instance| slave.as_candidate(now, fit(slave));
+            Note::Candidates(Box::new(Candidates {
+                replicas: self.slaves.iter().map(candidate).collect(),
+                chosen: chosen.map(|index| self.slaves[index].addr),
+                answer_limit: age(periods.ping * 5),
+                info_limit: age(info_validity),
+                link_down_limit: age(master_down_time_max),
+            }))
+        });
+        chosen
     }
 
     /// `sentinelFailoverSendSlaveOfNoOne`

@@ -27,6 +27,7 @@ mod instance;
 #[cfg(test)]
 mod laws;
 mod link;
+mod note;
 mod periodic;
 mod persist;
 mod process;

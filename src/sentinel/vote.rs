@@ -32,6 +32,7 @@ impl Master {
             if candidate != pass.process.id {
                 let desync = pass.process.rand(DESYNC_MS) as i64;
                 self.failover_start_time = pass.now() + if pass.out.mistaken(Mistake::NoDesync) { 0 } else { desync };
+                self.note_delay(Some(candidate), pass);
             }
         }
         (self.own.leader, self.own.leader_epoch)

@@ -10,6 +10,7 @@ impl Master {
     /// (spec 1.6).
     pub(super) fn handle(&mut self, pass: &mut Pass<'_>) {
         self.handle_own(pass);
+        self.note_tick(pass);
         if pass.process.exited {
             return;
         }

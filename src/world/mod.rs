@@ -12,6 +12,7 @@
 
 mod boot;
 mod branch;
+mod journal;
 mod layout;
 mod process;
 mod program;
@@ -24,12 +25,15 @@ mod view;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use journal::{Deed, Journal, Pass, Sent};
 pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use process::State;
 pub use result::RunResult;
 
 use crate::kernel::{Branch, Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
-use crate::net::{Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Out, TimerId, TimerWheel, Topology};
+use crate::net::{
+    Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Noted, Out, TimerId, TimerWheel, Topology,
+};
 use crate::record::{FaultMark, Record};
 use crate::scenario::Scenario;
 use crate::wire::{Addr, HostId, NodeId};
@@ -87,7 +91,7 @@ pub struct Traced {
 pub struct Keep {
     /// Log lines and client lines: needed for a recording and for every analysis.
     pub records: bool,
-    /// Every event with its cause: needed to explain a run.
+    /// Every event with its cause, what each program heard and did in it, and its notes: needed to explain a run.
     pub trace: bool,
 }
 
@@ -112,11 +116,14 @@ pub struct World {
     masters: Vec<Addr>,
     beliefs: Vec<Addr>,
     marks: Vec<FaultMark>,
+    /// When the driver will have set or removed the last packet rule that it was told to.
+    filters_settled: Time,
     /// Hosts that lost power rather than their container.
     machines: Vec<HostId>,
     /// By host: when the last killing that was ordered comes to its end.
     settled: Vec<Time>,
     trace: Option<Vec<Traced>>,
+    journal: Option<Box<Journal>>,
 }
 
 impl World {
@@ -173,15 +180,20 @@ impl World {
             masters: vec![first_master],
             beliefs,
             marks: Vec::new(),
+            filters_settled: Time::ZERO,
             machines: Vec::new(),
             settled: vec![Time::ZERO; hosts],
             trace: keep
                 .trace
                 .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),
+            journal: keep.trace.then(Box::default),
             seed,
             layout: Arc::new(layout),
             scenario,
         };
+        if keep.trace {
+            world.out.keep_notes();
+        }
         world.schedule_boot();
         world
     }
@@ -232,6 +244,16 @@ impl World {
     /// Every event so far, by its number, if they are kept.
     pub fn trace(&self) -> Option<&[Traced]> {
         self.trace.as_deref()
+    }
+
+    /// What every program heard, did and why so far, if the trace is kept.
+    pub fn journal(&self) -> Option<&Journal> {
+        self.journal.as_deref()
+    }
+
+    /// Why programs decided as they did so far, if the trace is kept.
+    pub fn notes(&self) -> &[Noted] {
+        self.out.notes()
     }
 
     fn script_source(&self) -> u32 {
@@ -423,9 +445,13 @@ impl World {
         let process = &mut self.processes[node.0 as usize];
         let Some(program) = process.program.as_mut() else { return };
         self.out.begin(now, node, self.kernel.current(), process.wall_offset_ns);
+        let heard = self.journal.is_some().then(|| input.clone());
         program.handle(input, &mut self.out);
         let end = self.out.now();
         process.busy_until = end;
+        if let Some(heard) = heard {
+            self.write_journal(node, heard, now);
+        }
         self.carry_out(node, end);
         if let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] {
             self.note_belief(node, place);

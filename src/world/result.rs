@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::process::State;
 use super::program::Program;
-use super::{Traced, World};
+use super::{Journal, Traced, World};
 use crate::kernel::Time;
+use crate::net::Noted;
 use crate::record::{Event, Header, Op, Outcome, Recording, Source, What};
 use crate::wire::{Addr, Key, NodeId, Role};
 
@@ -26,6 +27,10 @@ pub struct RunResult {
     pub was_ready: bool,
     /// Every event with its cause, if they were kept.
     pub trace: Option<Vec<Traced>>,
+    /// What every program heard and did, if the trace was kept.
+    pub journal: Option<Journal>,
+    /// Why programs decided as they did, if the trace was kept.
+    pub notes: Vec<Noted>,
 }
 
 impl World {
@@ -83,6 +88,7 @@ impl World {
                 (self.layout.names.node(node).to_string(), role.to_string())
             })
             .collect();
+        let notes = self.out.take_notes();
         let header = Header {
             scenario: self.scenario.name.clone(),
             source: Source::Sim,
@@ -103,6 +109,8 @@ impl World {
             packets_dropped: self.net.dropped(),
             was_ready: self.ready_at.is_some(),
             trace: self.trace,
+            journal: self.journal.map(|journal| *journal),
+            notes,
         }
     }
 

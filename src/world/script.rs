@@ -70,6 +70,7 @@ pub(super) enum Step {
 impl World {
     pub(super) fn step(&mut self, index: u32) {
         let now = self.kernel.now();
+        self.write_deed(index);
         match self.steps[index as usize].clone() {
             // Two orders make one process, and a host that lost its power meanwhile makes none.
             Step::Start(node) if self.state(node) != State::Down || !self.net.is_present(self.layout.host(node)) => {}
@@ -185,8 +186,10 @@ impl World {
                 let mut hosts: Vec<HostId> = (0..self.layout.names.hosts.len() as u16).map(HostId).collect();
                 self.script.shuffle(&mut hosts);
                 let count = hosts.len() as u64;
+                let begin = now.max(self.filters_settled);
+                self.filters_settled = begin + FLUSHES;
                 for (place, host) in (1..).zip(hosts) {
-                    self.plan(now + Span(FLUSHES.0 * place / count), Step::Flush(host));
+                    self.plan(begin + Span(FLUSHES.0 * place / count), Step::Flush(host));
                 }
             }
             Action::Degrade { between, latency, jitter, loss, rate } => {
@@ -251,8 +254,11 @@ impl World {
     fn set_rules(&mut self, pairs: Vec<(HostId, HostId)>, now: Time) {
         let takes = self.script.between(RULES_MIN.0, RULES_MAX.0);
         let count = pairs.len() as u64;
+        // The driver does one thing after the other: a heal cannot overtake the rules that it takes away.
+        let begin = now.max(self.filters_settled);
+        self.filters_settled = begin + Span(takes);
         for (place, (from, to)) in (1..).zip(pairs) {
-            self.plan(now + Span(takes * place / count), Step::Block(from, to));
+            self.plan(begin + Span(takes * place / count), Step::Block(from, to));
         }
     }
 

@@ -1,9 +1,10 @@
 //! What the fault script did to whom and for how long, and since when a run is calm: shared by the properties.
 
-use crate::explore::observe::Run;
+use crate::explore::observe::{RedisView, Run};
 use crate::kernel::Span;
-use crate::record::{Event, NodeKind, SentinelEvent, What};
+use crate::record::{Event, NodeKind, SentinelEvent, SentinelEventKind, What};
 use crate::scenario::units::parse_span;
+use crate::wire::Role;
 
 /// A fault from its beginning to its undoing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,14 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(start.at_us + STALE_NEIGHBOUR_US);
         }
     }
+    // Nobody told the peers of a machine that lost its power: a replica that was just shaking hands with it, or loading
+    // from it, waits for `repl-timeout` (`replicationCron`).
+    let vanished: Vec<&Disturbance> =
+        all.iter().filter(|fault| fault.action == "power-off" && fault.hits_redis()).collect();
+    let patience = run.case.scenario.redis.iter().map(|config| config.repl_timeout as i64).max().unwrap_or(0);
+    for fault in vanished.iter().filter(|fault| fault.to_us != i64::MAX) {
+        since = since.max(fault.to_us + patience * 1_000_000);
+    }
     for fault in run.analysis.faults.iter().filter(|fault| fault.action == "clock-jump") {
         let by = fault.args.get(1).and_then(|text| parse_span(text.trim_start_matches(['-', '+'])).ok());
         since = since.max(fault.at_us + by.map_or(0, micros));
@@ -155,7 +164,31 @@ pub(super) fn is_pinned(run: &Run) -> bool {
     !fenced && last.haproxy.as_ref().is_some_and(elsewhere)
 }
 
+/// Whether the Sentinels cannot promote anybody any more: the master that they name is none, and no replica has been
+/// linked to it for longer than 10 × down-after beyond the time that it is down, so that none is good enough
+/// (`sentinelSelectSlave`). Nothing but an operator ends that (redis#5677). This is the documented limit of what a quorum
+/// of Sentinels promises.
+pub(super) fn is_stranded(run: &Run) -> bool {
+    let records = run.recording().records.iter().rev();
+    let last = records.into_iter().find_map(|record| match &record.what {
+        What::Event(Event::Sentinel(SentinelEvent::About(kind, _))) => match kind {
+            SentinelEventKind::AbortNoGoodSlave => Some(true),
+            SentinelEventKind::PromotedSlave => Some(false),
+            _ => None,
+        },
+        _ => None,
+    });
+    let sample = run.last();
+    let alone = |view: &RedisView| view.role == Some(Role::Slave) && !view.link_up;
+    last == Some(true) && sample.redis.iter().flatten().all(alone)
+}
+
 /// Whether the faults have been over for long enough at the end of the run.
 pub(super) fn is_quiet(run: &Run) -> bool {
     calm_since(run).is_some_and(|since| run.analysis.end_us - since >= quiet_us(run))
+}
+
+/// Whether all must be well by now: the faults have been over for long enough, and no documented limit stands against it.
+pub(super) fn must_be_well(run: &Run) -> bool {
+    is_quiet(run) && !is_stranded(run)
 }

@@ -163,6 +163,7 @@ pub const ALL: &[Property] = &[
     sometimes::REBOOT,
     sometimes::DELIVERED_TWICE,
     sometimes::PINNED,
+    sometimes::STRANDED,
 ];
 
 /// The property with a name.

@@ -176,6 +176,16 @@ pub(super) const DELIVERED_TWICE: Property = sometimes(
     },
 );
 
+pub(super) const STRANDED: Property = sometimes(
+    "nobody-to-promote",
+    "long after the last heal there is no master, and no replica is good enough to become one: an operator is needed",
+    "-failover-abort-no-good-slave; sentinelSelectSlave: link down for more than 10 × down-after (sentinel.c); redis#5677",
+    |run| match super::disturbances::is_quiet(run) && super::disturbances::is_stranded(run) {
+        true => Answer::at_end(run, "every attempt ends in -failover-abort-no-good-slave"),
+        false => Answer::Holds,
+    },
+);
+
 pub(super) const PINNED: Property = sometimes(
     "pinned-to-a-replica",
     "long after the last heal HAProxy still holds sessions on a server that is not the master",

@@ -1,0 +1,92 @@
+//! Explanations as text for a terminal. Styles are always there; whoever prints decides whether they stay.
+
+use std::fmt::Write as _;
+
+use anstyle::Style;
+use comfy_table::{ContentArrangement, Table as Grid, presets};
+
+use super::{Basis, Explanation, Step};
+
+/// Lines are wrapped at this many columns.
+const WIDTH: usize = 100;
+
+/// The explanation as text. `run` is how the run is named in the commands that follow.
+pub fn text(explanation: &Explanation, run: &str) -> String {
+    let mut out = String::new();
+    let (bold, faint) = (Style::new().bold(), Style::new().dimmed());
+    let _ = writeln!(out, "{bold}{}{bold:#}\n", explanation.question);
+    wrap(&mut out, "", &explanation.answer, Style::new());
+    if explanation.basis == Basis::Lines {
+        wrap(&mut out, "", "(From the lines of a recording; the causes inside the programs are not known.)", faint);
+    }
+    if !explanation.steps.is_empty() {
+        out.push('\n');
+    }
+    let wide = explanation.steps.iter().map(|step| step.who.chars().count()).max().unwrap_or(0);
+    for step in &explanation.steps {
+        write_step(&mut out, step, wide);
+    }
+    for table in &explanation.tables {
+        let _ = writeln!(out, "\n{bold}{}{bold:#}", table.title);
+        let mut grid = Grid::new();
+        grid.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        grid.set_header(&table.columns);
+        for row in &table.rows {
+            grid.add_row(row);
+        }
+        for line in grid.to_string().lines() {
+            let _ = writeln!(out, " {}", line.trim_end());
+        }
+    }
+    if !explanation.remarks.is_empty() {
+        out.push('\n');
+    }
+    for remark in &explanation.remarks {
+        wrap(&mut out, "- ", remark, Style::new());
+    }
+    if !explanation.ask_next.is_empty() {
+        let _ = writeln!(out, "\n{bold}Ask next{bold:#}");
+    }
+    for ask in &explanation.ask_next {
+        let _ = writeln!(out, "  sim explain {run} {}\n      {faint}{}{faint:#}", ask.arguments, ask.why);
+    }
+    out
+}
+
+fn write_step(out: &mut String, step: &Step, wide: usize) {
+    let faint = Style::new().dimmed();
+    let head = format!("{:>9.3} s  {:<wide$}  ", step.at_us as f64 / 1e6, step.who);
+    wrap(out, &head, &step.text, Style::new());
+    let indent = " ".repeat(head.chars().count());
+    let settings: Vec<String> = step.settings.iter().map(|set| format!("{} = {}", set.name, set.value)).collect();
+    if let Some(rule) = &step.rule {
+        wrap(out, &format!("{indent}rule: "), rule, faint);
+    }
+    if !settings.is_empty() {
+        wrap(out, &format!("{indent}set:  "), &settings.join(", "), faint);
+    }
+}
+
+/// Writes words behind a head; further lines are indented as far.
+fn wrap(out: &mut String, head: &str, text: &str, style: Style) {
+    let indent = head.chars().count();
+    let mut line = String::new();
+    let mut first = true;
+    let mut flush = |line: &mut String| {
+        let lead = if first { head.to_string() } else { " ".repeat(indent) };
+        let _ = writeln!(out, "{lead}{style}{line}{style:#}");
+        line.clear();
+        first = false;
+    };
+    for word in text.split_whitespace() {
+        let long = line.chars().count() + word.chars().count() + 1;
+        if !line.is_empty() && indent + long > WIDTH {
+            flush(&mut line);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    flush(&mut line);
+}
