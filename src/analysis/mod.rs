@@ -5,11 +5,13 @@
 //! result: times are the written ones, in microseconds since time 0.
 
 pub mod expect;
+mod keys;
 pub mod ledger;
 pub mod masters;
 pub mod outages;
 pub mod phases;
 pub mod score;
+pub mod sequences;
 pub mod stats;
 mod summary;
 #[cfg(test)]
