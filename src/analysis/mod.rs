@@ -7,12 +7,14 @@
 pub mod diff;
 mod endings;
 pub mod expect;
+mod keys;
 pub mod ledger;
 pub mod masters;
 pub mod outages;
 pub mod phases;
 pub mod sample;
 pub mod score;
+pub mod sequences;
 pub mod stats;
 mod summary;
 #[cfg(test)]
