@@ -187,3 +187,61 @@ fn comparing_a_folder_with_itself_finds_no_difference() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     assert!(text(&output.stdout).ends_with("= 100.0%\n"), "{}", text(&output.stdout));
 }
+
+/// All files of a folder, by name.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder).expect("the folder is there").map(|entry| entry.expect("a file").path());
+    let name = |path: &Path| path.file_name().expect("a name").to_string_lossy().into_owned();
+    let mut files: Vec<(String, Vec<u8>)> =
+        entries.map(|path| (name(&path), fs::read(&path).expect("it can be read"))).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_sweep_does_not_depend_on_the_number_of_jobs() {
+    let base = ["sweep", "scenarios/master-kill-process.toml", "--vary", "sentinel.down-after-milliseconds=1000..3000"];
+    let grid = ["sweep", "scenarios/master-kill-process.toml", "--vary", "sentinel.down-after-milliseconds=1000,2000"];
+    let sampled = [&base[..], &["--vary", "haproxy.inter=log:200ms..1s", "--samples", "3", "--runs", "4"]].concat();
+    let stopped = [&grid[..], &["--until", "set-outage-s=0.5", "--pauses", "20/day:exponential:1s"]].concat();
+    for arguments in [sampled, stopped] {
+        let outcome = |jobs: &str| {
+            let out = tempfile::tempdir().expect("a temporary folder");
+            let folder = out.path().to_str().expect("a readable path");
+            let output = run(&[&arguments[..], &["--jobs", jobs, "--out", folder]].concat());
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+            let said = text(&output.stdout).replace(folder, "DIR");
+            (said, contents(out.path()))
+        };
+        let one = outcome("1");
+        assert!(
+            one.1.iter().any(|(name, _)| name.ends_with(".svg")) && one.0.contains("set-outage-s (s)"),
+            "{}",
+            one.0
+        );
+        assert!(one == outcome("2"), "one job and two differ");
+    }
+}
+
+#[test]
+fn a_sweep_that_makes_no_sense_is_refused() {
+    let file = "scenarios/master-kill-process.toml";
+    let vary = "sentinel.quorum=1,2";
+    let bad: [(&[&str], &str); 7] = [
+        (&["--vary", "sentinel.quorum=3..1"], "smaller"),
+        (&["--vary", "sentinel.qorum=1,2"], "qorum"),
+        (&["--vary", vary, "--until", "outage=1"], "no such metric"),
+        (&["--vary", vary, "--until", "set-outage-s=0"], "above 0"),
+        (&["--vary", vary, "--pauses", "5/day:normal:1s"], "lognormal"),
+        (&["--vary", vary, "--baseline", "7"], "no combination"),
+        (&["--samples", "5"], "--vary"),
+    ];
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let folder = out.path().join("none");
+    for (arguments, word) in bad {
+        let output = run(&[&["sweep", file, "--out", folder.to_str().expect("a path")], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&output.stderr).contains(word), "{arguments:?}: {}", text(&output.stderr));
+        assert!(!folder.exists(), "{arguments:?} wrote something");
+    }
+}

@@ -93,7 +93,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut wanted: Vec<(&'static str, &First, bool)> =
         report.failures().into_iter().map(|(name, first)| (name, first, true)).collect();
     if arguments.witnesses {
-        let rare = property::ALL.iter().filter(|property| property.kind == Kind::Sometimes);
+        let rare = property::ALL.iter().filter(|property| property.kind.is_met());
         wanted.extend(rare.filter_map(|property| Some((property.name, report.firsts.get(property.name)?, false))));
     }
     for (name, first, is_failure) in wanted {
@@ -177,8 +177,9 @@ fn table(campaign: &Campaign<'_>, report: &Report) -> Table {
         let tally = report.tallies[name];
         let first = report.firsts.get(name);
         let (word, color) = match (kind, first) {
-            (Kind::Sometimes, Some(_)) => ("met", Color::Reset),
+            (kind, Some(_)) if kind.is_met() => ("met", Color::Reset),
             (Kind::Sometimes, None) => ("never", Color::Yellow),
+            (Kind::Rarely, None) => ("never", Color::Reset),
             (_, Some(_)) => ("FAILED", Color::Red),
             (_, None) if tally.holds == 0 => ("moot", Color::Yellow),
             (_, None) => ("ok", Color::Reset),

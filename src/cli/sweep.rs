@@ -7,8 +7,9 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, Verdict};
+use crate::analysis::sample::Summary;
 use crate::explore::sweep::pauses::{DailyCost, PauseKind, Pauses};
-use crate::explore::sweep::{self, Axis, Combination, METRICS, Outcome, Shard, Summary, Sweep, Until, axis};
+use crate::explore::sweep::{self, Axis, Combination, METRICS, Outcome, Shard, Sweep, Until, axis};
 use crate::scenario::Scenario;
 
 /// Compare settings under the same luck

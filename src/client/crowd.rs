@@ -22,7 +22,7 @@ const FIRST: u32 = 1;
 pub(super) struct Crowd {
     config: Config,
     channel: ChannelId,
-    timing: Timing,
+    pub(super) timing: Timing,
     addr: Addr,
     socks: Vec<Option<Sock>>,
     open: u32,

@@ -107,6 +107,11 @@ impl Load {
         }
     }
 
+    /// Its random streams.
+    pub(super) fn streams(&mut self) -> Vec<&mut Stream> {
+        vec![self.timing.stream(), &mut self.pauses]
+    }
+
     pub(super) fn report(&self) -> &LoadReport {
         &self.report
     }

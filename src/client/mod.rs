@@ -134,6 +134,18 @@ impl Client {
         }
     }
 
+    /// Its random streams.
+    pub(crate) fn streams(&mut self) -> Vec<&mut Stream> {
+        match &mut self.program {
+            Program::Writer(writer) => vec![writer.timing.stream()],
+            Program::Subscriber(subscriber) => vec![subscriber.timing.stream()],
+            Program::GoWriter(writer) => vec![writer.timing.stream()],
+            Program::GoSubscriber(subscriber) => vec![subscriber.timing.stream()],
+            Program::Load(load) => load.streams(),
+            Program::Crowd(crowd) => vec![crowd.timing.stream()],
+        }
+    }
+
     /// What it did so far.
     pub fn counters(&self) -> Counters {
         match &self.program {

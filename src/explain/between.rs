@@ -1,5 +1,173 @@
-//! placeholder
-use super::{Explanation, NoAnswer, Subject};
-pub(super) fn between(subject: &Subject, _from: i64, _to: i64) -> Result<Explanation, NoAnswer> {
-    Ok(Explanation::new(subject, ""))
+//! Why no failover happened between two instants.
+
+use std::collections::BTreeMap;
+
+use super::run::Traced;
+use super::sentinels::{Reason, Stretch, candidates_table};
+use super::words::{plural, seconds};
+use super::{Explanation, NoAnswer, Step, Subject};
+use crate::analysis::phases::{Failover, Phase};
+use crate::kernel::{Span, Time};
+use crate::wire::NodeId;
+
+/// At most so many looks for a replica get a table.
+const TABLES: usize = 3;
+
+/// Answers why no failover happened between two instants.
+pub(super) fn between(subject: &Subject, from: i64, to: i64) -> Result<Explanation, NoAnswer> {
+    let end = subject.analysis().end_us;
+    if from >= to {
+        return Err(NoAnswer::new(
+            format!("between {} and {} lies no time", seconds(from), seconds(to)),
+            "give the earlier instant first: --between 12s 32s",
+        ));
+    }
+    if from >= end {
+        return Err(NoAnswer::new(
+            format!("the run ends at {}, before {}", seconds(end), seconds(from)),
+            "instants count from time 0, the first moment of the fault script",
+        ));
+    }
+    let until = to.min(end);
+    let question = format!("Why did no failover happen between {} and {}?", seconds(from), seconds(until));
+    let mut done = Explanation::new(subject, question);
+    if until < to {
+        done.remarks.push(format!("The run ends at {}.", seconds(end)));
+    }
+    let happened: Vec<&Failover> = subject
+        .analysis()
+        .completed()
+        .filter(|failover| confirmed(failover).is_some_and(|at| from <= at && at <= until))
+        .collect();
+    match subject {
+        Subject::Traced(run) => answer(run, from, until, &happened, &mut done),
+        Subject::Lines(_) => super::lines::between(subject, from, until, &happened, &mut done),
+    }
+    Ok(done)
+}
+
+/// When the leader saw the promotion.
+pub(super) fn confirmed(failover: &Failover) -> Option<i64> {
+    failover.step(Phase::Confirmed).map(|step| step.at_us)
+}
+
+/// The sentence about failovers that did happen.
+pub(super) fn did_happen(happened: &[&Failover]) -> String {
+    let told: Vec<String> = happened
+        .iter()
+        .map(|failover| {
+            let at = confirmed(failover).map_or(String::new(), seconds);
+            let to = failover.new_master.as_deref().unwrap_or("nobody");
+            format!("from {} to {to}, led by {}, confirmed at {at}", failover.old_master, failover.leader)
+        })
+        .collect();
+    format!("But {} happened: {}.", if told.len() == 1 { "a failover" } else { "failovers" }, told.join("; "))
+}
+
+fn answer(run: &Traced, from: i64, to: i64, happened: &[&Failover], done: &mut Explanation) {
+    let origin = run.result.recording.origin.0 as i64;
+    let (from, to) = (Time((origin + from * 1_000).max(0) as u64), Time((origin + to * 1_000).max(0) as u64));
+    let mut main: Vec<(Reason, NodeId, Span, String)> = Vec::new();
+    for node in run.layout.all_sentinels() {
+        let stretches = run.stretches(node, from, to);
+        for stretch in &stretches {
+            done.steps.push(step(run, stretch));
+        }
+        main.extend(longest(run, &stretches));
+    }
+    for (noted, candidates) in run.looks(from, to).into_iter().filter(|(_, c)| c.chosen.is_none()).take(TABLES) {
+        done.tables.push(candidates_table(run, noted, candidates));
+        let text = format!("gives up: none of {} is good", plural(candidates.replicas.len() as u64, "replica"));
+        let limits = "not SDOWN, connected, answered PING within 5 periods, INFO not too old, priority not 0, link to \
+                      its master not lost for too long";
+        let step = Step::new(run.micros(noted.time), run.layout.names.node(noted.node), text);
+        done.steps.push(step.rule(limits).event(noted.during));
+    }
+    done.answer = if !happened.is_empty() { did_happen(happened) } else { because(run, &main, done) };
+    votes_and_quorum(run, done);
+}
+
+/// The reason that a Sentinel had for the longest time, all its stretches together, and the words of the last of them.
+fn longest(run: &Traced, stretches: &[Stretch]) -> Option<(Reason, NodeId, Span, String)> {
+    let mut sums: BTreeMap<Reason, u64> = BTreeMap::new();
+    for stretch in stretches {
+        *sums.entry(stretch.reason).or_default() += stretch.lasted().0;
+    }
+    let (reason, sum) = sums.into_iter().max_by_key(|(reason, sum)| (*sum, *reason))?;
+    let last = stretches.iter().rev().find(|stretch| stretch.reason == reason)?;
+    Some((reason, last.node, Span(sum), run.why(last)))
+}
+
+fn because(run: &Traced, main: &[(Reason, NodeId, Span, String)], done: &Explanation) -> String {
+    let tried = |node: &NodeId| {
+        let name = run.layout.names.node(*node);
+        done.tables.iter().any(|table| table.title.contains(name))
+            || done.steps.iter().any(|step| step.who == name && step.text.contains("wants to replace"))
+    };
+    let furthest = main.iter().max_by_key(|(reason, node, lasted, _)| (*reason, tried(node), *lasted));
+    let Some((reason, node, _, why)) = furthest else {
+        return "This stack has no Sentinel: nobody fails over.".into();
+    };
+    let name = run.layout.names.node(*node);
+    let same = main.iter().filter(|(other, ..)| other == reason).count();
+    let all = if same == main.len() { "every Sentinel" } else { name };
+    let head = match reason {
+        Reason::NotRunning => "No Sentinel was running: nobody fails over.".to_string(),
+        Reason::Tilt => format!("TILT: {all} starts nothing for 30 s after it lost time."),
+        Reason::NotDown => return format!("The master was not down for the Sentinels: {name} {why}."),
+        Reason::NoQuorum => "No quorum: too few Sentinels held the master to be down.".into(),
+        Reason::Delay if done.tables.iter().any(|table| table.title.contains("no good replica")) => {
+            "No good replica, and then the delay of 2 × failover-timeout before the next attempt.".into()
+        }
+        Reason::Delay => "The delay of 2 × failover-timeout between two attempts.".into(),
+        Reason::Election => "No majority: nobody was elected leader.".into(),
+        Reason::Choosing => "A failover was being started.".into(),
+        Reason::Promoting => "The chosen replica had not said role:master yet.".into(),
+        Reason::Promoted => "A replica had been promoted already.".into(),
+    };
+    format!("{head} {name} {why}.")
+}
+
+fn step(run: &Traced, stretch: &Stretch) -> Step {
+    let until = run.at(stretch.to);
+    let text = format!("until {until}: {}", run.why(stretch));
+    let step = Step::new(run.micros(stretch.from), run.layout.names.node(stretch.node), text).event(stretch.event);
+    let Some(config) =
+        run.layout.all_sentinels().position(|node| node == stretch.node).map(|at| &run.scenario.sentinel[at])
+    else {
+        return step;
+    };
+    match stretch.reason {
+        Reason::NotDown => step
+            .rule(
+                "down is who leaves a PING unanswered for longer than down-after; -LOADING and -MASTERDOWN are answers",
+            )
+            .set("sentinel.down-after-milliseconds", config.down_after_milliseconds),
+        Reason::NoQuorum => step
+            .rule("objectively down needs quorum Sentinels that hold it to be down, each asked once a second")
+            .set("sentinel.quorum", config.quorum),
+        Reason::Delay => step
+            .rule("an own attempt and a vote for another both arm the delay; a switch that succeeded takes it away")
+            .set("sentinel.failover-timeout", config.failover_timeout),
+        Reason::Election => step
+            .rule("an election is given up after min(10 s, failover-timeout)")
+            .set("sentinel.failover-timeout", config.failover_timeout)
+            .set("sentinel.quorum", config.quorum),
+        Reason::Tilt => step
+            .rule("a tick more than 2 s late, or a clock that goes back, starts TILT; it ends 30 s later")
+            .set("sentinel.tilt-period", config.tilt_period),
+        _ => step,
+    }
+}
+
+/// The two thresholds, side by side.
+fn votes_and_quorum(run: &Traced, done: &mut Explanation) {
+    let known = run.scenario.sentinel.len();
+    let Some(config) = run.scenario.sentinel.first() else { return };
+    done.remarks.push(format!(
+        "Two thresholds: quorum = {} Sentinels must hold the master to be down, and a leader needs {} votes of {known} \
+         known Sentinels (more than half of them, alive or not, and no fewer than quorum).",
+        config.quorum,
+        (known as u32 / 2 + 1).max(config.quorum)
+    ));
 }

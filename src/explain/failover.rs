@@ -1,5 +1,237 @@
-//! placeholder
-use super::{Explanation, NoAnswer, Subject};
-pub(super) fn failover(subject: &Subject, _n: usize) -> Result<Explanation, NoAnswer> {
-    Ok(Explanation::new(subject, ""))
+//! What took how long in a failover, which timer decided each step, and which setting would have changed it.
+
+use super::run::Traced;
+use super::sentinels::candidates_table;
+use super::words::{plural, seconds, span};
+use super::{Ask, Explanation, NoAnswer, Step, Subject, what_if};
+use crate::analysis::phases::{Ending, Failover, Phase, Step as PhaseStep};
+use crate::kernel::{Span, Time};
+use crate::net::{Note, SentinelTick};
+
+/// An attempt that starts this much after the agreement waited for something.
+const WAITED_US: i64 = 1_000_000;
+
+/// Answers what took how long.
+pub(super) fn failover(subject: &Subject, number: usize) -> Result<Explanation, NoAnswer> {
+    let analysis = subject.analysis();
+    let attempts = &analysis.failovers;
+    if attempts.is_empty() {
+        return Err(NoAnswer::new(
+            "no Sentinel tried a failover in this run",
+            format!("ask why none did: --between 0s {}s", analysis.end_us.max(1_000_000) / 1_000_000),
+        ));
+    }
+    let Some(attempt) = number.checked_sub(1).and_then(|place| attempts.get(place)) else {
+        return Err(NoAnswer::new(
+            format!("there is no attempt {number} at a failover"),
+            format!("this run has {}, counted from 1", plural(attempts.len() as u64, "attempt")),
+        ));
+    };
+    let to = attempt.new_master.as_deref().unwrap_or("nobody");
+    let question =
+        format!("Failover {number}, {} → {to}, led by {}: what took how long?", attempt.old_master, attempt.leader);
+    let mut done = Explanation::new(subject, question);
+    for step in &attempt.steps {
+        done.steps.push(told(subject, attempt, step));
+    }
+    done.answer = answer(attempt);
+    if let Subject::Traced(run) = subject {
+        let from = attempt.started_us() - 5_000;
+        let until = attempt.step(Phase::Confirmed).map_or(from + 30_000_000, |step| step.at_us);
+        let leader = run.layout.names.find_node(&attempt.leader);
+        for (noted, candidates) in run.looks(run.instant(from), run.instant(until)) {
+            if Some(noted.node) == leader && done.tables.is_empty() {
+                done.tables.push(candidates_table(run, noted, candidates));
+            }
+        }
+        what_if::settings(run, attempt, &mut done);
+    }
+    if !attempt.took_effect() {
+        let from = attempt.started_us().max(0) / 1_000_000;
+        done.ask_next.push(Ask {
+            arguments: format!("--between {from}s {}s", (from + 20).min(analysis.end_us / 1_000_000 + 1)),
+            why: "why this attempt came to nothing".into(),
+        });
+    }
+    for other in (1..=attempts.len()).filter(|other| *other != number).take(3) {
+        let why = format!("another attempt, led by {}", attempts[other - 1].leader);
+        done.ask_next.push(Ask { arguments: format!("--failover {other}"), why });
+    }
+    Ok(done)
+}
+
+fn answer(attempt: &Failover) -> String {
+    let ending = match &attempt.ending {
+        Ending::Completed => "It completed",
+        Ending::Aborted("not-elected") => "It was given up: the Sentinel was not elected",
+        Ending::Aborted("no-good-slave") => "It was given up: no replica passed all tests",
+        Ending::Aborted("slave-timeout") => "It was given up: the chosen replica did not become master in time",
+        Ending::Aborted(_) => "It was given up",
+        Ending::Superseded => "Another Sentinel's configuration came first",
+        Ending::Unfinished => "It was not finished when the run ended, or its leader died",
+    };
+    let longest = attempt
+        .steps
+        .iter()
+        .filter(|step| step.phase <= Phase::Confirmed)
+        .filter_map(|step| step.took_us.map(|took| (took, step.phase)))
+        .max_by_key(|(took, phase)| (*took, std::cmp::Reverse(*phase)));
+    let fault = attempt.step(Phase::Fault).map(|step| step.at_us);
+    let confirmed = attempt.step(Phase::Confirmed).map(|step| step.at_us);
+    let mut text = ending.to_string();
+    if let (Some(fault), Some(confirmed)) = (fault, confirmed) {
+        text.push_str(&format!("; from the fault to the confirmed promotion it took {}", seconds(confirmed - fault)));
+    }
+    if let Some((took, phase)) = longest {
+        text.push_str(&format!(". The longest step was \"{}\" with {}", phase.as_str(), seconds(took)));
+    }
+    let clients = [Phase::PublisherOk, Phase::WriterOk, Phase::SubscriberOk];
+    let back: Vec<String> = clients
+        .iter()
+        .filter_map(|phase| attempt.step(*phase))
+        .map(|step| format!("{} at {}", step.who, seconds(step.at_us)))
+        .collect();
+    if !back.is_empty() {
+        text.push_str(&format!(". Back in service: {}", back.join(", ")));
+    }
+    text + "."
+}
+
+fn told(subject: &Subject, attempt: &Failover, step: &PhaseStep) -> Step {
+    let took = match step.took_us {
+        Some(took) if took >= 0 => format!(" (+{})", seconds(took)),
+        _ => String::new(),
+    };
+    let what = match step.phase {
+        Phase::Fault => {
+            let at = |fault: &&crate::analysis::Fault| fault.at_us == step.at_us && fault.action == step.who;
+            let args = subject.analysis().faults.iter().find(at).map_or(String::new(), |fault| fault.args.join(" | "));
+            format!("the fault: {} {args}", step.who).trim_end().to_string()
+        }
+        Phase::Detected => format!("the first Sentinel holds {} to be down (+sdown)", attempt.old_master),
+        Phase::Agreed => "enough Sentinels agree (+odown)".into(),
+        Phase::Started if attempt.requested => "starts a failover, as an operator asked".into(),
+        Phase::Started => "starts a failover (+try-failover)".into(),
+        Phase::Elected => "is elected leader (+elected-leader)".into(),
+        Phase::Selected => format!("chooses {}", attempt.new_master.as_deref().unwrap_or("a replica")),
+        Phase::Promoted => "becomes master".into(),
+        Phase::Confirmed => "sees the promotion in INFO (+promoted-slave): the new address is announced".into(),
+        Phase::Propagated => "is the last Sentinel to take over the new configuration (+switch-master)".into(),
+        Phase::ProxyDown => format!("gives up {}", attempt.old_master),
+        Phase::ProxySwitched => format!("sends new sessions to {}", attempt.new_master.as_deref().unwrap_or("it")),
+        Phase::PublisherOk => "publishes with success again".into(),
+        Phase::WriterOk => "writes with success again".into(),
+        Phase::SubscriberOk => "receives again".into(),
+    };
+    let who = if step.phase == Phase::Fault { "script" } else { &step.who };
+    let told = Step::new(step.at_us, who, format!("{what}{took}"));
+    match subject {
+        Subject::Traced(run) => run.ruled(attempt, step, told),
+        Subject::Lines(_) => match rule(step.phase) {
+            Some(rule) => told.rule(rule),
+            None => told,
+        },
+    }
+}
+
+/// The rule behind a step, whoever runs it.
+fn rule(phase: Phase) -> Option<&'static str> {
+    Some(match phase {
+        Phase::Fault => return None,
+        Phase::Detected => "down is who leaves a PING (one a second) unanswered for longer than down-after",
+        Phase::Agreed => {
+            "a Sentinel for which the master is down asks the others once a second; quorum of them must agree"
+        }
+        Phase::Started => {
+            "at the tick of the agreement, unless 2 × failover-timeout has not passed since an attempt or a vote"
+        }
+        Phase::Elected => "more than half of all known Sentinels must vote for it, and no fewer than quorum",
+        Phase::Selected => "one state a tick: 52 to 100 ms",
+        Phase::Promoted => "REPLICAOF NO ONE at the next tick",
+        Phase::Confirmed => "the leader asks for INFO once a second while the master is down",
+        Phase::Propagated => {
+            "hellos go out every 2 s; the leader itself switches when all reachable replicas follow, or after failover-timeout"
+        }
+        Phase::ProxyDown => "`fall` failed checks in a row; HAProxy does not ask the Sentinels",
+        Phase::ProxySwitched => "`rise` checks in a row that find role:master; HAProxy does not ask the Sentinels",
+        Phase::PublisherOk | Phase::WriterOk | Phase::SubscriberOk => {
+            "a client comes back with its next attempt after it has noticed, and after HAProxy has a server for it"
+        }
+    })
+}
+
+impl Traced {
+    /// An instant after time 0, given in microseconds, in the world's time.
+    pub(super) fn instant(&self, us: i64) -> Time {
+        Time((self.result.recording.origin.0 as i64 + us * 1_000).max(0) as u64)
+    }
+
+    /// A step with its rule, its settings and the event of its line.
+    fn ruled(&self, attempt: &Failover, step: &PhaseStep, mut told: Step) -> Step {
+        if let Some(rule) = rule(step.phase) {
+            told = told.rule(rule);
+        }
+        let recording = &self.result.recording;
+        let record = recording.records.iter().find(|record| {
+            recording.micros(record.time) == step.at_us && recording.names.node(record.node) == step.who
+        });
+        if let Some(record) = record {
+            told = told.event(record.during);
+        }
+        let place = self.layout.all_sentinels().position(|node| self.layout.names.node(node) == step.who);
+        let place = place
+            .or_else(|| self.layout.all_sentinels().position(|node| self.layout.names.node(node) == attempt.leader));
+        let Some(sentinel) = place.map(|place| &self.scenario.sentinel[place]) else { return told };
+        let proxy = &self.scenario.haproxy;
+        match step.phase {
+            Phase::Detected => {
+                if let Some(tick) = self.tick_at(&step.who, step.at_us) {
+                    told.text.push_str(&detected_by(&tick));
+                }
+                told.set("sentinel.down-after-milliseconds", sentinel.down_after_milliseconds)
+            }
+            Phase::Agreed => {
+                if let Some(tick) = self.tick_at(&step.who, step.at_us) {
+                    let agree = tick.others.iter().filter(|other| other.says_down);
+                    let names: Vec<&str> = agree.map(|other| self.layout.names.host(other.addr.host)).collect();
+                    if !names.is_empty() {
+                        told.text.push_str(&format!(": with {}", names.join(" and ")));
+                    }
+                }
+                told.set("sentinel.quorum", sentinel.quorum)
+            }
+            Phase::Started => {
+                if step.took_us.is_some_and(|took| took > WAITED_US) {
+                    told.text.push_str(": it waited for the delay of 2 × failover-timeout");
+                }
+                told.set("sentinel.failover-timeout", sentinel.failover_timeout)
+            }
+            Phase::Elected => told.set("sentinel.quorum", sentinel.quorum),
+            Phase::Propagated => told.set("sentinel.parallel-syncs", sentinel.parallel_syncs),
+            Phase::ProxyDown => told.set("haproxy.fall", proxy.fall).set("haproxy.inter", proxy.inter),
+            Phase::ProxySwitched => told.set("haproxy.rise", proxy.rise).set("haproxy.inter", proxy.inter),
+            _ => told,
+        }
+    }
+
+    /// What a Sentinel held at the end of the tick in which it wrote a line.
+    fn tick_at(&self, name: &str, at_us: i64) -> Option<SentinelTick> {
+        let node = self.layout.names.find_node(name)?;
+        // Lines carry whole milliseconds, rounded down; a tick that writes the file takes up to 13 ms.
+        let (from, to) = (self.instant(at_us - 100), self.instant(at_us) + Span::from_millis(20));
+        self.result.notes.iter().find_map(|noted| match &noted.note {
+            Note::Tick(tick) if noted.node == node && from <= noted.time && noted.time <= to => Some((**tick).clone()),
+            _ => None,
+        })
+    }
+}
+
+fn detected_by(tick: &SentinelTick) -> String {
+    match tick.unanswered {
+        Some(unanswered) => format!(": its oldest PING has been unanswered for {}", span(unanswered)),
+        None if !tick.connected => {
+            format!(": its connection is lost, and the last answer is {} old", span(tick.last_answer))
+        }
+        None => String::new(),
+    }
 }

@@ -1,7 +1,11 @@
 //! Answers from the lines of a recording alone.
 
+use std::collections::BTreeMap;
+
 use super::{Explanation, Step, Subject};
 use crate::analysis::ledger::Message;
+use crate::analysis::phases::Failover;
+use crate::record::{Event, InstanceKind, SentinelEvent, SentinelEventKind as Kind, What};
 use crate::report::causes::words;
 
 /// What became of a message, as far as lines tell.
@@ -38,4 +42,91 @@ pub(super) fn message(subject: &Subject, entry: &Message, done: &mut Explanation
         "Read from the lines of the recording alone: which connection it took and who accepted it is concluded, not seen."
             .into(),
     );
+}
+
+/// Why no failover happened, as far as the Sentinels' lines tell.
+pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failover], done: &mut Explanation) {
+    let recording = subject.recording();
+    let mut down: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut agreed: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut tilt: BTreeMap<&str, i64> = BTreeMap::new();
+    let (mut aborted, mut delayed) = (Vec::new(), Vec::new());
+    for record in &recording.records {
+        let at = recording.micros(record.time);
+        let What::Event(Event::Sentinel(event)) = &record.what else { continue };
+        if at > to {
+            break;
+        }
+        let node = recording.names.node(record.node);
+        let mut told = true;
+        match event {
+            SentinelEvent::About(Kind::SdownEntered, who) if who.kind == InstanceKind::Master => {
+                down.insert(node, at);
+            }
+            SentinelEvent::About(Kind::SdownLeft, who) if who.kind == InstanceKind::Master => {
+                down.remove(node);
+                agreed.remove(node);
+            }
+            SentinelEvent::Odown(..) => {
+                agreed.insert(node, at);
+            }
+            SentinelEvent::About(Kind::OdownLeft, _) => {
+                agreed.remove(node);
+            }
+            SentinelEvent::SwitchMaster(..) => {
+                down.remove(node);
+                agreed.remove(node);
+            }
+            SentinelEvent::Tilt(true) => {
+                tilt.insert(node, at);
+            }
+            SentinelEvent::Tilt(false) => {
+                tilt.remove(node);
+            }
+            SentinelEvent::About(
+                kind @ (Kind::AbortNotElected | Kind::AbortNoGoodSlave | Kind::AbortSlaveTimeout),
+                _,
+            ) => {
+                if at >= from {
+                    aborted.push((node, *kind));
+                }
+            }
+            SentinelEvent::NextFailoverDelay(_) => {
+                if at >= from {
+                    delayed.push(node);
+                }
+            }
+            SentinelEvent::VoteForLeader(..)
+            | SentinelEvent::VotedFor(..)
+            | SentinelEvent::NewEpoch(_)
+            | SentinelEvent::About(Kind::TryFailover | Kind::ElectedLeader | Kind::SelectedSlave, _) => {}
+            _ => told = false,
+        }
+        if told && at >= from {
+            done.steps.push(Step::new(at, node, event.text(&recording.names)));
+        }
+    }
+    let names = |of: &BTreeMap<&str, i64>| of.keys().copied().collect::<Vec<_>>().join(", ");
+    done.answer = if !happened.is_empty() {
+        super::between::did_happen(happened)
+    } else if let Some((node, kind)) = aborted.last() {
+        let why = match kind {
+            Kind::AbortNotElected => "no majority: it was not elected",
+            Kind::AbortNoGoodSlave => "it found no good replica (which test each failed is not in the lines)",
+            _ => "the chosen replica did not become master in time",
+        };
+        format!("{node} tried and gave up: {why}. The next attempt waits for 2 × failover-timeout.")
+    } else if let Some(node) = delayed.last() {
+        format!(
+            "{node} held the master to be objectively down and waited for 2 × failover-timeout after an attempt or a vote."
+        )
+    } else if !agreed.is_empty() {
+        format!("{} held the master to be objectively down; no attempt is in the lines.", names(&agreed))
+    } else if !down.is_empty() {
+        format!("No quorum: only {} held the master to be down at the end of it.", names(&down))
+    } else if !tilt.is_empty() {
+        format!("{} in TILT; no Sentinel held the master to be down at the end of it.", names(&tilt))
+    } else {
+        "No Sentinel held the master to be down at the end of it.".into()
+    };
 }

@@ -8,8 +8,9 @@ use super::words;
 use super::{Ask, Explanation, NoAnswer, Step, Subject};
 use crate::analysis::ledger::{Fate, Message as Entry};
 use crate::client::{Kind, Profile};
-use crate::kernel::{EventId, Time};
+use crate::kernel::{EventId, Span, Time};
 use crate::net::{Input, Note, Obstacle, Sock};
+use crate::record::{Op, Record, What};
 use crate::report::causes::words as cause_words;
 use crate::wire::{Command, HostId, Message, NodeId, Payload, Reply, Role};
 use crate::world::{NodeKind, Pass, Sent};
@@ -78,6 +79,8 @@ struct Trail<'a> {
     entry: &'a Entry,
     publisher: NodeId,
     payload: Payload,
+    /// The line of the attempt.
+    record: &'a Record,
     from: Time,
     answered: Time,
 }
@@ -90,7 +93,6 @@ struct Whereabouts {
     text: String,
     server: Option<HostId>,
     subscribed: bool,
-    event: EventId,
 }
 
 impl<'a> Trail<'a> {
@@ -100,15 +102,21 @@ impl<'a> Trail<'a> {
         let NodeKind::Client(place) = run.layout.kinds[publisher.0 as usize] else {
             unreachable!("only clients publish")
         };
-        let at = |us: i64| Time((recording.origin.0 as i64 + us * 1_000).max(0) as u64);
-        // Written times are rounded to 100 µs.
+        let attempt = |record: &&Record| {
+            record.node == publisher
+                && matches!(record.what, What::Op(Op::Publish { seq, .. }) if seq == entry.seq)
+                && recording.micros(record.time) == entry.published_us
+        };
+        let record = recording.records.iter().find(attempt).expect("the ledger is made from the records");
+        let What::Op(Op::Publish { took, .. }) = record.what else { unreachable!("it was just matched") };
         Trail {
             run,
             entry,
             publisher,
             payload: Payload::Sequence { publisher: place as u16, seq: entry.seq },
-            from: at(entry.published_us - 100),
-            answered: at(entry.published_us + entry.took_us + 200),
+            record,
+            from: record.time,
+            answered: record.time + took,
         }
     }
 
@@ -162,7 +170,7 @@ impl<'a> Trail<'a> {
     }
 
     fn follow(&self, done: &mut Explanation) {
-        let begins = self.entry.published_us;
+        let begins = self.run.micros(self.from);
         let every = self.config().map(|config| config.every);
         let mut begin = Step::new(begins, &self.entry.client, format!("begins to publish message {}", self.entry.seq));
         if let Some(every) = every {
@@ -182,7 +190,7 @@ impl<'a> Trail<'a> {
         let answer = answer.expect("a message was sent or it was not");
         done.answer = format!("{} {answer}", self.fate());
         if self.entry.fate != Fate::Delivered {
-            let around = (self.entry.published_us / 1_000_000).max(0);
+            let around = (self.entry.published_us / 1_000_000).clamp(0, self.run.analysis.end_us / 1_000_000);
             done.ask_next.push(Ask {
                 arguments: format!("--between {}s {}s", (around - 5).max(0), around + 10),
                 why: "what the Sentinels were waiting for around it".into(),
@@ -211,7 +219,7 @@ impl<'a> Trail<'a> {
     /// How the attempt ended for the publisher.
     fn outcome(&self, done: &mut Explanation) {
         let entry = self.entry;
-        let at = entry.published_us + entry.took_us;
+        let at = self.run.micros(self.answered);
         let took = entry.took_us as f64 / 1e3;
         let mut step = match entry.outcome {
             "ok" => {
@@ -235,16 +243,7 @@ impl<'a> Trail<'a> {
                 }
             };
         }
-        let records = &self.run.result.recording.records;
-        let record = records.iter().find(|record| {
-            record.node == self.publisher
-                && matches!(record.what, crate::record::What::Op(crate::record::Op::Publish { seq, .. }) if seq == entry.seq)
-                && self.run.result.recording.micros(record.time) == entry.published_us
-        });
-        if let Some(record) = record {
-            step = step.event(record.during);
-        }
-        done.steps.push(step);
+        done.steps.push(step.event(self.record.during));
     }
 
     /// The publisher never got a connection on which to send it.
@@ -394,20 +393,21 @@ impl<'a> Trail<'a> {
     fn not_forwarded(&self, session: &Session, server: &str, done: &mut Explanation) -> String {
         let config = &self.run.scenario.haproxy;
         let Some(haproxy) = self.run.layout.haproxy() else { return String::new() };
-        for (n, (at, event, host, _)) in session.attempts.iter().enumerate() {
+        let tried = |(at, ..): &&(Time, EventId, HostId, Sock)| *at <= self.answered;
+        for (n, (at, event, host, _)) in session.attempts.iter().filter(tried).enumerate() {
             let text = format!("tries to connect to {} for it, attempt {}", self.host(*host), n + 1);
             let step = self.step(*at, haproxy, *event, text);
             done.steps.push(
                 step.set("haproxy.timeout connect", config.timeout_connect).set("haproxy.retries", config.retries),
             );
         }
-        match session.ended {
+        match session.ended.filter(|(at, ..)| *at <= self.answered + Span::from_millis(1)) {
             Some((at, event, why)) => {
                 let text = format!("ends the session: {}", words::session_end(why));
                 done.steps.push(self.step(at, haproxy, event, text));
                 format!("HAProxy could not pass it on to {server}: {}.", words::session_end(why))
             }
-            None => format!("HAProxy was still trying to connect to {server} when the run ended."),
+            None => format!("HAProxy was still trying to connect it to {server} when the publisher gave up."),
         }
     }
 
@@ -441,8 +441,10 @@ impl<'a> Trail<'a> {
             return format!("{server} refused it: {answer}.");
         };
         let text = format!(
-            "executes the PUBLISH as a {}: {receivers} subscribers of its own, {replicas} replicas that follow it",
-            words::role(role)
+            "executes the PUBLISH as a {}: {} of its own, and {} that follow it",
+            words::role(role),
+            words::plural(u64::from(receivers), "subscriber"),
+            words::plural(u64::from(replicas), "replica"),
         );
         let mut step = self.step(pass.began, pass.node, pass.event, text);
         if role == Role::Slave {
@@ -479,9 +481,7 @@ impl<'a> Trail<'a> {
                 }
                 None => {
                     let place = self.whereabouts(node, executed.began);
-                    let step = self.step(executed.began, node, place.event, place.text.clone());
-                    // Where it was began earlier; it is told at the moment that counts.
-                    done.steps.push(Step { event: None, ..step });
+                    done.steps.push(Step::new(self.run.micros(executed.began), &client.name, place.text.clone()));
                     missed.push((client.name.as_str(), place));
                 }
             }
@@ -506,7 +506,7 @@ impl<'a> Trail<'a> {
                 "{server} executed it as a replica, and nothing flows from a replica to its master; {who} {}.",
                 place.text
             ),
-            (Some(host), _) => format!(
+            (Some(host), _) if place.subscribed => format!(
                 "{server} executed it as a {as_role}, but {who} was subscribed at {}: its connection stays with the \
                  server that it was given, and messages flow from a master to its replicas only.",
                 self.host(host)
@@ -547,16 +547,16 @@ impl<'a> Trail<'a> {
         let Some((sock, endpoint)) = best else {
             let Some((_, last)) = opened.last() else {
                 let text = "had not opened a connection yet".into();
-                return Whereabouts { text, server: None, subscribed: false, event: EventId(0) };
+                return Whereabouts { text, server: None, subscribed: false };
             };
-            let (ended, event, how) = last.ended.expect("it is not open any more");
+            let (ended, _, how) = last.ended.expect("it is not open any more");
             let how = match how {
                 EndOf::Own => "closed it".to_string(),
                 EndOf::Peer(how) => format!("read {}", words::ended(how)),
                 EndOf::Failed(error) => format!("could not open it: {}", words::connect_error(error)),
             };
             let text = format!("was between two connections: it {how} at {}", self.run.at(ended));
-            return Whereabouts { text, server: None, subscribed: false, event };
+            return Whereabouts { text, server: None, subscribed: false };
         };
         let since = self.run.at(endpoint.since);
         let server = match self.run.story.session_of(*sock) {
@@ -571,12 +571,29 @@ impl<'a> Trail<'a> {
             (Some(server), true) => {
                 format!("was subscribed at {} on the connection that it opened at {since}", self.host(server))
             }
+            (Some(server), false) if !self.connected(*sock, at) => format!(
+                "had a connection of {since} that HAProxy was still trying to pass on to {} (timeout connect {}, {} \
+                 retries)",
+                self.host(server),
+                self.run.scenario.haproxy.timeout_connect,
+                self.run.scenario.haproxy.retries
+            ),
             (Some(server), false) => {
                 format!("was not subscribed yet: its connection of {since} leads to {}", self.host(server))
             }
             (None, _) => format!("had a connection of {since} that led to no server"),
         };
-        Whereabouts { text, server, subscribed: is_subscribed, event: endpoint.event }
+        Whereabouts { text, server, subscribed: is_subscribed }
+    }
+
+    /// Whether HAProxy's connection to the server of a session was accepted by an instant.
+    fn connected(&self, sock: Sock, at: Time) -> bool {
+        let story = &self.run.story;
+        let Some(session) = story.session_of(sock) else { return true };
+        session.attempts.iter().any(|(_, _, _, back)| {
+            let far = story.peer(*back).and_then(|far| story.endpoints.get(&far));
+            far.is_some_and(|far| far.since <= at)
+        })
     }
 
     /// When a server read SUBSCRIBE on the way behind a subscriber's connection.

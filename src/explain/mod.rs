@@ -20,6 +20,7 @@ mod lines;
 mod message;
 mod proxy;
 mod run;
+mod sentinels;
 mod story;
 mod summary;
 #[cfg(test)]

@@ -1,5 +1,168 @@
-//! placeholder
-use super::{Explanation, Subject};
+//! What is worth asking about a run, the settings that were in force, and the traps that it shows.
+
+use std::collections::BTreeMap;
+
+use super::run::Traced;
+use super::words::{plural, seconds};
+use super::{Ask, Explanation, Step, Subject, Table, traps};
+use crate::analysis::ledger::Cause;
+use crate::report::causes::words;
+
+/// At most so many questions about failovers.
+const FAILOVERS: usize = 4;
+
+/// Answers what is worth asking.
 pub(super) fn summary(subject: &Subject) -> Explanation {
-    Explanation::new(subject, "")
+    let analysis = subject.analysis();
+    let seed = match subject {
+        Subject::Traced(run) => format!("seed {}", run.seed),
+        Subject::Lines(_) => format!("{} run {}", analysis.source, analysis.run),
+    };
+    let mut done = Explanation::new(subject, format!("{}, {seed}: what is worth asking?", analysis.scenario));
+    let sums = &analysis.ledger.sums;
+    let (completed, aborted) = (analysis.completed().count() as u64, analysis.aborted().count() as u64);
+    done.answer = format!(
+        "{} in {}, {} given up; {} of {} lost; two masters for {}; HAProxy without a server for {}.",
+        plural(completed, "failover"),
+        seconds(analysis.end_us),
+        plural(aborted, "attempt"),
+        sums.lost,
+        plural(sums.published, "message"),
+        seconds(analysis.masters.two_masters_us()),
+        seconds(analysis.masters.no_server_us()),
+    );
+    for (place, attempt) in analysis.failovers.iter().enumerate().take(FAILOVERS) {
+        let to = attempt.new_master.as_deref().unwrap_or("nobody");
+        let why =
+            format!("{} → {to} at {}, led by {}", attempt.old_master, seconds(attempt.started_us()), attempt.leader);
+        done.ask_next.push(Ask { arguments: format!("--failover {}", place + 1), why });
+    }
+    lost(subject, &mut done);
+    faults_without_failover(subject, &mut done);
+    for finding in traps::findings(subject) {
+        let Step { text, .. } = &finding.step;
+        let text = format!("[{}] {text}", finding.trap);
+        done.steps.push(Step { text, ..finding.step });
+        done.ask_next.extend(finding.ask);
+    }
+    if let Subject::Traced(run) = subject {
+        done.tables.push(settings(run));
+        done.remarks.push(
+            "These settings are the ones in force, defaults filled in: no environment variable and no file outside of the \
+             scenario has a say. Simulated are Redis and Sentinel 7.0.15 and HAProxy 2.6, whatever versions your stack \
+             mixes."
+                .into(),
+        );
+    }
+    let mut seen = Vec::new();
+    done.ask_next.retain(|ask| {
+        let new = !seen.contains(&ask.arguments);
+        seen.push(ask.arguments.clone());
+        new
+    });
+    done
+}
+
+/// For each cause of loss the first message.
+fn lost(subject: &Subject, done: &mut Explanation) {
+    let ledger = &subject.analysis().ledger;
+    let several = ledger.messages.iter().any(|entry| entry.client != ledger.messages[0].client);
+    let mut first: BTreeMap<Cause, (String, u64)> = BTreeMap::new();
+    for entry in ledger.messages.iter().filter(|entry| entry.published_us >= 0) {
+        if let Some(cause) = entry.cause {
+            let name = if several { format!("{}:{}", entry.client, entry.seq) } else { entry.seq.to_string() };
+            first.entry(cause).or_insert((name, 0)).1 += 1;
+        }
+    }
+    for (cause, (name, count)) in first {
+        let why = format!("{}: {}", plural(count, "message"), words(cause));
+        done.ask_next.push(Ask { arguments: format!("--message {name}"), why });
+    }
+}
+
+/// Faults on whoever acted as master that no failover followed within the usual time.
+fn faults_without_failover(subject: &Subject, done: &mut Explanation) {
+    let analysis = subject.analysis();
+    let usual = match subject {
+        Subject::Traced(run) => {
+            run.scenario.sentinel.iter().map(|config| config.down_after_milliseconds).max().unwrap_or(0) as i64 * 1_000
+        }
+        Subject::Lines(_) => 5_000_000,
+    } + 5_000_000;
+    for fault in analysis.faults.iter().filter(|fault| !fault.heals()) {
+        let hit = analysis.masters.lanes.iter().any(|lane| {
+            fault.nodes().any(|name| name == lane.node) && lane.from_us < fault.at_us && fault.at_us <= lane.to_us
+        });
+        let followed = |at: i64| fault.at_us <= at && at <= fault.at_us + usual;
+        let quick = analysis.completed().filter_map(super::between::confirmed).any(followed);
+        if hit && !quick && fault.at_us < analysis.end_us {
+            let until = analysis.completed().filter_map(super::between::confirmed).find(|at| *at >= fault.at_us);
+            let (from, to) = (fault.at_us / 1_000_000, until.unwrap_or(analysis.end_us) / 1_000_000);
+            let why = format!("{} hit the master, and no failover followed for long", fault.action);
+            done.ask_next.push(Ask { arguments: format!("--between {from}s {}s", to.max(from + 1)), why });
+        }
+    }
+}
+
+/// A setting that nodes may have each for themselves.
+fn of_each<T: ToString>(names: &str, values: impl Iterator<Item = T>) -> String {
+    let values: Vec<String> = values.map(|value| value.to_string()).collect();
+    match values.first() {
+        Some(first) if values.iter().all(|value| value == first) => first.clone(),
+        _ => values.iter().zip(1..).map(|(value, n)| format!("{names}-{n}: {value}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The settings that decide about failovers, as they are in force.
+fn settings(run: &Traced) -> Table {
+    let mut table = Table::new("Settings in force", &["setting", "value", "what it decides here"]);
+    let mut row = |name: &str, value: String, what: String| table.rows.push(vec![name.into(), value, what]);
+    let sentinels = &run.scenario.sentinel;
+    if let Some(first) = sentinels.first() {
+        let known = sentinels.len() as u32;
+        let votes = of_each("sentinel", sentinels.iter().map(|config| (known / 2 + 1).max(config.quorum)));
+        let quorum = of_each("sentinel", sentinels.iter().map(|config| config.quorum));
+        row(
+            "sentinel.quorum",
+            quorum,
+            format!("Sentinels that must hold the master to be down; a leader needs {votes} of {known} votes"),
+        );
+        let down = of_each("sentinel", sentinels.iter().map(|config| config.down_after_milliseconds));
+        row("sentinel.down-after-milliseconds", down, "silence after which a node is down".into());
+        let timeout = of_each("sentinel", sentinels.iter().map(|config| config.failover_timeout));
+        let twice = first.failover_timeout * 2;
+        row(
+            "sentinel.failover-timeout",
+            timeout,
+            format!("twice this, {twice} ms, lies between two attempts or a vote and an attempt"),
+        );
+        row(
+            "sentinel.parallel-syncs",
+            of_each("sentinel", sentinels.iter().map(|c| c.parallel_syncs)),
+            "replicas that follow the new master at the same time".into(),
+        );
+    }
+    let writes = of_each("redis", run.scenario.redis.iter().map(|config| config.min_replicas_to_write));
+    row("redis.min-replicas-to-write", writes, "replicas in good order without which writes are refused".into());
+    row(
+        "redis.replica-priority",
+        of_each("redis", run.scenario.redis.iter().map(|c| c.replica_priority)),
+        "least first; 0 is never promoted".into(),
+    );
+    if run.scenario.stack.haproxy {
+        let proxy = &run.scenario.haproxy;
+        row("haproxy.inter", proxy.inter.to_string(), "time between two checks, and limit of one".into());
+        row(
+            "haproxy.rise, haproxy.fall",
+            format!("{}, {}", proxy.rise, proxy.fall),
+            "checks in a row that make a server UP or DOWN".into(),
+        );
+        row("haproxy.backup", proxy.backup.to_string(), "whether redis-1 is the only active server".into());
+        row(
+            "haproxy.on-marked-down",
+            super::message::on_marked_down(run).into(),
+            "what becomes of sessions on a server that goes DOWN".into(),
+        );
+    }
+    table
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 use comfy_table::{ContentArrangement, Table as Grid, presets};
 
-use super::{Basis, Explanation, Step};
+use super::{Basis, Explanation, Setting, Step};
 
 /// Lines are wrapped at this many columns.
 const WIDTH: usize = 100;
@@ -23,8 +23,12 @@ pub fn text(explanation: &Explanation, run: &str) -> String {
         out.push('\n');
     }
     let wide = explanation.steps.iter().map(|step| step.who.chars().count()).max().unwrap_or(0);
+    let mut said: Vec<(&Option<String>, &Vec<Setting>)> = Vec::new();
     for step in &explanation.steps {
-        write_step(&mut out, step, wide);
+        // A rule is said once.
+        let rule = (&step.rule, &step.settings);
+        write_step(&mut out, step, wide, !said.contains(&rule));
+        said.push(rule);
     }
     for table in &explanation.tables {
         let _ = writeln!(out, "\n{bold}{}{bold:#}", table.title);
@@ -53,10 +57,13 @@ pub fn text(explanation: &Explanation, run: &str) -> String {
     out
 }
 
-fn write_step(out: &mut String, step: &Step, wide: usize) {
+fn write_step(out: &mut String, step: &Step, wide: usize, with_rule: bool) {
     let faint = Style::new().dimmed();
     let head = format!("{:>9.3} s  {:<wide$}  ", step.at_us as f64 / 1e6, step.who);
     wrap(out, &head, &step.text, Style::new());
+    if !with_rule {
+        return;
+    }
     let indent = " ".repeat(head.chars().count());
     let settings: Vec<String> = step.settings.iter().map(|set| format!("{} = {}", set.name, set.value)).collect();
     if let Some(rule) = &step.rule {

@@ -191,3 +191,8 @@ pub(super) fn timer(kind: NodeKind, timer: TimerId, servers: usize, names: &Name
         (NodeKind::Client(_), _) => "its timer".into(),
     }
 }
+
+/// A number of things.
+pub(super) fn plural(n: u64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}

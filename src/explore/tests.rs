@@ -1,5 +1,7 @@
 //! The explorer tested: what it draws is a scenario, what it says repeats, and every planted mistake is found.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
 use super::campaign::{Campaign, Source, all_properties, judge};
@@ -21,6 +23,38 @@ fn every_case_is_a_scenario_that_a_file_can_say() {
             assert_eq!(parsed, case.scenario, "{text}");
         }
     }
+}
+
+#[test]
+fn every_action_of_the_interface_is_drawn() {
+    let cases = (0..200).map(|number| generate::case(1, number, &Limits::default()));
+    let drawn: BTreeSet<&str> = cases
+        .flat_map(|case| case.scenario.faults.iter().map(|fault| fault.action.word()).collect::<Vec<_>>())
+        .collect();
+    let all = [
+        "kill",
+        "kill_host",
+        "power_off",
+        "terminate",
+        "start",
+        "pause",
+        "resume",
+        "partition",
+        "cut",
+        "heal",
+        "degrade",
+        "clock_jump",
+        "stall",
+        "command",
+    ];
+    let missing: Vec<&str> = all.into_iter().filter(|word| !drawn.contains(word)).collect();
+    assert!(missing.is_empty(), "never drawn: {missing:?} (drawn: {drawn:?})");
+    // Swarm style: no case has all kinds, and most have few.
+    let kinds = |number| {
+        let case = generate::case(1, number, &Limits::default());
+        case.scenario.faults.iter().map(|fault| fault.action.word()).collect::<BTreeSet<_>>().len()
+    };
+    assert!((0..200).filter(|number| kinds(*number) <= 6).count() > 100);
 }
 
 #[test]

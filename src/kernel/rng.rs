@@ -31,6 +31,15 @@ pub enum Purpose {
     Settings = 10,
 }
 
+/// A branch of a run: from `moment` on its luck is another, and `number` says which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// When it leaves the run.
+    pub moment: super::Time,
+    /// Which of the branches that leave there.
+    pub number: u64,
+}
+
 /// A deterministic random stream.
 #[derive(Clone, Debug)]
 pub struct Stream {
@@ -46,6 +55,16 @@ impl Stream {
         key[12..16].copy_from_slice(&(purpose as u32).to_le_bytes());
         key[16..32].copy_from_slice(b"sim/stream/v1\0\0\0");
         Stream { rng: ChaCha8Rng::from_seed(key) }
+    }
+
+    /// From here on the luck of a branch. The key is drawn from the old one and the branch's name, so that branches of
+    /// branches have luck of their own too.
+    pub fn branch(&mut self, branch: Branch) {
+        let mut key = self.rng.get_seed();
+        let salt = [branch.moment.0.to_le_bytes(), branch.number.to_le_bytes()].concat();
+        key[16..].iter_mut().zip(salt).for_each(|(byte, salt)| *byte ^= salt);
+        ChaCha8Rng::from_seed(key).fill_bytes(&mut key);
+        self.rng = ChaCha8Rng::from_seed(key);
     }
 
     /// A uniform 64-bit number.
@@ -113,6 +132,22 @@ mod tests {
         assert_eq!(draw(1, Purpose::Network), draw(1, Purpose::Network));
         assert_ne!(draw(1, Purpose::Network), draw(2, Purpose::Network));
         assert_ne!(draw(1, Purpose::Network), draw(1, Purpose::Program));
+    }
+
+    #[test]
+    fn every_branch_has_its_own_luck_and_repeats() {
+        let draws = |branches: &[(u64, u64)]| {
+            let mut stream = Stream::named(7, 1, Purpose::Network);
+            stream.bits();
+            for &(moment, number) in branches {
+                stream.branch(Branch { moment: super::super::Time(moment), number });
+            }
+            stream.bits()
+        };
+        let names: [&[(u64, u64)]; 6] = [&[], &[(5, 1)], &[(5, 2)], &[(6, 1)], &[(5, 1), (6, 1)], &[(5, 1), (5, 1)]];
+        let luck: std::collections::BTreeSet<u64> = names.iter().map(|name| draws(name)).collect();
+        assert_eq!(luck.len(), names.len());
+        assert_eq!(draws(&[(5, 1)]), draws(&[(5, 1)]));
     }
 
     #[test]

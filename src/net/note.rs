@@ -108,7 +108,7 @@ pub struct SentinelTick {
     pub tilt_left: Option<Span>,
     /// Whether the command and Pub/Sub connections to the master exist.
     pub connected: bool,
-    /// Age of the first PING that is not answered; none if all are, or if there is no connection.
+    /// Age of the first PING that is not answered; none if all are. A lost connection is counted as one from its loss.
     pub unanswered: Option<Span>,
     /// Age of the last answer that counts as one: PONG, `-LOADING` or `-MASTERDOWN`.
     pub last_answer: Span,

@@ -245,6 +245,11 @@ impl Net {
         }
     }
 
+    /// The random streams of its hosts.
+    pub(crate) fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.hosts.iter_mut().map(|host| &mut host.luck)
+    }
+
     /// Packets that faults have dropped so far: shows that a fault took effect.
     pub fn dropped(&self) -> u64 {
         self.dropped

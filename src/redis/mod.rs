@@ -153,6 +153,11 @@ fn draw_replid(identity: &mut Stream) -> ReplId {
 }
 
 impl Redis {
+    /// Its random streams.
+    pub(crate) fn streams(&mut self) -> Vec<&mut Stream> {
+        vec![&mut self.identity, &mut self.work]
+    }
+
     /// A process that has not yet run. A rewritten configuration on the disk goes before the command line (spec 27.9).
     pub fn new(setup: Setup) -> Redis {
         let Setup { config, me, replica_of, mut identity, work, disk } = setup;

@@ -4,6 +4,7 @@
 
 pub mod bars;
 pub mod causes;
+pub mod chances;
 pub mod chart;
 pub mod ecdf;
 pub mod effect;
@@ -13,7 +14,9 @@ pub mod html;
 pub mod lanes;
 pub mod latency;
 pub mod loss;
+pub mod many;
 pub mod metrics;
+pub mod over_time;
 pub mod scale;
 #[cfg(test)]
 mod tests;
@@ -24,7 +27,11 @@ pub mod tradeoff;
 
 pub use folder::{files, write_run_folder};
 
+use std::collections::BTreeMap;
+
 use crate::analysis::Analysis;
+use crate::explain::Cause;
+use crate::kernel::EventId;
 use crate::record::Recording;
 
 /// A run and what is to be said of it.
@@ -44,4 +51,13 @@ pub struct RunReport<'a> {
     pub scenario_toml: &'a str,
     /// The command that repeats the run; empty if there is none.
     pub command: &'a str,
+    /// What led to each line of the recording, by the event that wrote it; empty where the trace was not kept.
+    pub causes: &'a BTreeMap<EventId, Vec<Cause>>,
+}
+
+/// A name that a recording gives, as part of a file's name: nothing in it leads to another folder.
+pub fn safe_name(name: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
+    if name.is_empty() { "recording".into() } else { name }
 }

@@ -217,7 +217,7 @@ impl<'a> Timeline<'a> {
             add(failed_color(look), "write or read failed");
         }
         if !self.analysis.ledger.writes.lost_keys.is_empty() {
-            add(palette::PURPLE, "write acknowledged, then lost");
+            add(look.shade(causes::LOST_WRITE), "write acknowledged, then lost");
         }
         keys
     }
@@ -242,12 +242,12 @@ impl<'a> Timeline<'a> {
                 }
             }
         } else {
-            let lost = &self.analysis.ledger.writes.lost_keys;
+            let writes = &self.analysis.ledger.writes;
             for (at, outcome, seq) in &lane.attempts {
                 if *outcome != Outcome::Ok {
                     add(*at, (2, 0), failed_color(look));
-                } else if lane.activity == "set" && lost.binary_search(seq).is_ok() {
-                    add(*at, (1, 0), palette::PURPLE);
+                } else if lane.activity == "set" && writes.has_lost(&lane.node, *seq) {
+                    add(*at, (1, 0), look.shade(causes::LOST_WRITE));
                 } else {
                     add(*at, (0, 0), look.good);
                 }

@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::chart::{Chart, Drawn, Look, Pen, ValueScale, anchor, heading, palette, plain, round_step};
+use super::chart::{Chart, Drawn, Look, Pen, ValueScale, anchor, heading, palette, plain};
 use super::scale::NumberScale;
 
 const WIDTH: u32 = 900;
@@ -77,15 +77,13 @@ impl Chart for TradeoffChart {
             self.model, self.n
         );
         pen.text(14.0, 42.0, &note, &anchor(look.text(11, look.faint), HPos::Left, VPos::Center))?;
-        let rates = self.points.iter().map(|point| point.a_day.0).filter(|rate| *rate >= LEAST);
+        let shown = self.points.iter().filter(|point| point.a_day.0 >= LEAST);
+        let rates = shown.flat_map(|point| [point.a_day.0, point.a_day.1.max(point.a_day.0 / 3.0), point.a_day.2]);
         let scale = NumberScale::holding(rates, true, (LEFT, RIGHT));
         let most = self.points.iter().map(|point| point.outage.2).fold(0.0, f64::max);
-        let values = if most > 0.0 { most } else { 1.0 };
-        let values = ValueScale { high: values * 1.08, ..ValueScale::linear(values, TOP, BOTTOM) };
-        let values = ValueScale {
-            high: libm::ceil(values.high / round_step(values.high / 5.0)) * round_step(values.high / 5.0),
-            ..values
-        };
+        let most = if most > 0.0 { most } else { 1.0 };
+        // Room for the names of the highest.
+        let values = ValueScale::linear(most * 1.08, TOP, BOTTOM);
         values.draw(&pen, 60.0, RIGHT, &self.outage, plain)?;
         scale.draw(&pen, TOP, BOTTOM, "false failovers a day")?;
         let none = anchor(look.text(11, look.faint), HPos::Center, VPos::Top);
@@ -109,8 +107,8 @@ impl Chart for TradeoffChart {
             let best = front.contains(&point);
             let color = look.shade(if best { palette::VERMILLION } else { palette::BLUE });
             let (px, py) = place(point);
-            let (low, high) = (x(point.a_day.1.max(0.0)), x(point.a_day.2));
             if point.a_day.0 >= LEAST {
+                let (low, high) = (scale.x(point.a_day.1.max(scale.low)), scale.x(point.a_day.2));
                 pen.line((low, py), (high, py), color, 0.5, 2)?;
             }
             pen.line((px, values.y(point.outage.1)), (px, values.y(point.outage.2)), color, 0.5, 2)?;
@@ -121,7 +119,14 @@ impl Chart for TradeoffChart {
         for point in front.iter().copied().chain(rest) {
             let (px, py) = place(point);
             let wide = pen.width(&point.label, &style);
-            let places = [(9.0, -12.0), (9.0, 12.0), (-9.0 - wide, -12.0), (-9.0 - wide, 12.0), (10.0, 0.0)];
+            let places = [
+                (7.0, -15.0),
+                (7.0, 15.0),
+                (-7.0 - wide, 15.0),
+                (-7.0 - wide, -15.0),
+                (-wide / 2.0, -18.0),
+                (-wide / 2.0, 18.0),
+            ];
             let free = places.into_iter().find_map(|(dx, dy)| {
                 let (left, middle) = (px + dx, py + dy);
                 let own = (left, middle - 8.0, left + wide, middle + 8.0);

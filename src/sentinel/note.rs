@@ -76,7 +76,7 @@ impl Master {
             master: self.own.addr,
             tilt_left: pass.process.tilt.then(|| age(pass.process.tilt_start_time + pass.process.periods.tilt - now)),
             connected: !link.disconnected,
-            unanswered: (link.act_ping_time != 0 && link.command.is_some()).then(|| age(now - link.act_ping_time)),
+            unanswered: (link.act_ping_time != 0).then(|| age(now - link.act_ping_time)),
             last_answer: age(now - link.last_avail_time),
             role_reported: self.own.role_reported,
             role_for: age(now - self.own.role_reported_time),

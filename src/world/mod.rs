@@ -11,6 +11,7 @@
 //! ```
 
 mod boot;
+mod branch;
 mod journal;
 mod layout;
 mod process;
@@ -29,7 +30,7 @@ pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use process::State;
 pub use result::RunResult;
 
-use crate::kernel::{Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
+use crate::kernel::{Branch, Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
 use crate::net::{
     Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Noted, Out, TimerId, TimerWheel, Topology,
 };
@@ -106,6 +107,8 @@ pub struct World {
     processes: Vec<Process>,
     steps: Vec<Step>,
     script: Stream,
+    /// How this world left the run that its seed alone names, oldest first.
+    branches: Vec<Branch>,
     channels: Vec<String>,
     origin: Option<Time>,
     ready_at: Option<Time>,
@@ -147,9 +150,10 @@ impl World {
             topology.set_link(host(a), host(b), link(properties));
         }
         // Streams: hosts first, then nodes, then the script.
-        let luck = (0..hosts as u32).map(|host| Stream::named(seed, host, Purpose::Network)).collect();
-        let mut script = Stream::named(seed, u32::MAX, Purpose::Script);
-        let reachable = (0..hosts as u32).map(|host| boot::reachable_time(seed, host, 0)).collect();
+        let stream = |entity, purpose| Stream::named(seed, entity, purpose);
+        let luck = (0..hosts as u32).map(|host| stream(host, Purpose::Network)).collect();
+        let mut script = stream(u32::MAX, Purpose::Script);
+        let reachable = (0..hosts as u32).map(|host| boot::reachable_time(stream(host, Purpose::Host))).collect();
         let wheel = TimerWheel { phase: Span(script.below(1 << 40)) };
         let net = Net::new(topology, luck, reachable, wheel, nodes);
         // The world does not begin at a whole second: `unixtime` counts from here.
@@ -169,6 +173,7 @@ impl World {
             processes: vec![Process::down(wall_offset_ns); nodes],
             steps: Vec::new(),
             script,
+            branches: Vec::new(),
             channels,
             origin: None,
             ready_at: None,

@@ -4,7 +4,7 @@ use super::layout::NodeKind;
 use super::process::State;
 use super::program::Program;
 use super::{World, boot};
-use crate::kernel::{Span, Time};
+use crate::kernel::{Purpose, Span, Time};
 use crate::net::{Delivery, Input, Sock};
 use crate::record::FaultMark;
 use crate::scenario::{Action, NodeRef, Role};
@@ -316,7 +316,7 @@ impl World {
         if !self.net.is_present(host) {
             delay = Span(self.script.between(START_MIN.0, START_MAX.0));
             let life = self.processes[node.0 as usize].life;
-            let reachable = boot::reachable_time(self.seed, host.0 as u32, life);
+            let reachable = boot::reachable_time(self.stream(host.0 as u32 | (life << 16), Purpose::Host));
             self.net.host_appears(host, !self.machines.contains(&host), reachable);
         }
         self.plan(now + delay, Step::Start(node));

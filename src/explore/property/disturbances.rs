@@ -1,10 +1,13 @@
 //! What the fault script did to whom and for how long, and since when a run is calm: shared by the properties.
 
-use crate::explore::observe::{RedisView, Run};
+use std::collections::BTreeMap;
+
+use crate::explore::observe::{RedisView, Run, Sample};
 use crate::kernel::Span;
-use crate::record::{Event, NodeKind, SentinelEvent, SentinelEventKind, What};
+use crate::record::{Event, InstanceKind, NodeKind, SentinelEvent, SentinelEventKind, What};
 use crate::scenario::units::parse_span;
-use crate::wire::Role;
+use crate::wire::{NodeId, Role};
+use crate::world::State;
 
 /// A fault from its beginning to its undoing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +141,24 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(run.recording().micros(record.time) + period as i64 * 1_000);
         }
     }
+    // A master that answers as a replica is down only when that has been so for down-after and two INFO periods: then a
+    // failover begins that no fault announced (`sentinelCheckSubjectivelyDown`).
+    for record in &run.recording().records {
+        let What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::SdownEntered, who))) = &record.what
+        else {
+            continue;
+        };
+        let at = run.recording().micros(record.time);
+        let is_replica = |sample: &Sample| {
+            let place =
+                run.layout.redis_at(who.addr).map(|node| run.layout.all_redis().position(|other| other == node));
+            let view = place.flatten().and_then(|place| sample.redis[place]);
+            view.is_some_and(|view| view.role == Some(Role::Slave) && view.state == State::Running)
+        };
+        if who.kind == InstanceKind::Master && run.sample_at(at).is_some_and(is_replica) {
+            since = since.max(at);
+        }
+    }
     run.last().redis.iter().flatten().next()?;
     let sentinels = &run.last().sentinels;
     let alive = sentinels.iter().flatten().count();
@@ -183,6 +204,46 @@ pub(super) fn is_stranded(run: &Run) -> bool {
     last == Some(true) && sample.redis.iter().flatten().all(alone)
 }
 
+/// The failovers of a run that took effect: who led it, from the promotion to its end.
+fn failovers(run: &Run) -> Vec<(NodeId, i64, i64)> {
+    let mut open: BTreeMap<NodeId, i64> = BTreeMap::new();
+    let mut done = Vec::new();
+    for record in &run.recording().records {
+        let What::Event(Event::Sentinel(event)) = &record.what else { continue };
+        let at = run.recording().micros(record.time);
+        match event {
+            SentinelEvent::About(SentinelEventKind::PromotedSlave, _) => {
+                open.insert(record.node, at);
+            }
+            SentinelEvent::About(SentinelEventKind::FailoverEnd, _)
+            | SentinelEvent::SwitchMaster(..)
+            | SentinelEvent::Id(_) => done.extend(open.remove(&record.node).map(|from| (record.node, from, at))),
+            _ => {}
+        }
+    }
+    done.extend(open.into_iter().map(|(node, from)| (node, from, i64::MAX)));
+    done
+}
+
+/// A failover that a leader has not ended by the time at which it should have given up waiting for replicas: when the
+/// replica was promoted, and by whom. As long as the replica that it promoted is down, a leader waits for it, whatever
+/// `failover-timeout` says (`sentinelFailoverDetectEnd` returns at once), and fails over to nobody else.
+pub(super) fn unended_failover(run: &Run) -> Option<(i64, NodeId)> {
+    let patience = failover_timeout_us(run) + 5_000_000;
+    let late = |(_, from, to): &(NodeId, i64, i64)| (*to).min(run.analysis.end_us) - from > patience;
+    failovers(run).into_iter().find(late).map(|(node, from, _)| (from, node))
+}
+
+/// Whether a replica was promoted while another Sentinel was still ending its failover. If that goes back to the master
+/// whose address the first leader still holds, the news changes its epoch and not its master
+/// (`sentinelProcessHelloMessage` compares addresses), and it disagrees with the others for ever. This is the documented
+/// limit of what Sentinels agree on.
+fn is_overtaken(run: &Run) -> bool {
+    let all = failovers(run);
+    let inside = |a: &(NodeId, i64, i64), b: &(NodeId, i64, i64)| a.0 != b.0 && a.1 <= b.1 && b.1 < a.2;
+    all.iter().any(|a| all.iter().any(|b| inside(a, b)))
+}
+
 /// Whether the faults have been over for long enough at the end of the run.
 pub(super) fn is_quiet(run: &Run) -> bool {
     calm_since(run).is_some_and(|since| run.analysis.end_us - since >= quiet_us(run))
@@ -190,5 +251,5 @@ pub(super) fn is_quiet(run: &Run) -> bool {
 
 /// Whether all must be well by now: the faults have been over for long enough, and no documented limit stands against it.
 pub(super) fn must_be_well(run: &Run) -> bool {
-    is_quiet(run) && !is_stranded(run)
+    is_quiet(run) && !is_stranded(run) && !is_overtaken(run) && unended_failover(run).is_none()
 }

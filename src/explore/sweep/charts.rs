@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use super::axis::{Values, number};
 use super::rows::{METRICS, Whole, unit};
-use super::summary::Summary;
 use super::{Outcome, Sweep};
+use crate::analysis::sample::Summary;
 use crate::report::chart::{Chart, Theme};
 use crate::report::ecdf::EcdfChart;
 use crate::report::effect::{EffectChart, EffectPoint};

@@ -17,7 +17,6 @@ mod parquet;
 pub mod pauses;
 mod rows;
 mod stopping;
-mod summary;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,9 +27,9 @@ use rayon::prelude::*;
 pub use axis::Axis;
 pub use rows::{Columns, METRICS, unit};
 pub use stopping::Until;
-pub use summary::Summary;
 
 use crate::analysis::Analysis;
+use crate::analysis::sample::Summary;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::{Keep, RunResult, World};
 use parquet::ParquetFile;
@@ -147,9 +146,7 @@ fn analysed(scenario: Arc<Scenario>, seed: u64) -> (RunResult, Analysis) {
     let mut world = World::new(scenario, seed, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    let lost: Vec<u32> = result.lost_writes.iter().map(|(_, seq)| *seq).collect();
-    let known = result.recording.header.final_master.is_some().then_some(lost.as_slice());
-    let analysis = Analysis::of(&result.recording, known);
+    let analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
     (result, analysis)
 }
 

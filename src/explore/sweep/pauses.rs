@@ -18,7 +18,7 @@ use std::path::Path;
 
 use super::axis::unit;
 use super::rows::Whole;
-use super::summary::Summary;
+use crate::analysis::sample::Summary;
 use crate::explore::generate::places;
 use crate::explore::script::fault;
 use crate::kernel::{Purpose, Span, Stream};

@@ -8,7 +8,7 @@
 
 use super::Found;
 use super::rows::METRICS;
-use super::summary::Summary;
+use crate::analysis::sample::Summary;
 
 /// How exact a sweep shall be: the half width of the 95 % confidence interval of a metric's mean, in every combination;
 /// with a baseline, of the mean difference from it.
