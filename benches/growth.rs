@@ -6,7 +6,6 @@
 
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Instant;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -106,13 +105,20 @@ struct Point {
     peak_mb: f64,
 }
 
+/// Time that this process has had on a processor: others may be busy meanwhile.
+fn cpu_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    let nanos: Option<f64> = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    nanos.unwrap_or(f64::NAN) / 1e9
+}
+
 /// Runs one point and prints it.
 fn point(axis: &Axis, size: u64) {
     let scenario = Arc::new((axis.scenario)(size));
-    let start = Instant::now();
+    let start = cpu_seconds();
     let mut world = World::new(scenario, 1, Keep::default());
     world.run();
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = cpu_seconds() - start;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
     println!("{} {seconds} {}", world.events(), peak.unwrap_or(f64::NAN) / 1_024.0);
@@ -122,7 +128,7 @@ fn measured(axis: &Axis, size: u64) -> Point {
     let me = std::env::current_exe().expect("this program has a path");
     let output = Command::new(me).args(["--point", axis.name, &size.to_string()]).output().expect("it starts again");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = String::from_utf8_lossy(&output.stdout);
     let figures: Vec<f64> = text.split_whitespace().map(|word| word.parse().expect("a number")).collect();
     let [events, seconds, peak_mb] = figures[..] else { panic!("three figures, not {text:?}") };
     println!(
