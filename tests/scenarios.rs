@@ -41,8 +41,7 @@ fn analyse(scenario: &Arc<Scenario>, seed: u64) -> Analysis {
     world.run();
     let result = world.finish();
     assert!(result.was_ready, "{} with seed {seed}: the stack is ready in time", scenario.name);
-    let lost: Vec<u32> = result.lost_writes.iter().map(|&(_, seq)| seq).collect();
-    Analysis::of(&result.recording, Some(&lost))
+    Analysis::of(&result.recording, Some(&result.lost_writes))
 }
 
 #[test]

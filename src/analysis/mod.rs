@@ -4,16 +4,23 @@
 //! Everything here is a function of a [`Recording`] alone, real or simulated, in memory or from a file, with the same
 //! result: times are the written ones, in microseconds since time 0.
 
+pub mod diff;
+mod endings;
 pub mod expect;
+mod keys;
 pub mod ledger;
 pub mod masters;
 pub mod outages;
 pub mod phases;
+pub mod sample;
 pub mod score;
+pub mod sequences;
 pub mod stats;
 mod summary;
 #[cfg(test)]
 mod tests;
+pub mod timers;
+pub mod writes;
 
 pub use summary::{RunFacts, SCHEMA, Summary};
 
@@ -22,6 +29,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::record::{ConnectEnd, NodeKind, Op, Recording, Source, What};
+use crate::wire::NodeId;
 use ledger::{Ledger, ledger};
 use masters::{Masters, masters};
 use outages::{Activity, ClientOutages, outages};
@@ -110,9 +118,9 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Analyses a recording. `lost_writes` are the keys of acknowledged writes that the final master does not hold,
+    /// Analyses a recording. `lost_writes` are clients and SEQs of acknowledged writes that the final master does not hold,
     /// where the caller knows them.
-    pub fn of(recording: &Recording, lost_writes: Option<&[u32]>) -> Analysis {
+    pub fn of(recording: &Recording, lost_writes: Option<&[(NodeId, u32)]>) -> Analysis {
         let masters = masters(recording);
         let outages = outages(recording);
         let mut reconnects = BTreeMap::new();
@@ -146,6 +154,11 @@ impl Analysis {
             final_roles: recording.header.final_roles.clone(),
             lines,
         }
+    }
+
+    /// Names the values of the settings that decided each step of each failover: without them only the settings are named.
+    pub fn name_settings(&mut self, recording: &Recording, settings: &timers::Settings) {
+        timers::decide(&mut self.failovers, recording, settings);
     }
 
     /// Failovers that took effect, in order.
@@ -226,6 +239,9 @@ impl Analysis {
         }
         if let Some(lost) = self.ledger.writes.lost {
             set("lost-acked-sets", lost as f64);
+        }
+        for (cause, count) in &self.ledger.writes.lost_by_cause {
+            set(&format!("lost-write.{cause}"), *count as f64);
         }
         set("two-masters-s", seconds(self.masters.two_masters_us()));
         set("no-server-s", seconds(self.masters.no_server_us()));

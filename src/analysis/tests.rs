@@ -82,7 +82,7 @@ fn the_ledger_of_the_demo_tells_silence_from_errors() {
     assert_eq!(causes, expected);
     let csv = analysis.ledger.write_csv();
     assert_eq!(csv.lines().count(), 574);
-    let first = "publisher,1,-3.544600,ok,0.990,1,subscriber,-3.543700,delivered,";
+    let first = "publisher,publish,1,-3.544600,ok,0.990,1,subscriber,-3.543700,delivered,";
     assert_eq!(csv.lines().nth(1), Some(first));
     let lost = csv.lines().filter(|line| line.ends_with(",lost-silently,subscriber-pinned-to-old-master"));
     assert_eq!(lost.count(), 174);
@@ -138,8 +138,11 @@ fn a_summary_is_stable() {
 
 #[test]
 fn known_lost_writes_come_before_the_headers_count() {
-    let analysis = Analysis::of(&real(FILES[1]), Some(&[7, 9]));
-    assert_eq!((analysis.ledger.writes.lost, &analysis.ledger.writes.lost_keys[..]), (Some(2), &[7, 9][..]));
+    let recording = real(FILES[1]);
+    let writer = recording.names.find_node("writer").expect("it writes");
+    let writes = Analysis::of(&recording, Some(&[(writer, 9), (writer, 7)])).ledger.writes;
+    assert_eq!((writes.lost, &writes.lost_keys["writer"][..]), (Some(2), &[7, 9][..]));
+    assert!(writes.has_lost("writer", 7) && !writes.has_lost("writer", 8) && !writes.has_lost("publisher", 7));
 }
 
 #[test]

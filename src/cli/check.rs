@@ -27,6 +27,9 @@ pub(super) struct Arguments {
     /// How many cases
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     cases: u64,
+    /// Begin with the case of this number
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
+    from: u64,
     /// The seed that the cases are drawn from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -72,7 +75,14 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     };
     let random = matches!(source, Source::Random(_));
     let properties = if arguments.properties.is_empty() { all_properties() } else { arguments.properties.clone() };
-    let campaign = Campaign { source, cases: arguments.cases, seed: arguments.seed, properties, build: &World::new };
+    let campaign = Campaign {
+        source,
+        cases: arguments.cases,
+        first: arguments.from,
+        seed: arguments.seed,
+        properties,
+        build: &World::new,
+    };
     let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs).build();
     let threads = threads.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
     let bar = progress(arguments.cases);
@@ -83,7 +93,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut wanted: Vec<(&'static str, &First, bool)> =
         report.failures().into_iter().map(|(name, first)| (name, first, true)).collect();
     if arguments.witnesses {
-        let rare = property::ALL.iter().filter(|property| property.kind == Kind::Sometimes);
+        let rare = property::ALL.iter().filter(|property| property.kind.is_met());
         wanted.extend(rare.filter_map(|property| Some((property.name, report.firsts.get(property.name)?, false))));
     }
     for (name, first, is_failure) in wanted {
@@ -167,8 +177,9 @@ fn table(campaign: &Campaign<'_>, report: &Report) -> Table {
         let tally = report.tallies[name];
         let first = report.firsts.get(name);
         let (word, color) = match (kind, first) {
-            (Kind::Sometimes, Some(_)) => ("met", Color::Reset),
+            (kind, Some(_)) if kind.is_met() => ("met", Color::Reset),
             (Kind::Sometimes, None) => ("never", Color::Yellow),
+            (Kind::Rarely, None) => ("never", Color::Reset),
             (_, Some(_)) => ("FAILED", Color::Red),
             (_, None) if tally.holds == 0 => ("moot", Color::Yellow),
             (_, None) => ("ok", Color::Reset),

@@ -3,19 +3,25 @@
 //! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file. A closed pipe is no error. Progress goes to
 //! standard error, and only to a terminal; colour follows the terminal and `NO_COLOR`.
 
+mod branch;
 mod check;
 mod compare;
 mod completions;
+mod diff;
 mod explain;
+mod plot;
 mod reference;
 mod run;
 mod schema;
+mod shard;
 mod sweep;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::scenario::units;
 
 /// The version that outputs carry.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -39,8 +45,10 @@ enum Command {
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Check(check::Arguments),
+    Plot(plot::Arguments),
     Compare(compare::Arguments),
     Explain(explain::Arguments),
+    Diff(diff::Arguments),
     Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -83,8 +91,10 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Plot(arguments) => plot::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
         Command::Explain(arguments) => explain::main(&arguments),
+        Command::Diff(arguments) => diff::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
@@ -103,6 +113,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Reads a time relative to time 0, such as `7.3s`, `250ms` or `-2s`, as microseconds.
+fn time(text: &str) -> Result<i64, String> {
+    let (sign, rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    let span = units::parse_span(rest).map_err(|error| error.to_string())?;
+    Ok(sign * (span.0 / 1_000) as i64)
 }
 
 /// The arguments as clap knows them, for completions.

@@ -11,15 +11,19 @@ use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::expect::{Miss, check};
-use crate::analysis::stats::{describe, quantile};
 use crate::analysis::{Analysis, RunFacts, Summary};
-use crate::report::{RunReport, lanes, text, write_run_folder};
+use crate::explain;
+use crate::kernel::EventId;
+use crate::record::What;
+use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
+use crate::report::{RunReport, lanes, settings, text, write_run_folder};
 use crate::scenario::Scenario;
 use crate::world::{Keep, RunResult, World};
 
 /// Run a scenario: print what happened and why, and write the run folder
 ///
-/// With --runs, the distribution over many seeds is printed instead, and the folder is that of the first.
+/// With --runs, the distribution over many seeds is printed instead; beside the run folder of the first seed, the folder
+/// NAME-FIRST..LAST/ holds its charts and one row a run.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The scenario file
@@ -42,11 +46,14 @@ pub(super) struct Arguments {
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    branching: super::branch::Arguments,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(super) enum Format {
     /// A timeline and tables
+    #[default]
     Text,
     /// The summary as JSON
     Json,
@@ -59,21 +66,12 @@ struct Run {
     misses: Vec<Miss>,
 }
 
-/// What is kept of one run among many.
-struct Row {
-    seed: u64,
-    digest: u128,
-    events: u64,
-    metrics: BTreeMap<String, f64>,
-    misses: Vec<Miss>,
-}
-
 fn run(scenario: &Arc<Scenario>, seed: u64) -> Run {
     let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    let lost: Vec<u32> = result.lost_writes.iter().map(|&(_, seq)| seq).collect();
-    let analysis = Analysis::of(&result.recording, Some(&lost));
+    let mut analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
+    analysis.name_settings(&result.recording, &settings(scenario));
     let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| check(expect, &analysis));
     Run { result, analysis, misses }
 }
@@ -85,11 +83,11 @@ fn record(scenario: &Scenario, seed: u64, run: &Run, folder: Option<&Path>) -> R
 }
 
 /// Writes the run folder; answers its path.
-fn write_folder(arguments: &Arguments, scenario: &Scenario, run: &Run) -> Result<PathBuf, Failure> {
+fn write_folder(arguments: &Arguments, scenario: &Arc<Scenario>, run: &Run) -> Result<PathBuf, Failure> {
     let seed = arguments.seed;
     let folder = arguments.out.join(format!("{}-{seed}", scenario.name));
-    let report =
-        report(run, &scenario.to_toml(seed, VERSION), &command(arguments), |report| write_run_folder(&folder, report));
+    let (toml, causes) = (scenario.to_toml(seed, VERSION), causes(scenario, seed, run));
+    let report = report(run, &toml, &command(arguments), &causes, |report| write_run_folder(&folder, report));
     report.map_err(Failure::io(folder.display()))?;
     Ok(folder)
 }
@@ -98,7 +96,22 @@ fn command(arguments: &Arguments) -> String {
     format!("sim run {} --seed {}", arguments.file.display(), arguments.seed)
 }
 
-fn report<R>(run: &Run, toml: &str, command: &str, use_it: impl FnOnce(&RunReport<'_>) -> R) -> R {
+/// What led to each log line, by event.
+type Causes = BTreeMap<EventId, Vec<explain::Cause>>;
+
+/// The run once more with its trace, for the causes of its log lines; none for a run with so many events that the trace
+/// would cost more than it tells.
+fn causes(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Causes {
+    const EVENTS_MAX: u64 = 1_000_000;
+    if run.result.events > EVENTS_MAX {
+        return Causes::new();
+    }
+    let Ok(traced) = explain::Traced::run(scenario.clone(), seed) else { return Causes::new() };
+    let lines = run.result.recording.records.iter().filter(|record| matches!(record.what, What::Event(_)));
+    lines.map(|record| (record.during, traced.causes_of(record))).collect()
+}
+
+fn report<R>(run: &Run, toml: &str, command: &str, causes: &Causes, use_it: impl FnOnce(&RunReport<'_>) -> R) -> R {
     use_it(&RunReport {
         recording: &run.result.recording,
         analysis: &run.analysis,
@@ -107,11 +120,22 @@ fn report<R>(run: &Run, toml: &str, command: &str, use_it: impl FnOnce(&RunRepor
         version: VERSION,
         scenario_toml: toml,
         command,
+        causes,
     })
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let scenario = Arc::new(Scenario::load(&arguments.file).map_err(|error| Failure::Bad(error.into()))?);
+    if arguments.branching.wanted() {
+        let task = super::branch::Task {
+            scenario: &scenario,
+            seed: arguments.seed,
+            jobs: arguments.jobs.unwrap_or(0) as usize,
+            out: &arguments.out,
+            format: arguments.format,
+        };
+        return super::branch::main(&arguments.branching, &task);
+    }
     if let Some(folder) = &arguments.recordings {
         std::fs::create_dir_all(folder).map_err(Failure::io(folder.display()))?;
     }
@@ -134,7 +158,11 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
         }
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
-            write!(out, "{}", report(&run, "", &command(arguments), |report| text::text(report, &lanes)))?;
+            write!(
+                out,
+                "{}",
+                report(&run, "", &command(arguments), &Causes::new(), |report| text::text(report, &lanes))
+            )?;
             if !run.result.was_ready {
                 writeln!(
                     out,
@@ -144,7 +172,8 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
             writeln!(out, "\nrun folder: {} (open report.html)", folder.display())?;
         }
     }
-    verdict(&[(arguments.seed, &run.misses)], scenario, arguments.format, &mut out)
+    let misses: Vec<String> = run.misses.iter().map(Miss::to_string).collect();
+    verdict(usize::from(!misses.is_empty()), &[(arguments.seed, misses)], scenario, arguments.format, &mut out)
 }
 
 fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
@@ -153,63 +182,63 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
         .build()
         .expect("threads can be started");
     let progress = progress(arguments.runs);
-    let rows: Result<Vec<Row>, Failure> = pool.install(|| {
-        (0..arguments.runs)
-            .into_par_iter()
-            .map(|k| {
-                let seed = arguments.seed + k;
-                let run = run(scenario, seed);
-                record(scenario, seed, &run, arguments.recordings.as_deref())?;
-                if k == 0 {
-                    write_folder(arguments, scenario, &run)?;
-                }
-                progress.inc(1);
-                let metrics = run.analysis.metrics();
-                let (digest, events) = (run.result.digest, run.result.events);
-                Ok(Row { seed, digest, events, metrics, misses: run.misses })
-            })
-            .collect()
-    });
+    // The first run sets the axes of the charts.
+    let first = run(scenario, arguments.seed);
+    let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION);
+    write_folder(arguments, scenario, &first)?;
+    drop(first);
+    for batch in (0..arguments.runs).step_by(BATCH as usize) {
+        let batch = batch..(batch + BATCH).min(arguments.runs);
+        let one = |k| {
+            let seed = arguments.seed + k;
+            let run = run(scenario, seed);
+            record(scenario, seed, &run, arguments.recordings.as_deref())?;
+            let mut one = OneRun::of(&run.analysis);
+            (one.digest, one.events) = (Some(run.result.digest), run.result.events);
+            one.misses = run.misses.iter().map(Miss::to_string).collect();
+            progress.inc(1);
+            Ok((one, run.analysis))
+        };
+        let runs: Result<Vec<_>, Failure> = pool.install(|| batch.into_par_iter().map(one).collect());
+        runs?.into_iter().for_each(|(one, analysis)| many.add(one, &analysis));
+    }
     progress.finish_and_clear();
-    let rows = rows?;
+    let folder = arguments.out.join(many.folder());
+    many.write(&folder).map_err(Failure::io(folder.display()))?;
     let mut out = anstream::stdout().lock();
     match arguments.format {
-        Format::Json => json(scenario, &rows, &mut out)?,
-        Format::Text => table(scenario, &rows, &mut out)?,
+        Format::Json => write!(out, "{}", many.to_json())?,
+        Format::Text => {
+            table(scenario, &many, &mut out)?;
+            writeln!(out, "\ncharts: {}", folder.display())?;
+        }
     }
-    let misses: Vec<(u64, &Vec<Miss>)> = rows.iter().map(|row| (row.seed, &row.misses)).collect();
-    verdict(&misses, scenario, arguments.format, &mut out)
+    let (missed, shown) = many.missed();
+    verdict(missed, shown, scenario, arguments.format, &mut out)
 }
 
-fn progress(runs: u64) -> ProgressBar {
+pub(super) fn progress(runs: u64) -> ProgressBar {
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left").expect("the template is right");
     ProgressBar::with_draw_target(Some(runs), target).with_style(style)
 }
 
-/// The samples of every figure, over the runs that have it.
-fn samples(rows: &[Row]) -> BTreeMap<&str, Vec<f64>> {
-    let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (name, value) in rows.iter().flat_map(|row| &row.metrics) {
-        samples.entry(name).or_default().push(*value);
-    }
-    samples
-}
+/// Runs that are worked out side by side before they are added in their order.
+const BATCH: u64 = 64;
 
-const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
-
-fn table(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
-    writeln!(out, "{}: {} runs, seeds {} to {}\n", scenario.name, rows.len(), rows[0].seed, rows[rows.len() - 1].seed)?;
+fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Result<()> {
+    let (first, last) = many.range();
+    writeln!(out, "{}: {} runs, seeds {first} to {last}\n", scenario.name, many.count())?;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let mut header = vec!["", "runs", "mean"];
     header.extend(QUANTILES.map(|(name, _)| name));
     table.set_header(header);
-    for (name, values) in samples(rows) {
-        let Some(mean) = describe(&values).map(|description| description.mean) else { continue };
-        let mut cells = vec![name.to_string(), values.len().to_string(), format!("{mean:.3}")];
-        cells.extend(QUANTILES.map(|(_, p)| quantile(&values, p).map_or("-".into(), |value| format!("{value:.3}"))));
+    for (name, sample) in many.figures() {
+        let Some(mean) = sample.mean() else { continue };
+        let mut cells = vec![name.clone(), sample.count().to_string(), format!("{mean:.3}")];
+        cells.extend(QUANTILES.map(|(_, p)| sample.quantile(p).map_or("-".into(), |value| format!("{value:.3}"))));
         table.add_row(cells);
     }
     for column in 1..3 + QUANTILES.len() {
@@ -218,61 +247,26 @@ fn table(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Re
     writeln!(out, "{table}")
 }
 
-fn json(scenario: &Scenario, rows: &[Row], out: &mut impl Write) -> std::io::Result<()> {
-    let metrics: BTreeMap<&str, serde_json::Value> = samples(rows)
-        .into_iter()
-        .map(|(name, values)| {
-            let mean = describe(&values).map(|description| description.mean);
-            let mut figure = serde_json::json!({ "runs": values.len(), "mean": mean });
-            for (name, p) in QUANTILES {
-                figure[name] = serde_json::json!(quantile(&values, p));
-            }
-            (name, figure)
-        })
-        .collect();
-    let runs: Vec<serde_json::Value> = rows
-        .iter()
-        .map(|row| {
-            let misses: Vec<String> = row.misses.iter().map(Miss::to_string).collect();
-            serde_json::json!({
-                "seed": row.seed,
-                "digest": format!("{:032x}", row.digest),
-                "events": row.events,
-                "misses": misses,
-            })
-        })
-        .collect();
-    let all = serde_json::json!({
-        "schema": 1,
-        "scenario": scenario.name,
-        "version": VERSION,
-        "metrics": metrics,
-        "runs": runs,
-    });
-    writeln!(out, "{}", serde_json::to_string_pretty(&all).expect("figures are valid JSON"))
-}
-
 /// Says which expectations were missed; in JSON the runs carry them.
 fn verdict(
-    runs: &[(u64, &Vec<Miss>)],
+    missed: usize,
+    runs: &[(u64, Vec<String>)],
     scenario: &Scenario,
     format: Format,
     out: &mut impl Write,
 ) -> Result<Verdict, Failure> {
-    let missed: Vec<&(u64, &Vec<Miss>)> = runs.iter().filter(|(_, misses)| !misses.is_empty()).collect();
     if format == Format::Text && scenario.expect.is_some() {
-        if missed.is_empty() {
+        if missed == 0 {
             writeln!(out, "\nexpectations: all met")?;
         }
-        const SHOWN: usize = 10;
-        for (seed, misses) in missed.iter().take(SHOWN) {
+        for (seed, misses) in runs.iter().filter(|(_, misses)| !misses.is_empty()) {
             for miss in misses.iter() {
                 writeln!(out, "\nexpectation missed with seed {seed}: {miss}")?;
             }
         }
-        if missed.len() > SHOWN {
-            writeln!(out, "… and in {} more runs", missed.len() - SHOWN)?;
+        if missed > SHOWN {
+            writeln!(out, "… and in {} more runs", missed - SHOWN)?;
         }
     }
-    Ok(if missed.is_empty() { Verdict::Fine } else { Verdict::Missed })
+    Ok(if missed == 0 { Verdict::Fine } else { Verdict::Missed })
 }

@@ -1,4 +1,4 @@
-//! `sim sweep`: every combination of some settings, under many seeds.
+//! `sim sweep`: a grid or a random sample of settings, under many seeds.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -7,26 +7,31 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, Verdict};
-use crate::explore::sweep::{self, Axis, Combination, METRICS, Outcome, Shard, Summary, Sweep, Until};
+use crate::analysis::sample::Summary;
+use crate::explore::sweep::pauses::{DailyCost, PauseKind, Pauses};
+use crate::explore::sweep::{self, Axis, Combination, METRICS, Outcome, Shard, Sweep, Until, axis};
 use crate::scenario::Scenario;
 
 /// Compare settings under the same luck
 ///
-/// Runs every combination of the varied settings under the same seeds, prints a table of the main metrics with
-/// confidence intervals, and writes one row a run to runs.csv and runs.parquet. The rows do not depend on --jobs, and
-/// the parts of a sharded sweep put together (--merge) are the unsharded files.
+/// Runs every combination of the varied settings (or a random sample of them) under the same seeds, prints a table of the
+/// main metrics with confidence intervals, draws charts, and writes one row a run to runs.csv and runs.parquet. The rows
+/// do not depend on --jobs, and the parts of a sharded sweep put together (--merge) are the unsharded files.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// The scenario; with --merge, the folder of the parts
     file: PathBuf,
     /// A key of the scenario and its values, such as sentinel.down-after-milliseconds=1000,2000,5000; a list in TOML
-    /// (KEY=[[1,2],[3]]) has values with commas
-    #[arg(long = "vary", value_name = "KEY=V1,V2,…", value_parser = axis)]
+    /// (KEY=[[1,2],[3]]) has values with commas; a range (KEY=500..10000, KEY=log:100ms..5s) is sampled
+    #[arg(long = "vary", value_name = "KEY=V1,V2,…|LOW..HIGH", value_parser = Axis::parse)]
     axes: Vec<Axis>,
-    /// Runs of each combination; with --until, at most so many
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    runs: u64,
+    /// So many random settings (Latin hypercube) instead of every combination; with a range among the values: 32
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000), requires = "axes")]
+    samples: Option<u64>,
+    /// Runs of each combination: 100; with --until, at most so many: 100000
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    runs: Option<u64>,
     /// Seed of the first run; run k of every combination uses seed + k
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -34,49 +39,43 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 0)]
     jobs: usize,
     /// Only this part of the rows, from 0/N; `auto` or `auto/N` asks the variables of a Slurm array or an Indexed Job
-    #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with_all = ["until", "baseline"])]
+    #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with_all = ["until", "baseline", "pauses"])]
     shard: Option<Shard>,
-    /// Folder for runs.csv and runs.parquet; default: output/NAME-sweep
+    /// Folder for runs.csv, runs.parquet and the charts; default: output/NAME-sweep
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Metrics of the table
+    /// Metrics of the tables and charts
     #[arg(long = "metric", value_name = "NAME", value_parser = metric)]
     metrics: Vec<String>,
     /// Compare with the combination of these values, one for each --vary, run by run
     #[arg(long, value_name = "V1,V2,…")]
     baseline: Option<String>,
-    /// Stop when the mean of this metric is known this well in every combination (95 %), such as set-outage-s=0.1
+    /// Stop when the mean of this metric is known this well in every combination (95 %), such as set-outage-s=0.1; with
+    /// --baseline, when its differences are
     #[arg(long, value_name = "METRIC=HALF-WIDTH", value_parser = until)]
     until: Option<Until>,
+    /// Count false failovers, too: how often the master pauses and for how long, such as 500/day:lognormal:80ms:1.2,
+    /// 2/hour:exponential:500ms, 40/day:pareto:100ms:1.5 or 40/day:file:pauses.txt (one duration a line)
+    #[arg(long, value_name = "RATE:DISTRIBUTION", value_parser = Pauses::parse)]
+    pauses: Option<Pauses>,
+    /// What a pause is
+    #[arg(long, value_enum, default_value_t = PauseKind::Stall, requires = "pauses")]
+    pause_kind: PauseKind,
     /// Put the parts of a sharded sweep together
-    #[arg(long, conflicts_with_all = ["axes", "shard", "until", "baseline"])]
+    #[arg(long, conflicts_with_all = ["axes", "shard", "until", "baseline", "pauses"])]
     merge: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   sim sweep scenarios/master-kill-container.toml --vary sentinel.down-after-milliseconds=1000,2000,5000
-  sim sweep FILE --vary haproxy.inter=1s,2s --vary haproxy.rise=1,2,10 --baseline 1s,2 --until set-outage-s=0.05";
+  sim sweep FILE --vary haproxy.inter=1s,2s --vary haproxy.rise=1,2,10 --baseline 1s,2 --until set-outage-s=0.05
+  sim sweep FILE --vary sentinel.down-after-milliseconds=log:500..20000 --vary haproxy.inter=200ms..2s --samples 50
+  sim sweep FILE --vary sentinel.down-after-milliseconds=1000,2000,5000 --pauses 500/day:lognormal:80ms:1.2";
 
 /// The metrics that are shown if none is asked for.
 const MAIN: [&str; 6] =
     ["set-outage-s", "publish-outage-s", "receive-gap-s", "lost-acked-sets", "two-masters-s", "failovers"];
-
-fn axis(text: &str) -> Result<Axis, String> {
-    let (key, values) = text.split_once('=').ok_or("a key and its values: KEY=V1,V2")?;
-    let values: Vec<String> = if values.starts_with('[') {
-        let list: toml::Table =
-            toml::from_str(&format!("list = {values}")).map_err(|error| error.message().to_owned())?;
-        let list = list["list"].as_array().ok_or("a list of values")?;
-        list.iter().map(ToString::to_string).collect()
-    } else {
-        values.split(',').map(|value| value.trim().to_owned()).collect()
-    };
-    if key.is_empty() || values.is_empty() || values.iter().any(String::is_empty) {
-        return Err("a key and its values: KEY=V1,V2".into());
-    }
-    Ok(Axis { key: key.trim().to_owned(), values })
-}
 
 fn known_metric(name: &str) -> Result<(), String> {
     match METRICS.iter().any(|metric| metric == name) {
@@ -92,37 +91,16 @@ fn metric(name: &str) -> Result<String, String> {
 fn until(text: &str) -> Result<Until, String> {
     let (metric, width) = text.split_once('=').ok_or("METRIC=HALF-WIDTH")?;
     known_metric(metric)?;
-    match width.parse::<f64>() {
-        Ok(half_width) if half_width > 0.0 => Ok(Until { metric: metric.to_owned(), half_width }),
+    match width.trim_start_matches('±').parse::<f64>() {
+        Ok(half_width) if half_width > 0.0 && half_width.is_finite() => {
+            Ok(Until { metric: metric.to_owned(), half_width })
+        }
         _ => Err("the half width is a number above 0".into()),
     }
 }
 
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.trim().parse().ok()
-}
-
 fn shard(text: &str) -> Result<Shard, String> {
-    let usage = || "a part such as 0/4 to 3/4, `auto` or `auto/N`".to_owned();
-    let (index, of) = match text.split_once('/') {
-        Some((index, of)) => (index, Some(of.parse::<u64>().map_err(|_| usage())?)),
-        None if text == "auto" => ("auto", None),
-        None => return Err(usage()),
-    };
-    let index = match index {
-        "auto" => {
-            let slurm =
-                variable("SLURM_ARRAY_TASK_ID").map(|id| id - variable("SLURM_ARRAY_TASK_MIN").unwrap_or(0).min(id));
-            let found = slurm.or_else(|| variable("JOB_COMPLETION_INDEX"));
-            found.ok_or("neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set")?
-        }
-        index => index.parse().map_err(|_| usage())?,
-    };
-    let of = of.or_else(|| variable("SLURM_ARRAY_TASK_COUNT")).ok_or("how many parts? Write auto/N")?;
-    if index >= of {
-        return Err(format!("part {index} of {of}: parts are numbered from 0 to {}", of.saturating_sub(1)));
-    }
-    Ok(Shard { index, of })
+    super::shard::parse(text, |name| std::env::var(name).ok())
 }
 
 fn bad(message: impl Into<String>) -> Failure {
@@ -142,30 +120,42 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     // A file that cannot be read is told as `sim run` tells it.
     let scenario = Scenario::load(&arguments.file).map_err(|error| Failure::Bad(error.into()))?;
     let text = std::fs::read_to_string(&arguments.file).map_err(Failure::io(&name))?;
-    let combinations =
-        sweep::combinations(&name, &text, &arguments.axes).map_err(|error| Failure::Bad(error.into()))?;
-    let baseline = match &arguments.baseline {
+    let mut settings = axis::settings(&arguments.axes, arguments.samples, arguments.seed);
+    let wanted = arguments.baseline.as_ref().map(|values| baseline(values, arguments)).transpose()?;
+    let random = settings.len() as u64 != grid_size(&arguments.axes);
+    let baseline = match wanted {
         None => None,
-        Some(values) => {
-            let values: Vec<&str> = values.split(',').map(str::trim).collect();
-            let found = combinations.iter().position(|combination| combination.values == values);
-            Some(
-                found
-                    .ok_or_else(|| bad(format!("--baseline {}: no combination has these values", values.join(","))))?,
-            )
-        }
+        Some(wanted) => match settings.iter().position(|values| *values == wanted) {
+            Some(place) => Some(place),
+            // A sample rarely hits it: it is run beside the sample.
+            None if random => {
+                settings.insert(0, wanted);
+                Some(0)
+            }
+            None => return Err(bad(format!("--baseline {}: no combination has these values", wanted.join(",")))),
+        },
     };
+    let combinations =
+        sweep::combinations(&name, &text, &arguments.axes, settings).map_err(|error| Failure::Bad(error.into()))?;
     let shard = arguments.shard.unwrap_or(Shard::WHOLE);
-    let rows = shard.range(arguments.runs * combinations.len() as u64);
-    let bar = progress(rows.end - rows.start);
+    let runs = arguments.runs.unwrap_or(if arguments.until.is_some() { 100_000 } else { 100 });
+    let rows = shard.range(runs * combinations.len() as u64);
+    let bar = match &arguments.until {
+        // Nobody knows how long it will take.
+        Some(_) => ProgressBar::no_length(),
+        None => ProgressBar::new((rows.end - rows.start) * if arguments.pauses.is_some() { 2 } else { 1 }),
+    };
+    let bar = progress(bar);
     let sweep = Sweep {
         axes: arguments.axes.clone(),
         combinations,
         seed: arguments.seed,
-        runs: arguments.runs,
+        runs,
         shard,
         baseline,
         until: arguments.until.clone(),
+        pauses: arguments.pauses.clone().map(|pauses| Pauses { kind: arguments.pause_kind, ..pauses }),
+        charts: wanted_metrics(arguments),
     };
     let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs).build();
     let threads = threads.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
@@ -178,36 +168,107 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     Ok(Verdict::Fine)
 }
 
-fn progress(runs: u64) -> ProgressBar {
+/// How many combinations a grid would have; 0 with a range.
+fn grid_size(axes: &[Axis]) -> u64 {
+    let every = axes.iter().map(|axis| match &axis.values {
+        axis::Values::Listed(values) => values.len() as u64,
+        axis::Values::Between(_) => 0,
+    });
+    every.product()
+}
+
+/// The values of the baseline; with one axis commas are part of its value.
+fn baseline(values: &str, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let values: Vec<String> = match arguments.axes.len() {
+        1 => vec![values.trim().to_owned()],
+        _ => values.split(',').map(|value| value.trim().to_owned()).collect(),
+    };
+    match values.len() == arguments.axes.len() {
+        true => Ok(values),
+        false => Err(bad(format!(
+            "--baseline {}: {} values for {} --vary; write one for each",
+            values.join(","),
+            values.len(),
+            arguments.axes.len()
+        ))),
+    }
+}
+
+fn wanted_metrics(arguments: &Arguments) -> Vec<String> {
+    match arguments.metrics.is_empty() {
+        true => MAIN.map(str::to_owned).to_vec(),
+        false => arguments.metrics.clone(),
+    }
+}
+
+fn progress(bar: ProgressBar) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} runs, {eta} left").expect("a good template");
-    ProgressBar::new(runs).with_style(style)
+    let template = match bar.length() {
+        Some(_) => "{wide_bar} {pos}/{len} runs, {eta} left",
+        None => "{spinner} {pos} runs, {elapsed}",
+    };
+    bar.with_style(ProgressStyle::with_template(template).expect("a good template"))
 }
 
 fn print(arguments: &Arguments, sweep: &Sweep, outcome: &Outcome, out: &mut impl Write) -> std::io::Result<()> {
-    let asked = &arguments.metrics;
-    let wanted: Vec<&str> = if asked.is_empty() { MAIN.to_vec() } else { asked.iter().map(String::as_str).collect() };
-    for name in wanted {
-        let index = METRICS.iter().position(|metric| metric == name).expect("the names were checked");
+    for name in wanted_metrics(arguments) {
+        let index = METRICS.iter().position(|metric| *metric == name).expect("the names were checked");
         let values: Vec<&Summary> = outcome.found.iter().map(|found| &found.values[index]).collect();
         if values.iter().all(|summary| summary.count() == 0) {
             continue;
         }
-        writeln!(out, "{name}\n{}\n", table(sweep, &values))?;
+        let unit = sweep::unit(&name);
+        writeln!(out, "{name} ({unit})\n{}\n", table(sweep, &values))?;
         if let Some(baseline) = sweep.baseline {
             let differences: Vec<&Summary> = outcome.found.iter().map(|found| &found.differences[index]).collect();
             let base = sweep.combinations[baseline].values.join(", ");
-            writeln!(out, "{name}: difference from {base}, run by run\n{}\n", table(sweep, &differences))?;
+            writeln!(out, "{name} ({unit}): difference from {base}, run by run\n{}\n", table(sweep, &differences))?;
         }
+    }
+    if let Some(pauses) = &sweep.pauses {
+        let model = format!("{}, {}", pauses.text, pauses.kind.as_str());
+        writeln!(out, "what pauses of the master cost a day ({model})\n{}\n", daily_table(sweep, &outcome.daily))?;
     }
     let runs = outcome.rows as f64 / sweep.combinations.len() as f64;
     writeln!(out, "{} runs, {runs} of each of {} combinations", outcome.rows, sweep.combinations.len())?;
+    if let Some(until) = &sweep.until {
+        let widest = until.widest(&outcome.found, sweep.baseline);
+        let word = if widest <= until.half_width { "reached" } else { "NOT reached: give it more --runs" };
+        writeln!(out, "{} known to ± {widest:.4} at least; {} was asked for: {word}", until.metric, until.half_width)?;
+    }
     for file in &outcome.files {
         writeln!(out, "{}", file.display())?;
     }
     Ok(())
+}
+
+/// A mean with its interval.
+fn figure(summary: &Summary) -> String {
+    let Some(mean) = summary.mean() else { return "-".into() };
+    let digits = |value: f64| match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 1.0 || size == 0.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    };
+    match summary.mean_interval() {
+        Some(found) => format!("{} ({} … {})", digits(mean), digits(found.low.max(0.0)), digits(found.high)),
+        None => digits(mean),
+    }
+}
+
+fn daily_table(sweep: &Sweep, daily: &[DailyCost]) -> Table {
+    let mut table = Table::new();
+    let keys = sweep.axes.iter().map(|axis| axis.key.as_str());
+    let costs = ["failovers a day", "seconds without SET a day", "acknowledged SETs lost a day"];
+    table.load_preset(presets::NOTHING).set_header(keys.chain(costs));
+    for (Combination { values, .. }, cost) in sweep.combinations.iter().zip(daily) {
+        let figures = [&cost.failovers, &cost.outage_s, &cost.lost_sets].map(figure);
+        let figures = figures.into_iter().map(|text| Cell::new(text).set_alignment(CellAlignment::Right));
+        table.add_row(values.iter().map(Cell::new).chain(figures));
+    }
+    table
 }
 
 fn table(sweep: &Sweep, summaries: &[&Summary]) -> Table {

@@ -59,7 +59,7 @@ struct Conn {
 #[derive(Clone, Debug)]
 pub(super) struct Subscriber {
     channel: ChannelId,
-    timing: Timing,
+    pub(super) timing: Timing,
     gate: Gate,
     conn: Option<Conn>,
     serial: u32,

@@ -55,7 +55,7 @@ pub(super) struct Writer {
     config: Config,
     index: u16,
     channel: ChannelId,
-    timing: Timing,
+    pub(super) timing: Timing,
     random: GoRandom,
     pool: Pool,
     slots: Vec<Slot>,

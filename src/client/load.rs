@@ -9,15 +9,14 @@
 use super::histogram::Histogram;
 use super::sentinel_aware::{Answer, Asker};
 use super::timing::Timing;
-use super::{Config, Counters, Kind, Setup, Target, command, record_attempt, reply_outcome};
+use super::{
+    Config, Counters, Kind, OPENED_AT_ONCE, OPENING_PAUSE, Setup, Target, command, record_attempt, reply_outcome,
+};
 use crate::kernel::{Span, Stream, Time};
 use crate::net::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::Outcome;
 use crate::wire::{Addr, ChannelId, Message, Reply};
 
-/// Connections opened in one go, and the pause after them (`createMissingClients`).
-const OPENED_AT_ONCE: usize = 64;
-const OPENING_PAUSE: Span = Span::from_millis(50);
 /// The pause after all Sentinels were asked in vain.
 const ASKING_PAUSE: Span = Span::from_secs(1);
 
@@ -106,6 +105,11 @@ impl Load {
             config: setup.config,
             report: LoadReport::default(),
         }
+    }
+
+    /// Its random streams.
+    pub(super) fn streams(&mut self) -> Vec<&mut Stream> {
+        vec![self.timing.stream(), &mut self.pauses]
     }
 
     pub(super) fn report(&self) -> &LoadReport {

@@ -10,11 +10,13 @@
 //! | `sentinel` | the same, asking the Sentinels where the master is | `sentinel_aware.rs`, `line.rs` |
 //! | `go-redis-v8` | the demo's programs: pool, retries, Pub/Sub | `go_redis.rs`, `go_pool.rs`, `go_pubsub.rs` |
 //! | any, with `pause` or several `connections` | closed loop | `load.rs` |
+//! | any, subscribing on several `connections` | crowd of subscribers | `crowd.rs` |
 //!
 //! A publisher of go-redis with `then-set` records its SETs under its own node; the recordings of the real stack list
 //! them under the name `writer`.
 
 mod config;
+mod crowd;
 mod go_pool;
 mod go_pubsub;
 mod go_random;
@@ -32,7 +34,7 @@ pub use config::{Config, Kind, Pause, Profile};
 pub use histogram::Histogram;
 pub use load::LoadReport;
 
-use crate::kernel::{Stream, Time};
+use crate::kernel::{Span, Stream, Time};
 use crate::net::{Ended, Input, Out, Sock};
 use crate::record::{Op, Outcome};
 use crate::wire::{Addr, ChannelId, Command, ErrorKind, Key, Payload, Reply};
@@ -63,6 +65,11 @@ pub struct Setup {
     pub work: Stream,
 }
 
+/// Connections that a load generator opens in one go, and the pause after them (`redis-benchmark.c`,
+/// `createMissingClients`).
+const OPENED_AT_ONCE: usize = 64;
+const OPENING_PAUSE: Span = Span::from_millis(50);
+
 /// What a client did so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -81,6 +88,7 @@ enum Program {
     GoWriter(Box<go_redis::Writer>),
     GoSubscriber(Box<go_pubsub::Subscriber>),
     Load(Box<load::Load>),
+    Crowd(Box<crowd::Crowd>),
 }
 
 /// A client program.
@@ -98,6 +106,7 @@ impl Client {
         let closed_loop = setup.config.pause.is_some() || setup.config.connections > 1;
         let go = setup.config.profile == Profile::GoRedisV8 && matches!(setup.target, Target::Proxy(_));
         let program = match (setup.config.kind, closed_loop, go) {
+            (Kind::Subscribe, ..) if setup.config.connections > 1 => Program::Crowd(Box::new(crowd::Crowd::new(setup))),
             (Kind::Subscribe, _, true) => Program::GoSubscriber(Box::new(go_pubsub::Subscriber::new(setup))),
             (Kind::Subscribe, _, false) => Program::Subscriber(Box::new(reference::Subscriber::new(setup))),
             (_, true, _) => Program::Load(Box::new(load::Load::new(setup))),
@@ -120,7 +129,20 @@ impl Client {
                 Program::GoWriter(writer) => writer.handle(input, out),
                 Program::GoSubscriber(subscriber) => subscriber.handle(input, out),
                 Program::Load(load) => load.handle(input, out),
+                Program::Crowd(crowd) => crowd.handle(input, out),
             },
+        }
+    }
+
+    /// Its random streams.
+    pub(crate) fn streams(&mut self) -> Vec<&mut Stream> {
+        match &mut self.program {
+            Program::Writer(writer) => vec![writer.timing.stream()],
+            Program::Subscriber(subscriber) => vec![subscriber.timing.stream()],
+            Program::GoWriter(writer) => vec![writer.timing.stream()],
+            Program::GoSubscriber(subscriber) => vec![subscriber.timing.stream()],
+            Program::Load(load) => load.streams(),
+            Program::Crowd(crowd) => vec![crowd.timing.stream()],
         }
     }
 
@@ -132,6 +154,7 @@ impl Client {
             Program::GoWriter(writer) => writer.counters,
             Program::GoSubscriber(subscriber) => subscriber.counters,
             Program::Load(load) => load.counters(),
+            Program::Crowd(crowd) => crowd.counters,
         }
     }
 
@@ -143,6 +166,7 @@ impl Client {
             Program::GoWriter(writer) => writer.is_connected(),
             Program::GoSubscriber(subscriber) => subscriber.is_connected(),
             Program::Load(load) => load.is_connected(),
+            Program::Crowd(crowd) => crowd.is_connected(),
         }
     }
 

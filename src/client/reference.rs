@@ -42,7 +42,7 @@ pub(super) struct Writer {
     index: u16,
     channel: ChannelId,
     line: Line,
-    timing: Timing,
+    pub(super) timing: Timing,
     start: Time,
     phase: Phase,
     began: Time,
@@ -180,7 +180,7 @@ enum Listening {
 pub(super) struct Subscriber {
     channel: ChannelId,
     line: Line,
-    timing: Timing,
+    pub(super) timing: Timing,
     state: Listening,
     pub(super) counters: Counters,
 }

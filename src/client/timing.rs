@@ -37,6 +37,11 @@ impl Timing {
         Timing { work }
     }
 
+    /// Its random stream.
+    pub(super) fn stream(&mut self) -> &mut Stream {
+        &mut self.work
+    }
+
     fn exponential(&mut self, mean: Span) -> Span {
         Span(self.work.exponential(mean.0))
     }

@@ -35,8 +35,7 @@ pub(super) fn rerun(scenario: Arc<Scenario>, seed: u64) -> Analysis {
 }
 
 fn analyse(result: &RunResult) -> Analysis {
-    let lost: Vec<u32> = result.lost_writes.iter().map(|&(_, seq)| seq).collect();
-    Analysis::of(&result.recording, Some(&lost))
+    Analysis::of(&result.recording, Some(&result.lost_writes))
 }
 
 impl Traced {

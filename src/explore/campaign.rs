@@ -32,6 +32,8 @@ pub struct Campaign<'a> {
     pub source: Source,
     /// How many there are.
     pub cases: u64,
+    /// The number of the first.
+    pub first: u64,
     /// The seed that they are drawn from; of a fixed scenario, the seed of its first run.
     pub seed: u64,
     /// What must hold.
@@ -77,7 +79,7 @@ impl Report {
     /// The properties that fail, in the order of [`ALL`], a broken invariant first.
     pub fn failures(&self) -> Vec<(&'static str, &First)> {
         let broken = self.firsts.get(NO_PANIC).map(|first| (NO_PANIC, first));
-        let firm = ALL.iter().filter(|property| property.kind != Kind::Sometimes);
+        let firm = ALL.iter().filter(|property| !property.kind.is_met());
         broken
             .into_iter()
             .chain(firm.filter_map(|property| Some((property.name, self.firsts.get(property.name)?))))
@@ -142,13 +144,13 @@ impl Campaign<'_> {
             done();
             outcome
         };
-        let outcomes: Vec<Outcome> = (0..self.cases).into_par_iter().map(outcome).collect();
+        let outcomes: Vec<Outcome> = (self.first..self.first + self.cases).into_par_iter().map(outcome).collect();
         let mut report = Report::default();
         for property in &self.properties {
             report.tallies.insert(property.name, Tally::default());
         }
         report.tallies.insert(NO_PANIC, Tally::default());
-        for (number, outcome) in (0..).zip(outcomes) {
+        for (number, outcome) in (self.first..).zip(outcomes) {
             report.events += outcome.events;
             let tally = report.tallies.get_mut(NO_PANIC).expect("it was put there");
             match outcome.broken {

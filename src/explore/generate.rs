@@ -255,7 +255,7 @@ fn clients(dice: &mut Dice, haproxy: bool) -> Vec<client::Config> {
 }
 
 /// Where packets begin and end: everybody's host.
-fn places(scenario: &Scenario) -> Vec<NodeRef> {
+pub(super) fn places(scenario: &Scenario) -> Vec<NodeRef> {
     let mut places: Vec<NodeRef> = (1..=scenario.stack.redis).map(NodeRef::Redis).collect();
     places.extend((1..=scenario.stack.sentinels).map(NodeRef::Sentinel));
     places.extend(scenario.stack.haproxy.then_some(NodeRef::Haproxy));
@@ -350,8 +350,14 @@ fn incident(
                 },
             );
             add(end, Action::Start { node: back });
-            if kind == FaultKind::KillHost {
-                *extra = (*extra).max(STALE_NEIGHBOUR);
+            match kind {
+                FaultKind::KillHost => *extra = (*extra).max(STALE_NEIGHBOUR),
+                // A replica that waits for a machine that vanished waits for `repl-timeout`.
+                FaultKind::PowerOff => {
+                    let patience = scenario.redis.iter().map(|config| u64::from(config.repl_timeout)).max();
+                    *extra = (*extra).max(Span::from_secs(patience.unwrap_or(0)));
+                }
+                _ => {}
             }
         }
         FaultKind::Pause => {

@@ -8,10 +8,11 @@
 //! - `generate` draws stacks, settings and fault schedules; `script` keeps a schedule within what the protocol survives.
 //! - `observe` runs a case and samples what its programs hold; `property` has one file a property.
 //! - `campaign` runs many cases on all cores; `shrink` makes a case that fails small; `compact` writes it for a reader.
-//! - `sweep` compares settings under the same luck.
+//! - `sweep` compares settings under the same luck; `branching` reruns one run from a moment with fresh luck.
 //!
 //! Everything is a function of the campaign's seed: neither the number of threads nor the machine changes a result.
 
+pub mod branching;
 pub mod campaign;
 pub mod compact;
 pub mod generate;

@@ -201,9 +201,7 @@ fn watch(case: &Case, needs: Needs, build: &(dyn Fn(Arc<Scenario>, u64, Keep) ->
         }
     }
     let result = world.finish();
-    let lost: Vec<u32> = result.lost_writes.iter().map(|(_, seq)| *seq).collect();
-    let known = result.recording.header.final_master.is_some().then_some(lost.as_slice());
-    let analysis = Analysis::of(&result.recording, known);
+    let analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
     let repetition = needs.repetition.then(|| {
         let mut again = build(scenario, case.seed, Keep::default());
         again.run();

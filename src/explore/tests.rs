@@ -1,5 +1,7 @@
 //! The explorer tested: what it draws is a scenario, what it says repeats, and every planted mistake is found.
 
+use std::collections::BTreeSet;
+
 use rayon::prelude::*;
 
 use super::campaign::{Campaign, Source, all_properties, judge};
@@ -24,6 +26,38 @@ fn every_case_is_a_scenario_that_a_file_can_say() {
 }
 
 #[test]
+fn every_action_of_the_interface_is_drawn() {
+    let cases = (0..200).map(|number| generate::case(1, number, &Limits::default()));
+    let drawn: BTreeSet<&str> = cases
+        .flat_map(|case| case.scenario.faults.iter().map(|fault| fault.action.word()).collect::<Vec<_>>())
+        .collect();
+    let all = [
+        "kill",
+        "kill_host",
+        "power_off",
+        "terminate",
+        "start",
+        "pause",
+        "resume",
+        "partition",
+        "cut",
+        "heal",
+        "degrade",
+        "clock_jump",
+        "stall",
+        "command",
+    ];
+    let missing: Vec<&str> = all.into_iter().filter(|word| !drawn.contains(word)).collect();
+    assert!(missing.is_empty(), "never drawn: {missing:?} (drawn: {drawn:?})");
+    // Swarm style: no case has all kinds, and most have few.
+    let kinds = |number| {
+        let case = generate::case(1, number, &Limits::default());
+        case.scenario.faults.iter().map(|fault| fault.action.word()).collect::<BTreeSet<_>>().len()
+    };
+    assert!((0..200).filter(|number| kinds(*number) <= 6).count() > 100);
+}
+
+#[test]
 fn a_given_stack_stays_as_it_is() {
     let stack = Scenario::parse("stack.toml", "[stack]\nredis = 4\n[sentinel]\nquorum = 1\n").expect("a good file");
     let limits = Limits { beyond: false, stack: Some(stack.clone()) };
@@ -34,7 +68,7 @@ fn a_given_stack_stays_as_it_is() {
 
 fn campaign(cases: u64) -> Campaign<'static> {
     let source = Source::Random(Box::default());
-    Campaign { source, cases, seed: 5, properties: all_properties(), build: &World::new }
+    Campaign { source, cases, first: 0, seed: 5, properties: all_properties(), build: &World::new }
 }
 
 #[test]

@@ -138,6 +138,11 @@ fn party(token: Token) -> (Party, usize) {
 }
 
 impl Haproxy {
+    /// Its random streams.
+    pub(crate) fn streams(&mut self) -> Vec<&mut Stream> {
+        self.timers.streams()
+    }
+
     /// A process that is about to run.
     pub fn new(setup: Setup) -> Haproxy {
         let Setup { config, servers, work } = setup;

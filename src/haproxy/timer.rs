@@ -63,6 +63,11 @@ impl Timers {
         Timers { states: Vec::new(), due: Vec::new(), now_ms: 0, asleep_since: Time::ZERO, work }
     }
 
+    /// Its random streams.
+    pub(super) fn streams(&mut self) -> Vec<&mut Stream> {
+        vec![&mut self.work]
+    }
+
     /// A uniform span between two.
     pub(super) fn draw(&mut self, low: Span, high: Span) -> Span {
         Span(self.work.between(low.0, high.0))

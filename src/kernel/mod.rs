@@ -13,7 +13,7 @@ mod time;
 
 pub use digest::Digest;
 pub use queue::{Class, Key, Queue};
-pub use rng::{Purpose, Stream};
+pub use rng::{Branch, Purpose, Stream};
 pub use time::{Span, Time};
 
 /// The number of a dispatched event: 1 for the first; 0 stands for "before the first event".

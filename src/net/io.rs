@@ -246,6 +246,8 @@ pub struct Out {
     #[cfg(any(test, feature = "mistakes"))]
     mistake: Option<crate::mistake::Mistake>,
     actions: Vec<Action>,
+    /// Messages that this call has sent.
+    sends: u32,
     records: Vec<Record>,
     /// Why programs decided as they did, if somebody traces.
     notes: Option<Vec<Noted>>,
@@ -268,6 +270,7 @@ impl Out {
             #[cfg(any(test, feature = "mistakes"))]
             mistake: None,
             actions: Vec::with_capacity(16),
+            sends: 0,
             records: Vec::new(),
             notes: None,
             answer: None,
@@ -298,6 +301,7 @@ impl Out {
         assert!(self.actions.is_empty(), "the actions of the last call were carried out");
         self.now = now;
         self.worked = Span::ZERO;
+        self.sends = 0;
         self.node = node;
         self.during = during;
         self.wall_offset_ns = wall_offset_ns;
@@ -343,6 +347,7 @@ impl Out {
     /// Writes a message. Data written before the connect succeeds waits for it.
     #[inline]
     pub fn send(&mut self, sock: Sock, message: Message) {
+        self.sends += 1;
         self.actions.push(Action::Send { sock, message });
     }
 
@@ -370,7 +375,9 @@ impl Out {
 
     /// Takes back what this call has written to `sock`: a real program's output buffer, dropped before it was flushed.
     pub fn discard(&mut self, sock: Sock) {
-        self.actions.retain(|action| !matches!(action, Action::Send { sock: to, .. } if *to == sock));
+        if self.sends > 0 {
+            self.actions.retain(|action| !matches!(action, Action::Send { sock: to, .. } if *to == sock));
+        }
     }
 
     /// Closes a socket. The program hears of it no more.

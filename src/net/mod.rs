@@ -7,6 +7,7 @@ mod io;
 mod linux;
 mod neighbour;
 mod note;
+mod pairs;
 mod tcp;
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@
 
 use super::Sock;
 use super::linux::{DELAY_FIRST_PROBE_JIFFIES, PROBE_JIFFIES, PROBES, TimerWheel};
+use super::pairs::Pairs;
 use crate::kernel::{Span, Time};
 use crate::wire::HostId;
 
@@ -68,12 +69,13 @@ pub enum Asked {
 #[derive(Clone, Debug)]
 pub struct Neighbours {
     hosts: usize,
-    entries: Vec<Option<Box<Entry>>>,
-    /// When `row` last heard from `column`: TCP's progress confirms an entry.
-    heard: Vec<Time>,
+    entries: Pairs<Option<Box<Entry>>>,
+    /// How many entries there are.
+    count: usize,
+    /// When the first host last heard from the second: TCP's progress confirms an entry.
+    heard: Pairs<Time>,
     /// How long each host trusts a confirmed entry.
     reachable: Vec<Span>,
-    any: bool,
 }
 
 impl Neighbours {
@@ -82,39 +84,41 @@ impl Neighbours {
         let hosts = reachable.len();
         Neighbours {
             hosts,
-            entries: vec![None; hosts * hosts],
-            heard: vec![Time::ZERO; hosts * hosts],
+            entries: Pairs::new(hosts, None),
+            count: 0,
+            heard: Pairs::new(hosts, Time::ZERO),
             reachable,
-            any: false,
         }
     }
 
-    fn at(&self, from: HostId, to: HostId) -> usize {
-        from.0 as usize * self.hosts + to.0 as usize
+    /// Takes an entry away.
+    fn remove(&mut self, from: HostId, to: HostId) -> Option<Box<Entry>> {
+        self.entries.get(from, to).as_ref()?;
+        self.count -= 1;
+        self.entries.get_mut(from, to).take()
     }
 
     /// `host` got a packet from `peer`.
     #[inline]
     pub fn confirm(&mut self, host: HostId, peer: HostId, now: Time) {
-        let index = self.at(host, peer);
-        self.heard[index] = now;
+        *self.heard.get_mut(host, peer) = now;
     }
 
     /// `gone` vanished, incarnation `incarnation` of it: its peers' entries begin to age.
     pub fn vanish(&mut self, gone: HostId, incarnation: u32) {
-        for host in 0..self.hosts as u16 {
-            let index = self.at(HostId(host), gone);
-            if host == gone.0 || self.entries[index].is_some() {
+        for host in (0..self.hosts as u16).map(HostId) {
+            if host == gone || self.entries.get(host, gone).is_some() {
                 continue;
             }
-            let heard = self.heard[index];
+            let heard = *self.heard.get(host, gone);
             let state = if heard == Time::ZERO {
                 State::Failed
             } else {
-                State::Reachable { until: heard + self.reachable[host as usize] }
+                State::Reachable { until: heard + self.reachable[host.0 as usize] }
             };
-            self.entries[index] = Some(Box::new(Entry { state, incarnation, probes: 0, waiting: Vec::new() }));
-            self.any = true;
+            let entry = Entry { state, incarnation, probes: 0, waiting: Vec::new() };
+            *self.entries.get_mut(host, gone) = Some(Box::new(entry));
+            self.count += 1;
         }
     }
 
@@ -122,43 +126,42 @@ impl Neighbours {
     /// when `back` broadcasts or when an entry fails. Its own table is empty.
     pub fn appear(&mut self, back: HostId, incarnation: u32, reachable: Span) {
         self.reachable[back.0 as usize] = reachable;
-        for host in 0..self.hosts as u16 {
-            let index = self.at(HostId(host), back);
-            if self.entries[index].as_ref().is_some_and(|entry| entry.incarnation == incarnation) {
-                self.entries[index] = None;
+        for host in (0..self.hosts as u16).map(HostId) {
+            if self.entries.get(host, back).as_ref().is_some_and(|entry| entry.incarnation == incarnation) {
+                self.remove(host, back);
             }
-            let own = self.at(back, HostId(host));
-            self.heard[own] = Time::ZERO;
-            if let Some(entry) = &mut self.entries[own] {
+            *self.heard.get_mut(back, host) = Time::ZERO;
+            if let Some(entry) = self.entries.get_mut(back, host) {
                 entry.state = State::Failed;
             }
         }
-        self.any = self.entries.iter().any(Option::is_some);
     }
 
     /// `host` sends to `to` for the first time since it appeared and must ask by broadcast: everybody who hears the
     /// question and has an entry for `host` updates it (arp_process). Answers whether the question was needed.
     pub fn announce(&mut self, host: HostId, to: HostId, hears: impl Fn(HostId) -> bool) {
-        let own = self.at(host, to);
-        if self.heard[own] != Time::ZERO {
+        if self.count == 0 || *self.heard.get(host, to) != Time::ZERO {
             return;
         }
-        for peer in 0..self.hosts as u16 {
-            if hears(HostId(peer)) {
-                let index = self.at(HostId(peer), host);
-                self.entries[index] = None;
+        for peer in (0..self.hosts as u16).map(HostId) {
+            if hears(peer) {
+                self.remove(peer, host);
             }
         }
-        self.any = self.entries.iter().any(Option::is_some);
     }
 
     /// A packet of `sock` leaves `from` for `to`.
+    #[inline]
     pub fn resolve(&mut self, from: HostId, to: HostId, sock: Sock, now: Time, wheel: &TimerWheel) -> Resolution {
-        if !self.any {
+        if self.count == 0 || self.entries.get(from, to).is_none() {
             return Resolution::Known;
         }
-        let index = self.at(from, to);
-        let Some(entry) = self.entries[index].as_mut() else { return Resolution::Known };
+        self.ask_entry(from, to, sock, now, wheel)
+    }
+
+    /// What the entry of a host that vanished says.
+    fn ask_entry(&mut self, from: HostId, to: HostId, sock: Sock, now: Time, wheel: &TimerWheel) -> Resolution {
+        let Some(entry) = self.entries.get_mut(from, to) else { return Resolution::Known };
         entry.age(now, wheel);
         match entry.state {
             State::Reachable { .. } | State::Delay { .. } | State::Probe { .. } => Resolution::Lost,
@@ -181,16 +184,12 @@ impl Neighbours {
 
     /// A question that was answered at once: `to` lives and hears `from`.
     pub fn settle(&mut self, from: HostId, to: HostId) -> Vec<Sock> {
-        let index = self.at(from, to);
-        let waiting = self.entries[index].take().map(|entry| entry.waiting).unwrap_or_default();
-        self.any = self.entries.iter().any(Option::is_some);
-        waiting
+        self.remove(from, to).map(|entry| entry.waiting).unwrap_or_default()
     }
 
     /// The next question by broadcast is due. `answers`: whether `to` lives and hears it.
     pub fn ask(&mut self, from: HostId, to: HostId, now: Time, wheel: &TimerWheel, answers: bool) -> Asked {
-        let index = self.at(from, to);
-        let Some(entry) = self.entries[index].as_mut() else { return Asked::Settled };
+        let Some(entry) = self.entries.get_mut(from, to) else { return Asked::Settled };
         if entry.state != State::Incomplete {
             return Asked::Settled;
         }

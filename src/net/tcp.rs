@@ -164,6 +164,10 @@ struct Endpoint {
     sent: u32,
     /// The number that the next message from the peer must have.
     expected: u32,
+    /// Messages in the owner's inbox: read() has not taken them yet.
+    unread: u32,
+    /// Its place in the list of its owner's endpoints.
+    place: u32,
     stall: Option<Box<Stall>>,
     held: Vec<Delivery>,
 }
@@ -201,6 +205,8 @@ pub struct Net {
     neighbours: Neighbours,
     wheel: TimerWheel,
     endpoints: Vec<Option<Endpoint>>,
+    /// By node: the indices of its endpoints, in no order.
+    owned: Vec<Vec<u32>>,
     segments: Vec<Option<Segment>>,
     free_segments: Vec<u32>,
     /// Connections that a program has not accepted yet, by node.
@@ -230,12 +236,18 @@ impl Net {
             neighbours: Neighbours::new(reachable),
             wheel,
             endpoints: Vec::new(),
+            owned: vec![Vec::new(); nodes],
             segments: Vec::new(),
             free_segments: Vec::new(),
             unaccepted: vec![0; nodes],
             keepalive: vec![None; nodes],
             dropped: 0,
         }
+    }
+
+    /// The random streams of its hosts.
+    pub(crate) fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.hosts.iter_mut().map(|host| &mut host.luck)
     }
 
     /// Packets that faults have dropped so far: shows that a fault took effect.
@@ -277,7 +289,10 @@ impl Net {
         self.endpoint(sock).is_some_and(|endpoint| endpoint.named)
     }
 
-    fn insert(&mut self, endpoint: Endpoint) {
+    fn insert(&mut self, mut endpoint: Endpoint) {
+        let siblings = &mut self.owned[endpoint.owner.0 as usize];
+        endpoint.place = siblings.len() as u32;
+        siblings.push(endpoint.sock.index);
         let index = endpoint.sock.index as usize;
         if self.endpoints.len() <= index {
             self.endpoints.resize_with(index + 1, || None);
@@ -288,6 +303,11 @@ impl Net {
 
     fn release(&mut self, sock: Sock, handles: &mut Handles) {
         let endpoint = self.endpoints[sock.index as usize].take().expect("a released endpoint exists");
+        let siblings = &mut self.owned[endpoint.owner.0 as usize];
+        siblings.swap_remove(endpoint.place as usize);
+        if let Some(&moved) = siblings.get(endpoint.place as usize) {
+            self.endpoints[moved as usize].as_mut().expect("what a node owns exists").place = endpoint.place;
+        }
         if !endpoint.named && !matches!(endpoint.phase, Phase::Connecting { .. }) {
             let waiting = &mut self.unaccepted[endpoint.owner.0 as usize];
             *waiting = waiting.saturating_sub(1);
@@ -309,6 +329,9 @@ impl Net {
     /// learn from it.
     #[inline]
     fn learn_round_trip(&mut self, sender: Sock, from: HostId, to: HostId) {
+        if self.topology.is_local() {
+            return;
+        }
         let slow = self.topology.link(from, to).latency.0 + self.topology.link(to, from).latency.0 >= 1_000_000;
         let Some(endpoint) = self.endpoint(sender) else { return };
         if !slow && endpoint.round_trips.is_local() {
@@ -363,6 +386,8 @@ impl Net {
             round_trips,
             sent: 0,
             expected: 0,
+            unread: 0,
+            place: 0,
             stall: None,
             held: Vec::new(),
         });
@@ -422,7 +447,7 @@ impl Net {
         // after one round trip (RACK), not when the timer fires.
         let (from, to) = (endpoint.host, endpoint.peer_host);
         if !self.topology.is_blocked(from, to) && self.hosts[to.0 as usize].present {
-            let link = self.topology.link(from, to);
+            let link = *self.topology.link(from, to);
             let round_trip = (link.latency + link.jitter) * 2;
             let soon = at + round_trip + Span::from_millis(1);
             let stall = self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()).expect("just seen");
@@ -452,7 +477,7 @@ impl Net {
         let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
         let (from, to_host) = (endpoint.host, endpoint.peer_host);
         let to = endpoint.peer.expect("an open connection has a peer");
-        let bytes = match &kind {
+        let bytes = || match &kind {
             Kind::Data(_, message) => message.wire_bytes(),
             _ => 0,
         };
@@ -491,19 +516,21 @@ impl Net {
         }
     }
 
-    /// A program closes a socket at `at`. With `unread` input the peer gets RST instead of FIN.
-    pub fn close<E: Copy + Word + From<NetEvent>>(
-        &mut self,
-        sock: Sock,
-        unread: bool,
-        at: Time,
-        cx: &mut Context<'_, E>,
-    ) {
+    /// Messages of a connection that its program has not read: `more` of them came, or went.
+    #[inline]
+    pub fn unread(&mut self, sock: Sock, more: i32) {
+        if let Some(endpoint) = self.endpoint(sock) {
+            endpoint.unread = endpoint.unread.checked_add_signed(more).expect("what is read had come");
+        }
+    }
+
+    /// A program closes a socket at `at`. With unread input the peer gets RST instead of FIN.
+    pub fn close<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
         let Some(endpoint) = self.endpoint(sock) else { return };
         if endpoint.orphan {
             return;
         }
-        let unread = unread || !endpoint.held.is_empty();
+        let unread = endpoint.unread > 0 || !endpoint.held.is_empty();
         match endpoint.phase {
             Phase::Connecting { .. } | Phase::Dead => self.release(sock, cx.handles),
             Phase::Open if unread => self.reset(sock, at, cx),
@@ -574,7 +601,7 @@ impl Net {
             return;
         }
         let luck = &mut self.hosts[from.0 as usize].luck;
-        match self.topology.transit(from, to, 0, at, luck) {
+        match self.topology.transit(from, to, || 0, at, luck) {
             Some(arrival) => {
                 let index = self.put_segment(segment);
                 Self::schedule(cx.kernel, arrival.max(floor), from, NetEvent::Arrive(index));
@@ -610,7 +637,7 @@ impl Net {
             Resolution::Known => {
                 let segment = Segment { from: sock, to: sock, from_host: host, to_host: to.host, kind: Kind::Syn(to) };
                 let luck = &mut self.hosts[host.0 as usize].luck;
-                match self.topology.transit(host, to.host, 0, at, luck) {
+                match self.topology.transit(host, to.host, || 0, at, luck) {
                     Some(arrival) => {
                         let index = self.put_segment(segment);
                         Self::schedule(cx.kernel, arrival, host, NetEvent::Arrive(index));
@@ -708,6 +735,8 @@ impl Net {
             round_trips,
             sent: 0,
             expected: 0,
+            unread: 0,
+            place: 0,
             stall: None,
             held: Vec::new(),
         });
@@ -728,7 +757,7 @@ impl Net {
         let Some(endpoint) = self.endpoint(server) else { return };
         let (from, to) = (endpoint.host, endpoint.peer_host);
         let luck = &mut self.hosts[from.0 as usize].luck;
-        match self.topology.transit(from, to, 0, now, luck) {
+        match self.topology.transit(from, to, || 0, now, luck) {
             Some(arrival) => {
                 let endpoint = self.endpoint(server).expect("just seen");
                 endpoint.last_arrival = endpoint.last_arrival.max(arrival);
@@ -1105,19 +1134,25 @@ impl Net {
 
     // ---- what faults do
 
-    /// A process dies: its kernel closes its sockets. `unread` says which of them hold input that it had not read.
+    /// A process dies: its kernel closes its sockets.
     pub fn process_dies<E: Copy + Word + From<NetEvent>>(
         &mut self,
         node: NodeId,
         host: HostId,
-        unread: impl Fn(Sock) -> bool,
         cx: &mut Context<'_, E>,
     ) {
         let now = cx.kernel.now();
         self.hosts[host.0 as usize].listeners.retain(|listener| listener.node != node);
-        for sock in self.owned(|endpoint| endpoint.owner == node && !endpoint.orphan) {
-            let named = self.is_named(sock);
-            self.close(sock, !named || unread(sock), now, cx);
+        let mut indices = self.owned[node.0 as usize].clone();
+        indices.sort_unstable();
+        for index in indices {
+            match &self.endpoints[index as usize] {
+                Some(endpoint) if endpoint.orphan => {}
+                Some(endpoint) if endpoint.named => self.close(endpoint.sock, now, cx),
+                // What it never accepted is reset.
+                Some(endpoint) => self.reset(endpoint.sock, now, cx),
+                None => {}
+            }
         }
         self.unaccepted[node.0 as usize] = 0;
     }
@@ -1127,7 +1162,14 @@ impl Net {
         let incarnation = self.hosts[host.0 as usize].incarnation;
         self.hosts[host.0 as usize].present = false;
         self.hosts[host.0 as usize].listeners.clear();
-        for sock in self.owned(|endpoint| endpoint.host == host) {
+        let there: Vec<Sock> = self
+            .endpoints
+            .iter()
+            .flatten()
+            .filter(|endpoint| endpoint.host == host)
+            .map(|endpoint| endpoint.sock)
+            .collect();
+        for sock in there {
             self.release(sock, handles);
         }
         self.neighbours.vanish(host, incarnation);
@@ -1141,10 +1183,6 @@ impl Net {
         state.incarnation += new_hardware as u32;
         let incarnation = state.incarnation;
         self.neighbours.appear(host, incarnation, reachable);
-    }
-
-    fn owned(&self, wanted: impl Fn(&Endpoint) -> bool) -> Vec<Sock> {
-        self.endpoints.iter().flatten().filter(|endpoint| wanted(endpoint)).map(|endpoint| endpoint.sock).collect()
     }
 
     /// How many connections are open between two programs' hosts, for reports.

@@ -111,12 +111,7 @@ fn is_ended(how: Ended) -> impl Fn(&Input) -> bool {
 #[test]
 fn a_living_host_refuses_within_a_round_trip() {
     let mut bench = Bench::new(Link::default());
-    bench.net.process_dies(
-        NodeId(1),
-        SERVER,
-        |_| false,
-        &mut Context { kernel: &mut bench.kernel, handles: &mut bench.handles },
-    );
+    bench.net.process_dies(NodeId(1), SERVER, &mut Context { kernel: &mut bench.kernel, handles: &mut bench.handles });
     let start = bench.kernel.now();
     bench.connect();
     bench.run_for(1.0);
@@ -136,7 +131,7 @@ fn a_vanished_address_is_silent_and_then_without_route() {
     for _ in 0..60 {
         let sock = bench.connect();
         bench.run_for(0.9);
-        bench.with(|net, now, cx| net.close(sock, false, now, cx));
+        bench.with(|net, now, cx| net.close(sock, now, cx));
         bench.run_for(0.1);
     }
     let failed = bench.first(is_failed(ConnectError::Unreachable)).expect("no route").since(start);
@@ -235,7 +230,7 @@ fn what_a_closed_socket_wrote_outlives_it() {
     bench.partition();
     bench.send(client, 1);
     bench.run_for(3.0);
-    bench.with(|net, now, cx| net.close(client, false, now, cx));
+    bench.with(|net, now, cx| net.close(client, now, cx));
     bench.run_for(5.0);
     bench.heal();
     bench.run_for(10.0);
@@ -251,7 +246,7 @@ fn an_orphan_gives_up_after_eight_repeats() {
     let (client, _) = bench.open();
     bench.partition();
     bench.send(client, 1);
-    bench.with(|net, now, cx| net.close(client, false, now, cx));
+    bench.with(|net, now, cx| net.close(client, now, cx));
     bench.run_for(130.0);
     assert!(!bench.handles.is_live(client));
     bench.heal();
@@ -263,8 +258,11 @@ fn an_orphan_gives_up_after_eight_repeats() {
 fn a_dead_process_sends_fin_or_rst_if_it_left_input_unread() {
     for (unread, how) in [(false, Ended::Eof), (true, Ended::Reset)] {
         let mut bench = Bench::new(Link::default());
-        let (_, _) = bench.open();
-        bench.with(|net, _, cx| net.process_dies(NodeId(1), SERVER, |_| unread, cx));
+        let (_, server) = bench.open();
+        bench.with(|net, _, cx| {
+            net.unread(server, unread as i32);
+            net.process_dies(NodeId(1), SERVER, cx);
+        });
         bench.run_for(1.0);
         assert!(bench.first(is_ended(how)).is_some(), "{how:?}");
     }
@@ -274,7 +272,7 @@ fn a_dead_process_sends_fin_or_rst_if_it_left_input_unread() {
 fn writing_to_a_closed_peer_is_answered_with_rst() {
     let mut bench = Bench::new(Link::default());
     let (client, server) = bench.open();
-    bench.with(|net, now, cx| net.close(server, false, now, cx));
+    bench.with(|net, now, cx| net.close(server, now, cx));
     bench.run_for(1.0);
     assert!(bench.first(is_ended(Ended::Eof)).is_some() && bench.first(is_ended(Ended::Reset)).is_none());
     bench.send(client, 1);
@@ -333,7 +331,7 @@ fn what_a_server_sends_at_once_comes_after_its_syn_ack() {
                 break delivery.sock;
             }
         };
-        bench.with(|net, now, cx| net.close(server, false, now, cx));
+        bench.with(|net, now, cx| net.close(server, now, cx));
         bench.run_for(0.1);
         let of_client: Vec<&Input> =
             bench.heard.iter().filter(|(_, d)| d.sock == client).map(|(_, d)| &d.input).collect();

@@ -1,11 +1,12 @@
 //! Hosts and links: who can send to whom, how long it takes, and what is lost.
 //!
 //! The topology is a directed graph (petgraph): an edge is one direction of a link. Faults change edges; the hot path
-//! reads a flat matrix compiled from them.
+//! reads a table compiled from them.
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Dfs, EdgeRef};
 
+use super::pairs::Pairs;
 use crate::kernel::{Span, Stream, Time};
 use crate::wire::HostId;
 
@@ -33,24 +34,33 @@ impl Default for Link {
 struct Edge {
     base: Link,
     now: Link,
-    blocked: bool,
     /// When the last packet has left, on a link with a rate.
     free_at: Time,
 }
+
+fn is_local(link: &Link) -> bool {
+    link.latency + link.jitter < LOCAL_ONE_WAY
+}
+
+/// Links whose both directions together take less than this are local: there is nothing to learn from a round trip.
+const LOCAL_ONE_WAY: Span = Span::from_micros(500);
 
 /// All hosts and the directed links between them.
 #[derive(Clone, Debug)]
 pub struct Topology {
     hosts: usize,
-    edges: Vec<Edge>,
-    impaired: bool,
+    edges: Pairs<Edge>,
+    blocked: Pairs<bool>,
+    blocks: usize,
+    local: bool,
 }
 
 impl Topology {
     /// A full mesh of `hosts` hosts with the same link everywhere.
     pub fn new(hosts: usize, link: Link) -> Topology {
-        let edge = Edge { base: link, now: link, blocked: false, free_at: Time::ZERO };
-        Topology { hosts, edges: vec![edge; hosts * hosts], impaired: false }
+        let edge = Edge { base: link, now: link, free_at: Time::ZERO };
+        let (edges, blocked) = (Pairs::new(hosts, edge), Pairs::new(hosts, false));
+        Topology { hosts, edges, blocked, blocks: 0, local: is_local(&link) }
     }
 
     /// How many hosts there are.
@@ -58,79 +68,87 @@ impl Topology {
         self.hosts
     }
 
-    fn at(&self, from: HostId, to: HostId) -> usize {
-        from.0 as usize * self.hosts + to.0 as usize
-    }
-
     /// Sets the ordinary properties of both directions between two hosts.
     pub fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
+        self.local &= is_local(&link);
         for (from, to) in [(a, b), (b, a)] {
-            let index = self.at(from, to);
-            self.edges[index].base = link;
-            self.edges[index].now = link;
+            let edge = self.edges.get_mut(from, to);
+            (edge.base, edge.now) = (link, link);
         }
     }
 
     /// The present properties of a direction.
-    pub fn link(&self, from: HostId, to: HostId) -> Link {
-        self.edges[self.at(from, to)].now
+    #[inline]
+    pub fn link(&self, from: HostId, to: HostId) -> &Link {
+        &self.edges.get(from, to).now
+    }
+
+    /// Whether no link was ever anything but local: well below a millisecond there and back.
+    #[inline]
+    pub fn is_local(&self) -> bool {
+        self.local
     }
 
     /// Degrades both directions until the next [`Topology::restore_links`].
     pub fn degrade(&mut self, a: HostId, b: HostId, change: impl Fn(&mut Link)) {
         for (from, to) in [(a, b), (b, a)] {
-            let index = self.at(from, to);
-            change(&mut self.edges[index].now);
+            let edge = self.edges.get_mut(from, to);
+            change(&mut edge.now);
+            self.local &= is_local(&edge.now);
         }
     }
 
     /// Drops what `from` sends to `to`.
     pub fn block(&mut self, from: HostId, to: HostId) {
-        let index = self.at(from, to);
-        self.edges[index].blocked = true;
-        self.impaired = true;
+        self.blocks += !std::mem::replace(self.blocked.get_mut(from, to), true) as usize;
     }
 
     /// Ends the block of one direction.
     pub fn unblock(&mut self, from: HostId, to: HostId) {
-        let index = self.at(from, to);
-        self.edges[index].blocked = false;
-        self.impaired = self.edges.iter().any(|edge| edge.blocked);
+        if self.is_blocked(from, to) {
+            *self.blocked.get_mut(from, to) = false;
+            self.blocks -= 1;
+        }
     }
 
     /// Restores the ordinary properties of all links.
     pub fn restore_links(&mut self) {
-        for edge in &mut self.edges {
-            edge.now = edge.base;
-        }
+        self.edges.written().for_each(|edge| edge.now = edge.base);
     }
 
     /// Whether packets from `from` to `to` are dropped on arrival.
     #[inline]
     pub fn is_blocked(&self, from: HostId, to: HostId) -> bool {
-        self.impaired && self.edges[self.at(from, to)].blocked
+        self.blocks > 0 && *self.blocked.get(from, to)
     }
 
     /// When a packet of `bytes` that leaves at `at` arrives; none if it is lost on the way.
     #[inline]
-    pub fn transit(&mut self, from: HostId, to: HostId, bytes: u64, at: Time, luck: &mut Stream) -> Option<Time> {
+    pub fn transit(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        bytes: impl FnOnce() -> u64,
+        at: Time,
+        luck: &mut Stream,
+    ) -> Option<Time> {
         if from == to {
             // The loopback interface: a few microseconds.
             return Some(at + Span::from_micros(10));
         }
-        let index = self.at(from, to);
-        let edge = &mut self.edges[index];
         let mut departs = at;
-        if let Some(rate) = edge.now.rate_bits_per_s {
-            let sending = Span((bytes as u128 * 8 * 1_000_000_000 / rate.max(1) as u128) as u64);
+        if let Some(rate) = self.link(from, to).rate_bits_per_s {
+            let sending = Span((bytes() as u128 * 8 * 1_000_000_000 / rate.max(1) as u128) as u64);
+            let edge = self.edges.get_mut(from, to);
             departs = at.max(edge.free_at) + sending;
             edge.free_at = departs;
         }
-        if edge.now.loss > 0 && luck.chance(edge.now.loss) {
+        let link = self.link(from, to);
+        if link.loss > 0 && luck.chance(link.loss) {
             return None;
         }
-        let jitter = if edge.now.jitter == Span::ZERO { 0 } else { luck.below(edge.now.jitter.0 + 1) };
-        Some(departs + edge.now.latency + Span(jitter))
+        let jitter = if link.jitter == Span::ZERO { 0 } else { luck.below(link.jitter.0 + 1) };
+        Some(departs + link.latency + Span(jitter))
     }
 
     /// The graph of open directions, for questions of reachability.
@@ -139,9 +157,9 @@ impl Topology {
         let nodes: Vec<NodeIndex> = (0..self.hosts).map(|host| graph.add_node(HostId(host as u16))).collect();
         for from in 0..self.hosts {
             for to in 0..self.hosts {
-                let edge = &self.edges[from * self.hosts + to];
-                if from != to && !edge.blocked {
-                    graph.add_edge(nodes[from], nodes[to], edge.now);
+                let (here, there) = (HostId(from as u16), HostId(to as u16));
+                if from != to && !self.is_blocked(here, there) {
+                    graph.add_edge(nodes[from], nodes[to], *self.link(here, there));
                 }
             }
         }
@@ -214,8 +232,8 @@ mod tests {
             rate_bits_per_s: Some(8_000),
         };
         let mut topology = Topology::new(2, link);
-        let first = topology.transit(HostId(0), HostId(1), 10, Time::ZERO, &mut luck).expect("no loss");
-        let second = topology.transit(HostId(0), HostId(1), 10, Time::ZERO, &mut luck).expect("no loss");
+        let first = topology.transit(HostId(0), HostId(1), || 10, Time::ZERO, &mut luck).expect("no loss");
+        let second = topology.transit(HostId(0), HostId(1), || 10, Time::ZERO, &mut luck).expect("no loss");
         // 10 bytes at 1000 bytes a second take 10 ms each.
         assert!((11_000_000..=11_100_000).contains(&first.0), "{first}");
         assert!((21_000_000..=21_100_000).contains(&second.0), "{second}");
@@ -225,8 +243,9 @@ mod tests {
     fn loss_is_the_stated_fraction() {
         let mut luck = Stream::named(1, 1, Purpose::Network);
         let mut topology = Topology::new(2, Link { loss: 1 << 30, ..Link::default() });
-        let lost =
-            (0..10_000).filter(|_| topology.transit(HostId(0), HostId(1), 10, Time::ZERO, &mut luck).is_none()).count();
+        let lost = (0..10_000)
+            .filter(|_| topology.transit(HostId(0), HostId(1), || 10, Time::ZERO, &mut luck).is_none())
+            .count();
         assert!((2_300..2_700).contains(&lost), "{lost}");
     }
 }

@@ -360,12 +360,15 @@ impl<'a> Reader<'a> {
             "sim" => Source::Sim,
             other => return Err(self.error(number, format!("unknown source `{other}`"), "`real` or `sim`")),
         };
+        if !(-MAX_SECONDS..=MAX_SECONDS).contains(&row.end) {
+            return Err(self.error(number, format!("end is {}", row.end), "end is in seconds after time 0"));
+        }
         let mut faults = Vec::new();
         for fault in &row.faults {
             let texts = fault.iter().skip(1).map(|value| value.as_str().map(str::to_string));
             let texts: Option<Vec<String>> = texts.collect();
             match (fault.first().and_then(serde_json::Value::as_f64), texts.as_deref()) {
-                (Some(at_s), Some([action, args @ ..])) => {
+                (Some(at_s), Some([action, args @ ..])) if at_s.abs() <= MAX_SECONDS => {
                     faults.push(FaultMark { at_s, action: action.clone(), args: args.to_vec() });
                 }
                 _ => {

@@ -1,5 +1,6 @@
 //! The table of clients: connections that others opened to this server.
 
+use super::roster::Roster;
 use crate::kernel::Time;
 use crate::net::{Sock, Token};
 use crate::wire::{Addr, ChannelId, ClientType, Command, HostId, ReplicaState};
@@ -66,6 +67,8 @@ pub struct Attached {
 /// One connection.
 #[derive(Clone, Debug)]
 pub struct Client {
+    /// With which it leaves the list of clients.
+    pub ticket: u64,
     /// None for the command that a fault script gives.
     pub sock: Option<Sock>,
     /// Counts connections; appears in log lines.
@@ -73,9 +76,9 @@ pub struct Client {
     /// The host at the other end.
     pub from: HostId,
     /// Channels subscribed to.
-    pub channels: Vec<ChannelId>,
+    pub channels: Vec<(ChannelId, u64)>,
     /// Patterns subscribed to, each of which matches one channel.
-    pub patterns: Vec<ChannelId>,
+    pub patterns: Vec<(ChannelId, u64)>,
     /// Between MULTI and EXEC.
     pub transaction: Option<Box<Transaction>>,
     /// Not read from.
@@ -124,14 +127,14 @@ impl Client {
 pub struct Clients {
     slots: Vec<Option<Client>>,
     free: Vec<u32>,
-    order: Vec<Slot>,
+    order: Roster,
     next_id: u64,
 }
 
 impl Default for Clients {
     fn default() -> Clients {
         // Two internal clients (Lua, functions) take the first numbers: recordings show #3 as the first connection.
-        Clients { slots: Vec::new(), free: Vec::new(), order: Vec::new(), next_id: 3 }
+        Clients { slots: Vec::new(), free: Vec::new(), order: Roster::default(), next_id: 3 }
     }
 }
 
@@ -150,6 +153,7 @@ impl Clients {
             self.slots.len() as u32 - 1
         }));
         let client = Client {
+            ticket: self.order.join(slot),
             sock,
             id,
             from,
@@ -167,14 +171,13 @@ impl Clients {
         };
         assert!(self.slots[slot.0 as usize].is_none(), "a free slot is empty");
         self.slots[slot.0 as usize] = Some(client);
-        self.order.push(slot);
         slot
     }
 
     /// Removes a client.
     pub fn remove(&mut self, slot: Slot) -> Client {
         let client = self.slots[slot.0 as usize].take().expect("a client is removed once");
-        self.order.retain(|&other| other != slot);
+        self.order.leave(client.ticket);
         self.free.push(slot.0);
         client
     }
@@ -209,9 +212,20 @@ impl Clients {
         self.get(slot).and_then(|client| client.attached.as_ref()).expect("the list of replicas holds replicas")
     }
 
-    /// All, in the order of connection.
-    pub fn order(&self) -> &[Slot] {
-        &self.order
+    /// All slots, in the order of connecting (`server.clients`).
+    pub fn order(&self) -> impl Iterator<Item = Slot> {
+        self.order.iter()
+    }
+
+    /// How many places that order has; some may be empty.
+    pub fn places(&self) -> usize {
+        self.order.places()
+    }
+
+    /// Who stands at a place of that order.
+    #[inline]
+    pub fn at(&self, place: usize) -> Option<Slot> {
+        self.order.at(place)
     }
 
     /// How many there are.

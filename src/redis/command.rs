@@ -293,7 +293,7 @@ impl Redis {
         if kind == ClientType::Master {
             return if self.kill_master_link(out) { 1 } else { 0 };
         }
-        let victims: Vec<Slot> = self.clients.order().to_vec();
+        let victims: Vec<Slot> = self.clients.order().collect();
         let mut killed = 0;
         for slot in victims {
             let Some(client) = self.clients.get(slot) else { continue };
@@ -322,8 +322,8 @@ impl Redis {
 
     /// `disconnectAllBlockedClients`: those of WAIT get an error and are closed; postponed ones stay (spec 29).
     pub(super) fn disconnect_blocked(&mut self, out: &mut Out) {
-        for i in 0..self.clients.len() {
-            let slot = self.clients.order()[i];
+        for place in 0..self.clients.places() {
+            let Some(slot) = self.clients.at(place) else { continue };
             let client = self.clients.get_mut(slot).expect("the order lists clients");
             if matches!(client.blocked, Some(Blocked::Wait { .. } | Blocked::Shutdown)) {
                 if let Some(Blocked::Wait { .. }) = client.blocked.take() {
@@ -381,8 +381,8 @@ impl Redis {
     /// an idle server answers up to one tick late.
     pub(super) fn process_waiters(&mut self, out: &mut Out) {
         let now = out.now();
-        for i in 0..self.clients.len() {
-            let Some(&slot) = self.clients.order().get(i) else { break };
+        for place in 0..self.clients.places() {
+            let Some(slot) = self.clients.at(place) else { continue };
             let Some(client) = self.clients.get(slot) else { continue };
             let Some(Blocked::Wait { offset, replicas, deadline }) = client.blocked else { continue };
             let acks = self.count_acks(offset);

@@ -29,6 +29,7 @@ mod master;
 mod persist;
 mod pubsub;
 mod replica;
+mod roster;
 mod settings;
 mod shutdown;
 #[cfg(test)]
@@ -152,6 +153,11 @@ fn draw_replid(identity: &mut Stream) -> ReplId {
 }
 
 impl Redis {
+    /// Its random streams.
+    pub(crate) fn streams(&mut self) -> Vec<&mut Stream> {
+        vec![&mut self.identity, &mut self.work]
+    }
+
     /// A process that has not yet run. A rewritten configuration on the disk goes before the command line (spec 27.9).
     pub fn new(setup: Setup) -> Redis {
         let Setup { config, me, replica_of, mut identity, work, disk } = setup;
@@ -382,8 +388,8 @@ impl Redis {
 
     /// What `clientsCron` does: output limits and idle clients (`timeout`), every client about once a second.
     fn clients_cron(&mut self, out: &mut Out) {
-        for i in 0..self.clients.len() {
-            let slot = self.clients.order()[i];
+        for place in 0..self.clients.places() {
+            let Some(slot) = self.clients.at(place) else { continue };
             let client = self.clients.get(slot).expect("the order lists clients");
             let pressed = client.sock.is_some_and(|sock| out.output_buffer_bytes(sock) > 0);
             let idle = unixtime(out) - client.last_interaction;

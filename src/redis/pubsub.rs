@@ -2,6 +2,7 @@
 
 use super::Redis;
 use super::client::Slot;
+use super::roster::Roster;
 use crate::mistake::Mistake;
 use crate::net::Out;
 use crate::wire::{ChannelId, Message, Payload, Reply};
@@ -10,15 +11,15 @@ use crate::wire::{ChannelId, Message, Payload, Reply};
 #[derive(Clone, Debug, Default)]
 pub struct Channels {
     /// By channel.
-    exact: Vec<Vec<Slot>>,
+    exact: Vec<Roster>,
     /// By the channel that the pattern matches.
-    patterns: Vec<Vec<Slot>>,
+    patterns: Vec<Roster>,
 }
 
-fn list(lists: &mut Vec<Vec<Slot>>, channel: ChannelId) -> &mut Vec<Slot> {
+fn list(lists: &mut Vec<Roster>, channel: ChannelId) -> &mut Roster {
     let index = channel.0 as usize;
     if index >= lists.len() {
-        lists.resize_with(index + 1, Vec::new);
+        lists.resize_with(index + 1, Roster::default);
     }
     &mut lists[index]
 }
@@ -29,10 +30,10 @@ impl Redis {
         let mut receivers = 0;
         for patterns in [false, true] {
             let lists = if patterns { &self.channels.patterns } else { &self.channels.exact };
-            let count = lists.get(channel.0 as usize).map_or(0, Vec::len);
-            for i in 0..count {
+            let count = lists.get(channel.0 as usize).map_or(0, Roster::places);
+            for place in 0..count {
                 let lists = if patterns { &self.channels.patterns } else { &self.channels.exact };
-                let slot = lists[channel.0 as usize][i];
+                let Some(slot) = lists[channel.0 as usize].at(place) else { continue };
                 let client = self.clients.get(slot).expect("subscribers are clients");
                 receivers += 1;
                 if let Some(sock) = client.sock
@@ -61,9 +62,8 @@ impl Redis {
         } else {
             (&mut client.channels, &mut self.channels.exact)
         };
-        if !mine.contains(&channel) {
-            mine.push(channel);
-            list(lists, channel).push(slot);
+        if !mine.iter().any(|(known, _)| *known == channel) {
+            mine.push((channel, list(lists, channel).join(slot)));
         }
         Reply::Subscribed(channel, client.subscriptions())
     }
@@ -71,19 +71,21 @@ impl Redis {
     /// UNSUBSCRIBE of one channel.
     pub(super) fn unsubscribe(&mut self, slot: Slot, channel: ChannelId) -> Reply {
         let client = self.clients.get_mut(slot).expect("a client that exists unsubscribes");
-        client.channels.retain(|&other| other != channel);
-        list(&mut self.channels.exact, channel).retain(|&other| other != slot);
+        if let Some(place) = client.channels.iter().position(|(known, _)| *known == channel) {
+            let (_, ticket) = client.channels.remove(place);
+            list(&mut self.channels.exact, channel).leave(ticket);
+        }
         Reply::Unsubscribed(channel, client.subscriptions())
     }
 
     /// Forgets a client that is about to go.
     pub(super) fn unsubscribe_all(&mut self, slot: Slot) {
         let Some(client) = self.clients.get_mut(slot) else { return };
-        for channel in std::mem::take(&mut client.channels) {
-            list(&mut self.channels.exact, channel).retain(|&other| other != slot);
+        for (channel, ticket) in std::mem::take(&mut client.channels) {
+            list(&mut self.channels.exact, channel).leave(ticket);
         }
-        for channel in std::mem::take(&mut client.patterns) {
-            list(&mut self.channels.patterns, channel).retain(|&other| other != slot);
+        for (channel, ticket) in std::mem::take(&mut client.patterns) {
+            list(&mut self.channels.patterns, channel).leave(ticket);
         }
     }
 }

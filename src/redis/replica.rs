@@ -236,8 +236,11 @@ impl Redis {
 
     /// `replicationSendAck`
     pub(super) fn send_ack(&mut self, out: &mut Out) {
-        let offset = self.history.offset;
-        self.send_to_master(Command::ReplconfAck(offset), out);
+        // The master may have gone during the load, which is noticed afterwards.
+        if self.link.sock.is_some() {
+            let offset = self.history.offset;
+            self.send_to_master(Command::ReplconfAck(offset), out);
+        }
     }
 
     /// The connection ended from the other side.
@@ -248,7 +251,11 @@ impl Redis {
         match self.link.state {
             LinkState::Connected => self.free_master_client(out),
             LinkState::Transfer if self.loading.is_some() => {
-                // Noticed when the load is over and the link is read again.
+                // Noticed when the load is over and the link is read again: what came before a FIN is still there then,
+                // what came before a RST is not.
+                if how == Ended::Reset {
+                    self.link.unread.clear();
+                }
                 self.close_link_socket(out);
             }
             LinkState::Transfer => {
@@ -376,13 +383,12 @@ impl Redis {
         self.link.down_since = 0;
         self.link.last_io = unixtime(out);
         log(out, RedisEvent::FinishedWithSuccess);
-        if self.link.sock.is_none() {
-            self.free_master_client(out);
-            return;
-        }
         self.send_ack(out);
         for item in std::mem::take(&mut self.link.unread) {
             self.apply(item, out);
+        }
+        if self.link.sock.is_none() {
+            self.free_master_client(out);
         }
     }
 

@@ -2,11 +2,14 @@
 
 use super::Error;
 use crate::client::{Kind, Profile};
-use crate::scenario::{Action, Network, NodeRef, Scenario};
+use crate::scenario::{Action, Network, NodeRef, Scenario, Stack};
 
 /// Refuses a scenario that a real stack cannot play, with the reason.
 pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
     let refused = |why: String| Err(Error::Refused(why));
+    if scenario.stack.redis.max(scenario.stack.sentinels) > Stack::MOST_REAL {
+        return refused(format!("a real stack has at most {} nodes of a kind", Stack::MOST_REAL));
+    }
     for client in &scenario.clients {
         let name = &client.name;
         match client.profile {
@@ -68,5 +71,6 @@ mod tests {
         let client = verdict("[[client]]\nname = 'p'\nkind = 'publish'\nprofile = 'go-redis-v8'\n");
         assert!(client.expect_err("refused").contains("go-redis"));
         assert!(verdict("[stack]\nhaproxy = false\n").is_err());
+        assert!(verdict("[stack]\nredis = 65\n").expect_err("refused").contains("at most 64"));
     }
 }

@@ -59,8 +59,15 @@ impl StackedBars {
     /// The mean time of each step on the way from the fault to the publisher's next success, one bar a group of runs.
     /// Failovers without all of these steps are left out; n says how many are in.
     pub fn phases<'a>(groups: impl IntoIterator<Item = (String, Vec<&'a Analysis>)>) -> StackedBars {
-        let row = |(name, runs): (String, Vec<&Analysis>)| {
-            let whole: Vec<Vec<f64>> = runs.iter().flat_map(|run| run.completed()).filter_map(critical_path).collect();
+        let paths = |(name, runs): (String, Vec<&'a Analysis>)| {
+            (name, runs.into_iter().flat_map(Analysis::completed).filter_map(critical_path).collect())
+        };
+        StackedBars::paths(groups.into_iter().map(paths))
+    }
+
+    /// The same from the [`critical_path`] of each failover.
+    pub fn paths(groups: impl IntoIterator<Item = (String, Vec<Vec<f64>>)>) -> StackedBars {
+        let row = |(name, whole): (String, Vec<Vec<f64>>)| {
             let part = |i: usize| {
                 let sample: Vec<f64> = whole.iter().map(|steps| steps[i]).collect();
                 mean(&sample).unwrap_or(0.0)
@@ -87,7 +94,7 @@ impl StackedBars {
 
 /// The times in seconds of all steps of the critical path; none if one is missing. A step that did not wait for the one
 /// before takes no time, and what it was early is taken off the next.
-fn critical_path(failover: &Failover) -> Option<Vec<f64>> {
+pub fn critical_path(failover: &Failover) -> Option<Vec<f64>> {
     let mut now = failover.step(Phase::Fault)?.at_us;
     let mut times = Vec::new();
     for phase in CRITICAL_PATH {
@@ -105,7 +112,8 @@ impl Chart for StackedBars {
     }
 
     fn title(&self) -> String {
-        self.title.clone()
+        let n: usize = self.rows.iter().map(|(_, n, _)| n).sum();
+        format!("{}: mean of each step over {n} failovers", self.title)
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, look: &Look) -> Drawn<DB>

@@ -4,6 +4,7 @@ use plotters::style::RGBColor;
 
 use super::chart::palette;
 use crate::analysis::ledger::Cause;
+use crate::analysis::writes::WriteLoss;
 
 /// The colour of a cause, the same in every picture. Hues are Okabe and Ito's; causes of a kind share a hue and differ
 /// in lightness.
@@ -14,6 +15,7 @@ pub fn color(cause: Cause) -> RGBColor {
         Cause::ConnectionRefused => palette::ORANGE,
         Cause::ConnectTimeout => RGBColor(0x94, 0x66, 0x00),
         Cause::ConnectionCut => palette::PURPLE,
+        Cause::ProxyIdleTimeout => RGBColor(0xe8, 0xb4, 0xd2),
         Cause::ReplyTimeout => RGBColor(0x8a, 0x35, 0x66),
         Cause::PoolTimeout => palette::GREY,
         Cause::NoMaster => RGBColor(0xb8, 0xa9, 0x8a),
@@ -21,6 +23,7 @@ pub fn color(cause: Cause) -> RGBColor {
         Cause::AcceptedByReplica => palette::YELLOW,
         Cause::SubscriberPinnedToOldMaster => palette::BLUE,
         Cause::SubscriberReconnecting => palette::SKY,
+        Cause::OutputBufferKill => RGBColor(0x9a, 0xd9, 0xc4),
         Cause::AcceptedButNobodySubscribed => RGBColor(0x00, 0x3f, 0x66),
         Cause::CutInDelivery => RGBColor(0x00, 0x57, 0x40),
     }
@@ -34,6 +37,7 @@ pub const fn words(cause: Cause) -> &'static str {
         Cause::ConnectionRefused => "connection refused",
         Cause::ConnectTimeout => "connect timeout",
         Cause::ConnectionCut => "connection cut before the reply",
+        Cause::ProxyIdleTimeout => "HAProxy's idle timeout",
         Cause::ReplyTimeout => "no reply in time",
         Cause::PoolTimeout => "pool timeout",
         Cause::NoMaster => "no Sentinel names a master",
@@ -41,7 +45,36 @@ pub const fn words(cause: Cause) -> &'static str {
         Cause::AcceptedByReplica => "accepted by a replica",
         Cause::SubscriberPinnedToOldMaster => "subscriber pinned to the old master",
         Cause::SubscriberReconnecting => "subscriber reconnecting",
+        Cause::OutputBufferKill => "output buffer of the subscriber full",
         Cause::AcceptedButNobodySubscribed => "accepted, nobody subscribed",
         Cause::CutInDelivery => "cut in delivery",
+    }
+}
+
+/// The colour of acknowledged writes that were lost: no cause of a lost message has it.
+pub const LOST_WRITE: RGBColor = RGBColor(0xb0, 0x00, 0x20);
+
+/// Why an acknowledged write was lost, in words.
+pub const fn write_words(why: WriteLoss) -> &'static str {
+    match why {
+        WriteLoss::NotReplicatedBeforePromotion => "not replicated before the promotion",
+        WriteLoss::OverwrittenAtResync => "overwritten when the old master resynchronised",
+        WriteLoss::StrandedOnOldMaster => "stranded on an old master",
+        WriteLoss::LostAtRestart => "lost when the master restarted",
+        WriteLoss::Unexplained => "for no reason that the recording shows",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_causes_share_a_colour() {
+        let mut colors: Vec<RGBColor> = Cause::ALL.map(color).to_vec();
+        colors.push(LOST_WRITE);
+        for (i, a) in colors.iter().enumerate() {
+            assert!(!colors[i + 1..].contains(a), "{a:?}");
+        }
     }
 }

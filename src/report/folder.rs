@@ -11,13 +11,33 @@ use super::timeline::Timeline;
 use super::{RunReport, html, lanes, metrics, trace};
 use crate::analysis::{RunFacts, Summary};
 
+/// Names of the files of a run.
+const RUN: [&str; 11] = [
+    "recording.jsonl",
+    "messages.csv",
+    "summary.json",
+    "timeline.svg",
+    "timeline.png",
+    "loss.svg",
+    "latency.svg",
+    "report.html",
+    "trace.json",
+    "metrics.om",
+    "scenario.toml",
+];
+
 /// Writes the files of a run into the folder `dir` and returns their paths. The folder appears with all its files at once:
 /// they are written into a folder beside it, which then takes its name. A run folder that is there already is replaced;
 /// a folder that holds anything else is refused.
 pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathBuf>> {
-    let files = files(run);
+    write_folder(dir, &files(run), &RUN)
+}
+
+/// Writes `files` into the folder `dir` as [`write_run_folder`] does; a folder that is there already may hold `ours` and
+/// nothing else.
+pub(super) fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], ours: &[&str]) -> io::Result<Vec<PathBuf>> {
     if dir.exists() {
-        refuse_foreign(dir, &files)?;
+        refuse_foreign(dir, ours)?;
     }
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
@@ -28,7 +48,7 @@ pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathB
         builder.permissions(fs::Permissions::from_mode(0o777));
     }
     let fresh = builder.prefix(".run-").tempdir_in(parent)?;
-    for (name, bytes) in &files {
+    for (name, bytes) in files {
         fs::write(fresh.path().join(name), bytes)?;
     }
     // The old folder is set aside, not emptied: whatever interrupts this leaves no half-written folder.
@@ -41,10 +61,10 @@ pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathB
     Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
 }
 
-fn refuse_foreign(dir: &Path, files: &[(&'static str, Vec<u8>)]) -> io::Result<()> {
+fn refuse_foreign(dir: &Path, ours: &[&str]) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let name = entry?.file_name();
-        if !files.iter().any(|(file, _)| *file == name) {
+        if !ours.iter().any(|file| *file == name) {
             let message = format!("{} holds {}, which is no file of a run", dir.display(), name.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
@@ -52,13 +72,13 @@ fn refuse_foreign(dir: &Path, files: &[(&'static str, Vec<u8>)]) -> io::Result<(
     Ok(())
 }
 
-/// The files of a run folder: names and contents.
+/// The files of a run folder: names and contents; without the scenario if it is not known.
 pub fn files(run: &RunReport<'_>) -> Vec<(&'static str, Vec<u8>)> {
     let (recording, analysis) = (run.recording, run.analysis);
     let lanes = lanes::lanes(recording);
     let timeline = Timeline::new(&lanes, analysis);
     let facts = RunFacts { version: run.version.into(), digest: format!("{:032x}", run.digest), events: run.events };
-    vec![
+    let mut files = vec![
         ("recording.jsonl", recording.to_jsonl().into_bytes()),
         ("messages.csv", analysis.ledger.write_csv().into_bytes()),
         ("summary.json", Summary::new(analysis, &facts).to_json().into_bytes()),
@@ -69,6 +89,9 @@ pub fn files(run: &RunReport<'_>) -> Vec<(&'static str, Vec<u8>)> {
         ("report.html", html::html(run, &lanes).into_bytes()),
         ("trace.json", trace::trace(recording, analysis, &lanes).into_bytes()),
         ("metrics.om", metrics::metrics(recording, &lanes, metrics::SCRAPE).into_bytes()),
-        ("scenario.toml", run.scenario_toml.as_bytes().to_vec()),
-    ]
+    ];
+    if !run.scenario_toml.is_empty() {
+        files.push(("scenario.toml", run.scenario_toml.as_bytes().to_vec()));
+    }
+    files
 }

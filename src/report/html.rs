@@ -20,7 +20,8 @@ use crate::analysis::Analysis;
 use crate::analysis::ledger::{Cause, Fate};
 use crate::analysis::outages::Activity;
 use crate::analysis::phases::{Ending, Failover};
-use crate::record::{Event, HaproxyEvent, Op, Outcome, Recording, What};
+use crate::kernel::EventId;
+use crate::record::{Event, HaproxyEvent, Op, Outcome, What};
 
 const D3: &str = include_str!("assets/d3.v5.min.js");
 const D3_LICENSE: &str = include_str!("assets/d3.LICENSE");
@@ -37,7 +38,7 @@ const FATES: [(Fate, &str); 5] = [
 
 /// The report of a run.
 pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
-    let (recording, analysis) = (run.recording, run.analysis);
+    let analysis = run.analysis;
     let mut out = String::with_capacity(1 << 20);
     let title = escape(&format!("{} · {}", analysis.scenario, run_name(analysis)));
     let _ = writeln!(
@@ -56,11 +57,12 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     write_chart(&mut out, &LossChart::new(lanes, analysis));
     write_chart(&mut out, &LatencyChart::new(lanes, analysis));
     write_ledger(&mut out, analysis);
+    write_log(&mut out, run);
     write_clients(&mut out, analysis);
     write_scenario(&mut out, run);
     out.push_str("<script type=\"application/json\" id=\"data\">");
     // Within a script element only `<` can end it.
-    out.push_str(&data(recording, analysis, lanes).to_string().replace('<', "\\u003c"));
+    out.push_str(&data(run, lanes).to_string().replace('<', "\\u003c"));
     let _ = writeln!(out, "</script>\n<script>\n/*\n{D3_LICENSE}*/\n{D3}\n</script>\n<script>\n{SCRIPT}</script>");
     out.push_str("</body>\n</html>\n");
     out
@@ -78,17 +80,32 @@ fn seconds(us: i64) -> String {
     text.replace('-', "−")
 }
 
+/// What the scenario says about itself.
+fn description(scenario_toml: &str) -> Option<String> {
+    let table: toml::Table = scenario_toml.parse().ok()?;
+    table.get("description")?.as_str().filter(|text| !text.is_empty()).map(str::to_string)
+}
+
 fn write_head(out: &mut String, run: &RunReport<'_>) {
     let analysis = run.analysis;
     let sums = &analysis.ledger.sums;
     let arm = if analysis.source == "real" { "Real programs" } else { "Simulated" };
     let _ = writeln!(
         out,
-        "<header><div><h1>{}</h1>\n<p class=\"lead\">{arm}, {}, {} s after the first fault.</p></div>\n\
+        "<header><div><h1>{}</h1>\n<p class=\"lead\">{arm}, {}, {} s after the first fault; sim {}.</p></div>\n\
          <button id=\"theme\" class=\"no-script-hidden\" type=\"button\">Light / dark</button></header>",
         escape(&analysis.scenario),
         run_name(analysis),
-        seconds(analysis.end_us)
+        seconds(analysis.end_us),
+        escape(run.version)
+    );
+    if let Some(description) = description(run.scenario_toml) {
+        let _ = writeln!(out, "<p>{}</p>", escape(&description));
+    }
+    out.push_str(
+        "<nav aria-label=\"Parts of the report\"><a href=\"#timeline\">Timeline</a> <a href=\"#phases\">Where the time \
+         went</a> <a href=\"#losses\">Losses and latency</a> <a href=\"#ledger\">Ledger</a> <a href=\"#log\">Log</a> \
+         <a href=\"#clients\">Clients</a> <a href=\"#reproduce\">How to reproduce</a></nav>\n",
     );
     let mut facts: Vec<(String, String, bool)> = Vec::new();
     let mut fact = |figure: String, what: &str, warn: bool| facts.push((figure, what.to_string(), warn));
@@ -149,10 +166,13 @@ fn write_timeline(out: &mut String, lanes: &Lanes, analysis: &Analysis) {
         );
     }
     out.push_str(
-        "<span class=\"hint\">Drag to pan; Ctrl + wheel zooms. Keys in the picture: + − ← → 0, n and p for events, Esc</span></div>\n\
+        "</div>\n<p class=\"hint\">Drag to pan, Ctrl + wheel to zoom. With the keyboard in the picture: <kbd>+</kbd> <kbd>−</kbd> zoom, \
+         <kbd>←</kbd> <kbd>→</kbd> pan, <kbd>0</kbd> whole run, <kbd>b</kbd> with start-up, <kbd>n</kbd> <kbd>p</kbd> next and \
+         previous log line with its causes, <kbd>Esc</kbd> closes. The address of the page links to the time shown; #t=12.5 \
+         to a moment.</p>\n\
          <div id=\"plot\"><canvas id=\"canvas\" tabindex=\"0\" role=\"application\" aria-label=\"Timeline of all nodes; \
          plus and minus zoom, arrows pan, n and p go through the events\"></canvas><svg id=\"axis\" aria-hidden=\"true\"></svg>\
-         <div id=\"tip\"></div></div>\n<p class=\"lead\">Time after the first fault, in seconds.</p>\n\
+         <div id=\"mark\"></div><div id=\"tip\"></div></div>\n<p class=\"lead\">Time after the first fault, in seconds.</p>\n\
          <div id=\"live\" class=\"sr\" aria-live=\"polite\"></div>\n<ul class=\"legend\">",
     );
     for (theme, class) in [(Theme::Light, "light-only"), (Theme::Dark, "dark-only")] {
@@ -244,8 +264,8 @@ fn write_ledger(out: &mut String, analysis: &Analysis) {
             if let Some(count) = sums.by_cause.get(cause.as_str()) {
                 let _ = writeln!(
                     out,
-                    "<tr><td><span title=\"{}\">{}</span></td><td class=\"n\">{count}</td></tr>",
-                    cause.as_str(),
+                    "<tr><td data-cause=\"{}\">{}</td><td class=\"n\">{count}</td></tr>",
+                    cause as usize,
                     escape(causes::words(cause))
                 );
             }
@@ -256,12 +276,26 @@ fn write_ledger(out: &mut String, analysis: &Analysis) {
         "<div class=\"no-script-hidden\"><div class=\"tools\"><label>Show <select id=\"cause\"><option value=\"lost\">all lost \
          messages</option><option value=\"all\">all messages</option><option value=\"fbd\">failed, but delivered</option>\
          </select></label> <label>SEQ <input id=\"seq\" inputmode=\"numeric\" size=\"8\"></label> \
-         <button type=\"button\" id=\"before\">Previous page</button><button type=\"button\" id=\"after\">Next page</button> \
-         <span id=\"count\" aria-live=\"polite\"></span></div>\n\
+         <button type=\"button\" id=\"ledger-before\">Previous page</button><button type=\"button\" id=\"ledger-after\">Next \
+         page</button> <span id=\"ledger-count\" aria-live=\"polite\"></span></div>\n\
          <div class=\"scroll\"><table><thead><tr><th class=\"n\">SEQ</th><th>publisher</th><th class=\"n\">published</th>\
          <th>outcome</th><th class=\"n\">took</th><th class=\"n\">receivers</th><th>received</th><th>fate</th><th>cause</th></tr></thead>\
          <tbody id=\"ledger-rows\"></tbody></table></div></div>\n\
          <p class=\"script-hidden\">Every message stands in messages.csv.</p>\n",
+    );
+}
+
+fn write_log(out: &mut String, run: &RunReport<'_>) {
+    let cause = if run.causes.is_empty() { "" } else { "because" };
+    let _ = writeln!(
+        out,
+        "<h2 id=\"log\">Log of all nodes</h2>\n<div class=\"no-script-hidden\"><div class=\"tools\"><label>Node <select \
+         id=\"log-node\"><option value=\"\">all</option></select></label> <label>Text <input id=\"log-text\" type=\"search\" \
+         placeholder=\"+odown\"></label> <button type=\"button\" id=\"log-before\">Previous page</button><button type=\"button\" \
+         id=\"log-after\">Next page</button> <span id=\"log-count\" aria-live=\"polite\"></span></div>\n<div class=\"scroll \
+         tall\" tabindex=\"0\" role=\"region\" aria-label=\"Log lines\"><table><thead><tr><th class=\"n\">time</th><th>node</th>\
+         <th>line</th><th>{cause}</th></tr></thead><tbody id=\"log-rows\"></tbody></table></div></div>\n\
+         <p class=\"script-hidden\">Every line stands in recording.jsonl.</p>"
     );
 }
 
@@ -332,7 +366,11 @@ fn write_scenario(out: &mut String, run: &RunReport<'_>) {
         );
     }
     if !run.scenario_toml.is_empty() {
-        let _ = writeln!(out, "<h2 id=\"scenario\">Scenario</h2>\n<pre>{}</pre>", escape(run.scenario_toml));
+        let _ = writeln!(
+            out,
+            "<h2 id=\"scenario\">Scenario</h2>\n<details><summary>As run, with all defaults filled in</summary>\n<pre>{}</pre></details>",
+            escape(run.scenario_toml)
+        );
     }
 }
 
@@ -346,9 +384,22 @@ fn bars<S: Copy + PartialEq>(bars: &[Bar<S>], order: &[S]) -> Value {
     Value::Array(bars.iter().map(|bar| json!([bar.from_us, bar.to_us, place(bar.state)])).collect())
 }
 
-fn deltas(values: impl IntoIterator<Item = i64>) -> Vec<i64> {
+/// A column of numbers: as runs of a value and its count where that is shorter.
+fn column(values: Vec<i64>) -> Value {
+    let mut runs: Vec<i64> = Vec::new();
+    for value in &values {
+        match runs.as_mut_slice() {
+            [.., last, count] if last == value => *count += 1,
+            _ => runs.extend([*value, 1]),
+        }
+    }
+    if runs.len() < values.len() { json!({"r": runs}) } else { json!(values) }
+}
+
+/// A column of differences.
+fn deltas(values: impl IntoIterator<Item = i64>) -> Value {
     let mut last = 0;
-    values.into_iter().map(|value| value - std::mem::replace(&mut last, value)).collect()
+    column(values.into_iter().map(|value| value - std::mem::replace(&mut last, value)).collect())
 }
 
 const REDIS: [RedisState; 6] = [
@@ -364,7 +415,8 @@ const OPINIONS: [Opinion; 7] =
 const SERVERS: [ServerState; 4] = [ServerState::Up, ServerState::Down, ServerState::Paused, ServerState::Dead];
 
 /// What the script draws.
-fn data(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Value {
+fn data(run: &RunReport<'_>, lanes: &Lanes) -> Value {
+    let analysis = run.analysis;
     let mut rows: Vec<Value> = Vec::new();
     let mut place: BTreeMap<&str, usize> = BTreeMap::new();
     let mut servers: BTreeMap<(&str, &str), usize> = BTreeMap::new();
@@ -395,7 +447,8 @@ fn data(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Value {
         place.entry(&lane.node).or_insert(rows.len());
         rows.push(client_row(lane, analysis, &messages, &outcomes));
     }
-    json!({
+    let chains = Chains::of(run);
+    let mut all = json!({
         "begin": lanes.begin_us, "from": lanes.shown_from_us, "end": lanes.end_us,
         "redis": lanes.redis.len(),
         "lanes": rows,
@@ -408,15 +461,67 @@ fn data(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Value {
             "net": fault.nodes.is_empty()})).collect::<Vec<_>>(),
         "two": analysis.masters.two.iter().map(|two| json!({"from": two.from_us, "to": two.to_us, "nodes": two.nodes}))
             .collect::<Vec<_>>(),
-        "log": log_columns(recording, &place, &servers),
+        "log": log_columns(run, &place, &servers, &chains),
         "messages": message_columns(analysis, &outcomes),
         "clients": clients(analysis),
         "outcomes": outcomes.words(),
         "fates": FATES.map(|(_, word)| word),
-        "causes": Cause::ALL.map(|cause| json!({"w": causes::words(cause),
+        "causes_of_loss": Cause::ALL.map(|cause| json!({"w": causes::words(cause),
             "count": analysis.ledger.sums.by_cause.get(cause.as_str()).copied().unwrap_or(0)})),
         "kinds": kinds(),
-    })
+    });
+    if !run.causes.is_empty() {
+        all["causes"] = chains.columns();
+    }
+    all
+}
+
+/// Chains of causes as a forest: links that several lines share stand once.
+#[derive(Default)]
+struct Chains<'a> {
+    /// The place of an event's link.
+    place: BTreeMap<u32, usize>,
+    links: Vec<&'a crate::explain::Cause>,
+    before: Vec<i64>,
+}
+
+/// How many links of a chain are kept beyond the line itself.
+const LINKS: usize = 8;
+
+impl<'a> Chains<'a> {
+    fn of(run: &RunReport<'a>) -> Chains<'a> {
+        let mut chains = Chains::default();
+        for chain in run.causes.values() {
+            let mut child: Option<usize> = None;
+            for link in chain.iter().take(LINKS) {
+                let known = chains.place.get(&link.event).copied();
+                let place = known.unwrap_or(chains.links.len());
+                if let Some(child) = child {
+                    chains.before[child] = place as i64;
+                }
+                if known.is_none() {
+                    chains.place.insert(link.event, place);
+                    chains.links.push(link);
+                    chains.before.push(-1);
+                }
+                child = Some(place);
+            }
+        }
+        chains
+    }
+
+    fn of_event(&self, event: EventId) -> i64 {
+        self.place.get(&event.0).map_or(-1, |place| *place as i64)
+    }
+
+    fn columns(&self) -> Value {
+        json!({
+            "t": self.links.iter().map(|link| link.at_us).collect::<Vec<_>>(),
+            "who": self.links.iter().map(|link| link.who.as_str()).collect::<Vec<_>>(),
+            "text": self.links.iter().map(|link| link.text.as_str()).collect::<Vec<_>>(),
+            "before": self.before,
+        })
+    }
 }
 
 /// What can become of an attempt, in the order in which it is stacked: good, failed but delivered, one for each cause,
@@ -482,29 +587,35 @@ fn client_row(
                 (None, _) => 0,
             },
             None if *outcome != Outcome::Ok => failed,
-            None if lane.activity == "set" && analysis.ledger.writes.lost_keys.binary_search(seq).is_ok() => lost,
+            None if lane.activity == "set" && analysis.ledger.writes.has_lost(&lane.node, *seq) => lost,
             None => 0,
         });
         message.push(index.map_or(-1, |i| i as i64));
     }
     let mut ops = json!({
         "t": deltas(lane.attempts.iter().map(|(at, ..)| *at)),
-        "seq": lane.attempts.iter().map(|(_, _, seq)| *seq).collect::<Vec<_>>(),
-        "outcome": lane.attempts.iter().map(|(_, outcome, _)| outcomes.number(outcome.as_str())).collect::<Vec<_>>(),
-        "kind": kind,
+        "seq": deltas(lane.attempts.iter().map(|(_, _, seq)| i64::from(*seq))),
+        "outcome": column(lane.attempts.iter().map(|(_, outcome, _)| outcomes.number(outcome.as_str()) as i64).collect()),
+        "kind": column(kind.into_iter().map(|kind| kind as i64).collect()),
     });
     if lane.activity != "receive" {
-        ops["took"] = json!(lane.took_us);
+        ops["took"] = column(lane.took_us.clone());
     }
     if lane.activity == "publish" {
-        ops["message"] = json!(message);
+        ops["message"] = deltas(message);
     }
     json!({"k": "c", "n": lane.node, "node": lane.node, "sub": format!("{}, n = {}", lane.activity, lane.attempts.len()),
         "bars": bars(&lane.bars, &[Link::Open, Link::Closed]), "ops": ops})
 }
 
-fn log_columns(recording: &Recording, place: &BTreeMap<&str, usize>, servers: &BTreeMap<(&str, &str), usize>) -> Value {
-    let (mut t, mut lane, mut text, mut during) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+fn log_columns(
+    run: &RunReport<'_>,
+    place: &BTreeMap<&str, usize>,
+    servers: &BTreeMap<(&str, &str), usize>,
+    chains: &Chains<'_>,
+) -> Value {
+    let recording = run.recording;
+    let (mut t, mut lane, mut text, mut during, mut cause) = (vec![], vec![], vec![], vec![], vec![]);
     for record in &recording.records {
         let node = recording.names.node(record.node);
         let (words, server) = match &record.what {
@@ -524,11 +635,15 @@ fn log_columns(recording: &Recording, place: &BTreeMap<&str, usize>, servers: &B
             lane.push(*row);
             text.push(words);
             during.push(record.during.0);
+            cause.push(chains.of_event(record.during));
         }
     }
     let mut columns = json!({"t": deltas(t), "lane": lane, "text": text});
     if during.iter().any(|number| *number != 0) {
         columns["during"] = json!(during);
+    }
+    if !run.causes.is_empty() {
+        columns["cause"] = json!(cause);
     }
     columns
 }
@@ -536,7 +651,7 @@ fn log_columns(recording: &Recording, place: &BTreeMap<&str, usize>, servers: &B
 fn message_columns(analysis: &Analysis, outcomes: &Outcomes) -> Value {
     let all = &analysis.ledger.messages;
     let names = clients(analysis);
-    let column = |f: &dyn Fn(&crate::analysis::ledger::Message) -> i64| all.iter().map(f).collect::<Vec<i64>>();
+    let column = |f: &dyn Fn(&crate::analysis::ledger::Message) -> i64| column(all.iter().map(f).collect());
     let fate = |fate: Fate| FATES.iter().position(|(f, _)| *f == fate).expect("every fate is in the table") as i64;
     let client = |name: &str| names.binary_search(&name).expect("every publisher is in the list") as i64;
     json!({

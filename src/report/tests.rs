@@ -30,6 +30,7 @@ fn report<'a>(recording: &'a Recording, analysis: &'a Analysis) -> RunReport<'a>
         version: "0.1.0",
         scenario_toml: "name = \"<b>\" # </script>\n",
         command: "sim run scenarios/x.toml --seed 1",
+        causes: const { &BTreeMap::new() },
     }
 }
 

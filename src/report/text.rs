@@ -14,6 +14,7 @@ use super::lanes::Lanes;
 use super::{RunReport, causes};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
+use crate::analysis::writes::WriteLoss;
 use crate::record::{
     Event, HaproxyEvent, InstanceKind, Names, Recording, RedisEvent, SentinelEvent, SentinelEventKind as Kind, Source,
     What,
@@ -335,12 +336,18 @@ pub fn summary(analysis: &Analysis) -> String {
             "{bold}Failover {} → {to}{bold:#}, led by {}: {ending}",
             failover.old_master, failover.leader
         );
-        let mut table =
-            table(&[("step", Left), ("at (s)", Right), ("took (s)", Right), ("after", Left), ("who", Left)]);
+        let mut table = table(&[
+            ("step", Left),
+            ("at (s)", Right),
+            ("took (s)", Right),
+            ("after", Left),
+            ("who", Left),
+            ("decided by", Left),
+        ]);
         for step in &failover.steps {
             let took = step.took_us.map_or(String::new(), seconds);
             let after = step.took_us.and(step.phase.after()).map_or("", |phase| phase.as_str());
-            table.add_row([step.phase.as_str(), &seconds(step.at_us), &took, after, &step.who]);
+            table.add_row([step.phase.as_str(), &seconds(step.at_us), &took, after, &step.who, &step.decided_by]);
         }
         let _ = writeln!(out, "{table}\n");
     }
@@ -360,6 +367,10 @@ pub fn summary(analysis: &Analysis) -> String {
         if sums.undecided > 0 {
             table.add_row(["on their way at the end".to_string(), sums.undecided.to_string(), part(sums.undecided)]);
         }
+        if sums.duplicates > 0 {
+            let n = sums.duplicates.to_string();
+            table.add_row(["  copies received beyond the first".to_string(), n, String::new()]);
+        }
         table.add_row(["lost".to_string(), sums.lost.to_string(), part(sums.lost)]);
         for cause in Cause::ALL {
             if let Some(n) = sums.by_cause.get(cause.as_str()) {
@@ -376,6 +387,11 @@ pub fn summary(analysis: &Analysis) -> String {
             None => "unknown how many of these lost: no master at the end".to_string(),
         };
         let _ = writeln!(out, "writes: {} tried, {} acknowledged, {lost}", writes.attempts, writes.acknowledged);
+        for why in WriteLoss::ALL {
+            if let Some(n) = writes.lost_by_cause.get(why.as_str()) {
+                let _ = writeln!(out, "  {n} {}", causes::write_words(why));
+            }
+        }
     }
     let alarm = Tone::Alarm.style();
     for window in &analysis.masters.two {

@@ -21,14 +21,11 @@ impl Master {
 
     /// `sentinelProcessHelloMessage` (spec 15.3). Not blocked by TILT.
     pub(super) fn process_hello(&mut self, hello: Hello, pass: &mut Pass<'_>) {
-        let known = |master: &Master| {
-            master.sentinels.iter().position(|other| other.id == hello.id && other.addr == hello.sentinel)
-        };
-        let index = match known(self) {
+        let index = match self.sentinel_with(hello.id, hello.sentinel, pass.process) {
             Some(index) => index,
             None => {
                 self.meet(hello, pass);
-                known(self).expect("it was just added")
+                self.sentinel_with(hello.id, hello.sentinel, pass.process).expect("it was just added")
             }
         };
         if hello.epoch > pass.process.current_epoch {

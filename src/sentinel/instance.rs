@@ -69,13 +69,10 @@ impl Instance {
     pub(super) fn new(kind: InstanceKind, addr: Addr, id: RunId, down_after: i64, pass: &mut Pass<'_>) -> Instance {
         let now = pass.now();
         let process: &mut Process = pass.process;
-        let key = match kind {
-            InstanceKind::Sentinel => id.0,
-            _ => (addr.host.0 as u64) << 16 | addr.port as u64,
-        };
+        let hash = process.hash(key(kind, addr, id));
         Instance {
             serial: process.next_serial(),
-            hash: process.hash(key),
+            hash,
             kind,
             addr,
             id,
@@ -131,9 +128,37 @@ impl Instance {
 
 /// Puts objects into the order in which dict.c walks them: by bucket, and in a bucket the newest first. The table has
 /// four buckets or the next power of two that holds all.
-fn order(instances: &mut [Instance]) {
-    let mask = instances.len().next_power_of_two().max(4) as u64 - 1;
+fn order(instances: &mut [Instance], places: &mut Vec<u32>) {
+    let mask = mask(instances);
     instances.sort_unstable_by_key(|instance| (instance.hash & mask, Reverse(instance.serial)));
+    for (place, instance) in instances.iter().enumerate() {
+        let serial = instance.serial as usize;
+        if places.len() <= serial {
+            places.resize(serial + 1, u32::MAX);
+        }
+        places[serial] = place as u32;
+    }
+}
+
+fn mask(instances: &[Instance]) -> u64 {
+    instances.len().next_power_of_two().max(4) as u64 - 1
+}
+
+/// Where an object is, by the hash of its key: in its bucket, as the order has it. Who is not there is looked for
+/// everywhere, since a list that has lost an object is out of order until the next is added.
+fn position(instances: &[Instance], hash: u64, wanted: impl Fn(&Instance) -> bool) -> Option<usize> {
+    let mask = mask(instances);
+    let first = instances.partition_point(|instance| instance.hash & mask < hash & mask);
+    let bucket = instances[first..].iter().take_while(|instance| instance.hash & mask == hash & mask);
+    let found = bucket.enumerate().find(|(_, instance)| wanted(instance)).map(|(place, _)| first + place);
+    found.or_else(|| instances.iter().position(wanted))
+}
+
+fn key(kind: InstanceKind, addr: Addr, id: RunId) -> u64 {
+    match kind {
+        InstanceKind::Sentinel => id.0,
+        _ => (addr.host.0 as u64) << 16 | addr.port as u64,
+    }
 }
 
 /// Which object of a master.
@@ -163,6 +188,8 @@ pub(super) struct Master {
     pub promoted: Option<u32>,
     pub slaves: Vec<Instance>,
     pub sentinels: Vec<Instance>,
+    /// By serial number: the place in its list when that was last put in order.
+    pub places: Vec<u32>,
 }
 
 impl Master {
@@ -171,8 +198,28 @@ impl Master {
         if self.own.serial == serial {
             return Some(At::Master);
         }
+        let place = self.places.get(serial as usize).map_or(usize::MAX, |&place| place as usize);
+        let is_there = |list: &[Instance]| list.get(place).is_some_and(|instance| instance.serial == serial);
+        if is_there(&self.slaves) {
+            return Some(At::Slave(place));
+        }
+        if is_there(&self.sentinels) {
+            return Some(At::Sentinel(place));
+        }
         let among = |list: &[Instance]| list.iter().position(|instance| instance.serial == serial);
         among(&self.slaves).map(At::Slave).or_else(|| among(&self.sentinels).map(At::Sentinel))
+    }
+
+    /// The replica with an address.
+    pub(super) fn slave_at(&self, addr: Addr, process: &Process) -> Option<usize> {
+        let hash = process.hash(key(InstanceKind::Slave, addr, RunId::default()));
+        position(&self.slaves, hash, |slave| slave.addr == addr)
+    }
+
+    /// The Sentinel with an id at an address.
+    pub(super) fn sentinel_with(&self, id: RunId, addr: Addr, process: &Process) -> Option<usize> {
+        let hash = process.hash(key(InstanceKind::Sentinel, addr, id));
+        position(&self.sentinels, hash, |sentinel| sentinel.id == id && sentinel.addr == addr)
     }
 
     /// The object at a place.
@@ -186,12 +233,12 @@ impl Master {
 
     /// Adds a replica unless it is known; true if it was added.
     pub(super) fn add_slave(&mut self, addr: Addr, pass: &mut Pass<'_>) -> bool {
-        if self.slaves.iter().any(|slave| slave.addr == addr) {
+        if self.slave_at(addr, pass.process).is_some() {
             return false;
         }
         let slave = Instance::new(InstanceKind::Slave, addr, RunId::default(), self.own.down_after, pass);
         self.slaves.push(slave);
-        order(&mut self.slaves);
+        order(&mut self.slaves, &mut self.places);
         true
     }
 
@@ -202,7 +249,7 @@ impl Master {
         }
         let sentinel = Instance::new(InstanceKind::Sentinel, addr, id, self.own.down_after, pass);
         self.sentinels.push(sentinel);
-        order(&mut self.sentinels);
+        order(&mut self.sentinels, &mut self.places);
         true
     }
 

@@ -117,6 +117,11 @@ impl Sentinel {
         }
     }
 
+    /// Its random streams.
+    pub(crate) fn streams(&mut self) -> Vec<&mut Stream> {
+        self.process.streams()
+    }
+
     /// What the configuration file says, as of its last rewriting.
     pub fn persisted(&self) -> Persisted {
         self.process.disk.clone()

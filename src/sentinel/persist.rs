@@ -84,6 +84,7 @@ impl Master {
             promoted: None,
             slaves: Vec::new(),
             sentinels: Vec::new(),
+            places: Vec::new(),
         };
         for &addr in &state.replicas {
             master.add_slave(addr, pass);

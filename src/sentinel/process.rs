@@ -156,6 +156,11 @@ impl TickClock {
 }
 
 impl Process {
+    /// Its random streams.
+    pub(super) fn streams(&mut self) -> Vec<&mut Stream> {
+        vec![&mut self.program, &mut self.work]
+    }
+
     pub(super) fn new(config: &Config, me: Addr, mut program: Stream, work: Stream, disk: Persisted) -> Process {
         let hash_salt = program.bits();
         Process {

@@ -49,8 +49,7 @@ const SETTLE: Span = Span::from_secs(3);
 
 /// How long a host trusts a neighbour entry: uniform in 0.5 to 1.5 times the base (`neigh_rand_reach_time`), drawn when
 /// its interface is made.
-pub(super) fn reachable_time(seed: u64, host: u32, incarnation: u32) -> Span {
-    let mut stream = Stream::named(seed, host | (incarnation << 16), Purpose::Host);
+pub(super) fn reachable_time(mut stream: Stream) -> Span {
     Span(stream.between(BASE_REACHABLE_TIME.0 / 2, BASE_REACHABLE_TIME.0 * 3 / 2))
 }
 
@@ -162,7 +161,7 @@ impl World {
         let scenario: &Scenario = &self.scenario;
         let first_source = self.layout.names.hosts.len() as u32;
         let entity = (first_source + node.0 as u32) | (life << 16);
-        let stream = |purpose| Stream::named(self.seed, entity, purpose);
+        let stream = |purpose| self.stream(entity, purpose);
         let me = self.layout.addr(node);
         let first_master = self.layout.addr(self.layout.redis(0));
         match self.layout.kinds[node.0 as usize] {

@@ -11,6 +11,7 @@
 //! ```
 
 mod boot;
+mod branch;
 mod journal;
 mod layout;
 mod process;
@@ -29,7 +30,7 @@ pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use process::State;
 pub use result::RunResult;
 
-use crate::kernel::{Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
+use crate::kernel::{Branch, Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
 use crate::net::{
     Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Noted, Out, TimerId, TimerWheel, Topology,
 };
@@ -106,6 +107,8 @@ pub struct World {
     processes: Vec<Process>,
     steps: Vec<Step>,
     script: Stream,
+    /// How this world left the run that its seed alone names, oldest first.
+    branches: Vec<Branch>,
     channels: Vec<String>,
     origin: Option<Time>,
     ready_at: Option<Time>,
@@ -113,6 +116,8 @@ pub struct World {
     masters: Vec<Addr>,
     beliefs: Vec<Addr>,
     marks: Vec<FaultMark>,
+    /// When the driver will have set or removed the last packet rule that it was told to.
+    filters_settled: Time,
     /// Hosts that lost power rather than their container.
     machines: Vec<HostId>,
     /// By host: when the last killing that was ordered comes to its end.
@@ -145,9 +150,10 @@ impl World {
             topology.set_link(host(a), host(b), link(properties));
         }
         // Streams: hosts first, then nodes, then the script.
-        let luck = (0..hosts as u32).map(|host| Stream::named(seed, host, Purpose::Network)).collect();
-        let mut script = Stream::named(seed, u32::MAX, Purpose::Script);
-        let reachable = (0..hosts as u32).map(|host| boot::reachable_time(seed, host, 0)).collect();
+        let stream = |entity, purpose| Stream::named(seed, entity, purpose);
+        let luck = (0..hosts as u32).map(|host| stream(host, Purpose::Network)).collect();
+        let mut script = stream(u32::MAX, Purpose::Script);
+        let reachable = (0..hosts as u32).map(|host| boot::reachable_time(stream(host, Purpose::Host))).collect();
         let wheel = TimerWheel { phase: Span(script.below(1 << 40)) };
         let net = Net::new(topology, luck, reachable, wheel, nodes);
         // The world does not begin at a whole second: `unixtime` counts from here.
@@ -167,12 +173,14 @@ impl World {
             processes: vec![Process::down(wall_offset_ns); nodes],
             steps: Vec::new(),
             script,
+            branches: Vec::new(),
             channels,
             origin: None,
             ready_at: None,
             masters: vec![first_master],
             beliefs,
             marks: Vec::new(),
+            filters_settled: Time::ZERO,
             machines: Vec::new(),
             settled: vec![Time::ZERO; hosts],
             trace: keep
@@ -333,11 +341,18 @@ impl World {
             State::Down => {}
             State::Running if process.busy_until <= now && process.inbox.is_empty() => self.give(delivery),
             State::Running => {
-                process.inbox.push_back(delivery);
+                self.put_into_inbox(delivery);
                 self.schedule_wake(node);
             }
-            State::Paused => process.inbox.push_back(delivery),
+            State::Paused => self.put_into_inbox(delivery),
         }
+    }
+
+    fn put_into_inbox(&mut self, delivery: Delivery) {
+        if let Input::Data { .. } = delivery.input {
+            self.net.unread(delivery.sock, 1);
+        }
+        self.processes[delivery.node.0 as usize].inbox.push_back(delivery);
     }
 
     fn timer_fires(&mut self, node: NodeId, timer: TimerId, generation: u32) {
@@ -386,6 +401,9 @@ impl World {
                 return;
             }
             if let Some(delivery) = process.inbox.pop_front() {
+                if let Input::Data { .. } = delivery.input {
+                    self.net.unread(delivery.sock, -1);
+                }
                 self.give(delivery);
             } else {
                 let timer = process.due.remove(0);
@@ -473,18 +491,15 @@ impl World {
                         // What had arrived before the program took the connection comes before anything newer.
                         let process = &mut self.processes[node.0 as usize];
                         for delivery in held.into_iter().rev() {
+                            if let Input::Data { .. } = delivery.input {
+                                self.net.unread(delivery.sock, 1);
+                            }
                             process.inbox.push_front(delivery);
                         }
                         self.schedule_wake(node);
                     }
                 }
-                Action::Close(sock) => {
-                    let unread = self.processes[node.0 as usize]
-                        .inbox
-                        .iter()
-                        .any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
-                    self.net.close(sock, unread, at, cx);
-                }
+                Action::Close(sock) => self.net.close(sock, at, cx),
                 Action::Reset(sock) => self.net.reset(sock, at, cx),
                 Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
                 Action::Listen => self.listen(node),
@@ -508,10 +523,8 @@ impl World {
         };
         let inbox = std::mem::take(&mut process.inbox);
         process.die();
-        let unread =
-            |sock| inbox.iter().any(|delivery| delivery.sock == sock && matches!(delivery.input, Input::Data { .. }));
         let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
-        self.net.process_dies(node, host, unread, cx);
+        self.net.process_dies(node, host, cx);
         // Deliveries of connections that had already ended hold slots until they are read.
         for delivery in &inbox {
             self.net.finish(delivery.sock, &mut self.out.handles);

@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::haproxy::Haproxy;
+use crate::kernel::Stream;
 use crate::net::{Input, Out};
 use crate::redis::Redis;
 use crate::sentinel::Sentinel;
@@ -21,6 +22,16 @@ pub enum Program {
 }
 
 impl Program {
+    /// Its random streams.
+    pub fn streams(&mut self) -> Vec<&mut Stream> {
+        match self {
+            Program::Redis(redis) => redis.streams(),
+            Program::Sentinel(sentinel) => sentinel.streams(),
+            Program::Haproxy(haproxy) => haproxy.streams(),
+            Program::Client(client) => client.streams(),
+        }
+    }
+
     /// One pass of the program's event loop.
     #[inline]
     pub fn handle(&mut self, input: Input, out: &mut Out) {

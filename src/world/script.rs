@@ -4,7 +4,7 @@ use super::layout::NodeKind;
 use super::process::State;
 use super::program::Program;
 use super::{World, boot};
-use crate::kernel::{Span, Time};
+use crate::kernel::{Purpose, Span, Time};
 use crate::net::{Delivery, Input, Sock};
 use crate::record::FaultMark;
 use crate::scenario::{Action, NodeRef, Role};
@@ -186,8 +186,10 @@ impl World {
                 let mut hosts: Vec<HostId> = (0..self.layout.names.hosts.len() as u16).map(HostId).collect();
                 self.script.shuffle(&mut hosts);
                 let count = hosts.len() as u64;
+                let begin = now.max(self.filters_settled);
+                self.filters_settled = begin + FLUSHES;
                 for (place, host) in (1..).zip(hosts) {
-                    self.plan(now + Span(FLUSHES.0 * place / count), Step::Flush(host));
+                    self.plan(begin + Span(FLUSHES.0 * place / count), Step::Flush(host));
                 }
             }
             Action::Degrade { between, latency, jitter, loss, rate } => {
@@ -252,8 +254,11 @@ impl World {
     fn set_rules(&mut self, pairs: Vec<(HostId, HostId)>, now: Time) {
         let takes = self.script.between(RULES_MIN.0, RULES_MAX.0);
         let count = pairs.len() as u64;
+        // The driver does one thing after the other: a heal cannot overtake the rules that it takes away.
+        let begin = now.max(self.filters_settled);
+        self.filters_settled = begin + Span(takes);
         for (place, (from, to)) in (1..).zip(pairs) {
-            self.plan(now + Span(takes * place / count), Step::Block(from, to));
+            self.plan(begin + Span(takes * place / count), Step::Block(from, to));
         }
     }
 
@@ -311,7 +316,7 @@ impl World {
         if !self.net.is_present(host) {
             delay = Span(self.script.between(START_MIN.0, START_MAX.0));
             let life = self.processes[node.0 as usize].life;
-            let reachable = boot::reachable_time(self.seed, host.0 as u32, life);
+            let reachable = boot::reachable_time(self.stream(host.0 as u32 | (life << 16), Purpose::Host));
             self.net.host_appears(host, !self.machines.contains(&host), reachable);
         }
         self.plan(now + delay, Step::Start(node));

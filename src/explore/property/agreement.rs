@@ -1,10 +1,14 @@
 //! After the last heal and a quiet time of 2 × failover-timeout + 30 s: all live Sentinels name the same master, and it
 //! lives and is one.
 //!
+//! The documented limits (`must_be_well`): a master that comes back as a replica while the replicas' links to it have been
+//! down for more than 10 × down-after is replaced by nobody; a leader whose promoted replica died waits for it; a leader
+//! that another one overtakes may keep its own master for ever.
+//!
 //! Source: redis.io, "High availability with Redis Sentinel": "the configuration with the greatest epoch wins and
 //! spreads to all Sentinels"; a failover that failed is tried again after 2 × failover-timeout.
 
-use super::disturbances::is_quiet;
+use super::disturbances::must_be_well;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::wire::Role;
@@ -13,14 +17,14 @@ use crate::world::State;
 pub(super) const PROPERTY: Property = Property {
     name: "sentinels-agree",
     kind: Kind::AfterHeal,
-    says: "all live Sentinels name the same master, which runs as one",
+    says: "all live Sentinels name the same master, which runs as one, but for three known weaknesses",
     source: "redis.io: Sentinel, configuration propagation",
     needs: RECORDING,
     check,
 };
 
 fn check(run: &Run) -> Answer {
-    if run.layout.all_sentinels().count() == 0 || !is_quiet(run) {
+    if run.layout.all_sentinels().count() == 0 || !must_be_well(run) {
         return Answer::Moot;
     }
     let last = run.last();

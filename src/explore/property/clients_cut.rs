@@ -4,6 +4,7 @@
 //! So no client reads `-READONLY` on a connection that is older than the demotion. Who answered follows from the causes
 //! of events.
 
+use super::disturbances::{Disturbance, disturbances};
 use super::replica_writes::answered_by;
 use super::{Answer, Kind, Property};
 use crate::explore::observe::{Needs, Run};
@@ -18,11 +19,19 @@ pub(super) const PROPERTY: Property = Property {
     check,
 };
 
+/// A connection that a client opened may have waited for its server's accept for so long.
+const ACCEPT_US: i64 = 5_000_000;
+
 fn check(run: &Run) -> Answer {
     let by_hand = run.analysis.faults.iter().any(|fault| {
         fault.action == "command" && fault.args.iter().any(|word| ["REPLICAOF", "SLAVEOF"].contains(&word.as_str()))
     });
-    if by_hand || run.result.trace.is_none() {
+    // A proxy that stands still, or that packets do not reach, opens its own side of a connection late: what the client
+    // opened before the demotion may lead to a session after it. A server that stands still accepts late.
+    let all = disturbances(run);
+    let hit = |fault: &Disturbance, name: &str| fault.nodes.iter().any(|node| node == name);
+    let still = |fault: &Disturbance| ["pause", "stall"].contains(&fault.action.as_str());
+    if by_hand || all.iter().any(|fault| hit(fault, "haproxy")) || run.result.trace.is_none() {
         return Answer::Moot;
     }
     let records = &run.recording().records;
@@ -40,6 +49,10 @@ fn check(run: &Run) -> Answer {
             earlier.node == server && changed && run.recording().micros(earlier.time) <= at
         });
         let (Some(opened), Some(demoted)) = (opened, demoted) else { continue };
+        let since = run.recording().micros(opened.time) - ACCEPT_US;
+        if all.iter().any(|fault| still(fault) && hit(fault, run.name(server)) && fault.overlaps(since, at)) {
+            continue;
+        }
         answer = Answer::Holds;
         if opened.time < demoted.time {
             let (client, server) = (run.name(record.node), run.name(server));

@@ -1,9 +1,13 @@
 //! What the fault script did to whom and for how long, and since when a run is calm: shared by the properties.
 
-use crate::explore::observe::Run;
+use std::collections::BTreeMap;
+
+use crate::explore::observe::{RedisView, Run, Sample};
 use crate::kernel::Span;
-use crate::record::{Event, NodeKind, SentinelEvent, What};
+use crate::record::{Event, InstanceKind, NodeKind, SentinelEvent, SentinelEventKind, What};
 use crate::scenario::units::parse_span;
+use crate::wire::{NodeId, Role};
+use crate::world::State;
 
 /// A fault from its beginning to its undoing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +123,14 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(start.at_us + STALE_NEIGHBOUR_US);
         }
     }
+    // Nobody told the peers of a machine that lost its power: a replica that was just shaking hands with it, or loading
+    // from it, waits for `repl-timeout` (`replicationCron`).
+    let vanished: Vec<&Disturbance> =
+        all.iter().filter(|fault| fault.action == "power-off" && fault.hits_redis()).collect();
+    let patience = run.case.scenario.redis.iter().map(|config| config.repl_timeout as i64).max().unwrap_or(0);
+    for fault in vanished.iter().filter(|fault| fault.to_us != i64::MAX) {
+        since = since.max(fault.to_us + patience * 1_000_000);
+    }
     for fault in run.analysis.faults.iter().filter(|fault| fault.action == "clock-jump") {
         let by = fault.args.get(1).and_then(|text| parse_span(text.trim_start_matches(['-', '+'])).ok());
         since = since.max(fault.at_us + by.map_or(0, micros));
@@ -127,6 +139,24 @@ fn calm_since(run: &Run) -> Option<i64> {
         if let What::Event(Event::Sentinel(SentinelEvent::Tilt(true))) = record.what {
             let period = run.case.scenario.sentinel.iter().map(|config| config.tilt_period).max().unwrap_or(0);
             since = since.max(run.recording().micros(record.time) + period as i64 * 1_000);
+        }
+    }
+    // A master that answers as a replica is down only when that has been so for down-after and two INFO periods: then a
+    // failover begins that no fault announced (`sentinelCheckSubjectivelyDown`).
+    for record in &run.recording().records {
+        let What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::SdownEntered, who))) = &record.what
+        else {
+            continue;
+        };
+        let at = run.recording().micros(record.time);
+        let is_replica = |sample: &Sample| {
+            let place =
+                run.layout.redis_at(who.addr).map(|node| run.layout.all_redis().position(|other| other == node));
+            let view = place.flatten().and_then(|place| sample.redis[place]);
+            view.is_some_and(|view| view.role == Some(Role::Slave) && view.state == State::Running)
+        };
+        if who.kind == InstanceKind::Master && run.sample_at(at).is_some_and(is_replica) {
+            since = since.max(at);
         }
     }
     run.last().redis.iter().flatten().next()?;
@@ -155,7 +185,71 @@ pub(super) fn is_pinned(run: &Run) -> bool {
     !fenced && last.haproxy.as_ref().is_some_and(elsewhere)
 }
 
+/// Whether the Sentinels cannot promote anybody any more: the master that they name is none, and no replica has been
+/// linked to it for longer than 10 × down-after beyond the time that it is down, so that none is good enough
+/// (`sentinelSelectSlave`). Nothing but an operator ends that (redis#5677). This is the documented limit of what a quorum
+/// of Sentinels promises.
+pub(super) fn is_stranded(run: &Run) -> bool {
+    let records = run.recording().records.iter().rev();
+    let last = records.into_iter().find_map(|record| match &record.what {
+        What::Event(Event::Sentinel(SentinelEvent::About(kind, _))) => match kind {
+            SentinelEventKind::AbortNoGoodSlave => Some(true),
+            SentinelEventKind::PromotedSlave => Some(false),
+            _ => None,
+        },
+        _ => None,
+    });
+    let sample = run.last();
+    let alone = |view: &RedisView| view.role == Some(Role::Slave) && !view.link_up;
+    last == Some(true) && sample.redis.iter().flatten().all(alone)
+}
+
+/// The failovers of a run that took effect: who led it, from the promotion to its end.
+fn failovers(run: &Run) -> Vec<(NodeId, i64, i64)> {
+    let mut open: BTreeMap<NodeId, i64> = BTreeMap::new();
+    let mut done = Vec::new();
+    for record in &run.recording().records {
+        let What::Event(Event::Sentinel(event)) = &record.what else { continue };
+        let at = run.recording().micros(record.time);
+        match event {
+            SentinelEvent::About(SentinelEventKind::PromotedSlave, _) => {
+                open.insert(record.node, at);
+            }
+            SentinelEvent::About(SentinelEventKind::FailoverEnd, _)
+            | SentinelEvent::SwitchMaster(..)
+            | SentinelEvent::Id(_) => done.extend(open.remove(&record.node).map(|from| (record.node, from, at))),
+            _ => {}
+        }
+    }
+    done.extend(open.into_iter().map(|(node, from)| (node, from, i64::MAX)));
+    done
+}
+
+/// A failover that a leader has not ended by the time at which it should have given up waiting for replicas: when the
+/// replica was promoted, and by whom. As long as the replica that it promoted is down, a leader waits for it, whatever
+/// `failover-timeout` says (`sentinelFailoverDetectEnd` returns at once), and fails over to nobody else.
+pub(super) fn unended_failover(run: &Run) -> Option<(i64, NodeId)> {
+    let patience = failover_timeout_us(run) + 5_000_000;
+    let late = |(_, from, to): &(NodeId, i64, i64)| (*to).min(run.analysis.end_us) - from > patience;
+    failovers(run).into_iter().find(late).map(|(node, from, _)| (from, node))
+}
+
+/// Whether a replica was promoted while another Sentinel was still ending its failover. If that goes back to the master
+/// whose address the first leader still holds, the news changes its epoch and not its master
+/// (`sentinelProcessHelloMessage` compares addresses), and it disagrees with the others for ever. This is the documented
+/// limit of what Sentinels agree on.
+fn is_overtaken(run: &Run) -> bool {
+    let all = failovers(run);
+    let inside = |a: &(NodeId, i64, i64), b: &(NodeId, i64, i64)| a.0 != b.0 && a.1 <= b.1 && b.1 < a.2;
+    all.iter().any(|a| all.iter().any(|b| inside(a, b)))
+}
+
 /// Whether the faults have been over for long enough at the end of the run.
 pub(super) fn is_quiet(run: &Run) -> bool {
     calm_since(run).is_some_and(|since| run.analysis.end_us - since >= quiet_us(run))
+}
+
+/// Whether all must be well by now: the faults have been over for long enough, and no documented limit stands against it.
+pub(super) fn must_be_well(run: &Run) -> bool {
+    is_quiet(run) && !is_stranded(run) && !is_overtaken(run) && unended_failover(run).is_none()
 }

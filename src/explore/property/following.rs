@@ -3,7 +3,7 @@
 //! Source: Sentinel points every replica to the master that it names (`+slave-reconf-sent`, `+fix-slave-config`,
 //! `+convert-to-slave`), and replication brings them up to date.
 
-use super::disturbances::is_quiet;
+use super::disturbances::must_be_well;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::wire::Role;
@@ -22,7 +22,7 @@ const BEHIND_BYTES: u64 = 1 << 16;
 const BEHIND_KEYS: usize = 200;
 
 fn check(run: &Run) -> Answer {
-    if !is_quiet(run) {
+    if !must_be_well(run) {
         return Answer::Moot;
     }
     let last = run.last();

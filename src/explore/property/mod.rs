@@ -42,6 +42,8 @@ pub enum Kind {
     AfterHeal,
     /// In some run of a campaign: one that never meets it is too weak.
     Sometimes,
+    /// In one run of thousands, so that a campaign need not meet it: a weakness of the real protocol, kept to be shown.
+    Rarely,
 }
 
 impl Kind {
@@ -51,7 +53,13 @@ impl Kind {
             Kind::Always => "always",
             Kind::AfterHeal => "after heal",
             Kind::Sometimes => "sometimes",
+            Kind::Rarely => "rarely",
         }
+    }
+
+    /// Whether meeting it is no failure.
+    pub const fn is_met(self) -> bool {
+        matches!(self, Kind::Sometimes | Kind::Rarely)
     }
 }
 
@@ -163,6 +171,9 @@ pub const ALL: &[Property] = &[
     sometimes::REBOOT,
     sometimes::DELIVERED_TWICE,
     sometimes::PINNED,
+    sometimes::STRANDED,
+    sometimes::UNENDED,
+    sometimes::DISAGREEMENT,
 ];
 
 /// The property with a name.

@@ -1,6 +1,7 @@
 //! Always: a subscriber sees each publisher's messages in order and none twice; with a client library that retries
 //! after a lost reply, none more often than its attempts. A message whose publisher gave up waiting may come late: the
-//! kernel goes on sending for a connection that is closed.
+//! kernel goes on sending for a connection that is closed. A message that is older than the subscriber's connection comes by
+//! the replication stream, and may come late and again: the publisher has moved to a server that the stream reaches later.
 //!
 //! Source: redis.io, "Redis Pub/Sub": at most once, in order on one connection. go-redis 8 sends a command up to
 //! `MaxRetries` + 1 = 4 times (`Options.MaxRetries`, default 3).
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::client::{Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
-use crate::record::{Op, Outcome, What};
+use crate::record::{ConnectEnd, Op, Outcome, What};
 use crate::wire::NodeId;
 
 pub(super) const PROPERTY: Property = Property {
@@ -43,8 +44,22 @@ fn check(run: &Run) -> Answer {
         .collect();
     let mut late: BTreeMap<(NodeId, u16, u32), u32> = BTreeMap::new();
     let mut last: BTreeMap<(NodeId, u16), (u32, u32)> = BTreeMap::new();
+    let mut published: BTreeMap<(NodeId, u32), i64> = BTreeMap::new();
+    let mut connected: BTreeMap<NodeId, i64> = BTreeMap::new();
     for record in &run.recording().records {
-        let What::Op(Op::Receive { publisher, seq }) = record.what else { continue };
+        let at = run.recording().micros(record.time);
+        let (publisher, seq) = match record.what {
+            What::Op(Op::Receive { publisher, seq }) => (publisher, seq),
+            What::Op(Op::Publish { seq, .. }) => {
+                published.entry((record.node, seq)).or_insert(at);
+                continue;
+            }
+            What::Op(Op::Connect(ConnectEnd::Open)) => {
+                connected.insert(record.node, at);
+                continue;
+            }
+            _ => continue,
+        };
         let config = &clients[publisher as usize];
         debug_assert_eq!(config.kind, ClientKind::Publish, "only publishers publish");
         // A publisher that was started again counts from one again; side by side, connections overtake each other.
@@ -52,7 +67,6 @@ fn check(run: &Run) -> Answer {
             continue;
         }
         let retries = config.profile == Profile::GoRedisV8;
-        let at = run.recording().micros(record.time);
         // An attempt that was given up is still on its way: the kernel goes on sending for a closed connection.
         let client = run.recording().client(publisher).expect("a publisher is a client");
         if !acknowledged.contains(&(client, seq)) {
@@ -64,7 +78,11 @@ fn check(run: &Run) -> Answer {
             }
             continue;
         }
+        let begun = connected.get(&record.node).copied().unwrap_or(i64::MIN);
         let (newest, times) = last.entry((record.node, publisher)).or_insert((0, 0));
+        if seq <= *newest && published.get(&(client, seq)).is_some_and(|time| *time < begun) {
+            continue;
+        }
         let (subscriber, name) = (run.name(record.node), &config.name);
         if seq > *newest {
             (*newest, *times) = (seq, 1);

@@ -3,7 +3,7 @@
 //! Source: HAProxy's check asks for `role:master`, and only one server is one; Sentinel closes the clients of a server
 //! whose role it changes (`CLIENT KILL TYPE normal` and `pubsub` in `sentinelSendSlaveOf`).
 
-use super::disturbances::{disturbances, is_pinned, is_quiet};
+use super::disturbances::{disturbances, is_pinned, must_be_well};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::world::State;
@@ -19,7 +19,7 @@ pub(super) const PROPERTY: Property = Property {
 
 fn check(run: &Run) -> Answer {
     let last = run.last();
-    let (Some(view), true) = (&last.haproxy, is_quiet(run)) else { return Answer::Moot };
+    let (Some(view), true) = (&last.haproxy, must_be_well(run)) else { return Answer::Moot };
     if view.state != State::Running {
         return Answer::Moot;
     }

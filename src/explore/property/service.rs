@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::disturbances::{disturbances, is_pinned, is_quiet};
+use super::disturbances::{disturbances, is_pinned, must_be_well};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::client::{Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
@@ -28,7 +28,7 @@ const WINDOW_US: i64 = 6_000_000;
 const TAIL_US: i64 = 1_000_000;
 
 fn check(run: &Run) -> Answer {
-    if !is_quiet(run) || run.last().sentinels.iter().flatten().next().is_none() {
+    if !must_be_well(run) || run.last().sentinels.iter().flatten().next().is_none() {
         return Answer::Moot;
     }
     let scenario = &run.case.scenario;

@@ -3,9 +3,11 @@
 //! Sources: the questions that users ask (split votes, aborted failovers, lost writes, two masters, TILT, full
 //! synchronisations), each by the log line that real programs print.
 
-use super::{Answer, Kind, Property, RECORDING};
-use crate::explore::observe::Run;
+use super::{Answer, Kind, Property, RECORDING, disturbances};
+use crate::explore::observe::{Run, Sample};
 use crate::record::{Event, Op, Outcome, RedisEvent, SentinelEvent, SentinelEventKind, What};
+use crate::wire::Role;
+use crate::world::State;
 
 const fn sometimes(
     name: &'static str,
@@ -23,6 +25,7 @@ fn first(run: &Run, is: impl Fn(&What) -> bool) -> Answer {
     found.map_or(Answer::Holds, |record| {
         let text = match &record.what {
             What::Event(event) => event.text(&recording.names),
+            What::Op(Op::Set { seq, outcome, .. }) => format!("SET k:{seq} is answered {}", outcome.as_str()),
             What::Op(op) => format!("{op:?}"),
         };
         Answer::found(recording.micros(record.time), format!("{}: {text}", run.name(record.node)))
@@ -91,13 +94,46 @@ pub(super) const LOST_MESSAGE: Property = sometimes(
     },
 );
 
+/// Whether a client of HAProxy is served by a master at this moment that most Sentinels do not name, while theirs serves.
+fn serves_the_wrong_one(sample: &Sample) -> bool {
+    let is_master = |place: usize| {
+        let view = sample.redis.get(place).and_then(Option::as_ref);
+        view.is_some_and(|view| view.role == Some(Role::Master) && view.state == State::Running)
+    };
+    let named: Vec<usize> = sample.sentinels.iter().flatten().filter_map(|view| view.names).collect();
+    let most = |place: &usize| named.iter().filter(|other| *other == place).count() * 2 > sample.sentinels.len();
+    let Some(right) = named.iter().copied().find(most).filter(|place| is_master(*place)) else { return false };
+    let Some(proxy) = sample.haproxy.as_ref().filter(|proxy| proxy.state == State::Running) else { return false };
+    let sessions = proxy.sessions.iter().enumerate();
+    sessions.filter(|(place, _)| *place != right && is_master(*place)).any(|(_, sessions)| *sessions > 0)
+}
+
 pub(super) const TWO_MASTERS: Property = sometimes(
     "two-masters",
-    "two servers answer as masters at the same time, and clients write to the one that is not named",
+    "two servers are masters for more than a second, and clients are acknowledged by the one that is not named",
     "redis#1813, redis#13424: 10 to 15 s with two masters",
     |run| {
-        let named = |window: &&crate::analysis::masters::TwoMasters| window.to_us - window.from_us > 1_000_000;
-        run.analysis.masters.two.iter().find(named).map_or(Answer::Holds, |window| {
+        let recording = run.recording();
+        let acknowledged = |from_us: i64, to_us: i64| {
+            let ok = |what: &What| {
+                matches!(
+                    what,
+                    What::Op(Op::Set { outcome: Outcome::Ok, .. } | Op::Publish { outcome: Outcome::Ok, .. })
+                )
+            };
+            recording
+                .records
+                .iter()
+                .any(|record| (from_us..to_us).contains(&recording.micros(record.time)) && ok(&record.what))
+        };
+        let seen = |window: &&crate::analysis::masters::TwoMasters| {
+            let inside = |sample: &&Sample| (window.from_us..window.to_us).contains(&sample.at_us);
+            let mut wrong = run.samples.iter().filter(inside).filter(|sample| serves_the_wrong_one(sample));
+            let Some(first) = wrong.next() else { return false };
+            let last = wrong.next_back().unwrap_or(first);
+            window.to_us - window.from_us > 1_000_000 && acknowledged(first.at_us, last.at_us)
+        };
+        run.analysis.masters.two.iter().find(seen).map_or(Answer::Holds, |window| {
             let long = (window.to_us - window.from_us) as f64 / 1e6;
             Answer::found(window.from_us, format!("{} for {long:.1} s", window.nodes.join(" and ")))
         })
@@ -180,8 +216,54 @@ pub(super) const PINNED: Property = sometimes(
     "pinned-to-a-replica",
     "long after the last heal HAProxy still holds sessions on a server that is not the master",
     "haproxy#962, redis-py#460: sessions stay without on-marked-down shutdown-sessions",
-    |run| match super::disturbances::is_quiet(run) && super::disturbances::is_pinned(run) {
+    |run| match disturbances::is_quiet(run) && disturbances::is_pinned(run) {
         true => Answer::at_end(run, "clients that came back before HAProxy noticed stay on the demoted server"),
         false => Answer::Holds,
+    },
+);
+
+const fn rarely(name: &'static str, says: &'static str, source: &'static str, check: fn(&Run) -> Answer) -> Property {
+    Property { name, kind: Kind::Rarely, says, source, needs: RECORDING, check }
+}
+
+pub(super) const STRANDED: Property = rarely(
+    "nobody-to-promote",
+    "long after the last heal there is no master, and no replica is good enough to become one: an operator is needed",
+    "-failover-abort-no-good-slave; sentinelSelectSlave: link down for more than 10 × down-after (sentinel.c); redis#5677",
+    |run| match disturbances::is_quiet(run) && disturbances::is_stranded(run) {
+        true => Answer::at_end(run, "every attempt ends in -failover-abort-no-good-slave"),
+        false => Answer::Holds,
+    },
+);
+
+pub(super) const UNENDED: Property = rarely(
+    "failover-without-end",
+    "a leader waits beyond failover-timeout, because the replica that it promoted is down",
+    "sentinelFailoverDetectEnd: returns while the promoted replica is SRI_S_DOWN (sentinel.c)",
+    |run| match disturbances::unended_failover(run) {
+        Some((at, node)) => {
+            Answer::found(at, format!("{} has promoted a replica, and does not end it", run.name(node)))
+        }
+        None => Answer::Holds,
+    },
+);
+
+pub(super) const DISAGREEMENT: Property = rarely(
+    "sentinels-disagree",
+    "long after the last heal two Sentinels name different masters in the same configuration epoch",
+    "sentinelProcessHelloMessage: a newer epoch with the address that is held changes the epoch only (sentinel.c)",
+    |run| {
+        let last = run.last();
+        let views: Vec<_> = last.sentinels.iter().flatten().collect();
+        let pairs = views.iter().flat_map(|a| views.iter().map(move |b| (a, b)));
+        let odd = pairs.into_iter().find(|(a, b)| a.config_epoch == b.config_epoch && a.names != b.names);
+        let name = |place: Option<usize>| place.map_or("nobody", |place| run.redis_name(place)).to_owned();
+        match odd {
+            Some((a, b)) if disturbances::is_quiet(run) => {
+                let what = format!("{} and {} are named in epoch {}", name(a.names), name(b.names), a.config_epoch);
+                Answer::at_end(run, what)
+            }
+            _ => Answer::Holds,
+        }
     },
 );

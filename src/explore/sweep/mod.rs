@@ -1,16 +1,22 @@
-//! Sweeps: every combination of some settings, under many seeds.
+//! Sweeps: a grid or a random sample of settings, under many seeds.
 //!
-//! Run `k` of every combination has the same seed, and with it the same luck (common random numbers): the difference
-//! between two combinations is that of their settings. Rows come in one order, whatever the number of threads: run by
-//! run, and within a run combination by combination. A shard is a contiguous part of that order, so that the parts put
-//! one after the other are the whole.
+//! Run `k` of every combination has the same seed, and with it the same luck (common random numbers): every entity draws
+//! from a stream of its own, so that the difference between two combinations is that of their settings. Rows come in one
+//! order, whatever the number of threads: run by run, and within a run combination by combination. A shard is a
+//! contiguous part of that order, so that the parts put one after the other are the whole.
+//!
+//! - `axis`: what varies, and the settings that follow; `stopping`: when the intervals are narrow enough.
+//! - `rows`, `parquet`: one row a run; `summary`: what is kept of a sample; `pauses`: false failovers a day.
 //!
 //! Memory does not grow with the number of runs: rows are written as they come, and what is kept of each combination and
 //! metric is a [`Summary`] of bounded size.
 
+pub mod axis;
+mod charts;
 mod parquet;
+pub mod pauses;
 mod rows;
-mod summary;
+mod stopping;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,23 +24,17 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-pub use rows::{Columns, METRICS};
-pub use summary::Summary;
+pub use axis::Axis;
+pub use rows::{Columns, METRICS, unit};
+pub use stopping::Until;
 
 use crate::analysis::Analysis;
+use crate::analysis::sample::Summary;
 use crate::scenario::{Scenario, ScenarioError};
-use crate::world::{Keep, World};
+use crate::world::{Keep, RunResult, World};
 use parquet::ParquetFile;
+use pauses::{DailyCost, Pause, PauseRun, Pauses, PausesCsv};
 use rows::{CsvFile, Row};
-
-/// A key of the scenario and the values that it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Axis {
-    /// The key's path, such as `sentinel.down-after-milliseconds`.
-    pub key: String,
-    /// Its values, as they would stand in the file.
-    pub values: Vec<String>,
-}
 
 /// One value for each axis, and the scenario that it makes.
 #[derive(Clone, Debug)]
@@ -45,26 +45,23 @@ pub struct Combination {
     pub scenario: Arc<Scenario>,
 }
 
-/// Every combination of the axes' values; the last axis varies fastest.
+/// The scenarios of some settings, each with one value for each axis.
 ///
 /// # Errors
-/// If a combination is no scenario.
-pub fn combinations(source_name: &str, text: &str, axes: &[Axis]) -> Result<Vec<Combination>, ScenarioError> {
-    let mut all: Vec<Vec<String>> = vec![Vec::new()];
-    for axis in axes {
-        let extend = |prefix: &Vec<String>| {
-            let prefix = prefix.clone();
-            axis.values.iter().map(move |value| [prefix.clone(), vec![value.clone()]].concat())
-        };
-        all = all.iter().flat_map(extend).collect();
-    }
+/// If one of them is no scenario.
+pub fn combinations(
+    source_name: &str,
+    text: &str,
+    axes: &[Axis],
+    settings: Vec<Vec<String>>,
+) -> Result<Vec<Combination>, ScenarioError> {
     let combination = |values: Vec<String>| {
         let overrides: Vec<(&str, &str)> =
             axes.iter().zip(&values).map(|(axis, value)| (axis.key.as_str(), value.as_str())).collect();
         let scenario = Scenario::parse_with_overrides(source_name, text, &overrides)?;
         Ok(Combination { values, scenario: Arc::new(scenario) })
     };
-    all.into_iter().map(combination).collect()
+    settings.into_iter().map(combination).collect()
 }
 
 /// A part of a sweep: which, and of how many.
@@ -96,15 +93,6 @@ impl Shard {
     }
 }
 
-/// When a sweep is exact enough: the half width of the mean's 95 % confidence interval of a metric, in every combination.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Until {
-    /// The metric.
-    pub metric: String,
-    /// The half width.
-    pub half_width: f64,
-}
-
 /// A sweep.
 #[derive(Clone, Debug)]
 pub struct Sweep {
@@ -122,6 +110,10 @@ pub struct Sweep {
     pub baseline: Option<usize>,
     /// When to stop early.
     pub until: Option<Until>,
+    /// Pauses of the master, to count false failovers.
+    pub pauses: Option<Pauses>,
+    /// Metrics that are drawn; the first one that is an outage is weighed against false failovers.
+    pub charts: Vec<String>,
 }
 
 /// What a sweep found about one combination: by metric, in the order of [`METRICS`].
@@ -138,6 +130,8 @@ pub struct Found {
 pub struct Outcome {
     /// By combination.
     pub found: Vec<Found>,
+    /// By combination, what the pauses of a day cost; empty without a model of pauses.
+    pub daily: Vec<DailyCost>,
     /// Rows that were written.
     pub rows: u64,
     /// The files.
@@ -147,22 +141,39 @@ pub struct Outcome {
 /// Rows that are worked out side by side before they are written.
 const BATCH: u64 = 256;
 
-/// Runs of each combination between two looks at the confidence intervals.
-const LOOK: u64 = 16;
+/// A run and what follows from it.
+fn analysed(scenario: Arc<Scenario>, seed: u64) -> (RunResult, Analysis) {
+    let mut world = World::new(scenario, seed, Keep { records: true, trace: false });
+    world.run();
+    let result = world.finish();
+    let analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
+    (result, analysis)
+}
 
 impl Sweep {
+    /// Whether its settings are a random sample, and no grid.
+    pub fn is_sampled(&self) -> bool {
+        let every = self.axes.iter().map(|axis| match &axis.values {
+            axis::Values::Listed(values) => values.len(),
+            axis::Values::Between(_) => 0,
+        });
+        every.product::<usize>() != self.combinations.len()
+    }
+
+    /// The outage that is weighed against false failovers.
+    pub fn outage_metric(&self) -> &str {
+        let is_outage = |name: &&String| name.ends_with("-outage-s") || *name == "receive-gap-s";
+        self.charts.iter().find(is_outage).map_or("set-outage-s", String::as_str)
+    }
+
     /// The row with a number.
     fn row(&self, number: u64) -> Row {
         let count = self.combinations.len() as u64;
         let (run, place) = (number / count, (number % count) as usize);
         let combination = &self.combinations[place];
         let seed = self.seed + run;
-        let mut world = World::new(combination.scenario.clone(), seed, Keep { records: true, trace: false });
-        world.run();
-        let result = world.finish();
-        let lost: Vec<u32> = result.lost_writes.iter().map(|(_, seq)| *seq).collect();
-        let known = result.recording.header.final_master.is_some().then_some(lost.as_slice());
-        let metrics = Analysis::of(&result.recording, known).metrics();
+        let (result, analysis) = analysed(combination.scenario.clone(), seed);
+        let metrics = analysis.metrics();
         let metrics = METRICS.iter().map(|name| metrics.get(name.as_str()).copied()).collect();
         Row { run, place, seed, digest: result.digest, events: result.events, metrics }
     }
@@ -185,11 +196,17 @@ impl Sweep {
         };
         let mut found = vec![none; self.combinations.len()];
         let range = self.shard.range(self.runs * count);
-        let batch = if self.until.is_some() { LOOK * count } else { BATCH };
-        let mut next = range.start;
+        let (mut next, mut look) = (range.start, 0);
         let mut pending: Vec<Row> = Vec::new();
         while next < range.end {
-            let end = (next + batch).min(range.end);
+            let border = match self.until {
+                Some(_) => {
+                    look = stopping::next_look(look);
+                    look * count
+                }
+                None => next + BATCH,
+            };
+            let end = border.min(range.end);
             let work = |number| {
                 let row = self.row(number);
                 done();
@@ -210,13 +227,68 @@ impl Sweep {
                 }
             }
             next = end;
-            if self.is_exact_enough(&found) {
+            if self.until.as_ref().is_some_and(|until| until.is_reached(&found, self.baseline)) {
                 break;
             }
         }
         csv.finish()?;
         parquet.finish()?;
-        Ok(Outcome { found, rows: next - range.start, files: files.to_vec() })
+        let rows = next - range.start;
+        let mut files = files.to_vec();
+        let daily = match &self.pauses {
+            None => Vec::new(),
+            Some(pauses) => {
+                files.push(folder.join("pauses.csv"));
+                self.run_pauses(pauses, rows.div_ceil(count), &files[2], &columns, done)?
+            }
+        };
+        let mut outcome = Outcome { found, daily, rows, files };
+        if self.shard == Shard::WHOLE {
+            outcome.files.extend(charts::write(self, &outcome, folder)?);
+        }
+        Ok(outcome)
+    }
+
+    /// As many runs of each combination with a pause of the master as there were with the scenario's own faults.
+    fn run_pauses(
+        &self,
+        pauses: &Pauses,
+        runs: u64,
+        path: &Path,
+        columns: &Columns,
+        done: &(dyn Fn() + Sync),
+    ) -> io::Result<Vec<DailyCost>> {
+        let count = self.combinations.len() as u64;
+        let sample = pauses.sample(runs, self.seed);
+        let mut csv = PausesCsv::create(path, &columns.keys)?;
+        let mut daily = vec![DailyCost::default(); self.combinations.len()];
+        let run = |number: u64| {
+            let (pause, place) = (sample[(number / count) as usize], (number % count) as usize);
+            let scenario = pauses.scenario(&self.combinations[place].scenario, pause);
+            let (_, analysis) = analysed(Arc::new(scenario), self.seed + number / count);
+            let metrics = analysis.metrics();
+            let metric = |name: &str| metrics.get(name).copied().unwrap_or(0.0);
+            done();
+            PauseRun {
+                failovers: metric("failovers"),
+                outage_s: metric("set-outage-s"),
+                lost_sets: metric("lost-acked-sets"),
+            }
+        };
+        let mut next = 0;
+        while next < runs * count {
+            let end = (next + BATCH).min(runs * count);
+            let found: Vec<PauseRun> = (next..end).into_par_iter().map(run).collect();
+            for (number, found) in (next..).zip(found) {
+                let (k, place) = (number / count, (number % count) as usize);
+                let pause: Pause = sample[k as usize];
+                csv.write((k, self.seed + k), &self.combinations[place].values, pause, found)?;
+                daily[place].add(pauses.a_day, pause.weight, found);
+            }
+            next = end;
+        }
+        csv.finish()?;
+        Ok(daily)
     }
 
     /// The differences within one run.
@@ -231,14 +303,6 @@ impl Sweep {
                 }
             }
         }
-    }
-
-    fn is_exact_enough(&self, found: &[Found]) -> bool {
-        let Some(until) = &self.until else { return false };
-        let Some(index) = METRICS.iter().position(|name| *name == until.metric) else { return false };
-        let half =
-            |found: &Found| found.values[index].mean_interval().map(|interval| (interval.high - interval.low) / 2.0);
-        found.iter().all(|found| half(found).is_some_and(|half| half <= until.half_width))
     }
 }
 
@@ -256,12 +320,12 @@ pub fn merge(folder: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     parts.sort();
-    let of = parts.first().and_then(|path| {
-        let stem = path.file_stem()?.to_string_lossy().into_owned();
-        stem.rsplit('-').next()?.parse::<usize>().ok()
-    });
-    if of != Some(parts.len()) {
-        let message = format!("{} parts are here, of {}", parts.len(), of.map_or("none".into(), |of| of.to_string()));
+    let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let of = parts.first().and_then(|path| stem(path).rsplit('-').next()?.parse::<u64>().ok()).unwrap_or(0);
+    let expected = (0..of).map(|index| Shard { index, of }.stem());
+    if parts.is_empty() || !parts.iter().map(stem).eq(expected) {
+        let here: Vec<String> = parts.iter().map(stem).collect();
+        let message = format!("these are not all parts of one sweep: {}", here.join(", "));
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
     rows::merge(&parts, &folder.join("runs.csv"), &folder.join("runs.parquet"))
@@ -274,13 +338,15 @@ mod tests {
     const TEXT: &str = "duration = '8s'\nphase = '2s'\n[[fault]]\nat = '0s'\naction = 'kill'\nnode = 'redis-1'\n";
 
     fn sweep(shard: Shard) -> Sweep {
-        let values = |texts: [&str; 2]| texts.map(str::to_owned).to_vec();
-        let axes = vec![
-            Axis { key: "sentinel.down-after-milliseconds".into(), values: values(["1000", "3000"]) },
-            Axis { key: "haproxy.inter".into(), values: values(["500ms", "1s"]) },
-        ];
-        let combinations = combinations("test.toml", TEXT, &axes).expect("good settings");
-        Sweep { axes, combinations, seed: 3, runs: 5, shard, baseline: None, until: None }
+        of(&["sentinel.down-after-milliseconds=1000,3000", "haproxy.inter=500ms,1s"], shard)
+    }
+
+    fn of(axes: &[&str], shard: Shard) -> Sweep {
+        let axes: Vec<Axis> = axes.iter().map(|text| Axis::parse(text).expect("a good axis")).collect();
+        let settings = axis::settings(&axes, None, 3);
+        let combinations = combinations("test.toml", TEXT, &axes, settings).expect("good settings");
+        let charts = vec!["set-outage-s".to_owned()];
+        Sweep { axes, combinations, seed: 3, runs: 5, shard, baseline: None, until: None, pauses: None, charts }
     }
 
     fn bytes(folder: &Path, name: &str) -> Vec<u8> {
@@ -303,6 +369,9 @@ mod tests {
         }
         std::fs::remove_file(parts.path().join("runs-1-of-3.csv")).expect("it was there");
         assert!(merge(parts.path()).is_err());
+        // A part of another sweep does not take the place of the one that is missing.
+        std::fs::write(parts.path().join("runs-1-of-4.csv"), "").expect("it can be written");
+        assert!(merge(parts.path()).is_err());
     }
 
     #[test]
@@ -319,8 +388,72 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_that_says_the_same_has_the_same_luck() {
+        let folder = tempfile::tempdir().expect("a folder");
+        of(&["haproxy.inter=1s,1000ms"], Shard::WHOLE).run(folder.path(), &|| {}).expect("it can be written");
+        let text = String::from_utf8(bytes(folder.path(), "runs.csv")).expect("it is text");
+        let digests: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(3).expect("a digest")).collect();
+        assert_eq!(digests.len(), 10);
+        assert!(digests.chunks(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
+        assert_ne!(digests[0], digests[2], "another run is another luck");
+    }
+
+    #[test]
+    fn pairs_tell_more_than_two_samples_would() {
+        // A second of HAProxy's pace changes little of a run's luck: the difference varies less than its two sides.
+        let folder = tempfile::tempdir().expect("a folder");
+        let sweep =
+            Sweep { baseline: Some(0), runs: 40, ..of(&["sentinel.down-after-milliseconds=3000,4000"], Shard::WHOLE) };
+        let outcome = sweep.run(folder.path(), &|| {}).expect("it can be written");
+        let metric = METRICS.iter().position(|name| name == "first-failover-s").expect("a metric");
+        let width =
+            |summary: &Summary| summary.mean_interval().map(|found| found.high - found.low).expect("an interval");
+        let [base, other] = [&outcome.found[0], &outcome.found[1]];
+        let sides = libm::hypot(width(&base.values[metric]), width(&other.values[metric]));
+        let paired = width(&other.differences[metric]);
+        println!("paired {paired:.4}, unpaired {sides:.4}");
+        assert!(paired < 0.8 * sides, "paired {paired}, unpaired {sides}");
+    }
+
+    #[test]
+    fn a_sweep_stops_at_the_same_run_whatever_the_number_of_threads() {
+        let until = Until { metric: "set-outage-s".into(), half_width: 0.05 };
+        let sweep = Sweep { runs: 400, until: Some(until.clone()), ..of(&["haproxy.inter=500ms,1s"], Shard::WHOLE) };
+        let with_threads = |threads: usize| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+            let outcome = pool.install(|| sweep.run(folder.path(), &|| {})).expect("it can be written");
+            assert!(until.widest(&outcome.found, None) <= 0.05);
+            (outcome.rows, bytes(folder.path(), "runs.csv"), bytes(folder.path(), "runs.parquet"))
+        };
+        let one = with_threads(1);
+        assert!((128..800).contains(&one.0), "it stops early, and not at once: {}", one.0);
+        assert_eq!(one, with_threads(3));
+    }
+
+    #[test]
+    fn longer_pauses_and_a_shorter_down_after_make_more_false_failovers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pauses = Pauses::parse("100/day:exponential:1s").expect("a good model");
+        let sweep = |kind| Sweep {
+            runs: 24,
+            pauses: Some(Pauses { kind, ..pauses.clone() }),
+            ..of(&["sentinel.down-after-milliseconds=1000,3000"], Shard::WHOLE)
+        };
+        for kind in [pauses::PauseKind::Stall, pauses::PauseKind::Freeze, pauses::PauseKind::Unplug] {
+            let outcome = sweep(kind).run(folder.path(), &|| {}).expect("it can be written");
+            let a_day: Vec<f64> = outcome.daily.iter().map(|cost| cost.failovers.mean().expect("values")).collect();
+            // A PING is sent once a second at most: pauses of down-after to down-after + 1 s are found out or not.
+            let (most, least) = (100.0 * libm::exp(-1.0), 100.0 * libm::exp(-2.5));
+            assert!((least..1.4 * most).contains(&a_day[0]), "{kind:?}: {a_day:?}");
+            assert!(a_day[1] < a_day[0] / 2.0 && a_day[1] > 0.0, "{kind:?}: {a_day:?}");
+        }
+        assert!(folder.path().join("tradeoff.svg").exists() && folder.path().join("pauses.csv").exists());
+    }
+
+    #[test]
     fn an_override_that_leads_nowhere_is_refused() {
-        let axes = [Axis { key: "sentinel.qorum".into(), values: vec!["1".into()] }];
-        assert!(combinations("test.toml", TEXT, &axes).is_err());
+        let axes = [Axis::parse("sentinel.qorum=1").expect("it has a key and a value")];
+        assert!(combinations("test.toml", TEXT, &axes, axis::settings(&axes, None, 1)).is_err());
     }
 }

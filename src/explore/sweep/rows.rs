@@ -48,6 +48,11 @@ pub static METRICS: LazyLock<Vec<String>> = LazyLock::new(|| {
     names
 });
 
+/// The unit of a metric: seconds, or a number of things.
+pub fn unit(metric: &str) -> &'static str {
+    if metric.ends_with("-s") { "s" } else { "count" }
+}
+
 /// A run's row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
@@ -80,7 +85,7 @@ impl Columns {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 

@@ -14,14 +14,22 @@
   $("theme").addEventListener("click", () => { root.dataset.theme = dark() ? "light" : "dark"; draw(); });
   systemDark.addEventListener("change", () => draw());
 
+  // A column is a list, or runs of a value and how often it comes: {"r": [value, count, …]}.
+  function column(packed) {
+    if (Array.isArray(packed)) return packed;
+    const out = [];
+    for (let i = 0; i < packed.r.length; i += 2) for (let n = packed.r[i + 1]; n > 0; n--) out.push(packed.r[i]);
+    return out;
+  }
   // Columns of differences become columns of values.
-  function undelta(column) { let v = 0; return column.map((d) => (v += d)); }
+  function undelta(packed) { let v = 0; return column(packed).map((d) => (v += d)); }
   const log = data.log;
   log.t = undelta(log.t);
-  for (const lane of data.lanes) if (lane.ops) lane.ops.t = undelta(lane.ops.t);
+  const DIFFERENCES = ["t", "seq", "message"];
+  const unpack = (table) => { for (const key of Object.keys(table)) table[key] = DIFFERENCES.includes(key) ? undelta(table[key]) : column(table[key]); };
+  for (const lane of data.lanes) if (lane.ops) unpack(lane.ops);
   const messages = data.messages;
-  messages.t = undelta(messages.t);
-  messages.seq = undelta(messages.seq);
+  unpack(messages);
 
   // Where each lane lies.
   const LEFT = 150, RIGHT = 14, TOP = 40, AXIS = 34;
@@ -39,10 +47,10 @@
   const plot = $("plot"), canvas = $("canvas"), tip = $("tip"), live = $("live");
   const context = canvas.getContext("2d");
   const base = d3.scaleLinear().domain([data.from, data.end]);
-  let x = base.copy(), width = 0, hover = null, pinned = null;
+  let x = base.copy(), width = 0, pinned = null, cursor = -1, drawing = 0;
   const inner = () => [[LEFT, 0], [width - RIGHT, height]];
-  const zoom = d3.zoom().on("zoom", () => { x = d3.event.transform.rescaleX(base); pinned = pinned && visible(pinned) ? pinned : null; draw(); })
-    .on("end", () => { const [a, b] = x.domain(); try { history.replaceState(null, "", "#t=" + Math.round(a) + "," + Math.round(b)); } catch (e) { /* not everywhere allowed */ } })
+  const zoom = d3.zoom().on("zoom", () => { x = d3.event.transform.rescaleX(base); if (pinned && visible(pinned)) mark(pinned); else { pinned = null; mark(null); tell(null); } draw(); })
+    .on("end", () => { const [a, b] = x.domain(); try { history.replaceState(null, "", "#t=" + (a / 1e6).toFixed(4) + "," + (b / 1e6).toFixed(4)); } catch (e) { /* not everywhere allowed */ } })
     .filter(() => !d3.event.button && (d3.event.type !== "wheel" || d3.event.ctrlKey || d3.event.metaKey || document.activeElement === canvas));
   const selection = d3.select(canvas);
   function resize() {
@@ -78,7 +86,9 @@
     return text.length > 1 ? text + "…" : "";
   }
 
-  function draw() {
+  // However many events ask for it, the picture is drawn once a frame.
+  function draw() { if (!drawing) drawing = requestAnimationFrame(() => { drawing = 0; paint(); }); }
+  function paint() {
     if (!width) return;
     const c = colors(), [from, to] = x.domain();
     const at = (t) => Math.max(LEFT, Math.min(width - RIGHT, x(t)));
@@ -123,8 +133,6 @@
         context.fillStyle = c.ink; context.fillText(text, px + 5, 10 + row * 16); free[row] = px + w + 3;
       }
     }
-    const mark = pinned || hover;
-    if (mark) line(x(mark.t), TOP - 6, bottom, c.focus, 2);
     // Axis.
     d3.select("#axis").attr("width", width).attr("height", AXIS).selectAll("g").data([0]).join("g").attr("transform", "translate(0,1)")
       .call(d3.axisBottom(seconds_scale()).ticks(ticks));
@@ -133,6 +141,14 @@
   function line(px, y0, y1, color, w) {
     if (px < LEFT - 1 || px > width - RIGHT + 1) return;
     context.strokeStyle = color; context.lineWidth = w || 1; context.beginPath(); context.moveTo(Math.round(px) + 0.5, y0); context.lineTo(Math.round(px) + 0.5, y1); context.stroke();
+  }
+  // The line through what is told: an element of its own, so that moving the mouse draws nothing anew.
+  const rule = $("mark");
+  function mark(it) {
+    const px = it ? x(it.t) : -1;
+    rule.style.display = px >= LEFT && px <= width - RIGHT ? "block" : "none";
+    rule.style.transform = "translateX(" + (px - 1) + "px)";
+    rule.style.top = TOP - 6 + "px"; rule.style.height = height - AXIS - TOP + 6 + "px";
   }
   function drawBars(lane, c, from, to, at) {
     for (const [a, b, s] of lane.bars) {
@@ -230,8 +246,15 @@
     const lane = data.lanes[log.lane[j]];
     const rows = [["time", seconds(log.t[j])]];
     if (log.during && log.during[j]) rows.push(["event", "#" + log.during[j]]);
-    const before = j > 0 ? seconds(log.t[j - 1]) + " " + data.lanes[log.lane[j - 1]].node + ": " + log.text[j - 1] : null;
-    return { t: log.t[j], j, title: lane.node + ": " + log.text[j], rows, before };
+    return { t: log.t[j], j, title: lane.node + ": " + log.text[j], rows, because: because(j) };
+  }
+  // What led to a log line, the nearest cause first; where the trace was not kept, what stands before it in the logs.
+  function because(j) {
+    const all = data.causes, out = [];
+    if (!all) return j > 0 ? ["preceded by " + seconds(log.t[j - 1]) + " " + data.lanes[log.lane[j - 1]].node + ": " + log.text[j - 1]] : out;
+    for (let c = log.cause[j]; c >= 0 && out.length < 7; c = all.before[c])
+      out.push(seconds(all.t[c]) + " " + (all.who[c] ? all.who[c] + " " : "") + all.text[c]);
+    return out;
   }
   function op_at(lane, k) {
     const ops = lane.ops, kind = data.kinds[ops.kind[k]];
@@ -252,7 +275,11 @@
     if (!it) { tip.style.display = "none"; return; }
     const head = document.createElement("b"); head.textContent = it.title; tip.append(head);
     for (const [k, v] of it.rows) { const row = document.createElement("div"); row.textContent = k + ": " + v; tip.append(row); }
-    if (it.before) { const b = document.createElement("div"); b.className = "before"; b.textContent = "preceded by " + it.before; tip.append(b); }
+    if (it.because && it.because.length) {
+      const list = document.createElement("ol"); list.className = "because"; list.setAttribute("aria-label", "caused by");
+      for (const text of it.because) { const item = document.createElement("li"); item.textContent = text; list.append(item); }
+      tip.append(list);
+    }
     tip.style.display = "block";
     const w = tip.offsetWidth, h = tip.offsetHeight;
     tip.style.left = Math.max(2, Math.min(px + 14, width - w - 4)) + "px";
@@ -260,21 +287,21 @@
   }
   canvas.addEventListener("mousemove", (e) => {
     const box = canvas.getBoundingClientRect(), px = e.clientX - box.left, py = e.clientY - box.top;
-    pinned = null; hover = find(px, py); draw(); tell(hover, px, py);
+    pinned = null;
+    const it = find(px, py); mark(it); tell(it, px, py);
   });
-  canvas.addEventListener("mouseleave", () => { hover = null; tell(null); draw(); });
+  canvas.addEventListener("mouseleave", () => { if (!pinned) { mark(null); tell(null); } });
   function pin(j) {
-    pinned = line_at(j);
-    const [a, b] = x.domain();
-    if (pinned.t < a || pinned.t > b) show(pinned.t - (b - a) / 2, pinned.t + (b - a) / 2);
-    pinned = line_at(j);
-    draw();
-    const lane = data.lanes[log.lane[j]];
-    tell(pinned, x(pinned.t), lane.y);
-    live.textContent = pinned.title + ", at " + seconds(pinned.t);
+    const it = line_at(j), [a, b] = x.domain();
+    if (it.t < a || it.t > b) show(it.t - (b - a) / 2, it.t + (b - a) / 2);
+    pinned = it; cursor = j;
+    mark(it); tell(it, x(it.t), data.lanes[log.lane[j]].y + data.lanes[log.lane[j]].h / 2);
+    live.textContent = it.title + ", at " + seconds(it.t) + (it.because.length > 1 ? ", because " + it.because[1] : "");
   }
+  function unpin() { pinned = null; mark(null); tell(null); live.textContent = ""; }
   function step(by) {
-    let j = pinned ? pinned.j + by : d3.bisectLeft(log.t, x.domain()[0]);
+    const [from, to] = x.domain(), seen = cursor >= 0 && log.t[cursor] >= from && log.t[cursor] <= to;
+    const j = seen ? cursor + by : by > 0 ? d3.bisectLeft(log.t, from) : d3.bisectRight(log.t, to) - 1;
     if (j >= 0 && j < log.t.length) pin(j);
   }
   const by = (f) => selection.call(zoom.scaleBy, f), pan = (f) => { const [a, b] = x.domain(), d = (b - a) * f; show(a + d, b + d); };
@@ -282,51 +309,96 @@
   document.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => actions[button.dataset.do]()));
   canvas.addEventListener("keydown", (e) => {
     const action = { "+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", "0": "all", Home: "all", n: "next", p: "prev", b: "boot" }[e.key];
-    if (e.key === "Escape") { pinned = null; tell(null); draw(); }
+    if (e.key === "Escape") unpin();
     if (action && !e.ctrlKey && !e.metaKey) { e.preventDefault(); actions[action](); }
   });
 
+  // Tables are lists of numbers of which a page at a time is in the document.
+  function cell(tr, text, number) { const td = document.createElement("td"); td.textContent = text; if (number) td.className = "n"; tr.append(td); }
+  function pager(name, noun, fill, go) {
+    const PAGE = 100, body = $(name + "-rows"), tools = { before: $(name + "-before"), after: $(name + "-after"), count: $(name + "-count") };
+    let chosen = [], page = 0;
+    function rows() {
+      body.replaceChildren();
+      for (const i of chosen.slice(page * PAGE, (page + 1) * PAGE)) {
+        const tr = document.createElement("tr");
+        tr.className = "go"; tr.tabIndex = 0;
+        fill(tr, i);
+        tr.addEventListener("click", () => go(i));
+        tr.addEventListener("keydown", (e) => { if (e.key === "Enter") go(i); });
+        body.append(tr);
+      }
+      const last = Math.max(0, Math.ceil(chosen.length / PAGE) - 1);
+      tools.count.textContent = chosen.length + " " + noun + (last ? ", page " + (page + 1) + " of " + (last + 1) : "");
+      tools.before.disabled = page <= 0; tools.after.disabled = page >= last;
+    }
+    tools.before.addEventListener("click", () => { page--; rows(); });
+    tools.after.addEventListener("click", () => { page++; rows(); });
+    return (list) => { chosen = list; page = 0; rows(); };
+  }
+  function to_plot() { plot.scrollIntoView({ block: "center" }); canvas.focus({ preventScroll: true }); }
+
   // The ledger.
-  const body = $("ledger-rows"), PAGE = 100;
-  let chosen = [], page = 0;
+  const ledger = pager("ledger", "messages", (tr, m) => {
+    cell(tr, messages.seq[m], true); cell(tr, data.clients[messages.client[m]]); cell(tr, seconds(messages.t[m]), true);
+    cell(tr, data.outcomes[messages.outcome[m]]); cell(tr, millis(messages.took[m]), true);
+    cell(tr, messages.receivers[m] >= 0 ? messages.receivers[m] : "–", true);
+    cell(tr, messages.count[m] ? "after " + millis(messages.after[m]) : "never"); cell(tr, data.fates[messages.fate[m]]);
+    cell(tr, messages.cause[m] >= 0 ? data.causes_of_loss[messages.cause[m]].w : "");
+  }, (m) => { show(messages.t[m] - 5e5, messages.t[m] + 5e5 + messages.took[m]); to_plot(); });
+  const cause = $("cause");
   function choose() {
-    const cause = $("cause").value, seq = $("seq").value.trim();
-    chosen = [];
+    const wanted = cause.value, seq = $("seq").value.trim(), list = [];
     for (let m = 0; m < messages.t.length; m++) {
       const c = messages.cause[m];
-      if (cause === "lost" ? c < 0 : cause === "all" ? false : cause === "fbd" ? data.fates[messages.fate[m]] !== "failed-but-delivered" : c !== Number(cause)) continue;
+      if (wanted === "lost" ? c < 0 : wanted === "all" ? false : wanted === "fbd" ? data.fates[messages.fate[m]] !== "failed-but-delivered" : c !== Number(wanted)) continue;
       if (seq && String(messages.seq[m]) !== seq) continue;
-      chosen.push(m);
+      list.push(m);
     }
-    page = 0; rows();
+    ledger(list);
   }
-  function rows() {
-    body.replaceChildren();
-    for (const m of chosen.slice(page * PAGE, (page + 1) * PAGE)) {
-      const tr = document.createElement("tr");
-      tr.className = "go"; tr.tabIndex = 0;
-      const cells = [messages.seq[m], data.clients[messages.client[m]], seconds(messages.t[m]), data.outcomes[messages.outcome[m]], millis(messages.took[m]), messages.receivers[m] >= 0 ? messages.receivers[m] : "–", messages.count[m] ? "after " + millis(messages.after[m]) : "never", data.fates[messages.fate[m]], messages.cause[m] >= 0 ? data.causes[messages.cause[m]].w : ""];
-      cells.forEach((text, i) => { const td = document.createElement("td"); td.textContent = text; if (i === 0 || i === 2 || i === 4 || i === 5) td.className = "n"; tr.append(td); });
-      const go = () => { show(messages.t[m] - 5e5, messages.t[m] + 5e5 + messages.took[m]); plot.scrollIntoView({ block: "center" }); canvas.focus({ preventScroll: true }); };
-      tr.addEventListener("click", go);
-      tr.addEventListener("keydown", (e) => { if (e.key === "Enter") go(); });
-      body.append(tr);
-    }
-    const last = Math.max(0, Math.ceil(chosen.length / PAGE) - 1);
-    $("count").textContent = chosen.length + " messages" + (last ? ", page " + (page + 1) + " of " + (last + 1) : "");
-    $("before").disabled = page <= 0; $("after").disabled = page >= last;
-  }
-  const cause = $("cause");
-  data.causes.forEach((c, i) => { if (c.count) cause.append(new Option(c.w + " (" + c.count + ")", i)); });
+  data.causes_of_loss.forEach((c, i) => { if (c.count) cause.append(new Option(c.w + " (" + c.count + ")", i)); });
   cause.addEventListener("change", choose);
   $("seq").addEventListener("input", choose);
-  $("before").addEventListener("click", () => { page--; rows(); });
-  $("after").addEventListener("click", () => { page++; rows(); });
+  document.querySelectorAll("td[data-cause]").forEach((td) => {
+    const button = document.createElement("button");
+    button.type = "button"; button.className = "link"; button.textContent = td.textContent; button.title = "Show these messages";
+    button.addEventListener("click", () => { cause.value = td.dataset.cause; choose(); });
+    td.replaceChildren(button);
+  });
   if (!messages.cause.some((c) => c >= 0)) cause.value = "all";
   choose();
 
+  // The log of all nodes.
+  const lines = pager("log", "lines", (tr, j) => {
+    cell(tr, seconds(log.t[j]), true); cell(tr, data.lanes[log.lane[j]].node); cell(tr, log.text[j]);
+    const why = because(j); cell(tr, data.causes ? why[1] || why[0] || "" : "");
+  }, (j) => { const [a, b] = x.domain(); if (log.t[j] < a || log.t[j] > b || b - a > 2e6) show(log.t[j] - 1e6, log.t[j] + 1e6); to_plot(); pin(j); });
+  const nodes = Array.from(new Set(data.lanes.map((lane) => lane.node)));
+  for (const node of nodes) $("log-node").append(new Option(node, node));
+  function search() {
+    const node = $("log-node").value, words = $("log-text").value.toLowerCase(), list = [];
+    for (let j = 0; j < log.t.length; j++)
+      if ((!node || data.lanes[log.lane[j]].node === node) && (!words || log.text[j].toLowerCase().includes(words))) list.push(j);
+    lines(list);
+  }
+  $("log-node").addEventListener("change", search);
+  $("log-text").addEventListener("input", search);
+  search();
+
   window.addEventListener("resize", resize);
-  const wanted = /^#t=(-?\d+),(-?\d+)$/.exec(location.hash);
-  if (wanted) x.domain([Number(wanted[1]), Number(wanted[2])]);
+  // A link to a time: #t=FROM,TO shows a window, #t=AT the line nearest to a moment; in seconds.
+  function follow() {
+    const wanted = /^#t=(-?[\d.]+)(?:,(-?[\d.]+))?$/.exec(location.hash);
+    if (!wanted) return;
+    const from = Number(wanted[1]) * 1e6;
+    if (wanted[2] !== undefined) { show(from, Math.max(from + 1000, Number(wanted[2]) * 1e6)); return; }
+    show(from - 1e6, from + 1e6);
+    const j = nearest(log.t.map((_, i) => i), (i) => log.t[i], from);
+    if (j >= 0) pin(j);
+  }
+  const begin = location.hash;
   resize();
+  if (begin.startsWith("#t=")) { history.replaceState(null, "", begin); follow(); }
+  window.addEventListener("hashchange", follow);
 })();

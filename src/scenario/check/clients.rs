@@ -73,6 +73,11 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     match client.connections {
         0 => report("connections", "a client without connections".to_owned(), "must be 1 or more", "leave the key out"),
         1 => {}
+        _ if client.kind == client::Kind::Subscribe && !stack.haproxy => {
+            let help = "set `haproxy = true` in [stack], or give each subscriber a [[client]] of its own";
+            report("connections", "a crowd of subscribers needs HAProxy".to_owned(), "more than one", help);
+        }
+        _ if client.kind == client::Kind::Subscribe => {}
         _ if client.pause.is_none() => {
             let help = "give a `pause`: { min = \"0s\", max = \"0s\" } sends the next as soon as the reply is there";
             report("connections", "several connections need a closed loop".to_owned(), "more than one", help);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::analysis::stats::{self, Interval};
+use super::stats::{self, Interval};
 
 /// Up to so many values, all are kept and every figure is exact.
 const EXACT_MAX: usize = 4_096;

@@ -1,0 +1,224 @@
+//! What became of every write: which acknowledged ones the final master does not hold, and why.
+//!
+//! The simulator knows which writes are lost. A recording of the real stack only says how many; which ones then follows
+//! from the log lines: writes that a master took while another had already been promoted are lost for certain, and of
+//! those that it took before, the latest are those that were not replicated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::ledger::Cause;
+use super::masters::Masters;
+use crate::record::{Event, Op, Outcome, Recording, RedisEvent, What};
+use crate::wire::NodeId;
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFate {
+    /// Acknowledged, and the final master holds it.
+    Kept,
+    /// Acknowledged, and the final master does not hold it.
+    Lost(WriteLoss),
+    /// Acknowledged, and there is no master at the end.
+    Unknown,
+    /// Not acknowledged.
+    Failed(Cause),
+}
+
+impl WriteFate {
+    /// The word in tables and files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WriteFate::Kept => "kept",
+            WriteFate::Lost(_) => "lost-after-acknowledgement",
+            WriteFate::Unknown => "unknown",
+            WriteFate::Failed(_) => "failed",
+        }
+    }
+}
+
+/// Why an acknowledged write was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WriteLoss {
+    /// The master had taken it and not yet passed it on when another node was promoted in its place.
+    NotReplicatedBeforePromotion,
+    /// The old master took it after another node had been promoted, and dropped it when it was made a replica and
+    /// synchronised.
+    OverwrittenAtResync,
+    /// The old master took it after another node had been promoted, and never came back to the others.
+    StrandedOnOldMaster,
+    /// The master was started again without it.
+    LostAtRestart,
+    /// Nothing in the recording says why: a command that deletes, for example.
+    Unexplained,
+}
+
+impl WriteLoss {
+    /// All of them.
+    pub const ALL: [WriteLoss; 5] = [
+        WriteLoss::NotReplicatedBeforePromotion,
+        WriteLoss::OverwrittenAtResync,
+        WriteLoss::StrandedOnOldMaster,
+        WriteLoss::LostAtRestart,
+        WriteLoss::Unexplained,
+    ];
+
+    /// The word in tables and files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WriteLoss::NotReplicatedBeforePromotion => "not-replicated-before-promotion",
+            WriteLoss::OverwrittenAtResync => "overwritten-at-resync",
+            WriteLoss::StrandedOnOldMaster => "stranded-on-old-master",
+            WriteLoss::LostAtRestart => "lost-at-restart",
+            WriteLoss::Unexplained => "unexplained",
+        }
+    }
+}
+
+/// A write's way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Who wrote.
+    pub client: Arc<str>,
+    /// SEQ.
+    pub seq: u32,
+    /// When the attempt began.
+    pub at_us: i64,
+    /// How it ended for the writer.
+    pub outcome: Outcome,
+    /// How long the attempt took.
+    pub took_us: i64,
+    /// What became of it.
+    pub fate: WriteFate,
+}
+
+/// When nodes became masters, ceased to be, and were started.
+struct History {
+    /// In order of time: when, who, what.
+    turns: Vec<(i64, String, Turn)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Promoted,
+    Demoted,
+    Started,
+}
+
+impl History {
+    fn of(recording: &Recording) -> History {
+        let mut turns: Vec<(i64, String, Turn)> = Vec::new();
+        for record in &recording.records {
+            let turn = match record.what {
+                What::Event(Event::Redis(RedisEvent::MasterModeEnabled)) => Turn::Promoted,
+                What::Event(Event::Redis(RedisEvent::ReplicaOf(_))) => Turn::Demoted,
+                What::Event(Event::Redis(RedisEvent::Ready)) => Turn::Started,
+                _ => continue,
+            };
+            turns.push((recording.micros(record.time), recording.names.node(record.node).to_string(), turn));
+        }
+        turns.sort_by_key(|(at, ..)| *at);
+        History { turns }
+    }
+
+    /// Why a write that `server` acknowledged at an instant would be lost, and how long after it that was decided; a
+    /// loss that is certain counts as decided at once.
+    fn loss(&self, server: &str, at: i64) -> (WriteLoss, i64) {
+        let upto = self.turns.partition_point(|(t, ..)| *t <= at);
+        let (past, future) = self.turns.split_at(upto);
+        let last_own = past.iter().rposition(|(_, who, turn)| who == server && *turn == Turn::Promoted);
+        let superseded =
+            past[last_own.map_or(0, |i| i + 1)..].iter().any(|(_, who, turn)| who != server && *turn == Turn::Promoted);
+        if superseded {
+            let dropped = future.iter().any(|(_, who, turn)| who == server && *turn == Turn::Demoted);
+            let loss = if dropped { WriteLoss::OverwrittenAtResync } else { WriteLoss::StrandedOnOldMaster };
+            return (loss, 0);
+        }
+        for (when, who, turn) in future {
+            match (who == server, turn) {
+                (false, Turn::Promoted) => return (WriteLoss::NotReplicatedBeforePromotion, when - at),
+                (true, Turn::Started) => return (WriteLoss::LostAtRestart, when - at),
+                // Made a replica before anybody was promoted: an operator's doing.
+                (true, Turn::Demoted) => return (WriteLoss::OverwrittenAtResync, when - at),
+                _ => {}
+            }
+        }
+        (WriteLoss::Unexplained, i64::MAX)
+    }
+}
+
+/// All writes of a run with their fates. `why_failed` says it of an attempt's outcome, beginning and end; `opened`, when
+/// the connection that a client used at an instant was opened, if the recording has it.
+pub(super) fn writes(
+    recording: &Recording,
+    masters: &Masters,
+    lost: Option<&[(NodeId, u32)]>,
+    why_failed: impl Fn(Outcome, i64, i64) -> Cause,
+    opened: impl Fn(NodeId, i64) -> Option<i64>,
+) -> Vec<Write> {
+    let publishers = recording.publishers();
+    let mut names: BTreeMap<NodeId, Arc<str>> = BTreeMap::new();
+    let mut nodes = Vec::new();
+    let mut writes = Vec::new();
+    for record in &recording.records {
+        let What::Op(Op::Set { seq, outcome, took }) = record.what else { continue };
+        let at_us = recording.micros(record.time);
+        let took_us = ((took.0 + 500) / 1_000) as i64;
+        let name = || recording.written_name(record, &publishers).into();
+        let client = names.entry(record.node).or_insert_with(name).clone();
+        let fate = match outcome {
+            Outcome::Ok => WriteFate::Unknown,
+            _ => WriteFate::Failed(why_failed(outcome, at_us, at_us + took_us)),
+        };
+        nodes.push(record.node);
+        writes.push(Write { client, seq, at_us, outcome, took_us, fate });
+    }
+    let known: Option<BTreeSet<(NodeId, u32)>> = lost.map(|lost| lost.iter().copied().collect());
+    let count = known.as_ref().map(|lost| lost.len() as u64).or(recording.header.lost_acked_sets);
+    let Some(count) = count else { return writes };
+    for write in writes.iter_mut().filter(|write| write.fate == WriteFate::Unknown) {
+        write.fate = WriteFate::Kept;
+    }
+    if count == 0 {
+        return writes;
+    }
+    let history = History::of(recording);
+    let loss = |i: usize| {
+        let (write, node): (&Write, NodeId) = (&writes[i], nodes[i]);
+        let answered = write.at_us + write.took_us;
+        let server = taker(recording, masters, opened(node, answered).unwrap_or(answered), answered);
+        server.map_or((WriteLoss::Unexplained, i64::MAX), |server| history.loss(server, answered))
+    };
+    let acknowledged = (0..writes.len()).filter(|i| writes[*i].fate == WriteFate::Kept);
+    let chosen: Vec<(usize, WriteLoss)> = match &known {
+        Some(lost) => {
+            acknowledged.filter(|i| lost.contains(&(nodes[*i], writes[*i].seq))).map(|i| (i, loss(i).0)).collect()
+        }
+        None => {
+            // Those whose loss was decided soonest after they were taken.
+            let with_loss = |i: usize| {
+                let (why, after) = loss(i);
+                (after, i, why)
+            };
+            let mut all: Vec<(i64, usize, WriteLoss)> = acknowledged.map(with_loss).collect();
+            all.sort_by_key(|(after, i, _)| (*after, std::cmp::Reverse(*i)));
+            all.into_iter().take(count.min(usize::MAX as u64) as usize).map(|(_, i, why)| (i, why)).collect()
+        }
+    };
+    for (i, why) in chosen {
+        writes[i].fate = WriteFate::Lost(why);
+    }
+    writes
+}
+
+/// The server that answered over a connection that was opened at `opened`: where HAProxy sent it, or the node that acted
+/// as master; of two, the one that did so longer.
+fn taker<'a>(recording: &'a Recording, masters: &'a Masters, opened: i64, answered: i64) -> Option<&'a str> {
+    let routed = masters.route(opened).and_then(|route| route.server.as_deref());
+    let acting = || {
+        let acts = masters.lanes.iter().find(|lane| lane.from_us <= answered && answered < lane.to_us);
+        acts.map(|lane| lane.node.as_str())
+    };
+    let first = || recording.header.redis.first().map(String::as_str);
+    routed.or_else(acting).or_else(first)
+}

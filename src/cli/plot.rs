@@ -1,0 +1,199 @@
+//! `sim plot`: charts again, from run folders or recordings, simulated or real.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use miette::miette;
+use rayon::prelude::*;
+
+use super::{Failure, VERSION, Verdict};
+use crate::analysis::Analysis;
+use crate::record::{Recording, Source};
+use crate::report::many::{Many, OneRun};
+use crate::report::{RunReport, lanes, safe_name, settings, write_run_folder};
+use crate::scenario::Scenario;
+use crate::wire::NodeId;
+
+/// Draw the charts again, from run folders or recordings, simulated or real
+///
+/// One recording gives a run folder, several of one scenario give a folder of distributions. A run folder that is named
+/// itself is redrawn in place, unless --out says where else.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Run folders, recordings (.jsonl or .jsonl.gz), or folders of recordings
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<PathBuf>,
+    /// Where the folders go
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The scenario that was run: its settings are named in the report
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+}
+
+/// A recording and what stands beside it.
+struct Found {
+    path: PathBuf,
+    /// The run folder that it lies in.
+    folder: Option<PathBuf>,
+}
+
+/// A recording of more than a month is not drawn.
+const LONGEST_S: f64 = 31.0 * 86_400.0;
+
+fn is_recording(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    (name.ends_with(".jsonl") || name.ends_with(".jsonl.gz")) && !name.starts_with('.')
+}
+
+/// The recordings that an argument stands for, in order of their names.
+fn find(path: &Path) -> Result<Vec<Found>, Failure> {
+    if !path.is_dir() {
+        return Ok(vec![Found { path: path.to_path_buf(), folder: None }]);
+    }
+    let own = path.join("recording.jsonl");
+    if own.is_file() {
+        return Ok(vec![Found { path: own, folder: Some(path.to_path_buf()) }]);
+    }
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(path).map_err(Failure::io(path.display()))?;
+    let mut paths: Vec<PathBuf> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(Failure::io(path.display()))?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() && path.join("recording.jsonl").is_file() {
+            found.push(Found { path: path.join("recording.jsonl"), folder: Some(path) });
+        } else if is_recording(&path) {
+            found.push(Found { path, folder: None });
+        }
+    }
+    if found.is_empty() {
+        let help = "a recording is a file NAME.RUN.jsonl or NAME.RUN.jsonl.gz, and a run folder has a recording.jsonl";
+        return Err(Failure::Bad(miette!(help = help, "{} holds no recording and no run folder", path.display())));
+    }
+    Ok(found)
+}
+
+fn read(found: &Found) -> Result<Recording, Failure> {
+    let recording = Recording::read(&found.path).map_err(|error| Failure::Bad(error.into()))?;
+    let first = recording.records.first().map_or(0, |record| recording.micros(record.time)) as f64 / 1e6;
+    if recording.header.end_s.max(-first) > LONGEST_S {
+        let help = "times are in seconds after time 0";
+        let days = recording.header.end_s.max(-first) / 86_400.0;
+        let what = found.path.display();
+        return Err(Failure::Bad(miette!(help = help, "{what}: the recording claims to last {days:.0} days")));
+    }
+    Ok(recording)
+}
+
+/// What a run folder knows beyond its recording: digest, number of events, and which writes are lost.
+fn beside(folder: &Path, recording: &Recording) -> (u128, u64, Option<Vec<(NodeId, u32)>>) {
+    let text = std::fs::read_to_string(folder.join("summary.json")).unwrap_or_default();
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let digest = summary["digest"].as_str().and_then(|hex| u128::from_str_radix(hex, 16).ok()).unwrap_or(0);
+    let events = summary["events"].as_u64().unwrap_or(0);
+    let writes = &summary["writes"];
+    let known = writes["lost_keys_known"] == true && !writes["lost"].is_null();
+    let lost = writes["lost_keys"].as_object().filter(|_| known).map(|clients| {
+        let of = |(client, keys): (&String, &serde_json::Value)| {
+            let node = recording.names.find_node(client);
+            let keys: Vec<u32> =
+                keys.as_array().into_iter().flatten().filter_map(|key| key.as_u64()?.try_into().ok()).collect();
+            keys.into_iter().filter_map(move |key| Some((node?, key))).collect::<Vec<_>>()
+        };
+        clients.iter().flat_map(of).collect()
+    });
+    (digest, events, lost)
+}
+
+pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let scenario = arguments.scenario.as_ref().map(|path| Scenario::load(path)).transpose();
+    let scenario = scenario.map_err(|error| Failure::Bad(error.into()))?;
+    let mut found = Vec::new();
+    for path in &arguments.runs {
+        found.extend(find(path)?);
+    }
+    // Everything is read before anything is written.
+    let mut groups: BTreeMap<(String, bool), Vec<(u64, &Found)>> = BTreeMap::new();
+    let heads: Vec<(String, bool, u64)> = found
+        .par_iter()
+        .map(|found| read(found).map(|r| (r.header.scenario, r.header.source == Source::Real, r.header.run)))
+        .collect::<Result<_, Failure>>()?;
+    for (found, (name, real, run)) in found.iter().zip(heads) {
+        groups.entry((name, real)).or_default().push((run, found));
+    }
+    let mut out = anstream::stdout().lock();
+    for group in groups.values_mut() {
+        group.sort_by_key(|(run, _)| *run);
+        let folder = match group.as_slice() {
+            [(_, one)] => plot_one(arguments, scenario.as_ref(), one)?,
+            several => plot_many(arguments, several)?,
+        };
+        writeln!(out, "{}", folder.display())?;
+    }
+    Ok(Verdict::Fine)
+}
+
+fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -> Result<PathBuf, Failure> {
+    let recording = read(found)?;
+    let (digest, events, lost) = found.folder.as_ref().map_or((0, 0, None), |folder| beside(folder, &recording));
+    let mut analysis = Analysis::of(&recording, lost.as_deref());
+    let header = &recording.header;
+    let (real, run) = (header.source == Source::Real, header.run);
+    let toml = match (&found.folder, scenario) {
+        (_, Some(scenario)) => scenario.to_toml(run, VERSION),
+        (Some(folder), None) => std::fs::read_to_string(folder.join("scenario.toml")).unwrap_or_default(),
+        (None, None) => String::new(),
+    };
+    if let Ok(scenario) = Scenario::parse("scenario.toml", &toml)
+        && !toml.is_empty()
+    {
+        analysis.name_settings(&recording, &settings(&scenario));
+    }
+    let folder = match (&found.folder, &arguments.out) {
+        (Some(folder), None) => folder.clone(),
+        (_, out) => {
+            let real = if real { "-real" } else { "" };
+            let out = out.as_deref().unwrap_or(Path::new("output"));
+            out.join(format!("{}{real}-{run}", safe_name(&header.scenario)))
+        }
+    };
+    let command = match (real, toml.is_empty()) {
+        (false, false) => format!("sim run scenario.toml --seed {run}"),
+        _ => String::new(),
+    };
+    let report = RunReport {
+        recording: &recording,
+        analysis: &analysis,
+        digest,
+        events,
+        version: VERSION,
+        scenario_toml: &toml,
+        command: &command,
+        causes: &BTreeMap::new(),
+    };
+    write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
+    Ok(folder)
+}
+
+fn plot_many(arguments: &Arguments, group: &[(u64, &Found)]) -> Result<PathBuf, Failure> {
+    let first = read(group[0].1)?;
+    let analysis = Analysis::of(&first, None);
+    let mut many = Many::new(&analysis, &lanes::lanes(&first), VERSION);
+    for (i, (_, found)) in group.iter().enumerate() {
+        let recording = read(found)?;
+        let analysis = Analysis::of(&recording, None);
+        let mut run = OneRun::of(&analysis);
+        // Runs of several recordings with one number are counted in their order.
+        if group[..i].iter().any(|(number, _)| *number == run.run) {
+            run.run = many.runs().map(|run| run.run).max().unwrap_or(0).saturating_add(1);
+        }
+        many.add(run, &analysis);
+    }
+    let folder = arguments.out.as_deref().unwrap_or(Path::new("output")).join(many.folder());
+    many.write(&folder).map_err(Failure::io(folder.display()))?;
+    Ok(folder)
+}

@@ -1,0 +1,213 @@
+//! The loss ledger: each cause is provoked by a scenario, and the sums hold in every shipped scenario and in every
+//! recording of the real stack.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use sim::analysis::Analysis;
+use sim::analysis::ledger::{Cause, Fate};
+use sim::analysis::writes::{WriteFate, WriteLoss};
+use sim::record::Recording;
+use sim::scenario::Scenario;
+use sim::world::{Keep, RunResult, World};
+
+fn run(scenario: Scenario, seed: u64) -> RunResult {
+    let mut world = World::new(Arc::new(scenario), seed, Keep { records: true, trace: false });
+    world.run();
+    world.finish()
+}
+
+fn analysed(scenario: Scenario, seed: u64) -> Analysis {
+    let result = run(scenario, seed);
+    Analysis::of(&result.recording, Some(&result.lost_writes))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn shipped(name: &str) -> Scenario {
+    let path = root().join("scenarios").join(name);
+    Scenario::load(&path).unwrap_or_else(|error| panic!("{:?}", miette::Report::new(error)))
+}
+
+fn inline(text: &str) -> Scenario {
+    Scenario::parse("inline.toml", text).unwrap_or_else(|error| panic!("{:?}", miette::Report::new(error)))
+}
+
+/// Publishes at a pace of 5 ms and listens, each on a host of its own.
+fn pair(profile: &str) -> String {
+    format!(
+        "[[client]]\nname = 'publisher'\nkind = 'publish'\nevery = '5ms'\nprofile = '{profile}'\n\
+         [[client]]\nname = 'subscriber'\nkind = 'subscribe'\nprofile = '{profile}'\n"
+    )
+}
+
+fn fault(at: &str, rest: &str) -> String {
+    format!("[[fault]]\nat = '{at}'\n{rest}\n")
+}
+
+#[test]
+fn each_cause_of_a_lost_message_is_provoked_by_a_scenario() {
+    let direct = |faults: &str, more: &str| {
+        inline(&format!("duration = '20s'\n[stack]\nhaproxy = false\n{more}\n{}{faults}", pair("sentinel")))
+    };
+    let proxied =
+        |faults: &str, more: &str| inline(&format!("duration = '20s'\n{more}\n{}{faults}", pair("reference")));
+    let kill = |node: &str| fault("0s", &format!("action = 'kill'\nnode = '{node}'"));
+    let deaf = fault("0s", "action = 'partition'\ngroups = [['subscriber'], ['haproxy']]");
+    let reload =
+        [fault("0s", "action = 'terminate'\nnode = 'redis-1'"), fault("2s", "action = 'start'\nnode = 'redis-1'")];
+    let nobody = "duration = '5s'\n[[client]]\nname = 'publisher'\nkind = 'publish'\n";
+    let silent = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1"].map(|node| kill(node)).concat();
+    let slow = "action = 'degrade'\nbetween = ['redis-1', 'subscriber']\nrate = '10kbit'";
+    let cases = [
+        (Cause::RefusedNoServer, proxied(&kill("redis-1"), "")),
+        (Cause::ProxyDown, proxied(&kill("haproxy"), "")),
+        (Cause::ConnectionRefused, direct(&kill("redis-1"), "")),
+        (Cause::ConnectTimeout, direct(&fault("0s", "action = 'power-off'\nnode = 'redis-1'"), "")),
+        (Cause::ConnectionCut, proxied(&kill("redis-1"), "")),
+        (
+            Cause::ProxyIdleTimeout,
+            proxied(&fault("0s", "action = 'pause'\nnode = 'redis-1'"), "[haproxy]\n'timeout server' = '500ms'"),
+        ),
+        (Cause::ReplyTimeout, proxied(&fault("0s", "action = 'pause'\nnode = 'redis-1'"), "")),
+        (Cause::PoolTimeout, shipped("g-kill-container.toml")),
+        (Cause::NoMaster, direct(&silent, "")),
+        (Cause::ErrorReply, direct(&reload.concat(), "[redis]\ndataset-bytes = '2gb'\nsave = '3600 1'")),
+        (Cause::AcceptedByReplica, shipped("witness/pinned-to-a-replica.toml")),
+        (Cause::SubscriberPinnedToOldMaster, shipped("g-kill-container.toml")),
+        (
+            Cause::SubscriberReconnecting,
+            proxied(
+                &fault("0s", "action = 'command'\nnode = 'redis-1'\nrun = ['CLIENT', 'KILL', 'TYPE', 'pubsub']"),
+                "",
+            ),
+        ),
+        (
+            Cause::OutputBufferKill,
+            direct(
+                &fault("0s", slow),
+                "[redis]\nclient-output-buffer-limit = 'normal 0 0 0 replica 0 0 0 pubsub 5000 0 0'",
+            ),
+        ),
+        (Cause::AcceptedButNobodySubscribed, inline(nobody)),
+        (Cause::CutInDelivery, proxied(&deaf, "")),
+    ];
+    let provoked: Vec<Cause> = cases.iter().map(|(cause, _)| *cause).collect();
+    assert_eq!(provoked, Cause::ALL, "every cause has its scenario");
+    let missing: Vec<String> = cases
+        .into_par_iter()
+        .filter_map(|(cause, scenario)| {
+            let counts: Vec<BTreeMap<&str, u64>> = (1..=12)
+                .map(|seed| analysed(scenario.clone(), seed).ledger.sums.by_cause)
+                .take_while_inclusive(|counts| !counts.contains_key(cause.as_str()))
+                .collect();
+            let found = counts.last().is_some_and(|counts| counts.contains_key(cause.as_str()));
+            (!found).then(|| format!("{}: {counts:?}", cause.as_str()))
+        })
+        .collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+/// `take_while` that also yields the item at which it stops.
+trait TakeWhileInclusive: Iterator + Sized {
+    fn take_while_inclusive(self, mut go_on: impl FnMut(&Self::Item) -> bool) -> impl Iterator<Item = Self::Item> {
+        let mut done = false;
+        let mut inner = self;
+        std::iter::from_fn(move || {
+            let item = if done { None } else { inner.next() };
+            done |= item.as_ref().is_none_or(|item| !go_on(item));
+            item
+        })
+    }
+}
+
+impl<I: Iterator> TakeWhileInclusive for I {}
+
+#[test]
+fn each_cause_of_a_lost_write_is_provoked_by_a_scenario() {
+    let split = "[[fault]]\nat = '0s'\naction = 'partition'\ngroups = [['redis-1', 'haproxy', 'clients'], \
+        ['redis-2', 'redis-3', 'sentinel-1', 'sentinel-2', 'sentinel-3']]\n";
+    // The majority's node is the master at the end, and the old one has not come back.
+    let cases = [
+        (WriteLoss::NotReplicatedBeforePromotion, shipped("partition-split-brain.toml")),
+        (WriteLoss::OverwrittenAtResync, shipped("partition-split-brain.toml")),
+        (WriteLoss::StrandedOnOldMaster, inline(&format!("duration = '20s'\n{split}"))),
+        (WriteLoss::LostAtRestart, shipped("published/master-reboots-empty.toml")),
+    ];
+    for (why, scenario) in cases {
+        let writes = analysed(scenario, 1).ledger.writes;
+        assert!(writes.lost_by_cause.contains_key(why.as_str()), "{}: {:?}", why.as_str(), writes.lost_by_cause);
+    }
+    // What is lost though nothing happened has no cause, and says so.
+    let recording = run(inline("duration = '5s'"), 1).recording;
+    let writer = recording.names.find_node("writer").expect("it writes");
+    let writes = Analysis::of(&recording, Some(&[(writer, 30)])).ledger.writes;
+    assert_eq!(writes.lost_by_cause, BTreeMap::from([(WriteLoss::Unexplained.as_str(), 1)]));
+}
+
+#[test]
+fn which_writes_are_lost_follows_from_their_number() {
+    for (name, seeds) in [("partition-split-brain.toml", 3), ("master-recovery.toml", 2), ("partition.toml", 1)] {
+        for seed in 1..=seeds {
+            let result = run(shipped(name), seed);
+            let known = Analysis::of(&result.recording, Some(&result.lost_writes)).ledger;
+            let guessed = Analysis::of(&result.recording, None).ledger;
+            assert!(known.writes.lost_keys_known && !guessed.writes.lost_keys_known);
+            assert_eq!(known.writes.lost, guessed.writes.lost);
+            let differ = known.sets.iter().zip(&guessed.sets).filter(|(a, b)| a.fate != b.fate).count() as u64;
+            let lost = known.writes.lost.expect("there is a master");
+            assert!(differ * 50 <= lost, "{name}, seed {seed}: {differ} of {lost} differ");
+        }
+    }
+}
+
+#[test]
+fn the_sums_hold_in_every_recording_of_the_real_stack() {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in ["reference/recordings", "reference/recordings/demo"] {
+        let entries = std::fs::read_dir(root().join(folder)).expect("the recordings are in the repository");
+        let files = entries.map(|entry| entry.expect("readable").path());
+        paths.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "gz")));
+    }
+    paths.sort();
+    assert!(paths.len() > 400, "{}", paths.len());
+    paths.par_iter().for_each(|path| {
+        let recording = Recording::read(path).expect("it can be read");
+        let analysis = Analysis::of(&recording, None);
+        let (ledger, name) = (&analysis.ledger, path.display());
+        // The ledger asserts its sums; this counts them again, from the messages and writes themselves.
+        let published = ledger.messages.iter().filter(|message| message.published_us >= 0);
+        let lost = published.clone().filter(|message| message.cause.is_some()).count() as u64;
+        let delivered = published.clone().filter(|message| !message.received.is_empty()).count() as u64;
+        let undecided = published.clone().filter(|message| message.fate == Fate::Undecided).count() as u64;
+        assert_eq!(published.count() as u64, lost + delivered + undecided, "{name}");
+        assert_eq!((lost, delivered), (ledger.sums.lost, ledger.sums.delivered), "{name}");
+        let gone = ledger.sets.iter().filter(|set| matches!(set.fate, WriteFate::Lost(_))).count() as u64;
+        assert_eq!(recording.header.lost_acked_sets.unwrap_or(0), gone, "{name}");
+        assert!(!ledger.writes.lost_by_cause.contains_key("unexplained"), "{name}: {:?}", ledger.writes.lost_by_cause);
+    });
+}
+
+#[test]
+fn a_planted_mistake_breaks_the_sums() {
+    let ledger = analysed(shipped("partition-split-brain.toml"), 1).ledger;
+    let breaks = |what: &dyn Fn() -> ()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(what)).is_err();
+    ledger.sums.assert_they_add_up();
+    ledger.writes.assert_they_add_up();
+    let mut twice = ledger.sums.clone();
+    *twice.by_cause.entry("subscriber-reconnecting").or_default() += 1;
+    assert!(breaks(&|| twice.assert_they_add_up()), "a message with two causes");
+    let mut nowhere = ledger.sums.clone();
+    nowhere.delivered -= 1;
+    assert!(breaks(&|| nowhere.assert_they_add_up()), "a message without a fate");
+    let mut without = ledger.writes.clone();
+    without.lost_by_cause.pop_first();
+    assert!(breaks(&|| without.assert_they_add_up()), "lost writes without a cause");
+    let mut failed = ledger.writes.clone();
+    failed.attempts += 1;
+    assert!(breaks(&|| failed.assert_they_add_up()), "a write that neither failed nor succeeded");
+}
