@@ -245,3 +245,122 @@ fn a_sweep_that_makes_no_sense_is_refused() {
         assert!(!folder.exists(), "{arguments:?} wrote something");
     }
 }
+
+const MANY: [&str; 9] = [
+    "causes.svg",
+    "failover.svg",
+    "latency.svg",
+    "loss.svg",
+    "losses.svg",
+    "outages.svg",
+    "phases.svg",
+    "runs.csv",
+    "summary.json",
+];
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("a file").file_name().into_string().expect("a name")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn charts_of_many_runs_stand_beside_the_first_run_and_do_not_depend_on_the_jobs() {
+    let mut seen = Vec::new();
+    for jobs in ["1", "3"] {
+        let out = tempfile::tempdir().expect("a folder");
+        let folder = out.path().to_str().expect("a path");
+        let output = run(&["run", "scenarios/g-kill-container.toml", "--runs", "8", "--jobs", jobs, "--out", folder]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let many = out.path().join("g-kill-container-1..8");
+        assert_eq!(names_in(&many), MANY);
+        assert_eq!(names_in(&out.path().join("g-kill-container-1")), FILES);
+        seen.push(MANY.map(|name| fs::read(many.join(name)).expect("it is there")));
+    }
+    assert!(seen[0] == seen[1]);
+    let runs = text(&seen[0][7]);
+    assert_eq!(runs.lines().count(), 9);
+    for (name, bytes) in MANY.iter().zip(&seen[0]).filter(|(name, _)| name.ends_with(".svg")) {
+        let svg = text(bytes);
+        assert!(svg.contains("n = ") && svg.ends_with("</svg>\n"), "{name} says its n");
+    }
+}
+
+#[test]
+fn a_run_folder_can_be_drawn_again() {
+    let out = tempfile::tempdir().expect("a folder");
+    let folder = out.path().to_str().expect("a path");
+    assert_eq!(run(&["run", "scenarios/partition.toml", "--out", folder]).status.code(), Some(0));
+    let own = out.path().join("partition-1");
+    let before: Vec<Vec<u8>> = FILES.iter().map(|name| fs::read(own.join(name)).expect("it is there")).collect();
+    fs::remove_file(own.join("timeline.svg")).expect("it was there");
+    let output = run(&["plot", own.to_str().expect("a path")]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for (name, before) in FILES.iter().zip(before) {
+        // The report and the trace also show what a recording in a file does not keep.
+        if !["report.html", "trace.json", "metrics.om"].contains(name) {
+            assert!(fs::read(own.join(name)).expect("it is there again") == before, "{name} is the same again");
+        }
+    }
+}
+
+#[test]
+fn recordings_of_the_real_stack_are_drawn_one_by_one_and_together() {
+    let out = tempfile::tempdir().expect("a folder");
+    let folder = out.path().to_str().expect("a path");
+    let one = "tests/data/recordings/partition-split-brain.00.jsonl.gz";
+    let output = run(&["plot", one, "--out", folder, "--scenario", "scenarios/partition-split-brain.toml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(names_in(&out.path().join("partition-split-brain-real-0")), FILES);
+    let summary =
+        fs::read_to_string(out.path().join("partition-split-brain-real-0/summary.json")).expect("it is there");
+    assert!(summary.contains("down-after-milliseconds 5000") && summary.contains("overwritten-at-resync"));
+    // Every scenario that was recorded, with all its runs.
+    let output = run(&["plot", "reference/recordings", "reference/recordings/demo", "--out", folder]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let folders: Vec<String> = text(&output.stdout).lines().map(str::to_owned).collect();
+    assert!(folders.len() >= 46, "{folders:?}");
+    for folder in &folders {
+        assert_eq!(names_in(Path::new(folder)), MANY, "{folder}");
+    }
+}
+
+#[test]
+fn what_is_no_recording_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let header =
+        |more: &str| format!("{{\"scenario\":\"x\",\"source\":\"sim\",\"run\":1,\"redis\":[\"redis-1\"],{more}}}\n");
+    let bad = [
+        ("empty.jsonl", String::new()),
+        ("garbage.jsonl", "\u{0}\u{1}not a recording".into()),
+        ("gzip.jsonl.gz", "not compressed".into()),
+        ("endless.jsonl", header("\"end\":1e300")),
+        ("decades.jsonl", header("\"end\":9e8")),
+        ("fault.jsonl", header("\"end\":5,\"faults\":[[1e300,\"kill\",\"redis-1\"]]")),
+        ("line.jsonl", header("\"end\":5") + "{\"t\":1}\n"),
+    ];
+    for (name, content) in bad {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("it can be written");
+        let output = run(&["plot", path.to_str().expect("a path"), "--out", out.to_str().expect("a path")]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}: {said}");
+        assert!(said.contains(name) && !said.contains("panicked"), "{name}: {said}");
+    }
+    for arguments in [&["plot"][..], &["plot", "there/is/none"], &["plot", "docs"]] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    assert!(!out.exists(), "nothing is written");
+    // What is a recording and says next to nothing is drawn, and its name leads nowhere else.
+    let odd = header("\"end\":5").replace("\"x\"", "\"../../x y\"");
+    for (name, content) in [("bare.jsonl", odd), ("nobody.jsonl", header("\"end\":0").replace("[\"redis-1\"]", "[]"))] {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("it can be written");
+        let output = run(&["plot", path.to_str().expect("a path"), "--out", out.to_str().expect("a path")]);
+        assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
+    }
+    assert_eq!(names_in(&out).len(), 2);
+}

@@ -7,16 +7,19 @@
 pub mod diff;
 mod endings;
 pub mod expect;
+mod keys;
 pub mod ledger;
 pub mod masters;
 pub mod outages;
 pub mod phases;
 pub mod sample;
 pub mod score;
+pub mod sequences;
 pub mod stats;
 mod summary;
 #[cfg(test)]
 mod tests;
+pub mod timers;
 pub mod writes;
 
 pub use summary::{RunFacts, SCHEMA, Summary};
@@ -151,6 +154,11 @@ impl Analysis {
             final_roles: recording.header.final_roles.clone(),
             lines,
         }
+    }
+
+    /// Names the values of the settings that decided each step of each failover: without them only the settings are named.
+    pub fn name_settings(&mut self, recording: &Recording, settings: &timers::Settings) {
+        timers::decide(&mut self.failovers, recording, settings);
     }
 
     /// Failovers that took effect, in order.

@@ -117,6 +117,8 @@ pub struct Step {
     pub took_us: Option<i64>,
     /// Who: a node, a client, or a fault's action.
     pub who: String,
+    /// Which timer or setting decided it ([`super::timers`]); empty for the fault.
+    pub decided_by: String,
 }
 
 /// How an attempt at a failover ended.
@@ -172,7 +174,7 @@ impl Failover {
 
     fn set(&mut self, phase: Phase, at_us: i64, who: &str) {
         if self.step(phase).is_none() {
-            self.steps.push(Step { phase, at_us, took_us: None, who: who.to_string() });
+            self.steps.push(Step { phase, at_us, took_us: None, who: who.to_string(), decided_by: String::new() });
         }
     }
 }
@@ -223,6 +225,7 @@ pub fn failovers(recording: &Recording, masters: &Masters, outages: &[ClientOuta
             attempt.steps[index].took_us = before;
         }
     }
+    super::timers::decide(&mut attempts, recording, &super::timers::Settings::default());
     attempts
 }
 

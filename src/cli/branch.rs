@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long = "branch", value_name = "N", requires = "moments",
           value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     branches: Option<u64>,
-    /// Whose chance is charted against the moment; default: lost-acked-sets>0 and failovers>0
+    /// Whose chance is charted against the moment; default: lost-acked-sets>0
     #[arg(long = "outcome", value_name = "METRIC>VALUE", value_parser = event, requires = "branches")]
     outcomes: Vec<Event>,
 }
@@ -78,9 +78,8 @@ impl Arguments {
     }
 
     fn outcomes(&self) -> Vec<Event> {
-        let above_zero = |metric: &str| Event { metric: metric.into(), relation: Relation::Above, limit: 0.0 };
         match self.outcomes.is_empty() {
-            true => ["lost-acked-sets", "failovers"].map(above_zero).to_vec(),
+            true => vec![Event { metric: "lost-acked-sets".into(), relation: Relation::Above, limit: 0.0 }],
             false => self.outcomes.clone(),
         }
     }

@@ -7,21 +7,26 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::{Failure, Verdict};
 use crate::analysis::score::{Measure, Score, score_dirs};
+use crate::analysis::sequences::{Finding, ScenarioSequences, Sequences, sequences_of_dirs};
 
 /// Compare recordings of the simulator with recordings of the real stack
 ///
 /// For every scenario found in both folders, each quantity that a recording yields is compared as two samples. Cells
-/// that disagree are listed. Exit status 1 if fewer agree than --at-least asks for.
+/// that disagree are listed. With --sequences the orders in which each Sentinel's events come are compared instead.
+/// Exit status 1 if fewer agree than --at-least asks for.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Folder of recordings of the real stack
     real: PathBuf,
     /// Folder of simulated recordings
     sim: PathBuf,
-    /// Fail if a smaller part of the cells agrees
+    /// Compare in which order Sentinels' events come, instead of when
+    #[arg(long)]
+    sequences: bool,
+    /// Fail if a smaller part of the cells, or of the orderings, agrees
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     at_least: Option<f64>,
-    /// List the cells that agree as well
+    /// List what agrees as well
     #[arg(long)]
     all: bool,
     /// Print JSON instead of a table
@@ -37,16 +42,36 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let figure = if arguments.sequences { compare_sequences(arguments)? } else { compare_cells(arguments)? };
+    let reached = figure * 100.0;
+    Ok(if arguments.at_least.is_some_and(|least| reached < least) { Verdict::Missed } else { Verdict::Fine })
+}
+
+fn compare_cells(arguments: &Arguments) -> Result<f64, Failure> {
     let score = score_dirs(&arguments.real, &arguments.sim).map_err(|error| Failure::Bad(error.into()))?;
     let mut out = anstream::stdout().lock();
     if arguments.json {
-        let text = serde_json::to_string_pretty(&score).expect("a score has nothing that JSON cannot say");
-        writeln!(out, "{text}")?;
+        json(&score, &mut out)?
     } else {
-        print(&score, arguments.all, &mut out)?;
+        print(&score, arguments.all, &mut out)?
     }
-    let reached = score.figure() * 100.0;
-    Ok(if arguments.at_least.is_some_and(|least| reached < least) { Verdict::Missed } else { Verdict::Fine })
+    Ok(score.figure())
+}
+
+fn compare_sequences(arguments: &Arguments) -> Result<f64, Failure> {
+    let sequences = sequences_of_dirs(&arguments.real, &arguments.sim).map_err(|error| Failure::Bad(error.into()))?;
+    let mut out = anstream::stdout().lock();
+    if arguments.json {
+        json(&sequences, &mut out)?
+    } else {
+        print_sequences(&sequences, arguments.all, &mut out)?
+    }
+    Ok(sequences.figure())
+}
+
+fn json(value: &impl serde::Serialize, out: &mut impl Write) -> std::io::Result<()> {
+    let text = serde_json::to_string_pretty(value).expect("a comparison has nothing that JSON cannot say");
+    writeln!(out, "{text}")
 }
 
 fn print(score: &Score, all: bool, out: &mut impl Write) -> std::io::Result<()> {
@@ -92,4 +117,55 @@ fn print(score: &Score, all: bool, out: &mut impl Write) -> std::io::Result<()> 
         }
     }
     writeln!(out, "{} of {} cells agree = {:.1}%", score.agree(), score.cells(), score.figure() * 100.0)
+}
+
+fn print_sequences(sequences: &Sequences, all: bool, out: &mut impl Write) -> std::io::Result<()> {
+    for scenario in &sequences.scenarios {
+        writeln!(
+            out,
+            "{}: {} of {} orderings agree ({} real runs, {} simulated)",
+            scenario.scenario,
+            scenario.count(Finding::Agrees),
+            scenario.orderings(),
+            scenario.real_runs,
+            scenario.sim_runs
+        )?;
+        print_orderings(scenario, all, out)?;
+    }
+    writeln!(
+        out,
+        "{} orderings: {} agree, {} are off; too few real runs to say: {} never simulated, {} never seen in reality",
+        sequences.orderings(),
+        sequences.count(Finding::Agrees),
+        sequences.count(Finding::Frequency),
+        sequences.count(Finding::NotSimulated),
+        sequences.count(Finding::NotSeen)
+    )?;
+    writeln!(out, "{:.1}% are not off", sequences.figure() * 100.0)
+}
+
+fn print_orderings(scenario: &ScenarioSequences, all: bool, out: &mut impl Write) -> std::io::Result<()> {
+    let mut kind = "";
+    for verdict in scenario.verdicts.iter().filter(|verdict| all || verdict.finding != Finding::Agrees) {
+        if verdict.kind != kind {
+            kind = &verdict.kind;
+            writeln!(out, "  {kind}")?;
+        }
+        let word = match verdict.finding {
+            Finding::Agrees => "ok",
+            Finding::Frequency => "OFF",
+            Finding::NotSimulated => "not simulated",
+            Finding::NotSeen => "not seen",
+        };
+        let part = |n: usize, of: usize| format!("{n}/{of} = {:.0}%", n as f64 / of as f64 * 100.0);
+        writeln!(
+            out,
+            "    {word:<13}  real {:<12}  sim {:<14}  p {:.3}  {}",
+            part(verdict.real, scenario.real_runs),
+            part(verdict.sim, scenario.sim_runs),
+            verdict.p,
+            verdict.ordering.join(" → ")
+        )?;
+    }
+    Ok(())
 }

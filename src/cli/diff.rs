@@ -95,7 +95,7 @@ fn side(path: &Path, seed: u64) -> Result<Side, Failure> {
         (read(&file)?, settings)
     } else if path.extension().is_some_and(|extension| extension == "toml") {
         let scenario = Arc::new(scenario(path)?);
-        let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
+        let mut world = World::new(scenario.clone(), seed, Keep { records: true, ..Keep::default() });
         world.run();
         (world.finish().recording, settings(&scenario))
     } else {

@@ -13,6 +13,7 @@ mod plot;
 mod reference;
 mod run;
 mod schema;
+mod shard;
 mod sweep;
 
 use std::io;

@@ -11,7 +11,7 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
 use crate::record::{Recording, Source};
 use crate::report::many::{Many, OneRun};
-use crate::report::{RunReport, lanes, safe_name, write_run_folder};
+use crate::report::{RunReport, lanes, safe_name, settings, write_run_folder};
 use crate::scenario::Scenario;
 use crate::wire::NodeId;
 
@@ -140,7 +140,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
 fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -> Result<PathBuf, Failure> {
     let recording = read(found)?;
     let (digest, events, lost) = found.folder.as_ref().map_or((0, 0, None), |folder| beside(folder, &recording));
-    let analysis = Analysis::of(&recording, lost.as_deref());
+    let mut analysis = Analysis::of(&recording, lost.as_deref());
     let header = &recording.header;
     let (real, run) = (header.source == Source::Real, header.run);
     let toml = match (&found.folder, scenario) {
@@ -148,6 +148,11 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
         (Some(folder), None) => std::fs::read_to_string(folder.join("scenario.toml")).unwrap_or_default(),
         (None, None) => String::new(),
     };
+    if let Ok(scenario) = Scenario::parse("scenario.toml", &toml)
+        && !toml.is_empty()
+    {
+        analysis.name_settings(&recording, &settings(&scenario));
+    }
     let folder = match (&found.folder, &arguments.out) {
         (Some(folder), None) => folder.clone(),
         (_, out) => {

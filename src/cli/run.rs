@@ -16,7 +16,7 @@ use crate::explain;
 use crate::kernel::EventId;
 use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
-use crate::report::{RunReport, lanes, text, write_run_folder};
+use crate::report::{RunReport, lanes, settings, text, write_run_folder};
 use crate::scenario::Scenario;
 use crate::world::{Keep, RunResult, World};
 
@@ -70,7 +70,8 @@ fn run(scenario: &Arc<Scenario>, seed: u64) -> Run {
     let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    let analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
+    let mut analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
+    analysis.name_settings(&result.recording, &settings(scenario));
     let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| check(expect, &analysis));
     Run { result, analysis, misses }
 }

@@ -99,31 +99,8 @@ fn until(text: &str) -> Result<Until, String> {
     }
 }
 
-fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.trim().parse().ok()
-}
-
 fn shard(text: &str) -> Result<Shard, String> {
-    let usage = || "a part such as 0/4 to 3/4, `auto` or `auto/N`".to_owned();
-    let (index, of) = match text.split_once('/') {
-        Some((index, of)) => (index, Some(of.parse::<u64>().map_err(|_| usage())?)),
-        None if text == "auto" => ("auto", None),
-        None => return Err(usage()),
-    };
-    let index = match index {
-        "auto" => {
-            let slurm =
-                variable("SLURM_ARRAY_TASK_ID").map(|id| id - variable("SLURM_ARRAY_TASK_MIN").unwrap_or(0).min(id));
-            let found = slurm.or_else(|| variable("JOB_COMPLETION_INDEX"));
-            found.ok_or("neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set")?
-        }
-        index => index.parse().map_err(|_| usage())?,
-    };
-    let of = of.or_else(|| variable("SLURM_ARRAY_TASK_COUNT")).ok_or("how many parts? Write auto/N")?;
-    if index >= of {
-        return Err(format!("part {index} of {of}: parts are numbered from 0 to {}", of.saturating_sub(1)));
-    }
-    Ok(Shard { index, of })
+    super::shard::parse(text, |name| std::env::var(name).ok())
 }
 
 fn bad(message: impl Into<String>) -> Failure {

@@ -223,7 +223,9 @@ impl<'a> Trail<'a> {
         let took = entry.took_us as f64 / 1e3;
         let mut step = match entry.outcome {
             "ok" => {
-                let receivers = entry.receivers.map_or(String::new(), |n| format!(", and hears of {n} receivers"));
+                let receivers = entry
+                    .receivers
+                    .map_or(String::new(), |n| format!(", and hears of {}", words::plural(u64::from(n), "receiver")));
                 Step::new(at, &entry.client, format!("is told that it succeeded, after {took:.3} ms{receivers}"))
             }
             outcome => Step::new(at, &entry.client, format!("gives the attempt up after {took:.3} ms: {outcome}")),

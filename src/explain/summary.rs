@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::run::Traced;
 use super::words::{plural, seconds};
 use super::{Ask, Explanation, Step, Subject, Table, traps};
-use crate::analysis::ledger::Cause;
+use crate::analysis::ledger::{Cause, Message};
 use crate::report::causes::words;
 
 /// At most so many questions about failovers.
@@ -66,17 +66,15 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
 /// For each cause of loss the first message.
 fn lost(subject: &Subject, done: &mut Explanation) {
     let ledger = &subject.analysis().ledger;
-    let several = ledger.messages.iter().any(|entry| entry.client != ledger.messages[0].client);
-    let mut first: BTreeMap<Cause, (String, u64)> = BTreeMap::new();
+    let mut first: BTreeMap<Cause, (&Message, u64)> = BTreeMap::new();
     for entry in ledger.messages.iter().filter(|entry| entry.published_us >= 0) {
         if let Some(cause) = entry.cause {
-            let name = if several { format!("{}:{}", entry.client, entry.seq) } else { entry.seq.to_string() };
-            first.entry(cause).or_insert((name, 0)).1 += 1;
+            first.entry(cause).or_insert((entry, 0)).1 += 1;
         }
     }
-    for (cause, (name, count)) in first {
+    for (cause, (entry, count)) in first {
         let why = format!("{}: {}", plural(count, "message"), words(cause));
-        done.ask_next.push(Ask { arguments: format!("--message {name}"), why });
+        done.ask_next.push(Ask { arguments: traps::message_argument(subject, &entry.client, entry.seq), why });
     }
 }
 

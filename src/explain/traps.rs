@@ -35,6 +35,12 @@ pub(super) fn findings(subject: &Subject) -> Vec<Finding> {
     found
 }
 
+/// The arguments that ask for a message: with its publisher only where there are several.
+pub(super) fn message_argument(subject: &Subject, client: &str, seq: u32) -> String {
+    let alone = subject.recording().publishers().len() < 2;
+    if alone { format!("--message {seq}") } else { format!("--message {client}:{seq}") }
+}
+
 /// The master as the majority of the Sentinels names it, from when on.
 fn named_masters(subject: &Subject) -> Vec<(i64, String)> {
     let recording = subject.recording();
@@ -202,7 +208,7 @@ fn success_is_not_success(subject: &Subject) -> Option<Finding> {
     let step = Step::new(at, name, text)
         .rule("each command has an answer of its own; a replica takes PUBLISH and refuses SET")
         .event(record.during);
-    let ask = Some(Ask { arguments: format!("--message {seq}"), why: "what became of that message".into() });
+    let ask = Some(Ask { arguments: message_argument(subject, name, seq), why: "what became of that message".into() });
     Some(Finding { trap: "http-200-is-not-success", step, ask })
 }
 
@@ -229,14 +235,16 @@ fn publish_is_no_write(subject: &Subject) -> Option<Finding> {
                 plural(times, "time")
             );
             let step = Step::new(run.micros(noted.time), node, text).rule(rule).event(noted.during);
-            let ask =
-                Some(Ask { arguments: format!("--message {who}:{seq}"), why: "who heard it, and who did not".into() });
+            let ask = Some(Ask {
+                arguments: message_argument(subject, who, seq),
+                why: "who heard it, and who did not".into(),
+            });
             Some(Finding { trap: "publish-is-no-write", step, ask })
         }
         Subject::Lines(run) => {
             let lost = run.1.ledger.messages.iter().find(|entry| entry.cause == Some(Cause::AcceptedByReplica))?;
             let text = format!("message {} succeeded, it seems on a replica, and nobody heard it", lost.seq);
-            let ask = Some(Ask { arguments: format!("--message {}:{}", lost.client, lost.seq), why: "its way".into() });
+            let ask = Some(Ask { arguments: message_argument(subject, &lost.client, lost.seq), why: "its way".into() });
             let step = Step::new(lost.published_us, &lost.client, text).rule(rule);
             Some(Finding { trap: "publish-is-no-write", step, ask })
         }

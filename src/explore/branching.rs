@@ -225,7 +225,7 @@ mod tests {
     const CLOSE: &str = "duration = '14s'\n\
         [[fault]]\nat = '0s'\naction = 'partition'\n\
         groups = [['redis-1', 'haproxy', 'clients'], ['redis-2', 'redis-3', 'sentinel-1', 'sentinel-2', 'sentinel-3']]\n\
-        [[fault]]\nat = '5300ms'\naction = 'heal'\n";
+        [[fault]]\nat = '4650ms'\naction = 'heal'\n";
 
     fn scenario(text: &str) -> Arc<Scenario> {
         Arc::new(Scenario::parse("close.toml", text).expect("a right scenario"))

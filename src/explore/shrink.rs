@@ -23,8 +23,8 @@ use crate::scenario::units::SignedSpan;
 use crate::scenario::{Action, Link, Network, Scenario};
 use crate::{client, haproxy, redis, sentinel};
 
-/// More runs than this are not spent on one failure.
-const RUNS_MAX: usize = 600;
+/// More runs than this are not spent on one failure: some seconds.
+const RUNS_MAX: usize = 1_500;
 /// Candidates that are tried side by side.
 const BATCH: usize = 8;
 /// Seeds that are tried for a smaller one.

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal};
 
@@ -107,6 +107,9 @@ pub trait Backend: Send {
 
     /// A host appears on the network, with a new kernel: no socket of an earlier host of its name is left.
     fn plug(&mut self, host: &Host) -> Result<(), Error>;
+
+    /// How long [`Backend::plug`] may take before the machine, not the place, is to blame.
+    fn plug_limit(&self) -> Duration;
 
     /// A host's interface disappears at once, and with it everything that its kernel still had to say.
     fn unplug(&mut self, host: &str) -> Result<(), Error>;

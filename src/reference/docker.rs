@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::backend::{Backend, Host, Launch, Running, tool, within};
 use super::{Error, leftovers};
@@ -90,6 +91,11 @@ impl Backend for Docker {
         // Engines differ in the address that they choose, and in how they are told of another.
         let namespace = self.namespace(&host.name);
         tool(within(&namespace, "ip").args(["link", "set", "eth0", "address", &mac])).map(|_| ())
+    }
+
+    fn plug_limit(&self) -> Duration {
+        // An engine takes a third to two thirds of a second for a container; a demo's `docker start` takes them as well.
+        Duration::from_secs(2)
     }
 
     fn unplug(&mut self, host: &str) -> Result<(), Error> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::backend::{Backend, Host, Launch, Running, tool, within};
 use super::{Error, leftovers};
@@ -65,6 +66,10 @@ impl Backend for Netns {
         ip(&["-n", &name, "link", "set", "eth0", "up"])?;
         self.ports.insert(host.name.clone(), port);
         Ok(())
+    }
+
+    fn plug_limit(&self) -> Duration {
+        Duration::from_millis(150)
     }
 
     fn unplug(&mut self, host: &str) -> Result<(), Error> {

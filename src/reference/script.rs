@@ -210,9 +210,11 @@ impl Player<'_> {
                         self.steps.remove(place);
                         self.stack.unplug(host)?;
                     }
-                    let begun = Instant::now();
+                    let mut begun = Instant::now();
                     if !self.stack.present[host.0 as usize] {
                         self.stack.plug(host)?;
+                        self.stack.expect_within(self.stack.backend.plug_limit(), begun, "the appearance of a host");
+                        begun = Instant::now();
                     }
                     self.stack.start(node)?;
                     self.stack.expect_soon(begun, "a start");

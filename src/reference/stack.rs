@@ -389,8 +389,13 @@ impl Stack {
 
     /// Remembers what took too long since `due`.
     pub(super) fn expect_soon(&mut self, due: Instant, what: &str) {
+        self.expect_within(LATE, due, what);
+    }
+
+    /// Remembers what took longer than `limit` since `due`.
+    pub(super) fn expect_within(&mut self, limit: Duration, due: Instant, what: &str) {
         let late = due.elapsed();
-        if late > LATE && self.late.is_none() {
+        if late > limit && self.late.is_none() {
             self.late = Some(format!("{what} took {:.3} s", late.as_secs_f64()));
         }
     }

@@ -30,9 +30,11 @@ pub use folder::{files, write_run_folder};
 use std::collections::BTreeMap;
 
 use crate::analysis::Analysis;
+use crate::analysis::timers::Settings;
 use crate::explain::Cause;
 use crate::kernel::EventId;
 use crate::record::Recording;
+use crate::scenario::Scenario;
 
 /// A run and what is to be said of it.
 #[derive(Clone, Copy, Debug)]
@@ -60,4 +62,19 @@ pub fn safe_name(name: &str) -> String {
     let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
     if name.is_empty() { "recording".into() } else { name }
+}
+
+/// The settings of a scenario that decide how long a failover takes; those of one node alone are not told apart.
+pub fn settings(scenario: &Scenario) -> Settings {
+    let sentinel = scenario.sentinel.first();
+    let proxy = Some(&scenario.haproxy).filter(|_| scenario.stack.haproxy);
+    Settings {
+        down_after_ms: sentinel.map(|config| config.down_after_milliseconds),
+        failover_timeout_ms: sentinel.map(|config| config.failover_timeout),
+        quorum: sentinel.map(|config| config.quorum),
+        parallel_syncs: sentinel.map(|config| config.parallel_syncs),
+        inter_ms: proxy.map(|config| config.inter.as_millis()),
+        fall: proxy.map(|config| config.fall),
+        rise: proxy.map(|config| config.rise),
+    }
 }

@@ -336,12 +336,18 @@ pub fn summary(analysis: &Analysis) -> String {
             "{bold}Failover {} → {to}{bold:#}, led by {}: {ending}",
             failover.old_master, failover.leader
         );
-        let mut table =
-            table(&[("step", Left), ("at (s)", Right), ("took (s)", Right), ("after", Left), ("who", Left)]);
+        let mut table = table(&[
+            ("step", Left),
+            ("at (s)", Right),
+            ("took (s)", Right),
+            ("after", Left),
+            ("who", Left),
+            ("decided by", Left),
+        ]);
         for step in &failover.steps {
             let took = step.took_us.map_or(String::new(), seconds);
             let after = step.took_us.and(step.phase.after()).map_or("", |phase| phase.as_str());
-            table.add_row([step.phase.as_str(), &seconds(step.at_us), &took, after, &step.who]);
+            table.add_row([step.phase.as_str(), &seconds(step.at_us), &took, after, &step.who, &step.decided_by]);
         }
         let _ = writeln!(out, "{table}\n");
     }

@@ -34,7 +34,8 @@ pub struct Timeline<'a> {
     analysis: &'a Analysis,
     from_us: i64,
     to_us: i64,
-    faults: Vec<(usize, i64, String)>,
+    /// Labels of faults: row, when, where it begins, and what it says.
+    faults: Vec<(usize, i64, f64, String)>,
     fault_rows: usize,
 }
 
@@ -117,21 +118,23 @@ impl<'a> Timeline<'a> {
     pub fn new(lanes: &'a Lanes, analysis: &'a Analysis) -> Self {
         let (from_us, to_us) = (lanes.shown_from_us, lanes.end_us);
         let scale = TimeScale { from_us, to_us, left: LEFT, right: RIGHT };
-        // Labels of faults go into the first row that is free where they begin.
-        let mut free: Vec<f64> = Vec::new();
+        // Labels of faults go into the first row that is free where they stand.
+        let mut rows: Vec<Vec<(f64, f64)>> = Vec::new();
         let mut faults = Vec::new();
         for fault in lanes.faults.iter().filter(|fault| fault.from_us <= to_us) {
-            let text = shorten(&fault.label, 96);
-            let width = text.chars().count() as f64 * 7.0 + 14.0;
-            let x = scale.x(fault.from_us).min(RIGHT - width);
-            let row = free.iter().position(|end| *end <= x).unwrap_or(free.len());
-            if row == free.len() {
-                free.push(0.0);
+            let text = shorten(&fault.label, 72);
+            let width = text.chars().count() as f64 * 7.4 + 12.0;
+            let left = scale.x(fault.from_us).min(RIGHT + 12.0 - width).max(4.0);
+            let (from, to) = (left.min(scale.x(fault.from_us)) - 2.0, left + width + 4.0);
+            let free = |row: &Vec<(f64, f64)>| row.iter().all(|(a, b)| to <= *a || *b <= from);
+            let row = rows.iter().position(free).unwrap_or(rows.len());
+            if row == rows.len() {
+                rows.push(Vec::new());
             }
-            free[row] = x + width;
-            faults.push((row, fault.from_us, text));
+            rows[row].push((from, to));
+            faults.push((row, fault.from_us, left, text));
         }
-        let fault_rows = free.len().min(6);
+        let fault_rows = rows.len().min(6);
         Timeline { lanes, analysis, from_us, to_us, faults, fault_rows }
     }
 
@@ -317,15 +320,16 @@ impl Chart for Timeline<'_> {
         y += GROUP_GAP;
         for lane in &self.lanes.sentinels {
             pen.text(LEFT - 8.0, y + BAR / 2.0, &lane.node, &label)?;
-            draw_bars(&pen, &scale, y, BAR, &lane.bars, |s| opinion_color(s, look), |_| "")?;
+            draw_bars(&pen, &scale, y, BAR, &lane.bars, &[], |s| opinion_color(s, look), |_| "")?;
             self.draw_beliefs(&pen, &scale, y, lane)?;
             y += BAR + GAP;
         }
         y += if self.lanes.sentinels.is_empty() { 0.0 } else { GROUP_GAP };
+        let places = self.fault_places(&scale);
         for lane in &self.lanes.proxies {
             let text = format!("{} → {}", lane.node, lane.server);
             pen.text(LEFT - 8.0, y + SERVER / 2.0, &text, &anchor(look.text(11, look.ink), HPos::Right, VPos::Center))?;
-            draw_bars(&pen, &scale, y, SERVER, &lane.bars, |s| server_color(s, look), server_word)?;
+            draw_bars(&pen, &scale, y, SERVER, &lane.bars, &places, |s| server_color(s, look), server_word)?;
             y += SERVER + GAP;
         }
         y += if self.lanes.proxies.is_empty() { 0.0 } else { GROUP_GAP };
@@ -345,6 +349,11 @@ impl Chart for Timeline<'_> {
 }
 
 impl Timeline<'_> {
+    /// Where the lines of the faults are.
+    fn fault_places(&self, scale: &TimeScale) -> Vec<f64> {
+        self.faults.iter().filter(|(row, ..)| *row < self.fault_rows).map(|(_, at, ..)| scale.x(*at)).collect()
+    }
+
     fn draw_fault_shades<DB: DrawingBackend>(
         &self,
         pen: &Pen<'_, DB>,
@@ -370,14 +379,13 @@ impl Timeline<'_> {
         let style = anchor(look.bold(11, look.ink), HPos::Left, VPos::Center);
         let shown = || self.faults.iter().filter(|(row, ..)| *row < self.fault_rows);
         let top = |row: usize| TITLE + row as f64 * FAULT_ROW;
-        for (row, at, _) in shown() {
+        for (row, at, ..) in shown() {
             let x = scale.x(*at);
             pen.line((x, top(*row)), (x, bottom), look.ink, 0.75, 2)?;
         }
-        for (row, at, text) in shown() {
-            let (x, y) = (scale.x(*at), top(*row));
+        for (row, _, left, text) in shown() {
+            let (left, y) = (*left, top(*row));
             let width = pen.width(text, &style) + 10.0;
-            let left = if x + width > RIGHT + 12.0 { (x - width).max(4.0) } else { x };
             pen.rect(left, y, width, FAULT_ROW - 2.0, blend(palette::PURPLE, look.paper, 0.35), 1.0)?;
             pen.text(left + 5.0, y + FAULT_ROW / 2.0 - 1.0, text, &style)?;
         }
@@ -402,18 +410,24 @@ impl Timeline<'_> {
         let redis = self.lanes.redis.len() as f64 * (BAR + GAP);
         let label = anchor(look.bold(11, look.shade(palette::VERMILLION)), HPos::Right, VPos::Center);
         pen.text(LEFT - 8.0, top + 9.0, "two masters", &label)?;
-        for window in &self.analysis.masters.two {
+        for (i, window) in self.analysis.masters.two.iter().enumerate() {
             let (x0, x1) = (scale.x(window.from_us), scale.x(window.to_us));
             pen.rect(x0, top + 1.0, x1 - x0, 17.0 + 2.0 + redis, palette::VERMILLION, 0.25)?;
             pen.rect(x0, top + 1.0, x1 - x0, 17.0, palette::VERMILLION, 1.0)?;
             let seconds = (window.to_us - window.from_us) as f64 / 1e6;
             let long = format!("{} at once: {seconds:.1} s", window.nodes.join(" and "));
+            let short = format!("{seconds:.1} s");
             let style = anchor(look.bold(11, RGBColor(255, 255, 255)), HPos::Center, VPos::Center);
-            for text in [long, format!("{seconds:.1} s")] {
-                if pen.width(&text, &style) + 6.0 < x1 - x0 {
-                    pen.text((x0 + x1) / 2.0, top + 9.5, &text, &style)?;
-                    break;
-                }
+            let inside = [&long, &short].into_iter().find(|text| pen.width(text, &style) + 6.0 < x1 - x0);
+            if let Some(text) = inside {
+                pen.text((x0 + x1) / 2.0, top + 9.5, text, &style)?;
+                continue;
+            }
+            // A short one is named beside it.
+            let next = self.analysis.masters.two.get(i + 1).map_or(RIGHT, |next| scale.x(next.from_us));
+            let beside = anchor(look.bold(11, look.shade(palette::VERMILLION)), HPos::Left, VPos::Center);
+            if let Some(text) = [&long, &short].into_iter().find(|text| x1 + pen.width(text, &beside) + 8.0 < next) {
+                pen.text(x1 + 5.0, top + 9.5, text, &beside)?;
             }
         }
         Ok(self.two_height())
@@ -431,8 +445,23 @@ impl Timeline<'_> {
         DB::ErrorType: 'static,
     {
         let look = pen.look;
-        draw_bars(pen, scale, y, BAR, bars, |s| redis_color(s, look), redis_word)?;
-        for window in self.analysis.masters.two.iter().filter(|window| window.nodes.iter().any(|n| n == node)) {
+        let windows = || self.analysis.masters.two.iter().filter(|window| window.nodes.iter().any(|n| n == node));
+        // What a window covers is not drawn, so that words stand in what is seen.
+        let mut seen: Vec<Bar<RedisState>> = Vec::new();
+        for bar in bars {
+            let mut from_us = bar.from_us;
+            for window in windows().filter(|window| window.from_us < bar.to_us && window.to_us > bar.from_us) {
+                if window.from_us > from_us {
+                    seen.push(Bar { from_us, to_us: window.from_us, ..*bar });
+                }
+                from_us = window.to_us;
+            }
+            if from_us < bar.to_us {
+                seen.push(Bar { from_us, ..*bar });
+            }
+        }
+        draw_bars(pen, scale, y, BAR, &seen, &self.fault_places(scale), |s| redis_color(s, look), redis_word)?;
+        for window in windows() {
             let (x0, x1) = (scale.x(window.from_us), scale.x(window.to_us));
             pen.rect(x0, y, x1 - x0, BAR, palette::VERMILLION, 1.0)?;
             let style = anchor(look.bold(12, RGBColor(255, 255, 255)), HPos::Center, VPos::Center);
@@ -522,7 +551,10 @@ impl Timeline<'_> {
             let unit = room / full.max(f64::from(total));
             let mut base = y + height;
             for (color, count) in parts {
+                // However busy the bucket, a loss is seen.
                 let tall = f64::from(*count) * unit;
+                let losses = parts.iter().filter(|(color, _)| *color != look.good).count() as f64;
+                let tall = if *color == look.good { tall.min(room - 3.0 * losses) } else { tall.max(3.0) };
                 pen.rect(x0, base - tall, x1 - x0, tall, *color, 1.0)?;
                 base -= tall;
             }
@@ -538,12 +570,15 @@ impl Timeline<'_> {
     }
 }
 
+/// Bars with their words; a word does not stand on one of the `lines`.
+#[allow(clippy::too_many_arguments, reason = "where, what, and how it looks")]
 fn draw_bars<DB: DrawingBackend, S: Copy>(
     pen: &Pen<'_, DB>,
     scale: &TimeScale,
     y: f64,
     height: f64,
     bars: &[Bar<S>],
+    lines: &[f64],
     color: impl Fn(S) -> RGBColor,
     word: impl Fn(S) -> &'static str,
 ) -> Drawn<DB>
@@ -556,8 +591,10 @@ where
         pen.rect(x0, y, x1 - x0, height, fill, 1.0)?;
         let size = if height < 18.0 { 10 } else { 11 };
         let style = anchor(pen.look.text(size, readable_on(fill)), HPos::Left, VPos::Center);
-        if pen.width(word(bar.state), &style) + 10.0 < x1 - x0 {
-            pen.text(x0 + 5.0, y + height / 2.0, word(bar.state), &style)?;
+        let wide = pen.width(word(bar.state), &style) + 10.0;
+        let after = lines.iter().copied().filter(|line| *line >= x0 && *line < x0 + wide).fold(x0, f64::max);
+        if after + wide < x1 {
+            pen.text(after + 5.0, y + height / 2.0, word(bar.state), &style)?;
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ const KILL: &str = "duration = '12s'\nphase = '2s'\n[[fault]]\nat = '1s'\naction
 
 fn run(text: &str, seed: u64) -> Recording {
     let scenario = Scenario::parse("kill.toml", text).expect("a right scenario");
-    let mut world = World::new(Arc::new(scenario), seed, Keep { records: true, trace: false });
+    let mut world = World::new(Arc::new(scenario), seed, Keep { records: true, ..Keep::default() });
     world.run();
     world.finish().recording
 }

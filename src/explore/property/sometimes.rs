@@ -25,6 +25,7 @@ fn first(run: &Run, is: impl Fn(&What) -> bool) -> Answer {
     found.map_or(Answer::Holds, |record| {
         let text = match &record.what {
             What::Event(event) => event.text(&recording.names),
+            What::Op(Op::Set { seq, outcome, .. }) => format!("SET k:{seq} is answered {}", outcome.as_str()),
             What::Op(op) => format!("{op:?}"),
         };
         Answer::found(recording.micros(record.time), format!("{}: {text}", run.name(record.node)))
@@ -129,7 +130,7 @@ pub(super) const TWO_MASTERS: Property = sometimes(
             let inside = |sample: &&Sample| (window.from_us..window.to_us).contains(&sample.at_us);
             let mut wrong = run.samples.iter().filter(inside).filter(|sample| serves_the_wrong_one(sample));
             let Some(first) = wrong.next() else { return false };
-            let last = wrong.last().unwrap_or(first);
+            let last = wrong.next_back().unwrap_or(first);
             window.to_us - window.from_us > 1_000_000 && acknowledged(first.at_us, last.at_us)
         };
         run.analysis.masters.two.iter().find(seen).map_or(Answer::Holds, |window| {

@@ -320,12 +320,12 @@ pub fn merge(folder: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     parts.sort();
-    let of = parts.first().and_then(|path| {
-        let stem = path.file_stem()?.to_string_lossy().into_owned();
-        stem.rsplit('-').next()?.parse::<usize>().ok()
-    });
-    if of != Some(parts.len()) {
-        let message = format!("{} parts are here, of {}", parts.len(), of.map_or("none".into(), |of| of.to_string()));
+    let stem = |path: &PathBuf| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let of = parts.first().and_then(|path| stem(path).rsplit('-').next()?.parse::<u64>().ok()).unwrap_or(0);
+    let expected = (0..of).map(|index| Shard { index, of }.stem());
+    if parts.is_empty() || !parts.iter().map(stem).eq(expected) {
+        let here: Vec<String> = parts.iter().map(stem).collect();
+        let message = format!("these are not all parts of one sweep: {}", here.join(", "));
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
     rows::merge(&parts, &folder.join("runs.csv"), &folder.join("runs.parquet"))
@@ -368,6 +368,9 @@ mod tests {
             assert_eq!(bytes(whole.path(), name), bytes(parts.path(), name), "{name}");
         }
         std::fs::remove_file(parts.path().join("runs-1-of-3.csv")).expect("it was there");
+        assert!(merge(parts.path()).is_err());
+        // A part of another sweep does not take the place of the one that is missing.
+        std::fs::write(parts.path().join("runs-1-of-4.csv"), "").expect("it can be written");
         assert!(merge(parts.path()).is_err());
     }
 
