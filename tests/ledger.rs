@@ -60,7 +60,7 @@ fn each_cause_of_a_lost_message_is_provoked_by_a_scenario() {
     let kill = |node: &str| fault("0s", &format!("action = 'kill'\nnode = '{node}'"));
     let deaf = fault("0s", "action = 'partition'\ngroups = [['subscriber'], ['haproxy']]");
     let nobody = "duration = '5s'\n[[client]]\nname = 'publisher'\nkind = 'publish'\n";
-    let silent = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1"].map(|node| kill(node)).concat();
+    let silent = ["sentinel-1", "sentinel-2", "sentinel-3", "redis-1"].map(kill).concat();
     let cases = [
         (Cause::RefusedNoServer, proxied(&kill("redis-1"), "")),
         (Cause::ProxyDown, proxied(&kill("haproxy"), "")),
@@ -207,7 +207,7 @@ fn the_sums_hold_in_every_recording_of_the_real_stack() {
 #[test]
 fn a_planted_mistake_breaks_the_sums() {
     let ledger = analysed(shipped("partition-split-brain.toml"), 1).ledger;
-    let breaks = |what: &dyn Fn() -> ()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(what)).is_err();
+    let breaks = |what: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(what)).is_err();
     ledger.sums.assert_they_add_up();
     ledger.writes.assert_they_add_up();
     let mut twice = ledger.sums.clone();
