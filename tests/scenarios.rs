@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use sim::analysis::Analysis;
 use sim::analysis::expect::check;
 use sim::kernel::Span;
+use sim::record::{Op, What};
 use sim::scenario::{EventPattern, Expect, FinalRole, OneOrMany, Scenario, Within};
 use sim::world::{Keep, World};
 
@@ -106,4 +107,19 @@ fn a_mistake_in_each_expectation_is_found_and_named() {
         let misses = check(&expect, &analysis);
         assert!(!misses.is_empty() && misses.iter().all(|miss| miss.key == key), "{key}: {misses:?}");
     }
+}
+
+#[test]
+fn a_crowd_of_subscribers_hears_every_message() {
+    let text = "duration = '5s'\n[[client]]\nname = 'publisher'\nkind = 'publish'\n\
+                [[client]]\nname = 'crowd'\nkind = 'subscribe'\nconnections = 300\n";
+    let scenario = Scenario::parse("crowd.toml", text).expect("a right file");
+    let mut world = World::new(Arc::new(scenario), 1, Keep { records: true, trace: false });
+    world.run();
+    let run = world.finish();
+    let receivers = run.recording.records.iter().filter_map(|record| match record.what {
+        What::Op(Op::Publish { receivers, .. }) => receivers,
+        _ => None,
+    });
+    assert_eq!(receivers.max(), Some(300));
 }

@@ -637,6 +637,27 @@ mod go_pubsub {
     }
 }
 
+mod crowd {
+    use super::*;
+
+    #[test]
+    fn every_connection_subscribes_and_one_that_ends_is_opened_again() {
+        let settings = Config { connections: 100, ..config(Kind::Subscribe, Profile::Reference) };
+        let mut bench = Bench::new(settings);
+        bench.start(20);
+        assert_eq!(bench.connects.len(), 64, "64 connections at once, then a pause");
+        bench.run(1_000);
+        let counters = bench.client.counters();
+        assert_eq!((counters.attempted, counters.ok, bench.open()), (100, 100, 100));
+        bench.cut(Ended::Eof);
+        bench.run(1_000);
+        let after = bench.client.counters();
+        assert!(after.attempted > 100 && after.attempted == after.ok, "{after:?}");
+        assert!(bench.client.is_connected() && bench.open() == 100);
+        assert!(bench.ops().is_empty(), "a crowd is not recorded one by one");
+    }
+}
+
 mod load {
     use super::*;
 
