@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 
 use crate::analysis::Analysis;
 use crate::explain::Cause;
-use crate::kernel::EventId;
+use crate::kernel::{EventId, Span};
 use crate::record::Recording;
 
 /// A run and what is to be said of it.
@@ -50,4 +50,6 @@ pub struct RunReport<'a> {
     pub command: &'a str,
     /// What led to each line of the recording, by the event that wrote it; empty where the trace was not kept.
     pub causes: &'a BTreeMap<EventId, Vec<Cause>>,
+    /// How far apart the scrapes of the metrics are.
+    pub scrape: Span,
 }
