@@ -296,6 +296,8 @@ def run(name, check, path):
 
 def planted(path):
     """Every planted mistake is found."""
+    global PATIENCE_S
+    PATIENCE_S = 5  # what a mistake keeps from coming is not waited for
     page, found, missed = pathlib.Path(path).read_text(), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         for good, bad, check in PLANTED:
