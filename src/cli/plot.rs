@@ -11,7 +11,7 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
 use crate::record::{Recording, Source};
 use crate::report::many::{Many, OneRun};
-use crate::report::{RunReport, lanes, safe_name, settings, write_run_folder};
+use crate::report::{RunReport, lanes, metrics, safe_name, settings, write_run_folder};
 use crate::scenario::Scenario;
 use crate::wire::NodeId;
 
@@ -174,6 +174,7 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
         scenario_toml: &toml,
         command: &command,
         causes: &BTreeMap::new(),
+        scrape: metrics::SCRAPE,
     };
     write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
     Ok(folder)

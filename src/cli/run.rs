@@ -13,11 +13,11 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::expect::{Miss, check};
 use crate::analysis::{Analysis, RunFacts, Summary};
 use crate::explain;
-use crate::kernel::EventId;
+use crate::kernel::{EventId, Span};
 use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
-use crate::report::{RunReport, lanes, settings, text, write_run_folder};
-use crate::scenario::Scenario;
+use crate::report::{RunReport, lanes, metrics, settings, text, write_run_folder};
+use crate::scenario::{Scenario, units::parse_span};
 use crate::world::{Keep, RunResult, World};
 
 /// Run a scenario: print what happened and why, and write the run folder
@@ -43,6 +43,9 @@ pub(super) struct Arguments {
     /// Write one recording a run into this folder, as NAME.SEED.jsonl
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
+    /// How far apart the scrapes in metrics.om are
+    #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = scrape_interval)]
+    scrape_interval: Span,
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -57,6 +60,12 @@ pub(super) enum Format {
     Text,
     /// The summary as JSON
     Json,
+}
+
+/// A scrape interval: Prometheus counts in milliseconds.
+fn scrape_interval(text: &str) -> Result<Span, String> {
+    let span = parse_span(text).map_err(|error| error.to_string())?;
+    if span < Span::from_millis(1) { Err("at least 1ms: metrics have no finer times".into()) } else { Ok(span) }
 }
 
 /// One run with what follows from it.
@@ -86,9 +95,9 @@ fn record(scenario: &Scenario, seed: u64, run: &Run, folder: Option<&Path>) -> R
 fn write_folder(arguments: &Arguments, scenario: &Arc<Scenario>, run: &Run) -> Result<PathBuf, Failure> {
     let seed = arguments.seed;
     let folder = arguments.out.join(format!("{}-{seed}", scenario.name));
-    let (toml, causes) = (scenario.to_toml(seed, VERSION), causes(scenario, seed, run));
-    let report = report(run, &toml, &command(arguments), &causes, |report| write_run_folder(&folder, report));
-    report.map_err(Failure::io(folder.display()))?;
+    let (toml, command, causes) = (scenario.to_toml(seed, VERSION), command(arguments), causes(scenario, seed, run));
+    let report = RunReport { causes: &causes, scrape: arguments.scrape_interval, ..report(run, &toml, &command) };
+    write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
     Ok(folder)
 }
 
@@ -111,8 +120,8 @@ fn causes(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Causes {
     lines.map(|record| (record.during, traced.causes_of(record))).collect()
 }
 
-fn report<R>(run: &Run, toml: &str, command: &str, causes: &Causes, use_it: impl FnOnce(&RunReport<'_>) -> R) -> R {
-    use_it(&RunReport {
+fn report<'a>(run: &'a Run, toml: &'a str, command: &'a str) -> RunReport<'a> {
+    RunReport {
         recording: &run.result.recording,
         analysis: &run.analysis,
         digest: run.result.digest,
@@ -120,8 +129,9 @@ fn report<R>(run: &Run, toml: &str, command: &str, causes: &Causes, use_it: impl
         version: VERSION,
         scenario_toml: toml,
         command,
-        causes,
-    })
+        causes: const { &Causes::new() },
+        scrape: metrics::SCRAPE,
+    }
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
@@ -158,11 +168,7 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
         }
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
-            write!(
-                out,
-                "{}",
-                report(&run, "", &command(arguments), &Causes::new(), |report| text::text(report, &lanes))
-            )?;
+            write!(out, "{}", text::text(&report(&run, "", &command(arguments)), &lanes))?;
             if !run.result.was_ready {
                 writeln!(
                     out,

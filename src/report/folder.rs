@@ -88,7 +88,7 @@ pub fn files(run: &RunReport<'_>) -> Vec<(&'static str, Vec<u8>)> {
         ("latency.svg", LatencyChart::new(&lanes, analysis).svg(Theme::Light).into_bytes()),
         ("report.html", html::html(run, &lanes).into_bytes()),
         ("trace.json", trace::trace(recording, analysis, &lanes).into_bytes()),
-        ("metrics.om", metrics::metrics(recording, &lanes, metrics::SCRAPE).into_bytes()),
+        ("metrics.om", metrics::metrics(recording, &lanes, run.scrape).into_bytes()),
     ];
     if !run.scenario_toml.is_empty() {
         files.push(("scenario.toml", run.scenario_toml.as_bytes().to_vec()));

@@ -3,13 +3,17 @@
 //!
 //! `promtool tsdb create-blocks-from openmetrics metrics.om` takes it. A 15-second scrape misses what lies between two
 //! scrapes: that is the point of sampling instead of writing every change.
+//!
+//! Names, types, helps and labels are those that redis_exporter 1.45 and HAProxy 2.6 were seen to give; a test holds them
+//! against the real exporters. Only what a recording tells is written: no offsets, no counts of commands. An address is a
+//! node's name, as everywhere in a recording.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::lanes::{Bar, Lanes, Opinion, RedisState, ServerState};
 use crate::kernel::Span;
-use crate::record::{Event, HaproxyEvent, Recording, SentinelEvent, What};
+use crate::record::{Event, HaproxyEvent, NodeKind, Recording, RedisEvent, SentinelEvent, What};
 
 /// The instant that time 0 of a run has in the metrics: 2026-01-01 00:00:00 UTC, in seconds.
 pub const EPOCH_S: i64 = 1_767_225_600;
@@ -30,7 +34,8 @@ struct Families(BTreeMap<&'static str, Family>);
 
 impl Families {
     fn add(&mut self, at: i64, name: &'static str, help: &'static str, labels: &[(&str, &str)], value: u64) {
-        let counter = name.ends_with("_attempts");
+        // A counter's family has its name without the ending of its samples.
+        let (name, counter) = name.strip_suffix("_total").map_or((name, false), |name| (name, true));
         let kind = if counter { "counter" } else { "gauge" };
         let family = self.0.entry(name).or_insert(Family { kind, help, counter, samples: BTreeMap::new() });
         let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{}\"", label(value))).collect();
@@ -62,15 +67,19 @@ pub fn metrics(recording: &Recording, lanes: &Lanes, interval: Span) -> String {
     assert!(interval > 0, "a scrape interval is at least a microsecond");
     let quorum = quorum(recording);
     let backups = backups(recording);
+    let replicas = connected_replicas(recording, lanes);
     let mut families = Families::default();
     // Scrapes are at whole multiples of the interval, so that one of them is at time 0.
     let first = -(-lanes.begin_us).div_euclid(interval);
     for scrape in first..=lanes.end_us.div_euclid(interval) {
         let at = scrape * interval;
-        redis(&mut families, lanes, at);
+        redis(&mut families, lanes, at, &replicas);
         sentinels(&mut families, lanes, at, quorum);
         haproxy(&mut families, lanes, at, &backups);
         clients(&mut families, lanes, at);
+        let job = [("job", "sim")];
+        let (name, help) = ("sim_scrape_interval_milliseconds", "How far apart the scrapes are");
+        families.add(at, name, help, &job, interval as u64 / 1_000);
     }
     let mut out = String::new();
     for (name, family) in &families.0 {
@@ -92,7 +101,7 @@ pub fn metrics(recording: &Recording, lanes: &Lanes, interval: Span) -> String {
     out
 }
 
-fn redis(families: &mut Families, lanes: &Lanes, at: i64) {
+fn redis(families: &mut Families, lanes: &Lanes, at: i64, replicas: &BTreeMap<String, Vec<(i64, u64)>>) {
     for lane in &lanes.redis {
         let instance = format!("{}:6379", lane.node);
         let target = ("instance", instance.as_str());
@@ -105,21 +114,25 @@ fn redis(families: &mut Families, lanes: &Lanes, at: i64) {
             continue;
         }
         let role = if state == RedisState::Master { "master" } else { "slave" };
-        let labels = [job, target, ("role", role), ("redis_mode", "standalone"), ("redis_version", "7.0.15")];
+        let labels = [
+            job,
+            target,
+            ("maxmemory_policy", "noeviction"),
+            ("redis_mode", "standalone"),
+            ("redis_version", "7.0.15"),
+            ("role", role),
+            ("tcp_port", "6379"),
+        ];
         families.add(at, "redis_instance_info", "Information about the Redis instance", &labels, 1);
-        let replicas = lanes.redis.iter().filter(|other| {
-            let linked = self::state(&other.bars, at) == Some(RedisState::Replica);
-            linked && last(&other.follows, at) == Some(&lane.node)
-        });
-        let replicas = replicas.count() as u64;
-        families.add(at, "redis_connected_slaves", "connected_slaves metric", &[job, target], replicas);
+        let connected = replicas.get(&lane.node).and_then(|row| last(row, at)).copied().unwrap_or(0);
+        families.add(at, "redis_connected_slaves", "connected_slaves metric", &[job, target], connected);
         let loading = u64::from(state == RedisState::Loading);
         families.add(at, "redis_loading_dump_file", "loading_dump_file metric", &[job, target], loading);
         if state != RedisState::Master {
             let master = last(&lane.follows, at).map_or("", String::as_str);
             let labels = [job, target, ("master_host", master), ("master_port", "6379")];
             let linked = u64::from(state == RedisState::Replica);
-            families.add(at, "redis_master_link_up", "master_link_up metric", &labels, linked);
+            families.add(at, "redis_master_link_up", "Master link status on Redis slave", &labels, linked);
             let labels = [job, target, ("master_host", master), ("master_port", "6379"), ("read_only", "1")];
             families.add(at, "redis_slave_info", "Information about the Redis slave", &labels, 1);
         }
@@ -139,15 +152,21 @@ fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, quorum: u64) {
         if !up {
             continue;
         }
-        families.add(
-            at,
-            "redis_sentinel_masters",
-            "The number of masters this sentinel is watching",
-            &[job, target],
-            1,
-        );
+        // A Sentinel's INFO has neither a role nor a memory policy: the exporter gives both labels empty.
+        let labels = [
+            job,
+            target,
+            ("maxmemory_policy", ""),
+            ("redis_mode", "sentinel"),
+            ("redis_version", "7.0.15"),
+            ("role", ""),
+            ("tcp_port", "26379"),
+        ];
+        families.add(at, "redis_instance_info", "Information about the Redis instance", &labels, 1);
+        let help = "The number of masters this sentinel is watching";
+        families.add(at, "redis_sentinel_masters", help, &[job, target], 1);
         let tilt = u64::from(state == Opinion::Tilt);
-        families.add(at, "redis_sentinel_tilt", "Whether sentinel is in TILT mode", &[job, target], tilt);
+        families.add(at, "redis_sentinel_tilt", "Sentinel is in TILT mode", &[job, target], tilt);
         let address = format!("{}:6379", last(&lane.beliefs, at).map_or("", String::as_str));
         let (name, address) = (("master_name", "mymaster"), ("master_address", address.as_str()));
         let status = match state {
@@ -157,12 +176,15 @@ fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, quorum: u64) {
         };
         let labels = [job, target, name, address, ("master_status", status)];
         families.add(at, "redis_sentinel_master_status", "Master status on Sentinel", &labels, 1);
-        let labels = [job, target, name, address];
         let replicas = lanes.redis.len().saturating_sub(1) as u64;
         let down_replicas = last(&lane.down_replicas, at).copied().unwrap_or(0) as u64;
         let down = last(&lane.down_sentinels, at).copied().unwrap_or(0) as u64;
         let usable = all.saturating_sub(down);
-        let ok = u64::from(usable >= quorum.max(all / 2 + 1));
+        let message = ckquorum(usable, quorum, all / 2 + 1);
+        let ok = u64::from(message.starts_with("OK"));
+        let labels = [job, target, name, ("message", message.as_str())];
+        families.add(at, "redis_sentinel_master_ckquorum_status", "Master ckquorum status", &labels, ok);
+        let labels = [job, target, name, address];
         for (metric, help, value) in [
             ("redis_sentinel_master_slaves", "The number of slaves of the master", replicas),
             ("redis_sentinel_master_sentinels", "The number of sentinels monitoring this master", all),
@@ -172,12 +194,30 @@ fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, quorum: u64) {
                 replicas.saturating_sub(down_replicas),
             ),
             ("redis_sentinel_master_ok_sentinels", "The number of okay sentinels monitoring this master", usable),
-            ("redis_sentinel_master_ckquorum_status", "Master ckquorum status", ok),
         ] {
             families.add(at, metric, help, &labels, value);
         }
     }
 }
+
+/// What `SENTINEL CKQUORUM` answers (`sentinelCommand` in sentinel.c).
+fn ckquorum(usable: u64, quorum: u64, majority: u64) -> String {
+    let mut lacks = Vec::new();
+    if usable < quorum {
+        lacks.push("Not enough available Sentinels to reach the specified quorum for this master");
+    }
+    if usable < majority {
+        lacks.push("Not enough available Sentinels to reach the majority and authorize a failover");
+    }
+    if lacks.is_empty() {
+        return format!("OK {usable} usable Sentinels. Quorum and failover authorization can be reached");
+    }
+    format!("NOQUORUM {usable} usable Sentinels. {}", lacks.join(". "))
+}
+
+/// The states of a server, as HAProxy's exporter lists them.
+const SERVER_STATES: [&str; 5] = ["DOWN", "UP", "MAINT", "DRAIN", "NOLB"];
+const STATUS_HELP: &str = "Current status of the service, per state label value.";
 
 fn haproxy(families: &mut Families, lanes: &Lanes, at: i64, backups: &BTreeSet<String>) {
     let nodes: BTreeSet<&str> = lanes.proxies.iter().map(|lane| lane.node.as_str()).collect();
@@ -194,10 +234,17 @@ fn haproxy(families: &mut Families, lanes: &Lanes, at: i64, backups: &BTreeSet<S
         let (mut active, mut spare) = (0, 0);
         for lane in servers() {
             let up = state(&lane.bars, at) == Some(ServerState::Up);
-            for (word, holds) in [("UP", up), ("DOWN", !up)] {
+            for word in SERVER_STATES {
+                let holds = word == if up { "UP" } else { "DOWN" };
                 let labels = [job, target, proxy, ("server", lane.server.as_str()), ("state", word)];
-                families.add(at, "haproxy_server_status", "Current status of the service", &labels, u64::from(holds));
+                families.add(at, "haproxy_server_status", STATUS_HELP, &labels, u64::from(holds));
             }
+            let changes = lane.bars.windows(2).filter(|pair| pair[1].from_us <= at);
+            let downs = changes.filter(|pair| pair[0].state == ServerState::Up && pair[1].state == ServerState::Down);
+            let labels = [job, target, proxy, ("server", lane.server.as_str())];
+            let help = "Total number of failed checks causing UP to DOWN server transitions, per server/backend, since the \
+                        worker process started";
+            families.add(at, "haproxy_server_check_up_down_total", help, &labels, downs.count() as u64);
             if backups.contains(&lane.server) {
                 spare += u64::from(up);
             } else {
@@ -205,11 +252,23 @@ fn haproxy(families: &mut Families, lanes: &Lanes, at: i64, backups: &BTreeSet<S
             }
         }
         let labels = [job, target, proxy];
-        families.add(at, "haproxy_backend_active_servers", "Total number of active UP servers", &labels, active);
-        families.add(at, "haproxy_backend_backup_servers", "Total number of backup UP servers", &labels, spare);
+        families.add(
+            at,
+            "haproxy_backend_active_servers",
+            "Total number of active UP servers with a non-zero weight",
+            &labels,
+            active,
+        );
+        families.add(
+            at,
+            "haproxy_backend_backup_servers",
+            "Total number of backup UP servers with a non-zero weight",
+            &labels,
+            spare,
+        );
         for (word, holds) in [("UP", active + spare > 0), ("DOWN", active + spare == 0)] {
             let labels = [job, target, proxy, ("state", word)];
-            families.add(at, "haproxy_backend_status", "Current status of the service", &labels, u64::from(holds));
+            families.add(at, "haproxy_backend_status", STATUS_HELP, &labels, u64::from(holds));
         }
     }
 }
@@ -232,7 +291,7 @@ fn clients(families: &mut Families, lanes: &Lanes, at: i64) {
                 ("activity", lane.activity),
                 ("outcome", outcome),
             ];
-            families.add(at, "sim_client_attempts", "Attempts of the clients by outcome", &labels, count);
+            families.add(at, "sim_client_attempts_total", "Attempts of the clients by outcome", &labels, count);
         }
     }
 }
@@ -259,4 +318,38 @@ fn backups(recording: &Recording) -> BTreeSet<String> {
         }
     }
     if named.is_empty() && !active { recording.header.redis.iter().skip(1).cloned().collect() } else { named }
+}
+
+/// How many replicas each node counts as connected: since when, how many. It is the node's own count, from its own log:
+/// a replica that was cut off stays connected until the connection ends.
+fn connected_replicas(recording: &Recording, lanes: &Lanes) -> BTreeMap<String, Vec<(i64, u64)>> {
+    let mut changes: BTreeMap<&str, Vec<(i64, Option<i64>)>> = BTreeMap::new();
+    for lane in &lanes.redis {
+        // A process that ends forgets its replicas.
+        let ends = lane.bars.iter().filter(|bar| bar.state == RedisState::Dead).map(|bar| (bar.from_us, None));
+        changes.entry(&lane.node).or_default().extend(ends);
+    }
+    for record in &recording.records {
+        let node = recording.names.node(record.node);
+        let What::Event(Event::Redis(event)) = &record.what else { continue };
+        if NodeKind::of(node) != NodeKind::Redis {
+            continue;
+        }
+        let by = match event {
+            RedisEvent::ReplicaAsks(_) => 1,
+            RedisEvent::ReplicaLost(_) | RedisEvent::ReplicaLostUnnamed(_) => -1,
+            _ => continue,
+        };
+        changes.entry(node).or_default().push((recording.micros(record.time), Some(by)));
+    }
+    let counted = changes.into_iter().map(|(node, mut changes)| {
+        changes.sort_by_key(|(at, _)| *at);
+        let mut count = 0u64;
+        let row = changes.into_iter().map(|(at, by)| {
+            count = by.map_or(0, |by| count.saturating_add_signed(by));
+            (at, count)
+        });
+        (node.to_string(), row.collect())
+    });
+    counted.collect()
 }

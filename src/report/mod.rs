@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use crate::analysis::Analysis;
 use crate::analysis::timers::Settings;
 use crate::explain::Cause;
-use crate::kernel::EventId;
+use crate::kernel::{EventId, Span};
 use crate::record::Recording;
 use crate::scenario::Scenario;
 
@@ -55,6 +55,8 @@ pub struct RunReport<'a> {
     pub command: &'a str,
     /// What led to each line of the recording, by the event that wrote it; empty where the trace was not kept.
     pub causes: &'a BTreeMap<EventId, Vec<Cause>>,
+    /// How far apart the scrapes of the metrics are.
+    pub scrape: Span,
 }
 
 /// A name that a recording gives, as part of a file's name: nothing in it leads to another folder.

@@ -31,6 +31,7 @@ fn report<'a>(recording: &'a Recording, analysis: &'a Analysis) -> RunReport<'a>
         scenario_toml: "name = \"<b>\" # </script>\n",
         command: "sim run scenarios/x.toml --seed 1",
         causes: const { &BTreeMap::new() },
+        scrape: metrics::SCRAPE,
     }
 }
 
@@ -169,6 +170,12 @@ fn metrics_are_open_metrics() {
     has(format!("redis_up{{job=\"redis\",instance=\"redis-1:6379\"}} 0 {}", at(5)));
     has(format!("redis_connected_slaves{{job=\"redis\",instance=\"redis-1:6379\"}} 2 {}", at(0)));
     has(format!("redis_connected_slaves{{job=\"redis\",instance=\"redis-2:6379\"}} 1 {}", at(20)));
+    has(format!(
+        "redis_sentinel_master_ckquorum_status{{job=\"sentinel\",instance=\"sentinel-1:26379\",master_name=\"mymaster\",\
+         message=\"OK 3 usable Sentinels. Quorum and failover authorization can be reached\"}} 1 {}",
+        at(20)
+    ));
+    has(format!("sim_scrape_interval_milliseconds{{job=\"sim\"}} 5000 {}", at(20)));
     let status = "master_name=\"mymaster\",master_address=\"redis-2:6379\",master_status=\"ok\"";
     has(format!(
         "redis_sentinel_master_status{{job=\"sentinel\",instance=\"sentinel-1:26379\",{status}}} 1 {}",
