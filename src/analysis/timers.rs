@@ -82,7 +82,16 @@ fn reason(
         Phase::Propagated if step.who == leader => {
             format!("{}: the leader waits for the replicas", named("parallel-syncs", settings.parallel_syncs, ""))
         }
-        Phase::Propagated => "hello of a Sentinel that knows, every 2 s".into(),
+        Phase::Propagated => {
+            let waited =
+                |fault: &super::Fault| fault.heals() && fault.at_us <= step.at_us && fault.at_us > step.at_us - took;
+            match super::faults(recording).iter().rev().find(|fault| waited(fault)) {
+                Some(fault) => {
+                    format!("{} at {:.3} s, then a hello, every 2 s", fault.action, fault.at_us as f64 / 1e6)
+                }
+                None => "hello of a Sentinel that knows, every 2 s".into(),
+            }
+        }
         Phase::ProxyDown => {
             let rule = times("fall", settings.fall, settings.inter_ms);
             server_reason(recording, step.at_us, old, false).map_or(rule.clone(), |why| format!("{rule}; {why}"))

@@ -6,7 +6,7 @@ use super::run::Traced;
 use super::sentinels::{Reason, Stretch, candidates_table};
 use super::words::{plural, seconds};
 use super::{Explanation, NoAnswer, Step, Subject};
-use crate::analysis::phases::{Failover, Phase};
+use crate::analysis::phases::{Ending, Failover, Phase};
 use crate::kernel::{Span, Time};
 use crate::wire::NodeId;
 
@@ -75,7 +75,10 @@ fn answer(run: &Traced, from: i64, to: i64, happened: &[&Failover], done: &mut E
         }
         main.extend(longest(run, &stretches));
     }
-    for (noted, candidates) in run.looks(from, to).into_iter().filter(|(_, c)| c.chosen.is_none()).take(TABLES) {
+    // The delay that fills an interval may come from an attempt before it.
+    let attempt = run.failed_attempt(to);
+    let since = attempt.map_or(from, |attempt| from.min(run.instant(attempt.started_us())));
+    for (noted, candidates) in run.looks(since, to).into_iter().filter(|(_, c)| c.chosen.is_none()).take(TABLES) {
         done.tables.push(candidates_table(run, noted, candidates));
         let text = format!("gives up: none of {} is good", plural(candidates.replicas.len() as u64, "replica"));
         let limits = "not SDOWN, connected, answered PING within 5 periods, INFO not too old, priority not 0, link to \
@@ -83,7 +86,7 @@ fn answer(run: &Traced, from: i64, to: i64, happened: &[&Failover], done: &mut E
         let step = Step::new(run.micros(noted.time), run.layout.names.node(noted.node), text);
         done.steps.push(step.rule(limits).event(noted.during));
     }
-    done.answer = if !happened.is_empty() { did_happen(happened) } else { because(run, &main, done) };
+    done.answer = if !happened.is_empty() { did_happen(happened) } else { because(run, &main, attempt, done) };
     votes_and_quorum(run, done);
 }
 
@@ -98,7 +101,12 @@ fn longest(run: &Traced, stretches: &[Stretch]) -> Option<(Reason, NodeId, Span,
     Some((reason, last.node, Span(sum), run.why(last)))
 }
 
-fn because(run: &Traced, main: &[(Reason, NodeId, Span, String)], done: &Explanation) -> String {
+fn because(
+    run: &Traced,
+    main: &[(Reason, NodeId, Span, String)],
+    attempt: Option<&Failover>,
+    done: &Explanation,
+) -> String {
     let tried = |node: &NodeId| {
         let name = run.layout.names.node(*node);
         done.tables.iter().any(|table| table.title.contains(name))
@@ -116,10 +124,15 @@ fn because(run: &Traced, main: &[(Reason, NodeId, Span, String)], done: &Explana
         Reason::Tilt => format!("TILT: {all} starts nothing for 30 s after it lost time."),
         Reason::NotDown => return format!("The master was not down for the Sentinels: {name} {why}."),
         Reason::NoQuorum => "No quorum: too few Sentinels held the master to be down.".into(),
-        Reason::Delay if done.tables.iter().any(|table| table.title.contains("no good replica")) => {
-            "No good replica, and then the delay of 2 × failover-timeout before the next attempt.".into()
+        Reason::Delay => {
+            let why = match attempt.map(|attempt| &attempt.ending) {
+                Some(Ending::Aborted("no-good-slave")) => "No good replica, and then the",
+                Some(Ending::Aborted("not-elected")) => "No majority, and then the",
+                Some(Ending::Aborted("slave-timeout")) => "The chosen replica did not become master, and then the",
+                _ => "The",
+            };
+            format!("{why} delay of 2 × failover-timeout before the next attempt.")
         }
-        Reason::Delay => "The delay of 2 × failover-timeout between two attempts.".into(),
         Reason::Election => "No majority: nobody was elected leader.".into(),
         Reason::Choosing => "A failover was being started.".into(),
         Reason::Promoting => "The chosen replica had not said role:master yet.".into(),

@@ -2,7 +2,7 @@
 
 use super::run::Traced;
 use super::words::{plural, seconds, span};
-use crate::analysis::phases::Ending;
+use crate::analysis::phases::{Ending, Failover};
 use crate::kernel::{EventId, Span, Time};
 use crate::net::{Candidate, Candidates, FailoverStep, Input, Note, Noted, SentinelTick};
 use crate::wire::{HostId, NodeId, Role, RunId};
@@ -251,30 +251,47 @@ impl Traced {
             return format!("holds {master} to be objectively down and starts a failover at its next tick");
         };
         let who = match vote_for {
-            Some(candidate) => format!("it voted for {} at {}", self.sentinel_name(candidate), self.at(at)),
-            None => format!("it tried a failover itself at {}{}", self.at(at), self.given_up(stretch.node, at)),
+            Some(candidate) => {
+                let name = self.sentinel_name(candidate);
+                format!("it voted for {name} at {}{}", self.at(at), self.given_up(&name, at))
+            }
+            None => format!(
+                "of its own attempt at {}{}",
+                self.at(at),
+                self.given_up(self.layout.names.node(stretch.node), at)
+            ),
         };
         format!(
-            "holds {master} to be objectively down, but starts no failover before {}: {who}, and two attempts are \
-             2 × failover-timeout = {} apart, plus up to 1 s of chance",
+            "holds {master} to be objectively down, but starts no failover before {}, because {who}: between that and an \
+             attempt lie 2 × failover-timeout = {}, plus up to 1 s of chance",
             self.at(until),
             span(timeout * 2)
         )
     }
 
-    /// How a Sentinel's own attempt ended, if it was given up.
-    fn given_up(&self, node: NodeId, at: Time) -> String {
-        let leader = self.layout.names.node(node);
-        let started = self.micros(at);
-        let attempt = self
-            .analysis
+    /// The last attempt at a failover that was begun by an instant, if it came to nothing.
+    pub(super) fn failed_attempt(&self, at: Time) -> Option<&Failover> {
+        let begun = |attempt: &&Failover| attempt.started_us() <= self.micros(at);
+        self.analysis
             .failovers
             .iter()
-            .find(|attempt| attempt.leader == leader && (attempt.started_us() - started).abs() <= 20_000);
+            .filter(begun)
+            .max_by_key(|attempt| attempt.started_us())
+            .filter(|a| !a.took_effect())
+    }
+
+    /// How the attempt of a Sentinel ended that armed a delay at an instant, if it was given up.
+    fn given_up(&self, leader: &str, at: Time) -> String {
+        let armed = self.micros(at);
+        // The line carries whole milliseconds, and a vote follows the attempt within the time of an election.
+        let fits = |attempt: &&Failover| {
+            attempt.leader == leader && (-20_000..=11_000_000).contains(&(armed - attempt.started_us()))
+        };
+        let attempt = self.analysis.failovers.iter().filter(fits).max_by_key(|attempt| attempt.started_us());
         match attempt.map(|attempt| &attempt.ending) {
-            Some(Ending::Aborted("not-elected")) => ", and was not elected".into(),
-            Some(Ending::Aborted("no-good-slave")) => ", and found no good replica".into(),
-            Some(Ending::Aborted("slave-timeout")) => ", and the chosen replica did not become master in time".into(),
+            Some(Ending::Aborted("not-elected")) => ", which was not elected".into(),
+            Some(Ending::Aborted("no-good-slave")) => ", which found no good replica".into(),
+            Some(Ending::Aborted("slave-timeout")) => ", whose replica did not become master in time".into(),
             Some(Ending::Superseded) => ", and another's configuration came first".into(),
             _ => String::new(),
         }

@@ -117,31 +117,6 @@ fn each_trap_is_found_on_its_scenario() {
 }
 
 #[test]
-fn the_traps_are_explained() {
-    for name in [
-        "dead-knobs",
-        "haproxy-does-not-ask-sentinel",
-        "original-master-returns",
-        "no-session-fencing",
-        "http-200-is-not-success",
-        "publish-is-no-write",
-        "no-read-only-mode",
-    ] {
-        let subject = shipped(&format!("traps/{name}"), 1);
-        insta::assert_snapshot!(format!("trap-{name}"), said(&ask(&subject, Question::Summary)));
-    }
-    let subject = shipped("traps/publish-is-no-write", 1);
-    insta::assert_snapshot!("publish-is-no-write-message", said(&ask(&subject, Question::Message(None, 600))));
-    let subject = shipped("traps/no-read-only-mode", 1);
-    insta::assert_snapshot!(
-        "no-read-only-mode-between",
-        said(&ask(&subject, Question::Between(12_000_000, 30_000_000)))
-    );
-    let subject = shipped("master-kill-container", 1);
-    insta::assert_snapshot!("master-kill-container-failover", said(&ask(&subject, Question::Failover(1))));
-}
-
-#[test]
 fn why_no_failover_happened_has_the_right_reason() {
     for (name, from, to, reason) in [
         ("quorum-loss", 14, 28, "No quorum"),

@@ -259,8 +259,11 @@ fn no_read_only_mode(subject: &Subject) -> Option<Finding> {
     if route.to_us - from < WORTH_US {
         return None;
     }
+    let masters = &subject.analysis().masters;
+    let acting = masters.lanes.iter().any(|lane| lane.from_us < route.to_us && from < lane.to_us - WORTH_US);
+    let why = if acting { "no node that it reaches" } else { "no node" };
     let text = format!(
-        "has no server until {}: no node says role:master, and every new connection is closed; there is no read-only mode \
+        "has no server until {}: {why} says role:master, and every new connection is closed; there is no read-only mode \
          in which the replicas serve",
         seconds(route.to_us)
     );

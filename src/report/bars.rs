@@ -112,8 +112,8 @@ impl Chart for StackedBars {
     }
 
     fn title(&self) -> String {
-        let n: usize = self.rows.iter().map(|(_, n, _)| n).sum();
-        format!("{}: mean of each step over {n} failovers", self.title)
+        let rows: Vec<String> = self.rows.iter().map(|(name, n, _)| format!("{name}: n = {n}")).collect();
+        format!("{} ({})", self.title, rows.join(", "))
     }
 
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>, look: &Look) -> Drawn<DB>

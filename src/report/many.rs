@@ -244,8 +244,8 @@ impl Many {
     /// The files: names and contents.
     pub fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
         let n = self.runs.len();
-        let paths = self.runs().flat_map(|run| run.paths.clone()).collect();
-        let phases = StackedBars::paths([(self.scenario.clone(), paths)]);
+        let mut paths: Vec<Vec<f64>> = self.runs().flat_map(|run| run.paths.clone()).collect();
+        let phases = StackedBars::paths(ranked(&mut paths));
         let mut causes = CauseBars { scenario: self.scenario.clone(), n, rows: Vec::new() };
         for cause in Cause::ALL {
             let name = format!("lost.{}", cause.as_str());
@@ -278,6 +278,22 @@ impl Many {
     pub fn write(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
         write_folder(dir, &self.files(), &FILES)
     }
+}
+
+/// All failovers, and those in the middle, near the end and at the end of their order by length.
+fn ranked(paths: &mut [Vec<f64>]) -> Vec<(String, Vec<Vec<f64>>)> {
+    let length = |path: &Vec<f64>| path.iter().sum::<f64>();
+    paths.sort_by(|a, b| length(a).total_cmp(&length(b)));
+    let mut rows = vec![("mean of all failovers".to_string(), paths.to_vec())];
+    if let Some(last) = paths.len().checked_sub(1) {
+        for (name, part) in
+            [("the shortest", 0.0), ("the median", 0.5), ("longer than 95 %", 0.95), ("the longest", 1.0)]
+        {
+            let place = libm::round(last as f64 * part) as usize;
+            rows.push((name.to_string(), vec![paths[place].clone()]));
+        }
+    }
+    rows
 }
 
 const WIDTH: u32 = 1000;

@@ -223,3 +223,44 @@ fn the_terminal_tells_the_story() {
     assert!(text.contains("\u{1b}["), "it has styles");
     insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
 }
+
+/// A recording whose lines were damaged: each pair says which line and what becomes of it.
+fn damaged(text: &str, damage: &[(usize, u8)]) -> String {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    for (place, how) in damage {
+        let count = lines.len();
+        let i = 1 + place % (count - 1);
+        match how % 5 {
+            0 => drop(lines.remove(i)),
+            1 => lines.insert(i, lines[1 + place * 7 % (count - 1)].clone()),
+            2 => lines[i] = lines[i].replace("redis-1", "redis-9"),
+            3 => lines[i] = lines[i].replacen("{\"t\":", "{\"t\":1", 1),
+            _ => lines[i] = lines[i].replace("\"ok\"", "\"reply-closed\"").replace("\"open\"", "\"read-closed\""),
+        }
+        if lines.len() < 10 {
+            break;
+        }
+    }
+    lines.join("\n")
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_damaged_recording_is_refused_or_drawn(
+        file in 0..3_usize,
+        damage in proptest::collection::vec((0..5_000_usize, proptest::prelude::any::<u8>()), 0..400),
+    ) {
+        let name = ["g-kill-container", "partition-split-brain", "master-kill-container"][file];
+        let text = damaged(&read(name).0.to_jsonl(), &damage);
+        if let Ok(recording) = Recording::parse("damaged.jsonl", &text) {
+            let analysis = Analysis::of(&recording, None);
+            let lanes = lanes(&recording);
+            let timeline = Timeline::new(&lanes, &analysis).svg(Theme::Light);
+            let loss = super::loss::LossChart::new(&lanes, &analysis).svg(Theme::Light);
+            let latency = super::latency::LatencyChart::new(&lanes, &analysis).svg(Theme::Light);
+            proptest::prop_assert!([timeline, loss, latency].iter().all(|svg| svg.ends_with("</svg>\n")));
+            proptest::prop_assert!(!text::text(&report(&recording, &analysis), &lanes).is_empty());
+        }
+    }
+}
