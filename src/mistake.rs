@@ -1,7 +1,11 @@
-//! Wrong variants of the models, planted to show that the properties catch them.
+//! Wrong variants of the models, planted to show that the properties, and the score against the real
+//! stack's recordings, catch them.
 //!
 //! They exist in tests and under the feature `mistakes` only; in any other build [`Out::mistaken`](crate::net::Out)
 //! is constantly false and nothing is left of them.
+
+#[cfg(test)]
+mod tests;
 
 /// A mistake that a model can be made to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
