@@ -25,6 +25,7 @@ const LINES_MAX: usize = 12;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Branching")]
+#[group(skip)]
 pub(super) struct Arguments {
     /// A moment at which the run is branched, such as 7.3s, or several: 0s..10s/500ms
     #[arg(long = "at", value_name = "TIME", value_parser = moments, allow_hyphen_values = true, requires = "branches",
