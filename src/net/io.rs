@@ -446,9 +446,16 @@ impl Out {
     #[inline]
     pub fn note(&mut self, note: impl FnOnce() -> Note) {
         if self.notes.is_some() {
-            let noted = Noted { time: self.now(), node: self.node, during: self.during, note: note() };
-            self.notes.get_or_insert_default().push(noted);
+            self.write_note(note);
         }
+    }
+
+    /// Apart from [`Out::note`], so that the making of notes stays out of the functions that may write one.
+    #[cold]
+    #[inline(never)]
+    fn write_note(&mut self, note: impl FnOnce() -> Note) {
+        let noted = Noted { time: self.now(), node: self.node, during: self.during, note: note() };
+        self.notes.get_or_insert_default().push(noted);
     }
 
     /// The notes so far.

@@ -17,6 +17,8 @@ pub struct Journal {
     pub passes: Vec<Pass>,
     /// Steps of the script.
     pub deeds: Vec<(EventId, Deed)>,
+    /// What the program hears whose pass is being run.
+    heard: Option<Input>,
 }
 
 /// One pass of a program's loop.
@@ -73,9 +75,19 @@ pub enum Deed {
 }
 
 impl World {
+    /// Keeps what a program is about to hear.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn hear(&mut self, input: &Input) {
+        self.journal.as_mut().expect("only a traced run has passes to write down").heard = Some(input.clone());
+    }
+
     /// Writes down the pass that has just been run and whose actions have not been carried out yet.
     #[cold]
-    pub(super) fn write_journal(&mut self, node: NodeId, input: Input, began: Time) {
+    #[inline(never)]
+    pub(super) fn write_journal(&mut self, node: NodeId, began: Time) {
+        let heard = self.journal.as_mut().and_then(|journal| journal.heard.take());
+        let input = heard.expect("what a pass is about was heard before it");
         let host = self.layout.host(node);
         let peer = match input {
             Input::Accepted { sock, .. } => self.net.peer(sock),

@@ -450,17 +450,19 @@ impl World {
     /// One pass of a program's loop.
     #[inline]
     fn call(&mut self, node: NodeId, input: Input) {
+        if self.journal.is_some() {
+            self.hear(&input);
+        }
         let now = self.kernel.now();
         self.kernel.note(((node.0 as u64) << 56) ^ input.word());
         let process = &mut self.processes[node.0 as usize];
         let Some(program) = process.program.as_mut() else { return };
         self.out.begin(now, node, self.kernel.current(), process.wall_offset_ns);
-        let heard = self.journal.is_some().then(|| input.clone());
         program.handle(input, &mut self.out);
         let end = self.out.now();
         process.busy_until = end;
-        if let Some(heard) = heard {
-            self.write_journal(node, heard, now);
+        if self.journal.is_some() {
+            self.write_journal(node, now);
         }
         self.carry_out(node, end);
         if let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] {
