@@ -364,3 +364,26 @@ fn what_is_no_recording_is_refused() {
     }
     assert_eq!(names_in(&out).len(), 2);
 }
+
+#[test]
+fn sequences_and_charts_of_a_comparison() {
+    let folder = "tests/data/recordings";
+    let output = run(&["compare", folder, folder, "--sequences", "--at-least", "100"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).ends_with("100.0% are not off\n"), "{}", text(&output.stdout));
+    let output = run(&["compare", folder, folder, "--sequences", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(json["scenarios"][0]["verdicts"][0]["finding"], "agrees");
+
+    let charts = tempfile::tempdir().expect("a folder");
+    let path = charts.path().to_str().expect("a path");
+    let output = run(&["compare", folder, folder, "--markdown", "--charts", path, "--cells", "outage,lost"]);
+    assert!(text(&output.stdout).starts_with("| scenario |"), "{}", text(&output.stdout));
+    for name in ["partition-split-brain.svg", "partition-split-brain.png"] {
+        assert!(fs::metadata(charts.path().join(name)).is_ok_and(|file| file.len() > 1000), "{name}");
+    }
+    // Nothing simulated of a scenario is a miss.
+    let empty = tempfile::tempdir().expect("a folder");
+    let output = run(&["compare", folder, empty.path().to_str().expect("a path"), "--sequences", "--at-least", "50"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
+}

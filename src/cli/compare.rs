@@ -1,13 +1,16 @@
 //! `sim compare`: how well simulated recordings agree with real ones.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::{Failure, Verdict};
 use crate::analysis::score::{Measure, Score, score_dirs};
 use crate::analysis::sequences::{Finding, ScenarioSequences, Sequences, sequences_of_dirs};
+use crate::report::chart::{Chart, Theme};
+use crate::report::compare::CompareChart;
+use crate::report::safe_name;
 
 /// Compare recordings of the simulator with recordings of the real stack
 ///
@@ -26,6 +29,15 @@ pub(super) struct Arguments {
     /// Fail if a smaller part of the cells, or of the orderings, agrees
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     at_least: Option<f64>,
+    /// Write a chart of each scenario into this folder, SVG and PNG: real and simulated distribution of every cell
+    #[arg(long, value_name = "DIR", conflicts_with = "sequences")]
+    charts: Option<PathBuf>,
+    /// Draw only cells whose names contain one of these texts
+    #[arg(long, value_name = "TEXT,…", value_delimiter = ',', requires = "charts")]
+    cells: Vec<String>,
+    /// Print one line a scenario, as a table in Markdown
+    #[arg(long, conflicts_with_all = ["json", "all", "sequences"])]
+    markdown: bool,
     /// List what agrees as well
     #[arg(long)]
     all: bool,
@@ -49,9 +61,14 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
 
 fn compare_cells(arguments: &Arguments) -> Result<f64, Failure> {
     let score = score_dirs(&arguments.real, &arguments.sim).map_err(|error| Failure::Bad(error.into()))?;
+    if let Some(folder) = &arguments.charts {
+        draw(&score, &arguments.cells, folder)?;
+    }
     let mut out = anstream::stdout().lock();
     if arguments.json {
         json(&score, &mut out)?
+    } else if arguments.markdown {
+        markdown(&score, &mut out)?
     } else {
         print(&score, arguments.all, &mut out)?
     }
@@ -72,6 +89,32 @@ fn compare_sequences(arguments: &Arguments) -> Result<f64, Failure> {
 fn json(value: &impl serde::Serialize, out: &mut impl Write) -> std::io::Result<()> {
     let text = serde_json::to_string_pretty(value).expect("a comparison has nothing that JSON cannot say");
     writeln!(out, "{text}")
+}
+
+fn draw(score: &Score, wanted: &[String], folder: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder).map_err(Failure::io(folder.display()))?;
+    let shown = |name: &str| wanted.is_empty() || wanted.iter().any(|text| name.contains(text.as_str()));
+    for scenario in &score.scenarios {
+        let Some(chart) = CompareChart::of(scenario, shown) else { continue };
+        let path = folder.join(safe_name(&scenario.scenario));
+        let (svg, png) = (path.with_added_extension("svg"), path.with_added_extension("png"));
+        std::fs::write(&svg, chart.svg(Theme::Light)).map_err(Failure::io(svg.display()))?;
+        std::fs::write(&png, chart.png(Theme::Light)).map_err(Failure::io(png.display()))?;
+    }
+    Ok(())
+}
+
+fn markdown(score: &Score, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "| scenario | cells that agree | real runs | simulated |\n| --- | --- | --- | --- |")?;
+    for scenario in &score.scenarios {
+        let (agree, cells) = (scenario.agree(), scenario.cells());
+        writeln!(
+            out,
+            "| {} | {agree} of {cells} | {} | {} |",
+            scenario.scenario, scenario.real_runs, scenario.sim_runs
+        )?;
+    }
+    writeln!(out, "| **all** | **{} of {} = {:.1} %** | | |", score.agree(), score.cells(), score.figure() * 100.0)
 }
 
 fn print(score: &Score, all: bool, out: &mut impl Write) -> std::io::Result<()> {

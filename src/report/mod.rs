@@ -6,6 +6,7 @@ pub mod bars;
 pub mod causes;
 pub mod chances;
 pub mod chart;
+pub mod compare;
 pub mod ecdf;
 pub mod effect;
 mod folder;

@@ -43,6 +43,11 @@ impl<'a> Names<'a> {
         self.node(name).or_else(role).or_else(client).or_else(host)
     }
 
+    /// Whether a host is called `name`: that of a node, or one of a client.
+    pub(super) fn is_host(&self, name: &str) -> bool {
+        self.node(name).is_some() || self.clients.iter().any(|client| client.host == name)
+    }
+
     /// The host called `name`, which may be that of a node.
     fn host(&self, name: &str) -> NodeRef {
         self.node(name).unwrap_or_else(|| NodeRef::Host(name.to_owned()))

@@ -55,7 +55,7 @@ fn every_kind_of_planted_difference_is_found_where_it_was_planted() {
             let more = records[place].clone();
             records.insert(place, more);
         }),
-        ("another time", |records, place| records[place].time = records[place].time + Span::from_millis(1)),
+        ("another time", |records, place| records[place].time += Span::from_millis(1)),
     ];
     for (what, plant) in plants {
         let mut other = original.clone();
@@ -73,7 +73,7 @@ fn every_kind_of_planted_difference_is_found_where_it_was_planted() {
 fn a_tolerance_forgives_small_shifts_and_no_large_ones() {
     let original = written(&run(KILL, 3));
     let mut later = original.clone();
-    later.records.iter_mut().for_each(|record| record.time = record.time + Span::from_millis(3));
+    later.records.iter_mut().for_each(|record| record.time += Span::from_millis(3));
     let how = |tolerance_us| How { tolerance_us: Some(tolerance_us), ..How::suited(&original, &later) };
     assert!(!Diff::of(&original, &later, how(0)).is_same());
     assert!(!Diff::of(&original, &later, how(2_000)).is_same());
@@ -105,7 +105,7 @@ fn of_real_runs_the_stories_are_compared() {
     let real = Recording::read(&data(FILES[0])).expect("a real recording can be read");
     let mut other = real.clone();
     // Later, with other numbers and identities: the same story.
-    other.records.iter_mut().for_each(|record| record.time = record.time + Span::from_millis(170));
+    other.records.iter_mut().for_each(|record| record.time += Span::from_millis(170));
     for record in &mut other.records {
         if let What::Event(event) = &mut record.what {
             let text = event.text(&other.names).replace("pid ", "pid 9");

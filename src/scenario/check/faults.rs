@@ -15,6 +15,7 @@ use crate::scenario::file::{actions, fault_head_keys};
 use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
 use crate::scenario::suggest::closest;
+use crate::wire::{HostId, parse_command};
 
 /// The fault script in the order of time.
 pub(super) fn read(
@@ -80,7 +81,7 @@ fn fault(
         let place = places_of(&texts, &name).into_iter().next().unwrap_or(span.clone());
         resolve(reader, names, &name, sense, place)
     })?;
-    check_action(reader, &action, &texts);
+    check_action(reader, names, &action, &texts);
     let target = if places.has("node") { places.value("node") } else { places.value("action") };
     Some((Fault { at: at?, action, span }, places.value("at"), target))
 }
@@ -111,7 +112,7 @@ fn places_of(fault: &Table<'_>, name: &str) -> Vec<Range<usize>> {
 }
 
 /// Rules of single actions that types do not tell.
-fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
+fn check_action(reader: &mut Reader, names: &Names<'_>, action: &Action, texts: &Table<'_>) {
     let places = Places::of(texts);
     let mut report = |key: &str, message: &str, label: &str, help: &str| {
         reader.report(Finding::new(message, places.value(key), label).help(help));
@@ -167,6 +168,10 @@ fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
             if run.iter().all(|word| word.trim().is_empty()) || run[0].trim().is_empty() {
                 let help = "give the command's words, such as [\"SENTINEL\", \"FAILOVER\", \"mymaster\"]";
                 report("run", "the command is empty", "there is nothing to run", help);
+            } else if let Err(why) = parse_command(run, |name| names.is_host(name).then_some(HostId(0))) {
+                let help = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, DEBUG SLEEP, SHUTDOWN, \
+                            SENTINEL …; in an address, a node stands by its name";
+                report("run", &why, "this cannot be run", help);
             }
             if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) {
                 let help = "name a Redis node, a Sentinel or a role";

@@ -30,6 +30,9 @@ macro_rules! refused {
 }
 
 refused! {
+    unknown_command: "[[fault]]\nat = \"1s\"\naction = \"command\"\nnode = \"redis-1\"\nrun = [\"DEBUG\", \"SEGFAULT\"]\n";
+    command_with_an_unknown_host:
+        "[[fault]]\nat = \"1s\"\naction = \"command\"\nnode = \"redis-1\"\nrun = [\"REPLICAOF\", \"redis-9\", \"6379\"]\n";
     no_toml: "duration = \n[stack\nredis = 3\n";
     unknown_section: "[sentinels]\nquorum = 2\n";
     unknown_key: "[sentinel]\nquorum = 2\ndown-after-miliseconds = 5000\n";

@@ -76,7 +76,10 @@ fn fault() -> impl Strategy<Value = Fault> {
         (role.clone(), span()).prop_map(|(node, duration)| Action::Stall { node, duration }),
         (role.clone(), any::<i32>().prop_filter("not zero", |n| *n != 0))
             .prop_map(|(node, by)| Action::ClockJump { node, by: SignedSpan(i64::from(by)) }),
-        (role, vec("[A-Z\"' é]{0,5}x", 1..4)).prop_map(|(node, run)| Action::Command { node, run }),
+        (role, vec("[A-Z\"' é]{0,5}x", 2)).prop_map(|(node, words)| Action::Command {
+            node,
+            run: [vec!["CONFIG".into(), "SET".into()], words].concat(),
+        }),
         Just(Action::Partition { groups: vec![vec![NodeRef::Redis(1)], vec![NodeRef::Role(Role::Leader)]] }),
         Just(Action::Cut {
             from: OneOrMany(vec![NodeRef::Redis(1)]),
