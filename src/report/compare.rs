@@ -58,7 +58,7 @@ impl CompareChart {
         let unit = if kind == "count" { "occurrences" } else { "s" };
         let title = if kind == "count" || kind == "seconds" { name.to_string() } else { format!("{name}, {kind}") };
         let bold = anchor(look.bold(11, look.ink), HPos::Left, VPos::Center);
-        pen.text(x0 + 4.0, y0 + 12.0, &shorten(&title, 44), &bold)?;
+        pen.text(x0 + 4.0, y0 + 12.0, &shorten(&title, 40), &bold)?;
         let says = match cell.measure {
             Measure::Presence => "too few values for a test".to_string(),
             Measure::Samples { distance, p, .. } => format!("distance {distance:.3}, p {p:.3}"),
