@@ -66,8 +66,8 @@ impl Traced {
 
     fn haproxy_started(&self, at: Time) -> Time {
         let (Some(node), Some(journal)) = (self.layout.haproxy(), &self.result.journal) else { return Time::ZERO };
-        let starts = journal.passes.iter().filter(|pass| pass.node == node && pass.began <= at);
-        let last = starts.filter(|pass| matches!(pass.input, crate::net::Input::Start)).next_back();
+        let mut passes = journal.passes.iter().filter(|pass| pass.node == node && pass.began <= at);
+        let last = passes.rfind(|pass| matches!(pass.input, crate::net::Input::Start));
         last.map_or(Time::ZERO, |pass| pass.began)
     }
 
