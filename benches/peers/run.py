@@ -38,7 +38,7 @@ def versions():
     for line in (HERE / "Cargo.lock").read_text().splitlines():
         if line.startswith("name = "):
             name = line.split('"')[1]
-        elif line.startswith("version = "):
+        elif line.startswith('version = "'):
             found[name] = line.split('"')[1]
     return {**found, **VERSIONS}
 
