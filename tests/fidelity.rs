@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use sim::analysis::score::{Cells, cells, cells_of, compare, recordings_in};
+use sim::analysis::score::{Cells, cells, cells_of, compare, recordings_in, recordings_in_all};
+use sim::analysis::sequences::{self, Chance, Finding, bursts, bursts_of};
+use sim::record::Recording;
 use sim::scenario::Scenario;
 use sim::world::{Keep, World};
 
@@ -21,14 +23,15 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn simulate(scenario: &Path) -> Vec<Cells> {
+/// Simulated runs of a scenario, and what is to be known of each.
+fn simulate<T: Send>(scenario: &Path, runs: u64, of: fn(&Recording) -> T) -> Vec<T> {
     let scenario = Arc::new(Scenario::load(scenario).unwrap_or_else(|error| panic!("{error:?}")));
-    (1..=RUNS)
+    (1..=runs)
         .into_par_iter()
         .map(|seed| {
             let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
             world.run();
-            cells(&world.finish().recording)
+            of(&world.finish().recording)
         })
         .collect()
 }
@@ -56,7 +59,7 @@ fn score(folder: &str, mut other: impl FnMut(&str) -> Vec<Cells>) -> BTreeMap<St
 
 /// Simulated runs of the scenarios in a folder.
 fn simulated(scenarios: &str) -> impl FnMut(&str) -> Vec<Cells> {
-    move |name| simulate(&root().join(scenarios).join(format!("{name}.toml")))
+    move |name| simulate(&root().join(scenarios).join(format!("{name}.toml")), RUNS, cells)
 }
 
 fn hold(scores: &BTreeMap<String, (usize, usize)>, total_percent: usize, least_percent: usize) {
@@ -71,6 +74,39 @@ fn hold(scores: &BTreeMap<String, (usize, usize)>, total_percent: usize, least_p
 #[test]
 fn the_demo_stack_cannot_be_told_from_the_real_one() {
     hold(&score("reference/recordings/demo", simulated("scenarios")), 97, 96);
+}
+
+#[test]
+fn events_come_in_the_orders_of_the_real_ones() {
+    let folders = ["reference/recordings/demo", "reference/recordings/demo-own"].map(|folder| root().join(folder));
+    let mut counts = BTreeMap::from([("agree", 0), ("off", 0), ("not simulated", 0), ("not seen", 0)]);
+    let mut chance = Chance::default();
+    for (name, files) in recordings_in_all(&folders).expect("the recordings are in the repository") {
+        let real = bursts_of(&files).expect("they can be read");
+        let sim = simulate(&root().join("scenarios").join(format!("{name}.toml")), RUNS * 5, bursts);
+        let (verdicts, by_chance) = sequences::compare(&real, &sim);
+        chance = chance + by_chance;
+        for verdict in verdicts {
+            let word = match verdict.finding {
+                Finding::Agrees => "agree",
+                Finding::Frequency => "off",
+                Finding::NotSimulated => "not simulated",
+                Finding::NotSeen => "not seen",
+            };
+            *counts.get_mut(word).expect("all are there") += 1;
+            if verdict.finding != Finding::Agrees {
+                println!("{name}: {word}: {verdict:?}");
+            }
+        }
+    }
+    println!("{counts:?}, {chance:?}");
+    let all: usize = counts.values().sum();
+    assert!(all > 200, "{all}");
+    assert!(counts["off"] * 100 <= all * 2, "{counts:?}");
+    // Orderings come in pairs, one more often where the other is rarer: four times the spread of independent ones.
+    let bound = |expected: f64| expected + 4.0 * expected.max(1.0).sqrt();
+    assert!(counts["not simulated"] as f64 <= bound(chance.not_simulated), "{counts:?} {chance:?}");
+    assert!(counts["not seen"] as f64 <= bound(chance.not_seen), "{counts:?} {chance:?}");
 }
 
 #[test]

@@ -287,14 +287,25 @@ pub fn recordings_in(folder: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, Re
     Ok(groups)
 }
 
+/// The recordings of several folders, as if they were one.
+pub fn recordings_in_all(folders: &[PathBuf]) -> Result<BTreeMap<String, Vec<PathBuf>>, ReadError> {
+    let mut groups: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for folder in folders {
+        for (scenario, mut paths) in recordings_in(folder)? {
+            groups.entry(scenario).or_default().append(&mut paths);
+        }
+    }
+    Ok(groups)
+}
+
 /// The cells of recordings in files, in their order.
 pub fn cells_of(paths: &[PathBuf]) -> Result<Vec<Cells>, ReadError> {
     paths.par_iter().map(|path| Recording::read(path).map(|recording| cells(&recording))).collect()
 }
 
-/// The score of a folder of simulated recordings against a folder of real ones.
-pub fn score_dirs(real: &Path, sim: &Path) -> Result<Score, ReadError> {
-    let (real, sim) = (recordings_in(real)?, recordings_in(sim)?);
+/// The score of a folder of simulated recordings against folders of real ones.
+pub fn score_dirs(real: &[PathBuf], sim: &Path) -> Result<Score, ReadError> {
+    let (real, sim) = (recordings_in_all(real)?, recordings_in(sim)?);
     let mut scenarios = Vec::new();
     for (scenario, real) in &real {
         let none = Vec::new();

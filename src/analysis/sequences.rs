@@ -12,6 +12,10 @@
 //! what it does not do to the others. An ordering's frequency is the part of the runs in which it occurs in some Sentinel
 //! of its kind: runs are independent, Sentinels of one run are not. Real and simulated frequencies are held against each
 //! other by Fisher's exact test.
+//!
+//! What occurs on one side only needs another yardstick: of many rare orderings some are bound to be missing from a few
+//! runs. So their number is held against the number that chance alone would give if both sides were the same
+//! ([`Chance`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,7 +24,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::keys::{Line, Roles, lines, sentinel_key};
-use super::score::recordings_in;
+use super::score::{recordings_in, recordings_in_all};
 use super::stats::fisher_exact;
 use crate::record::{NodeKind, ReadError, Recording};
 
@@ -196,6 +200,25 @@ pub struct SequenceVerdict {
     pub finding: Finding,
 }
 
+/// How many orderings one side would miss by chance, if both were the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Chance {
+    /// Orderings above 5 % in simulation that the real runs would miss: each is missed by all n runs with probability
+    /// (1 − f)ⁿ.
+    pub not_seen: f64,
+    /// Orderings of the real runs that the simulated ones would miss. Good and Turing: what is yet unseen has together the
+    /// probability of all that was seen in one run only.
+    pub not_simulated: f64,
+}
+
+impl std::ops::Add for Chance {
+    type Output = Chance;
+
+    fn add(self, other: Chance) -> Chance {
+        Chance { not_seen: self.not_seen + other.not_seen, not_simulated: self.not_simulated + other.not_simulated }
+    }
+}
+
 /// The orderings of one scenario.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ScenarioSequences {
@@ -207,6 +230,8 @@ pub struct ScenarioSequences {
     pub sim_runs: usize,
     /// By kind of Sentinel, the most frequent first.
     pub verdicts: Vec<SequenceVerdict>,
+    /// What one side may miss by chance.
+    pub chance: Chance,
 }
 
 impl ScenarioSequences {
@@ -239,6 +264,11 @@ impl Sequences {
         self.scenarios.iter().map(ScenarioSequences::orderings).sum()
     }
 
+    /// What may be missing by chance, of all scenarios.
+    pub fn chance(&self) -> Chance {
+        self.scenarios.iter().fold(Chance::default(), |sum, scenario| sum + scenario.chance)
+    }
+
     /// The part of the orderings whose frequencies can't be told apart.
     pub fn figure(&self) -> f64 {
         let off: usize = self
@@ -250,14 +280,17 @@ impl Sequences {
     }
 }
 
-/// The verdicts on all orderings that occur in reality, or in more than 5 % of the simulated runs.
+/// The verdicts on all orderings that occur in reality, or in more than 5 % of the simulated runs, and what may be missing
+/// by chance.
 ///
 /// # Panics
 /// If a side has no run.
-pub fn compare(real: &[Bursts], sim: &[Bursts]) -> Vec<SequenceVerdict> {
+pub fn compare(real: &[Bursts], sim: &[Bursts]) -> (Vec<SequenceVerdict>, Chance) {
     assert!(!real.is_empty() && !sim.is_empty(), "a comparison needs runs on both sides");
     let kinds: BTreeSet<&String> = real.iter().chain(sim).flat_map(BTreeMap::keys).collect();
     let mut verdicts = Vec::new();
+    let mut chance = Chance::default();
+    let often = |in_sim: usize| in_sim as f64 > UNSEEN * sim.len() as f64;
     for kind in kinds {
         let mut precedence = Precedence::default();
         real.iter().chain(sim).filter_map(|run| run.get(kind)).flatten().for_each(|burst| precedence.learn(burst));
@@ -270,9 +303,17 @@ pub fn compare(real: &[Bursts], sim: &[Bursts]) -> Vec<SequenceVerdict> {
                 orderings.into_iter().for_each(|ordering| runs.entry(ordering).or_default()[side] += 1);
             }
         }
+        for &[_, in_sim] in runs.values() {
+            if often(in_sim) {
+                chance.not_seen += (1.0 - in_sim as f64 / sim.len() as f64).powi(real.len() as i32);
+            }
+            if in_sim == 1 {
+                chance.not_simulated += real.len() as f64 / sim.len() as f64;
+            }
+        }
         let mut of_kind: Vec<SequenceVerdict> = runs
             .into_iter()
-            .filter(|(_, [real, in_sim])| *real > 0 || *in_sim as f64 > UNSEEN * sim.len() as f64)
+            .filter(|(_, [in_real, in_sim])| *in_real > 0 || often(*in_sim))
             .map(|(ordering, [in_real, in_sim])| {
                 let p = fisher_exact((in_real, real.len()), (in_sim, sim.len()));
                 let finding = match (in_real, in_sim) {
@@ -287,7 +328,7 @@ pub fn compare(real: &[Bursts], sim: &[Bursts]) -> Vec<SequenceVerdict> {
         of_kind.sort_by(|a, b| b.real.cmp(&a.real).then(b.sim.cmp(&a.sim)).then_with(|| a.ordering.cmp(&b.ordering)));
         verdicts.extend(of_kind);
     }
-    verdicts
+    (verdicts, chance)
 }
 
 /// The bursts of recordings in files, in their order.
@@ -295,15 +336,16 @@ pub fn bursts_of(paths: &[PathBuf]) -> Result<Vec<Bursts>, ReadError> {
     paths.par_iter().map(|path| Recording::read(path).map(|recording| bursts(&recording))).collect()
 }
 
-/// The orderings of a folder of simulated recordings against those of a folder of real ones.
-pub fn sequences_of_dirs(real: &Path, sim: &Path) -> Result<Sequences, ReadError> {
-    let (real, sim) = (recordings_in(real)?, recordings_in(sim)?);
+/// The orderings of a folder of simulated recordings against those of folders of real ones.
+pub fn sequences_of_dirs(real: &[PathBuf], sim: &Path) -> Result<Sequences, ReadError> {
+    let (real, sim) = (recordings_in_all(real)?, recordings_in(sim)?);
     let mut scenarios = Vec::new();
     for (scenario, real) in real {
         let none = Vec::new();
         let sim = sim.get(&scenario).unwrap_or(&none);
-        let verdicts = if sim.is_empty() { Vec::new() } else { compare(&bursts_of(&real)?, &bursts_of(sim)?) };
-        scenarios.push(ScenarioSequences { scenario, real_runs: real.len(), sim_runs: sim.len(), verdicts });
+        let (verdicts, chance) =
+            if sim.is_empty() { Default::default() } else { compare(&bursts_of(&real)?, &bursts_of(sim)?) };
+        scenarios.push(ScenarioSequences { scenario, real_runs: real.len(), sim_runs: sim.len(), verdicts, chance });
     }
     Ok(Sequences { scenarios })
 }

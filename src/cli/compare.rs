@@ -14,13 +14,14 @@ use crate::report::safe_name;
 
 /// Compare recordings of the simulator with recordings of the real stack
 ///
-/// For every scenario found in both folders, each quantity that a recording yields is compared as two samples. Cells
+/// For every scenario of the real recordings, each quantity that a recording yields is compared as two samples. Cells
 /// that disagree are listed. With --sequences the orders in which each Sentinel's events come are compared instead.
 /// Exit status 1 if fewer agree than --at-least asks for.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Folder of recordings of the real stack
-    real: PathBuf,
+    /// Folders of recordings of the real stack; several count as one
+    #[arg(required = true)]
+    real: Vec<PathBuf>,
     /// Folder of simulated recordings
     sim: PathBuf,
     /// Compare in which order Sentinels' events come, instead of when
@@ -175,14 +176,18 @@ fn print_sequences(sequences: &Sequences, all: bool, out: &mut impl Write) -> st
         )?;
         print_orderings(scenario, all, out)?;
     }
+    let chance = sequences.chance();
     writeln!(
         out,
-        "{} orderings: {} agree, {} are off; too few real runs to say: {} never simulated, {} never seen in reality",
+        "{} orderings: {} agree, {} are off; too few runs to say: {} never simulated ({:.1} expected by chance), {} never \
+         seen in reality ({:.1} expected by chance)",
         sequences.orderings(),
         sequences.count(Finding::Agrees),
         sequences.count(Finding::Frequency),
         sequences.count(Finding::NotSimulated),
-        sequences.count(Finding::NotSeen)
+        chance.not_simulated,
+        sequences.count(Finding::NotSeen),
+        chance.not_seen
     )?;
     writeln!(out, "{:.1}% are not off", sequences.figure() * 100.0)
 }

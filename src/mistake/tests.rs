@@ -1,4 +1,4 @@
-//! Mistakes against the score: recordings of the real stack tell each of them from the model as it is.
+//! Mistakes against the score and the orderings: recordings of the real stack tell each of them from the model as it is.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::Mistake;
-use crate::analysis::score::{Cells, cells, cells_of, compare, recordings_in};
+use crate::analysis::score::{cells, cells_of, compare, recordings_in};
+use crate::analysis::sequences::{self, Finding, bursts, bursts_of};
+use crate::record::Recording;
 use crate::scenario::Scenario;
 use crate::world::{Keep, World};
 
@@ -31,7 +33,7 @@ const SEEN: [(Mistake, &str, &str, &str); 9] = [
 const DEMO: &str = "reference/recordings/demo";
 const OTHERS: &str = "reference/recordings";
 
-fn simulate(scenario: &Arc<Scenario>, mistake: Option<Mistake>) -> Vec<Cells> {
+fn simulate<T: Send>(scenario: &Arc<Scenario>, mistake: Option<Mistake>, of: fn(&Recording) -> T) -> Vec<T> {
     let keep = Keep { records: true, trace: false };
     (1..=RUNS)
         .into_par_iter()
@@ -41,7 +43,7 @@ fn simulate(scenario: &Arc<Scenario>, mistake: Option<Mistake>) -> Vec<Cells> {
                 None => World::new(scenario.clone(), seed, keep),
             };
             world.run();
-            cells(&world.finish().recording)
+            of(&world.finish().recording)
         })
         .collect()
 }
@@ -56,7 +58,7 @@ fn mistakes_turn_the_score_red() {
         let scenario = Scenario::load(root.join(scenarios).join(format!("{name}.toml"))).expect("a good file");
         let scenario = Arc::new(scenario);
         let score = |mistake| {
-            let verdicts = compare(&real, &simulate(&scenario, mistake));
+            let verdicts = compare(&real, &simulate(&scenario, mistake, cells));
             (verdicts.iter().filter(|verdict| verdict.agrees).count(), verdicts.len())
         };
         let is_green = |(agree, all): (usize, usize)| agree * 100 >= all * LEVEL;
@@ -70,4 +72,21 @@ fn mistakes_turn_the_score_red() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn a_mistake_shows_in_the_orderings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = recordings_in(&root.join(DEMO)).expect("the recordings are in the repository");
+    let real = bursts_of(&files["partition-split-brain"]).expect("they can be read");
+    let scenario = Scenario::load(root.join("scenarios/partition-split-brain.toml")).expect("a good file");
+    let scenario = Arc::new(scenario);
+    let off = |mistake| {
+        let (verdicts, _) = sequences::compare(&real, &simulate(&scenario, mistake, bursts));
+        verdicts.iter().filter(|verdict| verdict.finding == Finding::Frequency).count()
+    };
+    assert_eq!(off(None), 0);
+    for mistake in [Mistake::NoConversion, Mistake::OlderConfiguration] {
+        assert!(off(Some(mistake)) > 0, "{mistake:?}");
+    }
 }

@@ -58,7 +58,7 @@ fn lines_before_the_faults_and_after_the_end_do_not_count() {
 #[test]
 fn a_tie_is_written_as_the_same_events_come_when_they_are_apart() {
     let (tied, apart) = (bursts(&recording(&run(0))), bursts(&recording(&run(3))));
-    let verdicts = compare(&vec![tied; 20], &vec![apart; 200]);
+    let (verdicts, _) = compare(&vec![tied; 20], &vec![apart; 200]);
     assert!(verdicts.iter().all(|verdict| verdict.finding == Finding::Agrees), "{verdicts:#?}");
     let leader = verdicts.iter().find(|verdict| verdict.kind == "leader").expect("a leader's ordering");
     assert_eq!(leader.ordering, ["+sdown master", "+odown master", "+try-failover master", "+elected-leader master"]);
@@ -74,7 +74,7 @@ fn sequences_catch_what_times_do_not() {
     let (right, wrong) = (recording(&run(2)), recording(&wrong));
     let times = score::compare(&vec![score::cells(&right); 20], &vec![score::cells(&wrong); 200]);
     assert!(times.iter().all(|verdict| verdict.agrees), "{times:?}");
-    let verdicts = compare(&vec![bursts(&right); 20], &vec![bursts(&wrong); 200]);
+    let (verdicts, _) = compare(&vec![bursts(&right); 20], &vec![bursts(&wrong); 200]);
     let off: Vec<&SequenceVerdict> = verdicts.iter().filter(|verdict| verdict.finding == Finding::Frequency).collect();
     let counts: Vec<(usize, usize)> = off.iter().map(|verdict| (verdict.real, verdict.sim)).collect();
     assert_eq!(counts, [(20, 0), (0, 200)], "{verdicts:#?}");
@@ -93,10 +93,23 @@ fn frequencies_are_judged_by_what_the_runs_can_tell() {
         ((0, 20), (100, 200), Some(Finding::Frequency)),
         ((5, 20), (0, 200), Some(Finding::Frequency)),
     ] {
-        let verdicts = compare(&runs(real.0, real.1), &runs(sim.0, sim.1));
+        let (verdicts, _) = compare(&runs(real.0, real.1), &runs(sim.0, sim.1));
         assert!(verdicts.iter().all(|verdict| Some(verdict.finding) == finding), "{real:?} {sim:?}: {verdicts:?}");
         assert_eq!(verdicts.is_empty(), finding.is_none());
     }
+}
+
+#[test]
+fn what_chance_hides_is_counted() {
+    // A leader's ordering and a follower's, each in 11 of 200 simulated runs: 20 real runs miss it with 0.945^20.
+    let (with, without) = (bursts(&recording(&run(2))), bursts(&recording(&[])));
+    let runs = |n: usize, of: usize| [vec![with.clone(); n], vec![without.clone(); of - n]].concat();
+    let (_, chance) = compare(&runs(0, 20), &runs(11, 200));
+    assert!((chance.not_seen - 2.0 * 0.945_f64.powi(20)).abs() < 1e-9, "{chance:?}");
+    assert_eq!(chance.not_simulated, 0.0, "nothing was seen just once");
+    // Two orderings in one run of 200: in 20 real runs a fifth of a new one may come up.
+    let (_, chance) = compare(&runs(0, 20), &runs(1, 200));
+    assert_eq!(chance, Chance { not_seen: 0.0, not_simulated: 0.2 });
 }
 
 #[test]
@@ -104,7 +117,7 @@ fn a_real_recording_agrees_with_itself() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/recordings/demo");
     let files = &recordings_in(&folder).expect("they are in the repository")["partition-split-brain"];
     let all = bursts_of(files).expect("they can be read");
-    let verdicts = compare(&all, &all);
+    let (verdicts, _) = compare(&all, &all);
     assert!(verdicts.iter().all(|verdict| verdict.finding == Finding::Agrees && verdict.real == verdict.sim));
     assert!(verdicts.iter().any(|verdict| verdict.kind.starts_with("leader")));
 }
