@@ -54,9 +54,10 @@ impl Cron {
         Span::from_millis((1000 / hz.max(1)) as u64)
     }
 
-    /// The first tick comes 1 ms after the loop begins (spec 1.3); it is one with `replicationCron` (spec 23.2).
+    /// The loop begins: the first tick was due 1 ms after `initServer` (spec 1.3), and so runs at once; it is one with
+    /// `replicationCron` (spec 23.2).
     pub fn start(&mut self, out: &mut Out) {
-        self.tick = LoopTimer::first(out.now(), Span::from_millis(1));
+        self.tick = LoopTimer::first(out.now(), Span::ZERO);
         self.left = 1;
         self.running = true;
         self.arm(self.tick.wakes_at(), out);

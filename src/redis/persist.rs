@@ -64,6 +64,9 @@ const RDB_WRITE_RATE: u64 = 24_000_000;
 /// How fast small keys are loaded, in bytes per second. Measured with the same file: DEBUG RELOAD NOSAVE took 0.84 s of
 /// process time, flushing included.
 const RDB_LOAD_RATE: u64 = 18_000_000;
+/// From the listening socket (`initServer`) to the event loop. Recordings, 430 starts of a stack: of the replicas whose loop
+/// began 2 ms before their master's 5 of 29 were refused, at 3 ms 26 of 33, at 5 ms 29 of 32.
+const START_UP_NS: (u64, u64) = (1_500_000, 4_500_000);
 /// `loading-process-events-interval-bytes`: a smaller file is loaded without looking at the sockets.
 const LOADING_EVENTS_BYTES: u64 = 2 << 20;
 
@@ -385,6 +388,9 @@ impl Redis {
         let now_s = unixtime(out);
         self.last_save = now_s;
         self.history.no_replicas_since = now_s;
+        // The kernel already accepts connections.
+        let start_up = self.draw(START_UP_NS);
+        out.work(start_up);
         log_text(out, || "Running mode=standalone, port=6379.".into());
         log_text(out, || "Server initialized".into());
         if !std::mem::replace(&mut self.disk.started, true) && self.config.dataset_bytes > 0 && self.disk.rdb.is_none()
@@ -451,7 +457,7 @@ impl Redis {
         }
     }
 
-    /// The event loop begins: the first serverCron is 1 ms away (spec 1.3).
+    /// The event loop begins.
     fn serve(&mut self, out: &mut Out) {
         log(out, RedisEvent::Ready);
         self.cron.start(out);

@@ -599,6 +599,21 @@ fn a_block_shifts_the_phase_and_nothing_is_caught_up() {
 }
 
 #[test]
+fn a_master_is_listened_to_before_its_loop_begins() {
+    let refused = |ahead_ms: u64| {
+        let mut net = Net::new(&[(Config::default(), None), (Config::default(), Some(0))]);
+        net.start(1);
+        net.run(ahead_ms);
+        net.start(0);
+        let begin = net.now;
+        net.run(20);
+        net.when(0, begin, |e| matches!(e, RedisEvent::ReplicaAsks(_))).is_none()
+    };
+    assert!(!refused(0) && !refused(1), "the replica has to start up, too");
+    assert!(refused(6), "it was ready before the master listened");
+}
+
+#[test]
 fn a_busy_server_counts_slower_seconds_than_an_idle_one() {
     let twenty_rounds_ms = |busy: bool| {
         let mut net = Net::new(&[(Config::default(), None)]);
