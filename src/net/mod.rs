@@ -8,6 +8,7 @@ mod linux;
 mod neighbour;
 mod note;
 mod pairs;
+mod poll;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -16,5 +17,6 @@ mod topology;
 pub use io::{Action, ConnectError, Ended, Handles, Input, KERNEL_BUFFER_BYTES, Out, Sock, TimerId, Token};
 pub use linux::{BASE_REACHABLE_TIME, JIFFY, TimerWheel};
 pub use note::{Candidate, Candidates, FailoverStep, Note, Noted, OtherSentinel, SentinelTick, SessionEnd};
+pub use poll::LoopTimer;
 pub use tcp::{Context, Delivery, KeepAlive, Net, NetEvent, Obstacle};
 pub use topology::{Link, Topology};

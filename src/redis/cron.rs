@@ -1,13 +1,13 @@
 //! serverCron and when it runs (spec 1.2, 1.3, 23).
 //!
 //! The real timer fires every 1000/hz ms plus a little, and almost all of its work is done in every tenth run, the one
-//! with `replicationCron`. So the ticks of one such round are drawn together and the program sleeps through those that
-//! have nothing to do. A tick keeps its meaning of a *loop*: when the process was stopped or busy, the first tick it
-//! missed runs at once, and the rest of the round follows after it (spec 23.2: shifted, nothing is caught up).
+//! with `replicationCron`. So the program sleeps through the ticks that have nothing to do: they are made up for when it
+//! is called again, each with its own delay, which depends on the passes before it. When the process was stopped or busy,
+//! the first tick it missed runs at once, and the others follow after it (spec 23.2: shifted, nothing is caught up).
 
 use super::Redis;
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{Out, TimerId};
+use crate::net::{LoopTimer, Out, TimerId};
 
 /// The timer of serverCron.
 pub const CRON: TimerId = TimerId(0);
@@ -16,23 +16,20 @@ pub const CHILD: TimerId = TimerId(1);
 /// The timer of a load that takes longer than one pass.
 pub const LOAD: TimerId = TimerId(2);
 
-/// What a tick comes later than its interval, in nanoseconds: poll's timeout is rounded up to whole milliseconds, and the
-/// interval counts from the end of the handler (spec 1.2, measured).
-const TICK_EXTRA_NS: (u64, u64) = (300_000, 600_000);
-/// A tick later than this was missed because the process did not run.
+/// A timer later than this was missed because the process did not run.
 const MISSED: Span = Span::from_millis(5);
 
-/// The plan of ticks until the next `replicationCron`.
-#[derive(Clone, Debug, Default)]
+/// The ticks until the next `replicationCron`.
+#[derive(Clone, Debug)]
 pub struct Cron {
-    /// When the ticks of this round are due; the last is the one with `replicationCron`.
-    ticks: Vec<Time>,
-    /// How many of them have passed.
-    passed: usize,
-    /// Whether the timer is set for the next tick, not for the last.
+    /// The next tick.
+    tick: LoopTimer,
+    /// How many ticks remain, the one with `replicationCron` included.
+    left: u32,
+    /// Whether the next tick has something to do even if it is a plain one.
     fine: bool,
-    /// When the program was last called.
-    last_call: Time,
+    /// What the timer is set for.
+    armed: Time,
     running: bool,
 }
 
@@ -45,23 +42,25 @@ pub enum Tick {
     Replication,
 }
 
+/// Not yet started.
+impl Default for Cron {
+    fn default() -> Cron {
+        Cron { tick: LoopTimer::default(), left: 1, fine: false, armed: Time::NEVER, running: false }
+    }
+}
+
 impl Cron {
     fn interval(hz: u32) -> Span {
         Span::from_millis((1000 / hz.max(1)) as u64)
     }
 
-    fn extra(work: &mut Stream) -> Span {
-        Span::from_nanos(work.between(TICK_EXTRA_NS.0, TICK_EXTRA_NS.1))
-    }
-
-    /// The first tick is due at `at`; it is one with `replicationCron` (spec 23.2).
-    pub fn start(&mut self, at: Time, out: &mut Out) {
-        self.ticks.clear();
-        self.ticks.push(at);
-        self.passed = 0;
+    /// The loop begins: the first tick was due 1 ms after `initServer` (spec 1.3), and so runs at once; it is one with
+    /// `replicationCron` (spec 23.2).
+    pub fn start(&mut self, out: &mut Out) {
+        self.tick = LoopTimer::first(out.now(), Span::ZERO);
+        self.left = 1;
         self.running = true;
-        self.last_call = out.now();
-        self.arm(out);
+        self.arm(self.tick.wakes_at(), out);
     }
 
     /// No tick runs any more (loading).
@@ -75,88 +74,92 @@ impl Cron {
         !self.running
     }
 
-    /// After `stop`: the tick that is due runs at once; its round goes on where it was.
+    /// After `stop`: a tick that is due runs at once; the others follow as they would have.
     pub fn resume(&mut self, out: &mut Out) {
         self.running = true;
-        if self.ticks.is_empty() {
-            self.ticks.push(out.now());
-            self.passed = 0;
-        }
-        self.arm(out);
+        self.arm(out.now(), out);
     }
 
-    /// The program is called. If it was stopped or busy since a tick was due, that tick is the next to run, and the rest
-    /// of the round follows after it.
-    pub fn called(&mut self, out: &mut Out, hz: u32, work: &mut Stream) {
+    /// A pass begins: makes up for the ticks that had nothing to do.
+    pub fn pass_begins(&mut self, out: &Out, hz: u32, work: &mut Stream) {
         let now = out.now();
-        let last_call = std::mem::replace(&mut self.last_call, now);
-        let Some(&last) = self.ticks.last() else { return };
-        let armed = if self.fine { self.ticks[self.passed.min(self.ticks.len() - 1)] } else { last };
-        if !self.running || now < armed + MISSED {
+        if !self.running || now > self.armed + MISSED {
             return;
         }
-        while self.passed + 1 < self.ticks.len() && self.ticks[self.passed] < last_call {
-            self.passed += 1;
+        while self.may_skip() && self.tick.wakes_at() <= now {
+            self.skip(self.tick.wakes_at(), hz, work);
         }
-        let mut at = now;
-        for tick in &mut self.ticks[self.passed..] {
-            *tick = at;
-            at += Cron::interval(hz) + Cron::extra(work);
-        }
-        self.arm(out);
     }
 
-    /// The timer fired. None if it was stale.
-    pub fn fire(&mut self, now: Time) -> Option<Tick> {
+    /// A pass ends: a tick that is due runs in it.
+    pub fn pass_ends(&mut self, hz: u32, work: &mut Stream, out: &mut Out) {
+        let now = out.now();
+        if !self.tick.pass_ended(now) || !self.running {
+            return;
+        }
+        if self.may_skip() {
+            self.skip(now, hz, work);
+            self.arm_next(hz, out);
+        } else {
+            self.arm(now, out);
+        }
+    }
+
+    /// The timer fired. None if no tick is due that has something to do; then the timer is set again.
+    pub fn fire(&mut self, hz: u32, out: &mut Out) -> Option<Tick> {
         if !self.running {
             return None;
         }
-        while self.passed < self.ticks.len() && self.ticks[self.passed] <= now {
-            self.passed += 1;
+        if self.may_skip() || self.tick.wakes_at() > out.now() {
+            self.arm_next(hz, out);
+            return None;
         }
-        match self.passed {
-            0 => None,
-            passed if passed == self.ticks.len() => Some(Tick::Replication),
-            _ => Some(Tick::Plain),
-        }
+        Some(if self.left == 1 { Tick::Replication } else { Tick::Plain })
     }
 
-    /// After the handler: plans the next round if this one is over, and sets the timer.
+    /// After the handler of a tick: plans the next one.
     pub fn next(&mut self, fine: bool, hz: u32, work: &mut Stream, out: &mut Out) {
-        if !self.running {
-            return;
+        if self.running {
+            self.skip(out.now(), hz, work);
+            self.fine = fine;
+            self.arm_next(hz, out);
         }
-        if self.passed >= self.ticks.len() {
-            let loops = 1000 / (1000 / hz.max(1)).max(1);
-            self.ticks.clear();
-            self.passed = 0;
-            let mut at = out.now();
-            for _ in 0..loops.max(1) {
-                at += Cron::interval(hz) + Cron::extra(work);
-                self.ticks.push(at);
-            }
-        }
-        self.fine = fine;
-        self.arm(out);
     }
 
     /// Something needs the very next tick.
     pub fn refine(&mut self, out: &mut Out) {
         if self.running && !self.fine {
             self.fine = true;
-            let now = out.now();
-            while self.passed + 1 < self.ticks.len() && self.ticks[self.passed] < now {
-                self.passed += 1;
-            }
-            self.arm(out);
+            self.arm(self.tick.wakes_at(), out);
         }
     }
 
-    fn arm(&mut self, out: &mut Out) {
-        let now = out.now();
-        let next = if self.fine { self.passed.min(self.ticks.len() - 1) } else { self.ticks.len() - 1 };
-        let at = self.ticks[next];
-        out.set_timer(CRON, at.max(now));
+    fn may_skip(&self) -> bool {
+        self.left > 1 && !self.fine
+    }
+
+    /// The next tick's handler has ended at `at`. `run_with_period(1000)` counts ticks.
+    fn skip(&mut self, at: Time, hz: u32, work: &mut Stream) {
+        let interval = Cron::interval(hz);
+        self.left = match self.left {
+            1 => (Span::from_secs(1).0 / interval.0).max(1) as u32,
+            left => left - 1,
+        };
+        self.tick = LoopTimer::again(at, interval, work);
+    }
+
+    /// Sets the timer for the next tick that has something to do, or for the earliest moment at which it may come.
+    fn arm_next(&mut self, hz: u32, out: &mut Out) {
+        let at = match self.may_skip() {
+            true => self.tick.due() + Cron::interval(hz) * (self.left - 1) as u64,
+            false => self.tick.wakes_at(),
+        };
+        self.arm(at, out);
+    }
+
+    fn arm(&mut self, at: Time, out: &mut Out) {
+        self.armed = at.max(out.now());
+        out.set_timer(CRON, self.armed);
     }
 }
 

@@ -207,7 +207,7 @@ impl Redis {
     /// One pass of the event loop.
     pub fn handle(&mut self, input: Input, out: &mut Out) {
         assert!(!self.exited, "a process that has exited is not called");
-        self.cron.called(out, self.config.hz, &mut self.work);
+        self.cron.pass_begins(out, self.config.hz, &mut self.work);
         match input {
             Input::Data { token: Token(0), message } => self.link_data(message, out),
             Input::Data { token, message } => self.client_data(Slot::of(token), message, out),
@@ -224,7 +224,7 @@ impl Redis {
                 self.link_connect_failed(why, out);
             }
             Input::Timer(CRON) => {
-                if let Some(tick) = self.cron.fire(out.now()) {
+                if let Some(tick) = self.cron.fire(self.config.hz, out) {
                     self.server_cron(tick, out);
                     if !self.exited {
                         let fine = self.needs_fine_ticks(out);
@@ -252,6 +252,7 @@ impl Redis {
         }
         if !self.exited {
             self.before_sleep(out);
+            self.cron.pass_ends(self.config.hz, &mut self.work, out);
         }
     }
 

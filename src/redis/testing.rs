@@ -129,6 +129,11 @@ impl Net {
         self.call(node, Input::Start);
     }
 
+    /// Its data folder is lost.
+    pub fn wipe(&mut self, node: usize) {
+        self.disks[node] = Disk::default();
+    }
+
     /// SIGKILL: the kernel closes all sockets.
     pub fn kill(&mut self, node: usize) {
         let mut redis = self.nodes[node].take().expect("the node runs");

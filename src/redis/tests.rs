@@ -599,6 +599,65 @@ fn a_block_shifts_the_phase_and_nothing_is_caught_up() {
 }
 
 #[test]
+fn a_master_is_listened_to_before_its_loop_begins() {
+    let refused = |ahead_ms: u64| {
+        let mut net = Net::new(&[(Config::default(), None), (Config::default(), Some(0))]);
+        net.start(1);
+        net.run(ahead_ms);
+        net.start(0);
+        let begin = net.now;
+        net.run(20);
+        net.when(0, begin, |e| matches!(e, RedisEvent::ReplicaAsks(_))).is_none()
+    };
+    assert!(!refused(0) && !refused(1), "the replica has to start up, too");
+    assert!(refused(6), "it was ready before the master listened");
+}
+
+#[test]
+fn a_busy_server_counts_slower_seconds_than_an_idle_one() {
+    let twenty_rounds_ms = |busy: bool| {
+        let mut net = Net::new(&[(Config::default(), None)]);
+        net.start(0);
+        let client = net.client(0);
+        net.run(10);
+        let (begin, first) = (net.now, net.node(0).replication_cron_loops);
+        while net.node(0).replication_cron_loops < first + 20 {
+            if busy {
+                net.send(client, Command::Ping);
+            }
+            net.run(7);
+        }
+        (net.now - begin).as_millis() - 20_000
+    };
+    let (idle, busy) = (twenty_rounds_ms(false), twenty_rounds_ms(true));
+    assert!((45..=80).contains(&idle), "idle: {idle} ms late after 20 rounds");
+    assert!((130..=190).contains(&busy), "busy: {busy} ms late after 20 rounds");
+}
+
+#[test]
+fn a_replica_may_acknowledge_before_the_child_has_exited() {
+    let config = Config { repl_diskless_sync_delay: 0, ..Config::default() };
+    let mut net = Net::new(&[(config.clone(), None), (config, Some(0))]);
+    net.start(0);
+    let (mut at_once, mut at_next_cron) = (0, 0);
+    for round in 0..100 {
+        let begin = net.now;
+        net.start(1);
+        net.run(1_500 + 37 * (round % 10));
+        let when = |net: &Net, node, event| net.when(node, begin, |e| *e == event).expect("it happens");
+        let (read, done) = (when(&net, 1, RedisEvent::ReceivingRdb), when(&net, 0, RedisEvent::RdbTransferDone));
+        assert!(done > read, "the child measures its memory after the last byte");
+        match (done - read).as_millis() {
+            0..15 => at_once += 1,
+            _ => at_next_cron += 1,
+        }
+        net.kill(1);
+        net.wipe(1);
+    }
+    assert!(at_once >= 60 && at_next_cron >= 4, "{at_once} at once, {at_next_cron} at the next serverCron");
+}
+
+#[test]
 fn an_idle_replica_asks_once_a_second_for_a_dead_master() {
     let mut net = Net::synced(1);
     net.kill(0);

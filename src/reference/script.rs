@@ -17,9 +17,6 @@ use crate::world::NodeKind;
 
 /// Time with clients before the phase begins.
 const SETTLE: Duration = Duration::from_secs(3);
-/// From the death of a container's process to the end of its network interface.
-const INTERFACE_GONE_MIN: Duration = Duration::from_millis(10);
-const INTERFACE_GONE_MAX: Duration = Duration::from_millis(50);
 
 /// A script that has been played.
 pub(super) struct Played {
@@ -37,7 +34,6 @@ pub(super) struct Played {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Fault(usize),
-    Vanish(HostId),
     Continue(NodeId),
     End,
 }
@@ -87,7 +83,6 @@ impl Player<'_> {
             self.stack.expect_soon(at, "a step of the script");
             match step {
                 Step::Fault(place) => self.fault(place)?,
-                Step::Vanish(host) => self.stack.unplug(host)?,
                 Step::Continue(node) => self.stack.resume(node),
                 Step::End => return Ok(()),
             }
@@ -190,8 +185,11 @@ impl Player<'_> {
                     self.stack.kill(mate);
                 }
                 self.stack.forget_mac(host);
-                let delay = self.stack.between(INTERFACE_GONE_MIN, INTERFACE_GONE_MAX);
-                self.steps.push((Instant::now() + delay, Step::Vanish(host)));
+                // The interface goes a few milliseconds after the process, as in the shared recordings: whoever tries to
+                // reconnect before that is refused, and tries again a second later than all others.
+                if self.stack.present[host.0 as usize] {
+                    self.stack.unplug(host)?;
+                }
             }
             Action::PowerOff { .. } => {
                 // First the interface, so that nobody is told.
@@ -205,11 +203,6 @@ impl Player<'_> {
             Action::Terminate { .. } => self.stack.signal(node, Signal::TERM),
             Action::Start { .. } => {
                 if self.stack.is_down(node) {
-                    // An interface that was to disappear does so first.
-                    if let Some(place) = self.steps.iter().position(|(_, step)| *step == Step::Vanish(host)) {
-                        self.steps.remove(place);
-                        self.stack.unplug(host)?;
-                    }
                     let mut begun = Instant::now();
                     if !self.stack.present[host.0 as usize] {
                         self.stack.plug(host)?;

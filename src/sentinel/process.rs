@@ -4,7 +4,7 @@
 use super::Config;
 use super::persist::Persisted;
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{Out, Sock, TimerId, Token};
+use crate::net::{LoopTimer, Out, Sock, TimerId, Token};
 use crate::record::{Event, Instance as Who, SentinelEvent, SentinelEventKind};
 use crate::wire::{Addr, Command, Message, RunId};
 
@@ -127,32 +127,9 @@ pub(super) struct Process {
     free: Vec<u32>,
     /// Output buffers of the client library: written when the pass is over, lost if the connection is closed before.
     outbox: Vec<(Sock, Message)>,
-    clock: TickClock,
-}
-
-/// When the next tick runs (`processTimeEvents`, `aeProcessEvents`; spec 1.2).
-#[derive(Clone, Debug)]
-struct TickClock {
-    /// End of the last handler plus its interval.
-    due: Time,
-    /// End of the last pass: when the loop went to sleep.
-    slept_at: Time,
-    /// How late the sleeping process runs again.
-    wake_latency: Span,
-    /// The timer was already set to "at once".
+    tick: LoopTimer,
+    /// The tick runs in the pass that found it due.
     overdue: bool,
-}
-
-impl TickClock {
-    /// The sleep is rounded up to whole milliseconds from its beginning; a pass that ends after `due` runs the timer
-    /// itself.
-    fn wakes_at(&self) -> Time {
-        if self.slept_at >= self.due {
-            return self.slept_at;
-        }
-        let sleep_ms = (self.due - self.slept_at).0.div_ceil(1_000_000);
-        self.slept_at + Span::from_millis(sleep_ms) + self.wake_latency
-    }
 }
 
 impl Process {
@@ -184,7 +161,8 @@ impl Process {
             owners: Vec::new(),
             free: Vec::new(),
             outbox: Vec::new(),
-            clock: TickClock { due: Time::NEVER, slept_at: Time::ZERO, wake_latency: Span::ZERO, overdue: false },
+            tick: LoopTimer::default(),
+            overdue: false,
         }
     }
 
@@ -241,16 +219,6 @@ impl Process {
         } else {
             Span::from_micros((2_000 + self.work.exponential(1_900)).min(13_000))
         }
-    }
-
-    /// How long after its sleep the process runs the timer: the handler's own time plus the kernel's wake-up. Measured
-    /// as the gap between ticks of a real 7.0.15 minus the nominal interval: 0.55 ms with one pass right after each
-    /// tick, 0.79 ms with passes at random moments (0.5 ms of it is the rounding that [`TickClock`] does), rarely up to
-    /// 3 ms.
-    fn wake_latency(&mut self) -> Span {
-        let usual = self.work.between(150, 410);
-        let rare = if self.work.below(100) == 0 { self.work.exponential(700).min(3_000) } else { 0 };
-        Span::from_micros(usual + rare)
     }
 }
 
@@ -321,9 +289,8 @@ impl Pass<'_> {
 
     /// The first tick comes 1 ms after `initServer`, or when the start is over.
     pub(super) fn arm_first_tick(&mut self, started: Time) {
-        self.process.clock.due = started + Span::from_millis(1);
-        self.process.clock.slept_at = started;
-        let at = self.process.clock.due.max(self.out.now());
+        self.process.tick = LoopTimer::first(started, Span::from_millis(1));
+        let at = self.process.tick.due().max(self.out.now());
         self.out.set_timer(TICK, at);
     }
 
@@ -331,16 +298,15 @@ impl Pass<'_> {
     pub(super) fn arm_next_tick(&mut self) {
         let hz = HZ + self.process.rand(HZ);
         let interval = Span::from_millis(1000 / hz);
-        let wake_latency = self.process.wake_latency();
-        let due = self.out.now() + interval;
-        self.process.clock = TickClock { due, slept_at: self.out.now(), wake_latency, overdue: false };
-        self.out.set_timer(TICK, due + wake_latency);
+        self.process.tick = LoopTimer::again(self.out.now(), interval, &mut self.process.work);
+        self.process.overdue = false;
+        self.out.set_timer(TICK, self.process.tick.wakes_at());
     }
 
     /// Whether the timer that fired may run its handler now. Passes since the timer was set have moved the moment at
     /// which the rounded sleep ends; then the timer is set again.
     pub(super) fn tick_is_due(&mut self) -> bool {
-        let wakes_at = self.process.clock.wakes_at();
+        let wakes_at = self.process.tick.wakes_at();
         if wakes_at > self.out.now() {
             self.out.set_timer(TICK, wakes_at);
             return false;
@@ -353,12 +319,11 @@ impl Pass<'_> {
         for (sock, message) in self.process.outbox.drain(..) {
             self.out.send(sock, message);
         }
-        let clock = &mut self.process.clock;
-        clock.slept_at = self.out.now();
         // Due timers run in the pass that finds them due, after all file events.
-        if clock.slept_at >= clock.due && !clock.overdue && !self.process.exited {
-            clock.overdue = true;
-            self.out.set_timer(TICK, clock.slept_at);
+        let now = self.out.now();
+        if self.process.tick.pass_ended(now) && !self.process.overdue && !self.process.exited {
+            self.process.overdue = true;
+            self.out.set_timer(TICK, now);
         }
     }
 }
