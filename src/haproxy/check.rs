@@ -77,7 +77,7 @@ impl Haproxy {
         let number = self.servers.len();
         for position in 0..number {
             let after = first_check_after(&self.config, &self.servers[position].check, position, number);
-            self.timers.arm(Self::check_timer(position), deadline(out.now(), after), out);
+            self.timers.arm(Self::check_timer(position), deadline(self.timers.clock(out), after), out);
         }
     }
 
@@ -92,7 +92,7 @@ impl Haproxy {
     }
 
     fn begin_check(&mut self, server: usize, out: &mut Out) {
-        let now = out.now();
+        let now = self.timers.clock(out);
         let sock = out.connect(self.servers[server].addr, check_token(server));
         let check = &mut self.servers[server].check;
         check.sock = Some(sock);
@@ -113,7 +113,7 @@ impl Haproxy {
         let sock = check.sock.expect("a round in flight has a socket");
         out.command(sock, Command::Ping);
         if let Some(limit) = self.config.timeout_check {
-            self.timers.arm(Self::check_timer(server), deadline(out.now(), limit), out);
+            self.timers.arm(Self::check_timer(server), deadline(self.timers.clock(out), limit), out);
         }
     }
 
@@ -164,7 +164,7 @@ impl Haproxy {
             out.reset(sock);
         }
         check.step = Step::Idle;
-        let duration = out.now().since(check.began);
+        let duration = self.timers.clock(out).since(check.began);
         let was_up = check.health.is_up();
         if status == CheckStatus::L7Ok {
             check.health.pass()
@@ -178,9 +178,10 @@ impl Haproxy {
         if was_up != is_up {
             self.server_changed(server, is_up, status, duration, out);
         }
-        let next: Tick = deadline(out.now(), pause);
+        let now = self.timers.clock(out);
+        let next: Tick = deadline(now, pause);
         // `reschedule`: a pause of less than a tick does not stop the clock.
-        let next = if next <= tick(out.now()) { next + self.config.inter.as_millis().max(1) } else { next };
+        let next = if next <= tick(now) { next + self.config.inter.as_millis().max(1) } else { next };
         self.timers.arm(Self::check_timer(server), next, out);
     }
 

@@ -12,7 +12,7 @@
 //! - `health`: the counter that turns rounds into states;
 //! - `balance`: the server for a new session;
 //! - `session`: connecting, passing on, half-closing, idling;
-//! - `timer`: ticks of 1 ms and the lateness of the event loop.
+//! - `timer`: ticks of 1 ms, the lateness of the event loop, and a clock that a stopped process loses time on.
 //!
 //! What is simpler than the real program:
 //!
@@ -200,6 +200,13 @@ impl Haproxy {
     /// One pass of the event loop.
     pub fn handle(&mut self, input: Input, out: &mut Out) {
         let began = out.now();
+        if self.timers.overslept(out)
+            && let Input::Timer(_) = input
+        {
+            // The deadline that rang is in the future again.
+            self.timers.pass_ends(began, out);
+            return;
+        }
         match input {
             Input::Data { token, message } => match party(token) {
                 (Party::Client, slot) => self.client_data(slot, message, out),
@@ -260,7 +267,7 @@ impl Haproxy {
             return false;
         }
         let slot = self.session_of_timer(timer);
-        if self.session_deadline(slot) <= timer::tick(out.now()) {
+        if self.session_deadline(slot) <= timer::tick(self.timers.clock(out)) {
             return false;
         }
         self.arm_session(slot, out);

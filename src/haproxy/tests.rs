@@ -841,3 +841,59 @@ proptest! {
         prop_assert!(!sessions_left(&lab));
     }
 }
+
+// --- The clock
+
+/// When the rounds of checks of the master begin.
+fn rounds(lab: &Lab) -> Vec<Time> {
+    lab.checks_at(0).into_iter().map(|peer| lab.peers[peer].opened.expect("checks are opened")).collect()
+}
+
+#[test]
+fn a_stop_takes_its_time_away_from_all_deadlines() {
+    let mut lab = Lab::new(Config::default(), &[Behaviour::Master]);
+    lab.run_for(Span::from_millis(10_300));
+    let last = *rounds(&lab).last().expect("there were some");
+    let gone = lab.now.since(last);
+    assert!(gone > ms(100) && gone < ms(900), "{gone}");
+    lab.stop_for(Span::from_secs(8));
+    let resumed = lab.now;
+    lab.run_for(Span::from_secs(2));
+    let next = rounds(&lab).into_iter().find(|&at| at > resumed).expect("checks go on");
+    // The whole interval counts again: the clock stands where it stood at the last pass, and none of the stop counted.
+    assert_took(resumed, next, ms(1000), ms(5));
+}
+
+#[test]
+fn a_stop_that_is_shorter_than_the_sleep_changes_nothing() {
+    let mut lab = Lab::new(Config::default(), &[Behaviour::Master]);
+    lab.run_for(Span::from_millis(10_300));
+    let last = *rounds(&lab).last().expect("there were some");
+    // Until less than 100 ms after the next round was due.
+    let stop = (last + ms(1080)).since(lab.now);
+    lab.stop_for(stop);
+    let resumed = lab.now;
+    assert_eq!(rounds(&lab).last(), Some(&resumed), "the deadline that has passed is met at once");
+}
+
+#[test]
+fn a_stop_does_not_count_as_the_length_of_a_check() {
+    let mut lab = Lab::new(Config { fall: 1, ..Config::default() }, &[Behaviour::Master]);
+    lab.run_for(Span::from_secs(10));
+    lab.behave(0, Behaviour::Hung);
+    let round = rounds(&lab).len();
+    while rounds(&lab).len() == round {
+        lab.run_for(ms(1));
+    }
+    lab.run_for(ms(300));
+    lab.stop_for(Span::from_secs(8));
+    assert!(lab.haproxy.server_is_up(0));
+    let resumed = lab.now;
+    lab.run_for(Span::from_secs(2));
+    let (at, event) = lab.log().pop().expect("the server went down");
+    let (at, event) =
+        if let HaproxyEvent::NoServer = event { lab.log()[lab.log().len() - 2].clone() } else { (at, event) };
+    let HaproxyEvent::Server { up: false, duration, .. } = event else { panic!("{event:?}") };
+    assert_took(resumed, at, ms(999), ms(5));
+    assert!((1000..=1002).contains(&duration.as_millis()), "{duration}");
+}
