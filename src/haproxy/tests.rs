@@ -151,14 +151,36 @@ fn every_misbehaviour_has_its_status_and_its_duration() {
 
 #[test]
 fn timeout_check_begins_anew_once_connected() {
-    let config = Config { timeout_check: Some(ms(300)), ..Config::default() };
+    // The first deadline waits for the task that runs a second after the start; the second round begins shortly before
+    // its next run, which finds the deadline in the future and puts it into its place.
+    let config = Config { timeout_check: Some(ms(300)), fall: 1, inter: ms(4000), ..Config::default() };
     let mut lab = Lab::new(config.clone(), &[Behaviour::Hung]);
-    lab.run_for(Span::from_secs(1));
-    assert!(matches!(lab.log()[0].1, HaproxyEvent::Server { duration, .. } if duration.as_millis() / 10 == 30));
-    let config = Config { timeout_connect: ms(500), ..config };
+    lab.run_for(Span::from_secs(8));
+    assert!(matches!(lab.log()[0].1, HaproxyEvent::Server { duration, .. } if duration.as_millis() / 10 == 100));
+    let rounds = lab.checks_at(0);
+    let length = |round: usize| closed(&lab, round).0.since(lab.peers[round].opened.expect("checks are opened"));
+    assert_eq!(length(rounds[1]).as_millis() / 10, 30, "as with 2.6.12");
+    let config = Config { timeout_connect: ms(500), inter: ms(1000), ..config };
     let mut lab = Lab::new(config, &[Behaviour::Silent]);
     lab.run_for(Span::from_secs(1));
     assert!(matches!(lab.log()[0].1, HaproxyEvent::Server { duration, .. } if duration.as_millis() / 10 == 50));
+}
+
+#[test]
+fn a_deadline_that_came_closer_waits_for_those_before_it() {
+    // As recorded with 2.6.12: the rounds on both replicas end when the master's second begins, and not after 1 s.
+    let config = Config { timeout_check: Some(ms(1000)), inter: ms(4000), fall: 1, ..Config::default() };
+    let mut lab = Lab::new(config, &STACK);
+    lab.run_for(Span::from_secs(6));
+    let durations: Vec<u64> = lab
+        .log()
+        .iter()
+        .filter_map(|(_, event)| match event {
+            HaproxyEvent::Server { duration, .. } => Some(duration.as_millis()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(durations.iter().map(|ms| ms / 20).collect::<Vec<_>>(), [2667 / 20, 1334 / 20], "{durations:?}");
 }
 
 #[test]

@@ -143,6 +143,14 @@ impl Timers {
         out.set_timer(timer, self.begins(at).max(out.now()));
     }
 
+    /// The tick that a deadline is set for and that has not come.
+    pub(super) fn armed(&self, timer: TimerId) -> Option<Tick> {
+        match self.states.get(timer.0 as usize) {
+            Some(State::Armed(at)) => Some(*at),
+            _ => None,
+        }
+    }
+
     /// Takes a deadline back.
     pub(super) fn disarm(&mut self, timer: TimerId, out: &mut Out) {
         let index = timer.0 as usize;
