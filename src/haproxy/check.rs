@@ -117,7 +117,8 @@ impl Haproxy {
                 .filter(|&(place, _)| place > now);
             let Some((_, timer)) = placed.min() else { return overdue };
             let server = (timer as usize).checked_sub(1);
-            let Some((server, limit)) = server.and_then(|server| Some((server, self.servers[server].check.hurried.take()?)))
+            let Some((server, limit)) =
+                server.and_then(|server| Some((server, self.servers[server].check.hurried.take()?)))
             else {
                 return overdue;
             };

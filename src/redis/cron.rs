@@ -15,6 +15,8 @@ pub const CRON: TimerId = TimerId(0);
 pub const CHILD: TimerId = TimerId(1);
 /// The timer of a load that takes longer than one pass.
 pub const LOAD: TimerId = TimerId(2);
+/// The end of a process that crashes.
+pub const CRASH: TimerId = TimerId(3);
 
 /// What a tick comes later than its interval, in nanoseconds: poll's timeout is rounded up to whole milliseconds, and the
 /// interval counts from the end of the handler (spec 1.2, measured).
@@ -163,6 +165,8 @@ impl Cron {
 impl Redis {
     /// serverCron.
     pub(super) fn server_cron(&mut self, tick: Tick, out: &mut Out) {
+        self.cache_time(out);
+        self.check_pause();
         if self.cron_shutdown(out) {
             return;
         }
@@ -180,6 +184,10 @@ impl Redis {
 
     /// Whether something waits for the next tick, not for the next `replicationCron`.
     pub(super) fn needs_fine_ticks(&self, out: &Out) -> bool {
-        self.shutdown.is_pending() || self.child.is_some() || self.waiters > 0 || self.save_point_near(out)
+        self.shutdown.is_pending()
+            || self.child.is_some()
+            || self.waiters > 0
+            || self.pause.is_ordered()
+            || self.save_point_near(out)
     }
 }
