@@ -278,13 +278,7 @@ impl Redis {
                 log(out, RedisEvent::RdbTransferDone);
                 for served in &child.served {
                     let addr = self.clients.get(served.slot).expect("served replicas are clients").replica_addr();
-                    log_text(out, || {
-                        format!(
-                            "Streamed RDB transfer with replica {}:{} succeeded (socket). Waiting for REPLCONF ACK \
-                             from slave to enable streaming",
-                            addr.host.0, addr.port
-                        )
-                    });
+                    log(out, RedisEvent::RdbStreamed(addr));
                     self.put_online(served.slot, out);
                 }
             }

@@ -78,6 +78,7 @@ fn the_log_of_a_first_sync_is_that_of_the_real_one() {
             RedisEvent::StartingBgsave,
             RedisEvent::RdbTransferStarted,
             RedisEvent::RdbTransferDone,
+            RedisEvent::RdbStreamed(addr(1)),
             RedisEvent::ReplicaOnline(addr(1)),
         ]
     );
