@@ -105,6 +105,46 @@ fn a_paused_node_accepts_and_answers_when_it_is_resumed() {
 }
 
 #[test]
+fn what_waited_on_an_open_connection_comes_before_what_waited_on_a_new_one() {
+    // The subscriber gives up and subscribes anew while the master stands still. The message that was published before that
+    // is handed to nobody: a connection that was there is read before one that is accepted only now.
+    let run =
+        run(&[fault("0s", "action = 'pause'\nnode = 'redis-1'"), fault("4.3s", "action = 'resume'\nnode = 'redis-1'")]
+            .concat());
+    let receives = |what: &What| matches!(what, What::Op(Op::Receive { .. }));
+    let anew = |what: &What| matches!(what, What::Op(Op::Connect { outcome: ConnectEnd::Open }));
+    let records = &run.recording.records;
+    let subscribed = records.iter().filter(|record| anew(&record.what)).count();
+    assert_eq!(subscribed, 2, "at the boot and after the pause");
+    let sequences: Vec<u32> = records
+        .iter()
+        .filter_map(|record| match &record.what {
+            What::Op(Op::Receive { seq, .. }) => Some(*seq),
+            _ => None,
+        })
+        .collect();
+    assert!(records.iter().any(|record| receives(&record.what)));
+    let failed = records.iter().filter_map(|record| match &record.what {
+        What::Op(Op::Publish { seq, outcome: Outcome::ReplyTimeout, .. }) => Some(*seq),
+        _ => None,
+    });
+    let failed: Vec<u32> = failed.collect();
+    assert!(failed.len() >= 3);
+    assert!(failed.iter().all(|seq| !sequences.contains(seq)), "{failed:?} are lost");
+}
+
+#[test]
+fn a_pause_of_writes_looks_to_sentinels_like_a_master_that_is_down() {
+    let run = run("duration = '20s'\n[[fault]]\nat = '0s'\naction = 'command'\nnode = 'redis-1'\n\
+                   run = ['CLIENT', 'PAUSE', '9000', 'WRITE']\n");
+    let down = run.any("+sdown master").expect("a hello waits, and the pings behind it");
+    assert!((5.0..7.3).contains(&down), "{down}");
+    assert!(run.any("+switch-master").is_some());
+    let proxied = run.first("haproxy", "Server redis_backend/redis-1 is DOWN").expect("it becomes a replica");
+    assert!(proxied > down, "HAProxy's checks are not held up");
+}
+
+#[test]
 fn a_partition_drops_until_the_heal() {
     let groups = "groups = [['redis-3'], ['redis-1', 'redis-2', 'sentinel-1', 'sentinel-2', 'sentinel-3', 'haproxy']]";
     let run = run(&[fault("0s", &format!("action = 'partition'\n{groups}")), fault("10s", "action = 'heal'")].concat());

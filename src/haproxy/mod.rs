@@ -12,7 +12,7 @@
 //! - `health`: the counter that turns rounds into states;
 //! - `balance`: the server for a new session;
 //! - `session`: connecting, passing on, half-closing, idling;
-//! - `timer`: ticks of 1 ms and the lateness of the event loop.
+//! - `timer`: ticks of 1 ms, the lateness of the event loop, and a clock that a stopped process loses time on.
 //!
 //! What is simpler than the real program:
 //!
@@ -59,6 +59,11 @@ const BOOT_MIN: Span = Span::from_millis(28);
 const BOOT_MAX: Span = Span::from_millis(71);
 
 const BOOT_TIMER: TimerId = TimerId(0);
+/// The task of the resolvers that HAProxy makes of /etc/resolv.conf, once it has started: it has nothing to resolve, but
+/// visits the queue of timers.
+const RESOLVERS: TimerId = TimerId(0);
+/// `timeout resolve` of these resolvers.
+const RESOLVE: Span = Span::from_secs(1);
 
 /// A `server` line of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,16 +205,27 @@ impl Haproxy {
     /// One pass of the event loop.
     pub fn handle(&mut self, input: Input, out: &mut Out) {
         let began = out.now();
+        if self.timers.overslept(out)
+            && let Input::Timer(_) = input
+        {
+            // The deadline that rang is in the future again.
+            self.timers.pass_ends(began, out);
+            return;
+        }
         match input {
             Input::Data { token, message } => match party(token) {
                 (Party::Client, slot) => self.client_data(slot, message, out),
                 (Party::Server, slot) => self.server_data(slot, message, out),
                 (Party::Check, server) => self.check_data(server, &message, out),
             },
-            Input::Timer(BOOT_TIMER) => {
+            Input::Timer(BOOT_TIMER) if !self.booted => {
                 self.booted = true;
                 out.listen();
                 self.start_checks(out);
+                // Only a check's own time-out lets deadlines wait for such a visit.
+                if self.config.timeout_check.is_some() {
+                    self.arm_resolvers(out);
+                }
             }
             Input::Timer(timer) => {
                 if self.put_off(timer, out) || !self.timers.rings(timer, out) {
@@ -260,20 +276,31 @@ impl Haproxy {
             return false;
         }
         let slot = self.session_of_timer(timer);
-        if self.session_deadline(slot) <= timer::tick(out.now()) {
+        if self.session_deadline(slot) <= timer::tick(self.timers.clock(out)) {
             return false;
         }
         self.arm_session(slot, out);
         true
     }
 
+    /// `resolv_update_resolvers_timeout`
+    fn arm_resolvers(&mut self, out: &mut Out) {
+        let next = timer::deadline(self.timers.clock(out), RESOLVE);
+        self.timers.arm(RESOLVERS, next, out);
+    }
+
     fn serve_deadlines(&mut self, out: &mut Out) {
         while let Some(timer) = self.timers.next_due(out) {
-            if timer.0 as usize <= self.servers.len() {
-                self.check_deadline(timer.0 as usize - 1, out);
-            } else {
+            if timer.0 as usize > self.servers.len() {
                 self.session_timer_fired(self.session_of_timer(timer), out);
+                continue;
             }
+            let overdue = self.walk_checks(out);
+            match timer {
+                RESOLVERS => self.arm_resolvers(out),
+                TimerId(check) => self.check_deadline(check as usize - 1, out),
+            }
+            overdue.into_iter().for_each(|server| self.check_deadline(server, out));
         }
     }
 }

@@ -49,7 +49,7 @@ struct Side {
     write_shut: bool,
     /// The socket no longer exists.
     gone: bool,
-    /// The last byte read from it or written to it.
+    /// The last byte read from it or written to it, by HAProxy's clock.
     last: Time,
 }
 
@@ -110,7 +110,7 @@ impl Haproxy {
     }
 
     fn begin_session(&mut self, sock: Sock, out: &mut Out) {
-        let now = out.now();
+        let now = self.timers.clock(out);
         let Some(server) = self.choose_server(None) else {
             // No queue, no waiting: SC with <NOSRV>.
             out.note(|| Note::NoServer { client: sock });
@@ -148,7 +148,7 @@ impl Haproxy {
 
     /// `connect_server`: begins an attempt.
     fn connect_session(&mut self, slot: usize, out: &mut Out) {
-        let now = out.now();
+        let now = self.timers.clock(out);
         let server = self.sessions[slot].server as usize;
         let sock = out.connect(self.servers[server].addr, server_token(slot));
         self.servers[server].sessions += 1;
@@ -163,7 +163,7 @@ impl Haproxy {
 
     /// The server side is up.
     pub(super) fn session_connected(&mut self, slot: usize, out: &mut Out) {
-        let now = out.now();
+        let now = self.timers.clock(out);
         let tunnel = self.config.timeout_tunnel.is_some();
         let session = &mut self.sessions[slot];
         assert_eq!(session.phase, Phase::Connecting, "a session connects once");
@@ -192,7 +192,7 @@ impl Haproxy {
 
     /// `back_handle_st_cer`: an attempt ended without a connection.
     pub(super) fn session_not_connected(&mut self, slot: usize, error: bool, out: &mut Out) {
-        let now = out.now();
+        let now = self.timers.clock(out);
         let active = self.servers.iter().filter(|server| !server.backup && server.check.health.is_up()).count();
         let server = self.sessions[slot].server as usize;
         let server_up = self.servers[server].check.health.is_up();
@@ -236,7 +236,7 @@ impl Haproxy {
     /// A message of the client.
     #[inline]
     pub(super) fn client_data(&mut self, slot: usize, message: Message, out: &mut Out) {
-        let now = out.now();
+        let now = self.timers.clock(out);
         let session = &mut self.sessions[slot];
         if session.client.read_shut {
             return;
@@ -255,7 +255,7 @@ impl Haproxy {
     /// A message of the server.
     #[inline]
     pub(super) fn server_data(&mut self, slot: usize, message: Message, out: &mut Out) {
-        let now = out.now();
+        let now = self.timers.clock(out);
         let session = &mut self.sessions[slot];
         assert_eq!(session.phase, Phase::Established, "a server speaks on an open connection");
         if session.back.read_shut {
@@ -414,7 +414,7 @@ impl Haproxy {
 
     /// A deadline of the session has come.
     pub(super) fn session_timer_fired(&mut self, slot: usize, out: &mut Out) {
-        let now = tick(out.now());
+        let now = tick(self.timers.clock(out));
         let phase = self.sessions[slot].phase;
         if matches!(phase, Phase::Connecting | Phase::TurnAround) && self.sessions[slot].attempt_ends <= now {
             if phase == Phase::TurnAround {

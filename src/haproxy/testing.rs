@@ -176,6 +176,33 @@ impl Lab {
         self.now = until;
     }
 
+    /// SIGSTOP for a while: what happens to HAProxy meanwhile reaches it at the end, what arrived before timers.
+    pub(super) fn stop_for(&mut self, span: Span) {
+        let end = self.now + span;
+        let (mut arrived, mut rang) = (Vec::new(), Vec::new());
+        while let Some(first) = self.queue.first_entry()
+            && first.key().0 <= end
+        {
+            let ((at, _), happening) = first.remove_entry();
+            self.now = at;
+            match happening {
+                Happening::Arrives(..) => arrived.push(happening),
+                Happening::Timer(timer) if self.timers[timer.0 as usize] == Some(at) => rang.push(timer),
+                Happening::Timer(_) => {}
+                other => self.happen(other),
+            }
+        }
+        self.now = end;
+        arrived.into_iter().for_each(|happening| self.happen(happening));
+        for timer in rang {
+            // Unless a pass has set or taken back the timer meanwhile.
+            if self.timers[timer.0 as usize].is_some_and(|at| at < end) {
+                self.timers[timer.0 as usize] = None;
+                self.give(Input::Timer(timer));
+            }
+        }
+    }
+
     fn schedule(&mut self, after: Span, happening: Happening) {
         self.schedule_at(self.now + after, happening);
     }

@@ -151,14 +151,36 @@ fn every_misbehaviour_has_its_status_and_its_duration() {
 
 #[test]
 fn timeout_check_begins_anew_once_connected() {
-    let config = Config { timeout_check: Some(ms(300)), ..Config::default() };
+    // The first deadline waits for the task that runs a second after the start; the second round begins shortly before
+    // its next run, which finds the deadline in the future and puts it into its place.
+    let config = Config { timeout_check: Some(ms(300)), fall: 1, inter: ms(4000), ..Config::default() };
     let mut lab = Lab::new(config.clone(), &[Behaviour::Hung]);
-    lab.run_for(Span::from_secs(1));
-    assert!(matches!(lab.log()[0].1, HaproxyEvent::Server { duration, .. } if duration.as_millis() / 10 == 30));
-    let config = Config { timeout_connect: ms(500), ..config };
+    lab.run_for(Span::from_secs(8));
+    assert!(matches!(lab.log()[0].1, HaproxyEvent::Server { duration, .. } if duration.as_millis() / 10 == 100));
+    let rounds = lab.checks_at(0);
+    let length = |round: usize| closed(&lab, round).0.since(lab.peers[round].opened.expect("checks are opened"));
+    assert_eq!(length(rounds[1]).as_millis() / 10, 30, "as with 2.6.12");
+    let config = Config { timeout_connect: ms(500), inter: ms(1000), ..config };
     let mut lab = Lab::new(config, &[Behaviour::Silent]);
     lab.run_for(Span::from_secs(1));
     assert!(matches!(lab.log()[0].1, HaproxyEvent::Server { duration, .. } if duration.as_millis() / 10 == 50));
+}
+
+#[test]
+fn a_deadline_that_came_closer_waits_for_those_before_it() {
+    // As recorded with 2.6.12: the rounds on both replicas end when the master's second begins, and not after 1 s.
+    let config = Config { timeout_check: Some(ms(1000)), inter: ms(4000), fall: 1, ..Config::default() };
+    let mut lab = Lab::new(config, &STACK);
+    lab.run_for(Span::from_secs(6));
+    let durations: Vec<u64> = lab
+        .log()
+        .iter()
+        .filter_map(|(_, event)| match event {
+            HaproxyEvent::Server { duration, .. } => Some(duration.as_millis()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(durations.iter().map(|ms| ms / 20).collect::<Vec<_>>(), [2667 / 20, 1334 / 20], "{durations:?}");
 }
 
 #[test]
@@ -840,4 +862,60 @@ proptest! {
         }
         prop_assert!(!sessions_left(&lab));
     }
+}
+
+// --- The clock
+
+/// When the rounds of checks of the master begin.
+fn rounds(lab: &Lab) -> Vec<Time> {
+    lab.checks_at(0).into_iter().map(|peer| lab.peers[peer].opened.expect("checks are opened")).collect()
+}
+
+#[test]
+fn a_stop_takes_its_time_away_from_all_deadlines() {
+    let mut lab = Lab::new(Config::default(), &[Behaviour::Master]);
+    lab.run_for(Span::from_millis(10_300));
+    let last = *rounds(&lab).last().expect("there were some");
+    let gone = lab.now.since(last);
+    assert!(gone > ms(100) && gone < ms(900), "{gone}");
+    lab.stop_for(Span::from_secs(8));
+    let resumed = lab.now;
+    lab.run_for(Span::from_secs(2));
+    let next = rounds(&lab).into_iter().find(|&at| at > resumed).expect("checks go on");
+    // The whole interval counts again: the clock stands where it stood at the last pass, and none of the stop counted.
+    assert_took(resumed, next, ms(1000), ms(5));
+}
+
+#[test]
+fn a_stop_that_is_shorter_than_the_sleep_changes_nothing() {
+    let mut lab = Lab::new(Config::default(), &[Behaviour::Master]);
+    lab.run_for(Span::from_millis(10_300));
+    let last = *rounds(&lab).last().expect("there were some");
+    // Until less than 100 ms after the next round was due.
+    let stop = (last + ms(1080)).since(lab.now);
+    lab.stop_for(stop);
+    let resumed = lab.now;
+    assert_eq!(rounds(&lab).last(), Some(&resumed), "the deadline that has passed is met at once");
+}
+
+#[test]
+fn a_stop_does_not_count_as_the_length_of_a_check() {
+    let mut lab = Lab::new(Config { fall: 1, ..Config::default() }, &[Behaviour::Master]);
+    lab.run_for(Span::from_secs(10));
+    lab.behave(0, Behaviour::Hung);
+    let round = rounds(&lab).len();
+    while rounds(&lab).len() == round {
+        lab.run_for(ms(1));
+    }
+    lab.run_for(ms(300));
+    lab.stop_for(Span::from_secs(8));
+    assert!(lab.haproxy.server_is_up(0));
+    let resumed = lab.now;
+    lab.run_for(Span::from_secs(2));
+    let (at, event) = lab.log().pop().expect("the server went down");
+    let (at, event) =
+        if let HaproxyEvent::NoServer = event { lab.log()[lab.log().len() - 2].clone() } else { (at, event) };
+    let HaproxyEvent::Server { up: false, duration, .. } = event else { panic!("{event:?}") };
+    assert_took(resumed, at, ms(999), ms(5));
+    assert!((1000..=1002).contains(&duration.as_millis()), "{duration}");
 }

@@ -7,6 +7,11 @@
 //! deadline has been reached. So a deadline is met 0 to 2 ms late, and a little more after a long sleep: with two
 //! neighbouring events in different fractions of a millisecond, a check of 1000 ms lasts "1000ms" or "1001ms".
 //!
+//! The clock is HAProxy's own (`clock_update_date`): it follows the system's, unless a sleep lasted more than 100 ms
+//! longer than was asked for. Then the date is taken to have jumped, and the clock goes on from where it stood before
+//! the sleep. So a process that was stopped with SIGSTOP lost that time for all its deadlines and durations: the stop makes
+//! `epoll_wait` return EINTR (signal(7)), which counts as an interruption, after which nothing is added at all.
+//!
 //! Two things follow for the way the world's timers are used. A timer is set for its *tick*, when a pass that happens
 //! for another reason may serve it; when it rings, `Timers::rings` says whether the loop is awake, and if not, sets it
 //! again for the moment when the loop wakes up. That first ring is no pass of the loop.
@@ -23,6 +28,8 @@ const SLEEP_MS_MAX: u64 = 60_000;
 const SLACK_MIN: Span = Span::from_micros(50);
 /// `MAX_SLACK` (fs/select.c).
 const SLACK_MAX: Span = Span::from_millis(100);
+/// How much longer than asked for a sleep may last before the date counts as wrong (`clock_update_date`).
+const OVERSLEEP_MAX: Span = Span::from_millis(100);
 
 /// The tick of an instant.
 #[inline]
@@ -41,8 +48,8 @@ enum State {
     Off,
     /// Set for a tick.
     Armed(Tick),
-    /// Its tick has come, and the next pass of the loop serves it.
-    Due,
+    /// This tick has come, and the next pass of the loop serves it.
+    Due(Tick),
 }
 
 /// The deadlines of one HAProxy, by [`TimerId`].
@@ -53,14 +60,26 @@ pub(super) struct Timers {
     due: Vec<TimerId>,
     /// The clock of the last pass.
     now_ms: Tick,
-    /// When the last pass ended and the loop went to sleep.
+    /// When the last pass began, by the world's clock.
+    last_pass: Time,
+    /// When it ended and the loop went to sleep.
     asleep_since: Time,
+    /// How far HAProxy's clock is behind the world's.
+    lost: Span,
     work: Stream,
 }
 
 impl Timers {
     pub(super) fn new(work: Stream) -> Timers {
-        Timers { states: Vec::new(), due: Vec::new(), now_ms: 0, asleep_since: Time::ZERO, work }
+        Timers {
+            states: Vec::new(),
+            due: Vec::new(),
+            now_ms: 0,
+            last_pass: Time::ZERO,
+            asleep_since: Time::ZERO,
+            lost: Span::ZERO,
+            work,
+        }
     }
 
     /// Its random streams.
@@ -73,6 +92,46 @@ impl Timers {
         Span(self.work.between(low.0, high.0))
     }
 
+    /// HAProxy's clock.
+    #[inline]
+    pub(super) fn clock(&self, out: &Out) -> Time {
+        Time(out.now().0 - self.lost.0)
+    }
+
+    /// The world's time at which a tick begins.
+    fn begins(&self, at: Tick) -> Time {
+        Time(at.saturating_mul(1_000_000).saturating_add(self.lost.0))
+    }
+
+    /// A pass begins. True if the loop slept far too long, so that the clock stands where it stood at the last pass and
+    /// all deadlines are as far away as then.
+    #[inline]
+    pub(super) fn overslept(&mut self, out: &mut Out) -> bool {
+        out.now().since(self.asleep_since) > OVERSLEEP_MAX && self.stops_clock(out)
+    }
+
+    #[cold]
+    fn stops_clock(&mut self, out: &mut Out) -> bool {
+        let ticks = self.states.iter().filter_map(|state| match state {
+            State::Off => None,
+            State::Armed(at) | State::Due(at) => Some(*at),
+        });
+        let Some(earliest) = ticks.min() else { return false };
+        let wait = Span::from_millis(earliest.saturating_sub(self.now_ms).saturating_add(1).min(u32::MAX.into()));
+        if out.now() <= self.asleep_since + wait + OVERSLEEP_MAX {
+            return false;
+        }
+        self.lost += out.now().since(self.last_pass);
+        self.due.clear();
+        for index in 0..self.states.len() {
+            if let State::Armed(at) | State::Due(at) = self.states[index] {
+                self.states[index] = State::Armed(at);
+                out.set_timer(TimerId(index as u32), self.begins(at).max(out.now()));
+            }
+        }
+        true
+    }
+
     /// Sets a deadline, replacing its earlier setting.
     pub(super) fn arm(&mut self, timer: TimerId, at: Tick, out: &mut Out) {
         let index = timer.0 as usize;
@@ -81,7 +140,15 @@ impl Timers {
         }
         self.forget_due(timer);
         self.states[index] = State::Armed(at);
-        out.set_timer(timer, Time(at * 1_000_000).max(out.now()));
+        out.set_timer(timer, self.begins(at).max(out.now()));
+    }
+
+    /// The tick that a deadline is set for and that has not come.
+    pub(super) fn armed(&self, timer: TimerId) -> Option<Tick> {
+        match self.states.get(timer.0 as usize) {
+            Some(State::Armed(at)) => Some(*at),
+            _ => None,
+        }
     }
 
     /// Takes a deadline back.
@@ -95,7 +162,7 @@ impl Timers {
     }
 
     fn forget_due(&mut self, timer: TimerId) {
-        if self.states[timer.0 as usize] == State::Due {
+        if let State::Due(_) = self.states[timer.0 as usize] {
             self.due.retain(|&other| other != timer);
         }
     }
@@ -106,9 +173,9 @@ impl Timers {
         let index = timer.0 as usize;
         match self.states[index] {
             State::Off => false,
-            State::Due => true,
+            State::Due(_) => true,
             State::Armed(at) => {
-                self.states[index] = State::Due;
+                self.states[index] = State::Due(at);
                 self.due.push(timer);
                 let wakes = self.wakes(at);
                 let awake = wakes <= out.now();
@@ -153,7 +220,8 @@ impl Timers {
     /// A pass that began at `began` is over.
     #[inline]
     pub(super) fn pass_ends(&mut self, began: Time, out: &Out) {
-        self.now_ms = tick(began);
+        self.now_ms = tick(Time(began.0 - self.lost.0));
+        self.last_pass = began;
         self.asleep_since = out.now();
     }
 }

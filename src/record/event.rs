@@ -259,6 +259,7 @@ pub enum RedisEvent {
     StartingBgsave,
     RdbTransferStarted,
     RdbTransferDone,
+    RdbStreamed(Addr),
     ReplicaOnline(Addr),
     ReplicaLost(Addr),
     /// A replica's link whose port is not known yet: `Connection with replica client id #<n> lost.`
@@ -478,6 +479,11 @@ impl RedisEvent {
             RedisEvent::StartingBgsave => "Starting BGSAVE for SYNC with target: replicas sockets".into(),
             RedisEvent::RdbTransferStarted => "Background RDB transfer started by pid 1".into(),
             RedisEvent::RdbTransferDone => "Background RDB transfer terminated with success".into(),
+            RedisEvent::RdbStreamed(a) => format!(
+                "Streamed RDB transfer with replica {} succeeded (socket). Waiting for REPLCONF ACK from slave to enable \
+                 streaming",
+                addr(a)
+            ),
             RedisEvent::ReplicaOnline(a) => format!("Synchronization with replica {} succeeded", addr(a)),
             RedisEvent::ReplicaLost(a) => format!("Connection with replica {} lost.", addr(a)),
             RedisEvent::ReplicaLostUnnamed(id) => format!("Connection with replica client id #{id} lost."),

@@ -329,7 +329,7 @@ pub(super) const PLAIN: [RedisEvent; 32] = [
 
 /// A Redis server's line. Each attempt works on its own copy of the scanner, so that a failed one leaves no trace.
 fn redis(scan: Scan<'_>) -> Option<RedisEvent> {
-    let attempts: [fn(Scan<'_>) -> Option<RedisEvent>; 18] = [
+    let attempts: [fn(Scan<'_>) -> Option<RedisEvent>; 19] = [
         |mut s| {
             s.lit("REPLICAOF ")?;
             s.addr(":").map(RedisEvent::ReplicaOf)
@@ -422,6 +422,12 @@ fn redis(scan: Scan<'_>) -> Option<RedisEvent> {
                 return s.number().map(RedisEvent::ReplicaLostUnnamed);
             }
             s.addr(":").map(RedisEvent::ReplicaLost)
+        },
+        |mut s| {
+            s.lit("Streamed RDB transfer with replica ")?;
+            let replica = s.addr(":")?;
+            s.lit(" succeeded (socket). Waiting for REPLCONF ACK from slave to enable streaming")?;
+            Some(RedisEvent::RdbStreamed(replica))
         },
         |mut s| {
             if s.lit("Synchronization with replica ").is_some() {

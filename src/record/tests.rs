@@ -82,6 +82,7 @@ fn redis_event() -> impl Strategy<Value = RedisEvent> {
         1 => (any::<u64>(), any::<u64>()).prop_map(|(a, b)| R::PartialRefusedOffset(a, b)),
         1 => (addr(), any::<u64>()).prop_map(|(a, n)| R::PartialRefusedBacklog(a, n)),
         1 => addr().prop_map(R::FullResyncRequested),
+        1 => addr().prop_map(R::RdbStreamed),
         1 => addr().prop_map(R::ReplicaOnline),
         1 => addr().prop_map(R::ReplicaLost),
         1 => any::<u32>().prop_map(R::ReplicaLostUnnamed),

@@ -42,7 +42,7 @@ pub enum Blocked {
         /// When it gives up.
         deadline: Time,
     },
-    /// A write during the pause of a shutdown (spec 28.3). The pause ends with the process.
+    /// A command during a pause; it is the first of the waiting input.
     Postponed,
     /// SHUTDOWN, waiting for replicas.
     Shutdown,

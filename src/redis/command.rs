@@ -6,7 +6,7 @@ use crate::kernel::Time;
 use crate::mistake::Mistake;
 use crate::net::{Note, Out};
 use crate::record::RedisEvent;
-use crate::wire::{Addr, ClientType, Command, ErrorKind, Payload, Reply};
+use crate::wire::{Addr, ClientType, Command, ErrorKind, PauseKind, Payload, Reply};
 
 /// Marks of commands in the command table of 7.0.15.
 #[derive(Clone, Copy)]
@@ -30,13 +30,17 @@ fn flags(command: &Command) -> Flags {
         | Command::ConfigSet(_)
         | Command::ConfigRewrite
         | Command::ClientKill(_)
+        | Command::ClientPause(..)
+        | Command::ClientUnpause
         | Command::ClientSetName
         | Command::Multi
         | Command::Exec
         | Command::Shutdown { .. }
         | Command::DebugSleep(_)
+        | Command::DebugSegfault
         | Command::NoOp
         | Command::ReplconfHandshake { .. }
+        | Command::ReplconfCapa
         | Command::ReplconfAck(_)
         | Command::ReplconfGetack
         | Command::Unknown => (true, true),
@@ -45,6 +49,10 @@ fn flags(command: &Command) -> Flags {
         Command::Ping
         | Command::Set(..)
         | Command::Get(_)
+        | Command::Save
+        | Command::BgSave
+        | Command::FlushAll
+        | Command::FlushDb
         | Command::Wait { .. }
         | Command::Psync(_)
         | Command::Select
@@ -91,12 +99,12 @@ impl Redis {
                 self.reply(slot, Reply::Error(error), out);
                 return;
             }
-            None if self.shutdown.is_waiting() && self.may_replicate(slot, &command) => {
+            None if self.pauses(slot, &command) => {
                 let client = self.clients.get_mut(slot).expect("the client sent a command");
-                if client.attached.is_none() {
-                    client.blocked = Some(Blocked::Postponed);
-                    return;
-                }
+                client.blocked = Some(Blocked::Postponed);
+                client.waiting_input.push(command);
+                self.postpone(slot.token());
+                return;
             }
             None => {}
         }
@@ -138,6 +146,18 @@ impl Redis {
             (Command::Exec, Some(transaction)) => &transaction.queue,
             _ => &[],
         }
+    }
+
+    /// Whether a pause holds up a command of a client. Attached replicas are never paused.
+    fn pauses(&self, slot: Slot, command: &Command) -> bool {
+        let Some(kind) = self.pause_kind() else { return false };
+        self.clients.get(slot).is_some_and(|client| client.attached.is_none())
+            && (kind == PauseKind::All || self.may_replicate(slot, command))
+    }
+
+    /// Whether a pause holds up a command of the master's stream.
+    pub(super) fn pause_holds(&self, command: &Command) -> bool {
+        self.pause_kind().is_some_and(|kind| kind == PauseKind::All || flags(command).replicates)
     }
 
     fn may_replicate(&self, slot: Slot, command: &Command) -> bool {
@@ -193,6 +213,7 @@ impl Redis {
     /// `call`: executes a command of a client and gives its reply.
     fn execute(&mut self, slot: Slot, command: Command, in_exec: bool, out: &mut Out) -> Option<Reply> {
         let error = Some(Reply::Error(ErrorKind::Err));
+        self.cache_time(out);
         match command {
             // A RESP2 subscriber gets a two-element array; nobody looks at the difference.
             Command::Ping => Some(Reply::Pong),
@@ -247,7 +268,15 @@ impl Redis {
             }
             Command::ConfigRewrite => error,
             Command::ClientKill(kind) => Some(Reply::Int(self.client_kill(kind, out))),
-            Command::ClientSetName | Command::NoOp | Command::Select => Some(Reply::Ok),
+            Command::ClientPause(kind, span) => {
+                self.pause_clients(kind, span, out);
+                Some(Reply::Ok)
+            }
+            Command::ClientUnpause => {
+                self.unpause_clients();
+                Some(Reply::Ok)
+            }
+            Command::ClientSetName | Command::NoOp | Command::ReplconfCapa | Command::Select => Some(Reply::Ok),
             Command::Multi => {
                 let client = self.clients.get_mut(slot).expect("the client sent MULTI");
                 if client.transaction.is_some() {
@@ -265,6 +294,30 @@ impl Redis {
             }
             Command::DebugSleep(span) => {
                 out.work(span);
+                Some(Reply::Ok)
+            }
+            Command::DebugSegfault => {
+                self.crash(out);
+                None
+            }
+            Command::Save if in_exec || self.child.is_some() => error,
+            Command::Save => {
+                self.save_now(out);
+                Some(Reply::Ok)
+            }
+            Command::BgSave if self.child.is_some() => error,
+            Command::BgSave => {
+                self.background_save(out);
+                Some(Reply::Ok)
+            }
+            Command::FlushAll | Command::FlushDb => {
+                match command {
+                    Command::FlushAll => self.flush_all(out),
+                    _ => self.flush_db(),
+                }
+                self.dirty += 1;
+                self.feed(command, out);
+                self.remember_write(slot);
                 Some(Reply::Ok)
             }
             Command::Wait { replicas, timeout } => self.wait(slot, replicas, timeout, in_exec, out),
@@ -387,24 +440,27 @@ impl Redis {
             let Some(Blocked::Wait { offset, replicas, deadline }) = client.blocked else { continue };
             let acks = self.count_acks(offset);
             if acks >= replicas || now >= deadline {
-                let client = self.clients.get_mut(slot).expect("it was there a moment ago");
-                client.blocked = None;
-                let input = std::mem::take(&mut client.waiting_input);
+                self.clients.get_mut(slot).expect("it was there a moment ago").blocked = None;
                 self.waiters -= 1;
                 self.reply(slot, Reply::Int(acks as i64), out);
-                let mut input = input.into_iter();
-                for command in input.by_ref() {
-                    self.process_command(slot, command, out);
-                    if self.clients.get(slot).is_none_or(|client| client.blocked.is_some()) {
-                        break;
-                    }
-                }
-                if let Some(client) = self.clients.get_mut(slot)
-                    && matches!(client.blocked, Some(Blocked::Wait { .. }))
-                {
-                    client.waiting_input.extend(input);
-                }
+                self.process_waiting_input(slot, out);
             }
+        }
+    }
+
+    /// `processInputBuffer` of a client that was blocked: all that it has sent since, or as much as comes before it is
+    /// blocked again.
+    pub(super) fn process_waiting_input(&mut self, slot: Slot, out: &mut Out) {
+        let Some(client) = self.clients.get_mut(slot) else { return };
+        let mut input = std::mem::take(&mut client.waiting_input).into_iter();
+        for command in input.by_ref() {
+            self.process_command(slot, command, out);
+            if self.clients.get(slot).is_none_or(|client| client.blocked.is_some()) {
+                break;
+            }
+        }
+        if let Some(client) = self.clients.get_mut(slot) {
+            client.waiting_input.extend(input);
         }
     }
 }

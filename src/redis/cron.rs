@@ -15,6 +15,8 @@ pub const CRON: TimerId = TimerId(0);
 pub const CHILD: TimerId = TimerId(1);
 /// The timer of a load that takes longer than one pass.
 pub const LOAD: TimerId = TimerId(2);
+/// The end of a process that crashes.
+pub const CRASH: TimerId = TimerId(3);
 
 /// A timer later than this was missed because the process did not run.
 const MISSED: Span = Span::from_millis(5);
@@ -166,6 +168,8 @@ impl Cron {
 impl Redis {
     /// serverCron.
     pub(super) fn server_cron(&mut self, tick: Tick, out: &mut Out) {
+        self.cache_time(out);
+        self.check_pause();
         if self.cron_shutdown(out) {
             return;
         }
@@ -183,6 +187,10 @@ impl Redis {
 
     /// Whether something waits for the next tick, not for the next `replicationCron`.
     pub(super) fn needs_fine_ticks(&self, out: &Out) -> bool {
-        self.shutdown.is_pending() || self.child.is_some() || self.waiters > 0 || self.save_point_near(out)
+        self.shutdown.is_pending()
+            || self.child.is_some()
+            || self.waiters > 0
+            || self.pause.is_ordered()
+            || self.save_point_near(out)
     }
 }

@@ -46,6 +46,11 @@ impl Dataset {
         self.entries.get(&key).copied()
     }
 
+    /// FLUSHALL.
+    pub fn clear(&mut self) {
+        *self = Dataset::default();
+    }
+
     /// DBSIZE.
     pub fn len(&self) -> usize {
         self.entries.len()

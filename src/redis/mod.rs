@@ -26,6 +26,7 @@ mod cron;
 mod dataset;
 mod info;
 mod master;
+mod pause;
 mod persist;
 mod pubsub;
 mod replica;
@@ -51,6 +52,7 @@ use backlog::Backlog;
 use client::{Blocked, Clients, Slot};
 use cron::{CHILD, CRON, Cron, LOAD};
 use dataset::Dataset;
+use pause::Pause;
 use persist::{Child, Loading};
 use pubsub::Channels;
 use replica::Link;
@@ -129,6 +131,9 @@ pub struct Redis {
     getack_wanted: bool,
     /// How many clients are blocked in WAIT.
     waiters: u32,
+    pause: Pause,
+    /// It crashes: it does nothing any more but write its report.
+    crashing: bool,
     to_close: Vec<Slot>,
     /// The client whose command runs.
     current: Option<Slot>,
@@ -198,6 +203,8 @@ impl Redis {
             cron: Cron::default(),
             getack_wanted: false,
             waiters: 0,
+            pause: Pause::default(),
+            crashing: false,
             to_close: Vec::new(),
             current: None,
             exited: false,
@@ -207,6 +214,10 @@ impl Redis {
     /// One pass of the event loop.
     pub fn handle(&mut self, input: Input, out: &mut Out) {
         assert!(!self.exited, "a process that has exited is not called");
+        if self.crashing {
+            self.crash_goes_on(&input, out);
+            return;
+        }
         self.cron.pass_begins(out, self.config.hz, &mut self.work);
         match input {
             Input::Data { token: Token(0), message } => self.link_data(message, out),
@@ -250,7 +261,7 @@ impl Redis {
                 }
             }
         }
-        if !self.exited {
+        if !self.exited && !self.crashing {
             self.before_sleep(out);
             self.cron.pass_ends(self.config.hz, &mut self.work, out);
         }
@@ -258,10 +269,15 @@ impl Redis {
 
     /// `beforeSleep`: clients that wait, requests for acknowledgements, clients to close.
     fn before_sleep(&mut self, out: &mut Out) {
+        if self.link.master.is_none() {
+            self.check_pause();
+        }
         if self.waiters > 0 {
             self.process_waiters(out);
         }
-        if std::mem::take(&mut self.getack_wanted) {
+        self.process_unblocked(out);
+        if self.getack_wanted && self.pause_kind().is_none() {
+            self.getack_wanted = false;
             self.feed(Command::ReplconfGetack, out);
         }
         while let Some(slot) = self.to_close.pop() {
@@ -290,9 +306,9 @@ impl Redis {
         }
         client.last_interaction = now_s;
         match &client.blocked {
-            // What follows a postponed command is never executed: the pause ends with the process.
-            Some(Blocked::Postponed | Blocked::Shutdown) => return,
-            Some(Blocked::Wait { .. }) => {
+            // What follows SHUTDOWN is never executed.
+            Some(Blocked::Shutdown) => return,
+            Some(Blocked::Wait { .. } | Blocked::Postponed) => {
                 client.waiting_input.push(command);
                 return;
             }
@@ -315,6 +331,7 @@ impl Redis {
     fn free_client(&mut self, slot: Slot, unnamed: bool, out: &mut Out) {
         self.unsubscribe_all(slot);
         let client = self.clients.remove(slot);
+        self.pause.forget(slot.token());
         if matches!(client.blocked, Some(Blocked::Wait { .. })) {
             self.waiters -= 1;
         }

@@ -90,6 +90,8 @@ enum Stage {
     Counting(Time),
     /// Exits then.
     Exiting(Time),
+    /// Killed by the server itself, which notices at the next serverCron.
+    Killed,
 }
 
 /// A replica that a diskless child serves.
@@ -279,9 +281,13 @@ impl Redis {
 
     /// `checkChildrenDone`: at every serverCron, and when an ACK comes before that.
     pub(super) fn check_child_done(&mut self, out: &mut Out) {
-        let Some(Stage::Exiting(at)) = self.child.as_ref().map(|child| child.stage) else { return };
-        if out.now() < at {
-            return;
+        match self.child.as_ref().map(|child| child.stage) {
+            Some(Stage::Exiting(at)) if out.now() >= at => {}
+            Some(Stage::Killed) => {
+                self.killed_child(out);
+                return;
+            }
+            _ => return,
         }
         let child = self.child.take().expect("it exits");
         match child.target {
@@ -289,13 +295,7 @@ impl Redis {
                 log(out, RedisEvent::RdbTransferDone);
                 for served in &child.served {
                     let addr = self.clients.get(served.slot).expect("served replicas are clients").replica_addr();
-                    log_text(out, || {
-                        format!(
-                            "Streamed RDB transfer with replica {}:{} succeeded (socket). Waiting for REPLCONF ACK \
-                             from slave to enable streaming",
-                            addr.host.0, addr.port
-                        )
-                    });
+                    log(out, RedisEvent::RdbStreamed(addr));
                     self.put_online(served.slot, out);
                 }
             }
@@ -318,6 +318,46 @@ impl Redis {
         self.start_pending_fork(out);
     }
 
+    /// `killRDBChild`
+    fn kill_child(&mut self, out: &mut Out) {
+        if let Some(child) = self.child.as_mut() {
+            child.stage = Stage::Killed;
+            out.clear_timer(CHILD);
+            self.cron.refine(out);
+        }
+    }
+
+    /// `updateSlavesWaitingBgsave` after a child that a signal ended: its replicas have to ask again.
+    fn killed_child(&mut self, out: &mut Out) {
+        let child = self.child.take().expect("it was killed");
+        for served in child.served {
+            log_text(out, || "SYNC failed. BGSAVE child returned an error".into());
+            self.free_client(served.slot, false, out);
+        }
+        self.start_pending_fork(out);
+    }
+
+    /// BGSAVE (`rdbSaveBackground`).
+    pub(super) fn background_save(&mut self, out: &mut Out) {
+        self.fork(Target::Disk, out);
+        log_text(out, || "Background saving started by pid 1".into());
+    }
+
+    /// FLUSHDB.
+    pub(super) fn flush_db(&mut self) {
+        self.dirty += self.data.len() as u64;
+        self.data.clear();
+    }
+
+    /// FLUSHALL (`flushAllDataAndResetRDB`): with save points, the empty data set is written to the disk at once.
+    pub(super) fn flush_all(&mut self, out: &mut Out) {
+        self.flush_db();
+        self.kill_child(out);
+        if !self.config.save.0.is_empty() {
+            self.save_now(out);
+        }
+    }
+
     /// A replica went away while a child may be writing for it.
     pub(super) fn child_lost_replica(&mut self, slot: Slot, out: &mut Out) {
         let Some(child) = self.child.as_mut() else { return };
@@ -329,7 +369,7 @@ impl Redis {
             return;
         }
         match child.target {
-            Target::Sockets if !matches!(child.stage, Stage::Exiting(_)) => {
+            Target::Sockets if !matches!(child.stage, Stage::Exiting(_) | Stage::Killed) => {
                 log_text(out, || "Diskless rdb transfer, last replica dropped, killing fork child.".into());
                 self.child = None;
                 out.clear_timer(CHILD);
@@ -348,8 +388,7 @@ impl Redis {
         let due = |point: &&SavePoint| self.dirty >= point.changes as u64 && since > point.seconds as i64;
         let Some(&SavePoint { seconds, changes }) = self.config.save.0.iter().find(due) else { return };
         log_text(out, || format!("{changes} changes in {seconds} seconds. Saving..."));
-        self.fork(Target::Disk, out);
-        log_text(out, || "Background saving started by pid 1".into());
+        self.background_save(out);
     }
 
     /// Whether a save point may become due before the next `replicationCron`.
@@ -361,12 +400,14 @@ impl Redis {
         self.config.save.0.iter().any(|point| self.dirty >= point.changes as u64 && since > point.seconds as i64)
     }
 
-    /// `rdbSave` without a child, at a shutdown.
+    /// `rdbSave` without a child.
     pub(super) fn save_now(&mut self, out: &mut Out) {
         let rdb = self.rdb_now();
         let fsync = self.draw_fsync();
         out.work(fsync + transfer_span(rdb.snapshot.bytes, RDB_WRITE_RATE));
         self.disk.rdb = Some(rdb);
+        self.dirty = 0;
+        self.last_save = unixtime(out);
         log(out, RedisEvent::DbSaved);
     }
 

@@ -21,8 +21,11 @@ pub enum LinkState {
     Connecting,
     /// PING was sent.
     Ping,
-    /// The batch of REPLCONF was sent.
+    /// REPLCONF listening-port was sent.
     Handshake,
+    /// REPLCONF capa was sent. It is written together with the port, but the link is not a client's yet and has no
+    /// TCP_NODELAY: the kernel holds it back until the port is acknowledged, which the reply does (`tcp_nagle_test`).
+    Capabilities,
     /// PSYNC was sent.
     Psync,
     /// The RDB file is coming, or is being loaded.
@@ -47,7 +50,7 @@ pub struct Link {
     pub cached: Option<(ReplId, u64)>,
     /// What `+FULLRESYNC` announced.
     initial: (ReplId, u64),
-    /// Commands that came while the RDB file was being loaded.
+    /// Commands that came while the RDB file was being loaded, or that wait in a pause.
     unread: Vec<StreamItem>,
 }
 
@@ -73,7 +76,10 @@ impl Link {
     }
 
     fn in_handshake(&self) -> bool {
-        matches!(self.state, LinkState::Connecting | LinkState::Ping | LinkState::Handshake | LinkState::Psync)
+        matches!(
+            self.state,
+            LinkState::Connecting | LinkState::Ping | LinkState::Handshake | LinkState::Capabilities | LinkState::Psync
+        )
     }
 
     /// The word that ROLE prints.
@@ -82,7 +88,7 @@ impl Link {
             LinkState::None => "none",
             LinkState::Connect => "connect",
             LinkState::Connecting => "connecting",
-            LinkState::Ping | LinkState::Handshake | LinkState::Psync => "handshake",
+            LinkState::Ping | LinkState::Handshake | LinkState::Capabilities | LinkState::Psync => "handshake",
             LinkState::Transfer => "sync",
             LinkState::Connected => "connected",
         }
@@ -176,6 +182,8 @@ impl Redis {
         log(out, RedisEvent::MasterConnectionLost);
         log(out, RedisEvent::CachingMaster);
         self.link.cached = Some((self.history.replid, self.history.offset));
+        self.link.unread.clear();
+        self.pause.forget(LINK);
         self.close_link_socket(out);
         // `replicationHandleMasterDisconnection`: connects again at once, unless the role is just being changed.
         self.link.state = LinkState::Connect;
@@ -266,7 +274,7 @@ impl Redis {
                 log_text(out, || "Master did not reply to PSYNC, will try later".into());
                 self.abort_handshake(out);
             }
-            LinkState::Ping | LinkState::Handshake => {
+            LinkState::Ping | LinkState::Handshake | LinkState::Capabilities => {
                 log(out, RedisEvent::MasterDidNotRespond);
                 self.abort_handshake(out);
             }
@@ -282,7 +290,7 @@ impl Redis {
     pub(super) fn link_data(&mut self, message: Message, out: &mut Out) {
         self.link.last_io = unixtime(out);
         match (self.link.state, message) {
-            (LinkState::Connected, Message::Stream(item)) => self.apply(item, out),
+            (LinkState::Connected, Message::Stream(item)) => self.stream_item(item, out),
             (LinkState::Transfer, Message::Stream(item)) => self.link.unread.push(item),
             (_, Message::Newline) => {}
             (LinkState::Ping, Message::Reply(Reply::Error(error))) if error != ErrorKind::NoAuth => {
@@ -296,6 +304,10 @@ impl Redis {
                 self.send_to_master(Command::ReplconfHandshake { port }, out);
             }
             (LinkState::Handshake, Message::Reply(_)) => {
+                self.link.state = LinkState::Capabilities;
+                self.send_to_master(Command::ReplconfCapa, out);
+            }
+            (LinkState::Capabilities, Message::Reply(_)) => {
                 self.link.state = LinkState::Psync;
                 let request = self.link.cached.map(|(replid, offset)| (replid, offset + 1));
                 log(
@@ -384,17 +396,36 @@ impl Redis {
         self.link.last_io = unixtime(out);
         log(out, RedisEvent::FinishedWithSuccess);
         self.send_ack(out);
-        for item in std::mem::take(&mut self.link.unread) {
-            self.apply(item, out);
-        }
+        self.link_goes_on(out);
         if self.link.sock.is_none() {
             self.free_master_client(out);
         }
     }
 
+    /// What waited is read.
+    pub(super) fn link_goes_on(&mut self, out: &mut Out) {
+        for item in std::mem::take(&mut self.link.unread) {
+            self.stream_item(item, out);
+        }
+    }
+
+    /// A command of the stream: executed, or it waits, and with it all that follows. Pauses spare the replicas of a master,
+    /// not its replica's link to it.
+    fn stream_item(&mut self, item: StreamItem, out: &mut Out) {
+        if self.link.unread.is_empty() {
+            if !self.pause_holds(&item.command) {
+                self.apply(item, out);
+                return;
+            }
+            self.postpone(LINK);
+        }
+        self.link.unread.push(item);
+    }
+
     /// A command of the stream: executed, then passed on byte by byte (spec 27.3). The offset counts it afterwards.
     fn apply(&mut self, item: StreamItem, out: &mut Out) {
         out.work(STREAM_COMMAND);
+        self.cache_time(out);
         match &item.command {
             Command::Set(key, value) => {
                 if !(out.mistaken(Mistake::ReplicaSkipsWrites) && key.index % 50 == 49) {
@@ -409,6 +440,8 @@ impl Redis {
                 self.deliver(*channel, *payload, out);
             }
             Command::ReplconfGetack => self.send_ack(out),
+            Command::FlushAll => self.flush_all(out),
+            Command::FlushDb => self.flush_db(),
             _ => {}
         }
         self.append_to_stream(item.command, out);

@@ -78,6 +78,7 @@ fn the_log_of_a_first_sync_is_that_of_the_real_one() {
             RedisEvent::StartingBgsave,
             RedisEvent::RdbTransferStarted,
             RedisEvent::RdbTransferDone,
+            RedisEvent::RdbStreamed(addr(1)),
             RedisEvent::ReplicaOnline(addr(1)),
         ]
     );
@@ -774,4 +775,84 @@ proptest! {
             prop_assert_eq!(net.node(replica).replid(), net.node(master).replid());
         }
     }
+}
+
+#[test]
+fn a_crash_takes_its_report_s_time_and_saves_nothing() {
+    let mut net = Net::synced(1);
+    let (operator, other) = (net.client(0), net.client(0));
+    net.ask(operator, set(1));
+    let begin = net.now;
+    net.send(operator, Command::DebugSegfault);
+    net.run(100);
+    assert_eq!(net.ask(other, Command::Ping), None, "it stands still");
+    while net.nodes[0].is_some() {
+        net.run(1);
+    }
+    let took = net.now.since(begin).as_millis();
+    assert!((185..=280).contains(&took), "{took}");
+    net.run(1);
+    assert!(net.closed[other] && !net.node(1).link_up());
+    net.start(0);
+    net.run(10);
+    assert_eq!(net.node(0).data(&key(1)), None);
+}
+
+#[test]
+fn save_and_bgsave_write_what_there_is() {
+    for command in [Command::Save, Command::BgSave] {
+        let mut net = Net::synced(0);
+        let client = net.client(0);
+        net.ask(client, set(1));
+        let begin = net.now;
+        net.send(client, command.clone());
+        if command == Command::BgSave {
+            assert_eq!(net.ask(client, Command::Save), Some(Reply::Ok), "the reply to BGSAVE comes first");
+            assert_eq!(net.inbox[client].last(), Some(&crate::wire::Message::Reply(Reply::Error(ErrorKind::Err))));
+        }
+        net.run(300);
+        assert!(net.when(0, begin, |event| *event == RedisEvent::DbSaved).is_some());
+        net.kill(0);
+        net.start(0);
+        net.run(10);
+        assert_eq!(net.node(0).data(&key(1)), Some(1), "{command:?}");
+    }
+}
+
+#[test]
+fn flushall_empties_the_replicas_too_and_saves_the_emptiness() {
+    for (command, left) in [(Command::FlushAll, None), (Command::FlushDb, Some(1))] {
+        let mut net = Net::synced(1);
+        let (client, replica) = (net.client(0), net.client(1));
+        net.ask(client, set(1));
+        net.ask(client, Command::Save);
+        assert_eq!(net.ask(replica, command.clone()), Some(Reply::Error(ErrorKind::Readonly)));
+        assert_eq!(net.ask(client, command.clone()), Some(Reply::Ok));
+        net.run(20);
+        assert_eq!((net.node(0).key_count(), net.node(1).key_count()), (0, 0));
+        assert_eq!(net.node(0).offset(), net.node(1).offset());
+        net.kill(0);
+        net.start(0);
+        net.run(10);
+        assert_eq!(net.node(0).data(&key(1)), left, "{command:?}");
+    }
+}
+
+#[test]
+fn flushall_kills_a_child_and_its_replica_asks_again() {
+    let config = Config { repl_diskless_sync_delay: 0, dataset_bytes: 200 << 20, ..Config::default() };
+    let mut net = Net::new(&[(config, None), (Config::default(), Some(0))]);
+    net.start(0);
+    net.run(4_000);
+    let client = net.client(0);
+    net.start(1);
+    while net.node(0).child.is_none() {
+        net.run(1);
+    }
+    let begin = net.now;
+    net.send(client, Command::FlushAll);
+    net.run(300);
+    assert!(net.when(0, begin, |event| *event == RedisEvent::ReplicaLost(addr(1))).is_some());
+    net.run(5_000);
+    assert!(net.node(1).link_up());
 }

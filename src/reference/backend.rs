@@ -1,5 +1,6 @@
 //! Where programs run: what a stack needs of a place with hosts, addresses and processes.
 
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -136,6 +137,21 @@ pub(super) fn tool(command: &mut Command) -> Result<String, Error> {
     let output = command.stdin(Stdio::null()).output().map_err(Error::io(&shown))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Error::Failed(format!("{shown}: {}", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+/// As [`tool`], for one that reads `input`.
+pub(super) fn tool_with_input(command: &mut Command, input: &str) -> Result<(), Error> {
+    let shown = format!("{command:?}").replace('"', "");
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = piped.spawn().map_err(Error::io(&shown))?;
+    let mut pipe = child.stdin.take().expect("it was asked for");
+    pipe.write_all(input.as_bytes()).map_err(Error::io(&shown))?;
+    drop(pipe);
+    let output = child.wait_with_output().map_err(Error::io(&shown))?;
+    if output.status.success() {
+        return Ok(());
     }
     Err(Error::Failed(format!("{shown}: {}", String::from_utf8_lossy(&output.stderr).trim())))
 }

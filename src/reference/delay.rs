@@ -20,7 +20,7 @@ use crate::wire::HostId;
 /// How often the queue is looked at.
 const LOOK: Duration = Duration::from_micros(300);
 /// How long the program may take to bind its queue.
-const BIND: Duration = Duration::from_millis(20);
+pub(super) const BIND: Duration = Duration::from_millis(20);
 
 /// What a link does to a packet.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ pub struct Delay {
     pub bits_per_second: Option<u64>,
 }
 
-/// Starts the program on a host, for the queue of a number.
+/// Starts the program on a host, for the queue of a number. It is ready after [`BIND`].
 pub(super) fn start(stack: &mut Stack, host: HostId, queue: u16, delay: &Delay) -> Result<Running, Error> {
     let program = std::env::current_exe().map_err(Error::io("this program's own file"))?;
     let mut command = vec![program.display().to_string()];
@@ -45,9 +45,7 @@ pub(super) fn start(stack: &mut Stack, host: HostId, queue: u16, delay: &Delay) 
     let node = format!("delay-{queue}");
     let launch = Launch { output: Output::File(stack.work.join(&node)), folder: stack.work.clone(), node, command };
     let name = stack.host_name(host).to_string();
-    let running = stack.backend.launch(&name, &launch)?;
-    thread::sleep(BIND);
-    Ok(running)
+    stack.backend.launch(&name, &launch)
 }
 
 /// Holds up the packets of a queue until it is killed. Packets keep their order.

@@ -1,12 +1,14 @@
 //! The fault script, done to real programs: `sim::world::script` is the same in virtual time.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
 
 use super::ask::{Value, ask, words};
-use super::backend::{epoch_micros, tool, within};
+use super::backend::{epoch_micros, tool, tool_with_input, within};
 use super::stack::{ANSWER_LIMIT, Life, Stack};
 use super::{Error, Interrupt, logs};
 use crate::kernel::Span;
@@ -48,7 +50,7 @@ pub(super) fn run(stack: &mut Stack, run: u64, interrupt: &Interrupt) -> Result<
     // Redis cuts the times in its logs to the millisecond; so is time 0, or what follows a fault would precede it.
     let origin = epoch_micros(SystemTime::now());
     let origin = origin - origin.rem_euclid(1_000);
-    let mut player = Player { start, origin, marks: Vec::new(), steps: Vec::new(), delays: Vec::new(), stack };
+    let mut player = Player { start, origin, marks: Vec::new(), steps: Vec::new(), stack };
     for (place, fault) in player.stack.scenario.faults.iter().enumerate() {
         player.steps.push((start + duration(fault.at), Step::Fault(place)));
     }
@@ -69,24 +71,43 @@ struct Player<'a> {
     marks: Vec<FaultMark>,
     /// What is still to be done; at the same time in this order.
     steps: Vec<(Instant, Step)>,
-    /// Programs that hold packets up, by the host that they run on.
-    delays: Vec<(HostId, super::Running)>,
 }
 
 impl Player<'_> {
     fn play(&mut self, interrupt: &Interrupt) -> Result<(), Error> {
         loop {
-            let next = self.steps.iter().enumerate().min_by_key(|(place, (at, _))| (*at, *place));
-            let place = next.expect("the end is a step").0;
+            let place = self.next().expect("the end is a step");
             let (at, step) = self.steps.remove(place);
             interrupt.wait_until(at)?;
             self.stack.expect_soon(at, "a step of the script");
             match step {
-                Step::Fault(place) => self.fault(place)?,
+                Step::Fault(fault) if self.degrades(fault) => {
+                    let mut faults = vec![fault];
+                    while let Some(place) = self.next()
+                        && let (next_at, Step::Fault(fault)) = self.steps[place]
+                        && next_at == at
+                        && self.degrades(fault)
+                    {
+                        self.steps.remove(place);
+                        faults.push(fault);
+                    }
+                    self.degrade(&faults)?;
+                }
+                Step::Fault(fault) => self.fault(fault)?,
                 Step::Continue(node) => self.stack.resume(node),
                 Step::End => return Ok(()),
             }
         }
+    }
+
+    /// The place of the step that is due next.
+    fn next(&self) -> Option<usize> {
+        let next = self.steps.iter().enumerate().min_by_key(|(place, (at, _))| (*at, *place));
+        next.map(|(place, _)| place)
+    }
+
+    fn degrades(&self, fault: usize) -> bool {
+        matches!(self.stack.scenario.faults[fault].action, Action::Degrade { .. })
     }
 
     fn mark(&mut self, action: &str, args: Vec<String>) {
@@ -144,20 +165,12 @@ impl Player<'_> {
                 for host in 0..self.stack.present.len() as u16 {
                     self.filter(HostId(host), &words("-F INPUT"))?;
                 }
-                for (_, delay) in self.delays.drain(..) {
+                for (_, delay) in self.stack.delays.drain(..) {
                     delay.kill();
                 }
                 Ok(())
             }
-            Action::Degrade { between, .. } => {
-                let hosts = self.hosts_of(between);
-                self.mark("degrade", vec![self.host_names(&hosts)]);
-                if let [a, b] = hosts[..] {
-                    self.degrade(&action, a, b)?;
-                    self.degrade(&action, b, a)?;
-                }
-                Ok(())
-            }
+            Action::Degrade { .. } => unreachable!("these are done together"),
             Action::Stall { node, duration: span } => {
                 for node in self.programs(node) {
                     self.mark("stall", vec![self.stack.name(node).to_string(), span.to_string()]);
@@ -233,27 +246,54 @@ impl Player<'_> {
         self.filter(to, &words(&format!("-I INPUT -s {} -j DROP", self.stack.host_addr(from))))
     }
 
-    /// What one host sends is lost or held up when it arrives at the other.
-    fn degrade(&mut self, action: &Action, from: HostId, to: HostId) -> Result<(), Error> {
+    /// Faults of one moment that make links worse: one after the other, several of them would take too long.
+    fn degrade(&mut self, faults: &[usize]) -> Result<(), Error> {
+        let mut rules: BTreeMap<HostId, String> = BTreeMap::new();
+        let delays = self.stack.delays.len();
+        for &fault in faults {
+            let action = self.stack.scenario.faults[fault].action.clone();
+            let Action::Degrade { between, .. } = &action else { unreachable!("that is what these are") };
+            let hosts = self.hosts_of(between);
+            self.mark("degrade", vec![self.host_names(&hosts)]);
+            if let [a, b] = hosts[..] {
+                for (from, to) in [(a, b), (b, a)] {
+                    self.add_rules(&action, from, to, rules.entry(to).or_default())?;
+                }
+            }
+        }
+        if self.stack.delays.len() > delays {
+            std::thread::sleep(super::delay::BIND);
+        }
+        for (host, rules) in rules {
+            if self.stack.present[host.0 as usize] {
+                let mut restore = within(&self.stack.namespace(host), "iptables-restore");
+                tool_with_input(restore.args(["-w", "--noflush"]), &format!("*filter\n{rules}COMMIT\n"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The packet-filter rules, and the program, by which what one host sends is lost or held up when it arrives at the other.
+    fn add_rules(&mut self, action: &Action, from: HostId, to: HostId, rules: &mut String) -> Result<(), Error> {
         let Action::Degrade { latency, jitter, loss, rate, .. } = action else { unreachable!("that is what this is") };
         let addr = self.stack.host_addr(from);
         if let Some(loss) = loss {
             let share = loss.parts() as f64 / crate::scenario::units::Share::WHOLE as f64;
-            let rule = format!("-A INPUT -s {addr} -m statistic --mode random --probability {share} -j DROP");
-            self.filter(to, &words(&rule))?;
+            let _ = writeln!(rules, "-A INPUT -s {addr} -m statistic --mode random --probability {share} -j DROP");
         }
         if latency.is_none() && jitter.is_none() && rate.is_none() {
             return Ok(());
         }
-        let queue = self.delays.len() as u16 + 1;
+        let queue = self.stack.delays.len() as u16 + 1;
         let delay = super::delay::Delay {
             latency: latency.unwrap_or(Span::ZERO),
             jitter: jitter.unwrap_or(Span::ZERO),
             bits_per_second: rate.and_then(|rate| rate.bits_per_second()).map(std::num::NonZeroU64::get),
         };
         let running = super::delay::start(self.stack, to, queue, &delay)?;
-        self.delays.push((to, running));
-        self.filter(to, &words(&format!("-A INPUT -s {addr} -j NFQUEUE --queue-num {queue}")))
+        self.stack.delays.push((to, running));
+        let _ = writeln!(rules, "-A INPUT -s {addr} -j NFQUEUE --queue-num {queue}");
+        Ok(())
     }
 
     /// Blocks a program's event loop: a Redis node sleeps by command, anything else is stopped for the time.
@@ -267,8 +307,14 @@ impl Player<'_> {
         }
     }
 
-    /// Sends a command and does not wait for the reply. An error reply is told to whoever watches.
-    fn send(&self, node: NodeId, command: Vec<String>, limit: Duration) {
+    /// Sends a command and does not wait for the reply. An error reply is told to whoever watches. Hosts have no names on
+    /// their network: where one stands in the command, it becomes an address.
+    fn send(&self, node: NodeId, mut command: Vec<String>, limit: Duration) {
+        for word in &mut command {
+            if let Some(host) = self.stack.layout.names.find_host(word) {
+                *word = self.stack.host_addr(host).to_string();
+            }
+        }
         let namespace = self.stack.namespace(self.stack.layout.host(node));
         let (port, name) = (self.stack.layout.addr(node).port, self.stack.name(node).to_string());
         std::thread::spawn(move || {
@@ -334,13 +380,5 @@ impl Player<'_> {
             }
         }
         found.map(|(_, node, text)| (node, text))
-    }
-}
-
-impl Drop for Player<'_> {
-    fn drop(&mut self) {
-        for (_, delay) in self.delays.drain(..) {
-            delay.kill();
-        }
     }
 }

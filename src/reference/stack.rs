@@ -50,6 +50,8 @@ pub struct Stack {
     pub(super) random: ChaCha8Rng,
     /// By node. Before the backend: processes end before their network does.
     pub(super) lives: Vec<Life>,
+    /// Programs that hold packets up, by the host that they run on.
+    pub(super) delays: Vec<(HostId, Running)>,
     /// HAProxy's lines.
     pub(super) lines: Lines,
     hosts: Vec<Host>,
@@ -91,6 +93,7 @@ impl Stack {
             layout,
             work: work.to_path_buf(),
             random,
+            delays: Vec::new(),
             lines: Lines::default(),
             hosts,
             late: None,
@@ -472,6 +475,9 @@ impl Drop for Stack {
         for node in 0..self.lives.len() {
             // Its lateness is nobody's concern any more.
             self.kill(NodeId(node as u16));
+        }
+        for (_, delay) in self.delays.drain(..) {
+            delay.kill();
         }
     }
 }

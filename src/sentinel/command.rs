@@ -24,10 +24,6 @@ impl Monitor {
             Command::Subscribe(channel) | Command::PSubscribe(channel) => Reply::Subscribed(channel, 1),
             Command::Unsubscribe(channel) => Reply::Unsubscribed(channel, 0),
             Command::ClientSetName | Command::NoOp => Reply::Ok,
-            Command::DebugSleep(span) => {
-                pass.out.work(span);
-                Reply::Ok
-            }
             Command::Shutdown { .. } => {
                 pass.exit();
                 Reply::Ok

@@ -162,6 +162,10 @@ pub enum Command {
     ConfigRewrite,
     /// CLIENT KILL TYPE
     ClientKill(ClientType),
+    /// CLIENT PAUSE
+    ClientPause(PauseKind, Span),
+    /// CLIENT UNPAUSE
+    ClientUnpause,
     /// CLIENT SETNAME
     ClientSetName,
     /// MULTI
@@ -177,6 +181,16 @@ pub enum Command {
     },
     /// DEBUG SLEEP, or any other command that blocks the loop that long
     DebugSleep(Span),
+    /// DEBUG SEGFAULT, or any other crash that the program notices itself
+    DebugSegfault,
+    /// SAVE
+    Save,
+    /// BGSAVE
+    BgSave,
+    /// FLUSHALL
+    FlushAll,
+    /// FLUSHDB: the one database that there is
+    FlushDb,
     /// WAIT replicas timeout
     Wait {
         /// How many replicas must have acknowledged.
@@ -186,11 +200,13 @@ pub enum Command {
     },
     /// AUTH, or another command that is answered with OK and has no effect here
     NoOp,
-    /// REPLCONF listening-port, ip-address and capa, which are sent in one go
+    /// REPLCONF listening-port
     ReplconfHandshake {
         /// The port that the replica serves.
         port: u16,
     },
+    /// REPLCONF capa
+    ReplconfCapa,
     /// REPLCONF ACK offset
     ReplconfAck(u64),
     /// REPLCONF GETACK *
@@ -203,6 +219,15 @@ pub enum Command {
     Sentinel(Box<SentinelCommand>),
     /// A command with a name nobody knows
     Unknown,
+}
+
+/// What CLIENT PAUSE holds up, the stricter last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseKind {
+    /// Commands that write or may be replicated.
+    Write,
+    /// All commands.
+    All,
 }
 
 /// Decimal digits of a number.
@@ -228,13 +253,15 @@ impl Command {
                 4 + bulk(7) + bulk(channel_bytes) + bulk(payload.text_bytes())
             }
             Command::Set(key, value) => 4 + bulk(3) + bulk(2 + digits(key.index as u64)) + bulk(digits(*value as u64)),
+            Command::FlushAll => 4 + bulk(8),
+            Command::FlushDb => 4 + bulk(7),
             _ => 0,
         }
     }
 
     /// Whether the command carries the write flag: refused on replicas and when `min-replicas-to-write` is not met.
     pub fn is_write(&self) -> bool {
-        matches!(self, Command::Set(..))
+        matches!(self, Command::Set(..) | Command::FlushAll | Command::FlushDb)
     }
 }
 

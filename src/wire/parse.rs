@@ -1,6 +1,6 @@
 //! Commands that a scenario types into a node, as lists of words.
 
-use super::{Addr, ClientType, Command, HostId, InfoSection, SentinelCommand, SetOption};
+use super::{Addr, ClientType, Command, HostId, InfoSection, PauseKind, SentinelCommand, SetOption};
 use crate::kernel::Span;
 
 /// The command that the words stand for, or why they stand for none. `host` finds a host by its name.
@@ -27,6 +27,21 @@ pub fn parse_command(words: &[String], host: impl Fn(&str) -> Option<HostId>) ->
             "master" => ClientType::Master,
             other => return Err(format!("`{other}` is no client type: normal, pubsub, replica or master")),
         }),
+        ["client", "pause", ms] => Command::ClientPause(PauseKind::All, Span::from_millis(number(ms)?)),
+        ["client", "pause", ms, kind] => {
+            let kind = match *kind {
+                "write" => PauseKind::Write,
+                "all" => PauseKind::All,
+                other => return Err(format!("`{other}` cannot be paused: write or all")),
+            };
+            Command::ClientPause(kind, Span::from_millis(number(ms)?))
+        }
+        ["client", "unpause"] => Command::ClientUnpause,
+        ["save"] => Command::Save,
+        ["bgsave"] | ["bgsave", "schedule"] => Command::BgSave,
+        ["flushall"] | ["flushall", "sync" | "async"] => Command::FlushAll,
+        ["flushdb"] | ["flushdb", "sync" | "async"] => Command::FlushDb,
+        ["debug", "segfault"] => Command::DebugSegfault,
         ["debug", "sleep", seconds] => {
             let seconds: f64 = seconds.parse().map_err(|_| format!("`{seconds}` is no number of seconds"))?;
             if !(0.0..=86_400.0).contains(&seconds) {
@@ -123,6 +138,12 @@ mod tests {
         assert_eq!(parse("REPLICAOF No one"), Ok(Command::ReplicaOf(None)));
         assert_eq!(parse("slaveof redis-2 6379"), Ok(Command::ReplicaOf(Some(Addr::new(HostId(1), 6379)))));
         assert_eq!(parse("DEBUG SLEEP 0.5"), Ok(Command::DebugSleep(Span::from_millis(500))));
+        assert_eq!(
+            parse("CLIENT PAUSE 1500 Write"),
+            Ok(Command::ClientPause(PauseKind::Write, Span::from_millis(1500)))
+        );
+        assert_eq!(parse("CLIENT PAUSE 10"), Ok(Command::ClientPause(PauseKind::All, Span::from_millis(10))));
+        assert_eq!(parse("flushall async"), Ok(Command::FlushAll));
         assert_eq!(parse("shutdown nosave now"), Ok(Command::Shutdown { now: true, save: Some(false) }));
         assert_eq!(
             parse("SENTINEL SET mymaster quorum 3 parallel-syncs 2"),
@@ -142,6 +163,9 @@ mod tests {
             ("SENTINEL SET mymaster quorum", "`SENTINEL set mymaster quorum` is no command"),
             ("SENTINEL DEBUG tick 5", "SENTINEL DEBUG does not know `tick`"),
             ("DEBUG SLEEP -1", "DEBUG SLEEP takes"),
+            ("CLIENT PAUSE soon", "`soon` is no whole number"),
+            ("CLIENT PAUSE 10 reads", "`reads` cannot be paused"),
+            ("BGREWRITEAOF", "`bgrewriteaof` is no command"),
         ] {
             let error = parse(text).expect_err("refused");
             assert!(error.contains(reason), "{error}");

@@ -490,13 +490,14 @@ impl World {
                 Action::Accept { sock, token } => {
                     let held: VecDeque<Delivery> = self.net.accept(sock, token).into();
                     if !held.is_empty() {
-                        // What had arrived before the program took the connection comes before anything newer.
+                        // What had arrived before the program took the connection comes before anything newer, but
+                        // after all that was ready already: the socket joins the end of epoll's list.
                         let process = &mut self.processes[node.0 as usize];
-                        for delivery in held.into_iter().rev() {
+                        for delivery in held {
                             if let Input::Data { .. } = delivery.input {
                                 self.net.unread(delivery.sock, 1);
                             }
-                            process.inbox.push_front(delivery);
+                            process.inbox.push_back(delivery);
                         }
                         self.schedule_wake(node);
                     }

@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::{Names, Places, Reader, Table, resolve, scalar};
 use crate::kernel::Span;
 use crate::scenario::error::Finding;
-use crate::scenario::fault::{Action, Fault, NodeRef};
+use crate::scenario::fault::{Action, Fault, NodeRef, Role};
 use crate::scenario::file::{actions, fault_head_keys};
 use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
@@ -169,9 +169,14 @@ fn check_action(reader: &mut Reader, names: &Names<'_>, action: &Action, texts: 
                 let help = "give the command's words, such as [\"SENTINEL\", \"FAILOVER\", \"mymaster\"]";
                 report("run", "the command is empty", "there is nothing to run", help);
             } else if let Err(why) = parse_command(run, |name| names.is_host(name).then_some(HostId(0))) {
-                let help = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, DEBUG SLEEP, SHUTDOWN, \
-                            SENTINEL …; in an address, a node stands by its name";
+                let help = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, CLIENT PAUSE, CLIENT UNPAUSE, \
+                            DEBUG SLEEP, DEBUG SEGFAULT, SAVE, BGSAVE, FLUSHALL, FLUSHDB, SHUTDOWN, SENTINEL …; in an address, a node stands by its name";
                 report("run", &why, "this cannot be run", help);
+            }
+            let is_sentinel = matches!(node, NodeRef::Sentinel(_) | NodeRef::Role(Role::Leader));
+            if is_sentinel && run.len() > 1 && run[0].eq_ignore_ascii_case("client") && is_pause(&run[1]) {
+                let help = "to stop a Sentinel for a time, `stall` it";
+                report("run", "the clients of a Sentinel cannot be paused here", "only those of a Redis node", help);
             }
             if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) {
                 let help = "name a Redis node, a Sentinel or a role";
@@ -187,6 +192,11 @@ fn check_action(reader: &mut Reader, names: &Names<'_>, action: &Action, texts: 
         | Action::Resume { .. }
         | Action::Heal {} => {}
     }
+}
+
+/// The word after CLIENT.
+fn is_pause(word: &str) -> bool {
+    word.eq_ignore_ascii_case("pause") || word.eq_ignore_ascii_case("unpause")
 }
 
 /// No host may be in two groups, nor in one group twice.

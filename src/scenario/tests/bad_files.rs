@@ -30,7 +30,7 @@ macro_rules! refused {
 }
 
 refused! {
-    unknown_command: "[[fault]]\nat = \"1s\"\naction = \"command\"\nnode = \"redis-1\"\nrun = [\"DEBUG\", \"SEGFAULT\"]\n";
+    unknown_command: "[[fault]]\nat = \"1s\"\naction = \"command\"\nnode = \"redis-1\"\nrun = [\"DEBUG\", \"RELOAD\"]\n";
     command_with_an_unknown_host:
         "[[fault]]\nat = \"1s\"\naction = \"command\"\nnode = \"redis-1\"\nrun = [\"REPLICAOF\", \"redis-9\", \"6379\"]\n";
     no_toml: "duration = \n[stack\nredis = 3\n";
@@ -102,6 +102,8 @@ refused! {
     stall_of_a_client: "[[fault]]\nat = \"0s\"\naction = \"stall\"\nnode = \"writer\"\nfor = \"3s\"\n";
     stall_of_no_length: "[[fault]]\nat = \"0s\"\naction = \"stall\"\nnode = \"redis-1\"\nfor = \"0s\"\n";
     empty_command: "[[fault]]\nat = \"0s\"\naction = \"command\"\nnode = \"redis-1\"\nrun = []\n";
+    pause_of_the_clients_of_a_sentinel:
+        "[[fault]]\nat = \"0s\"\naction = \"command\"\nnode = \"sentinel-1\"\nrun = [\"CLIENT\", \"PAUSE\", \"100\"]\n";
     command_to_haproxy: "[[fault]]\nat = \"0s\"\naction = \"command\"\nnode = \"haproxy\"\nrun = [\"PING\"]\n";
     final_master_of_another_stack: "[expect]\nfinal-master = [\"redis-2\", \"redis-5\"]\n";
     empty_range: "[expect]\nfailovers = { min = 2, max = 1 }\n";
