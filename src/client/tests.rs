@@ -53,9 +53,12 @@ mod reference_writer {
         assert_eq!(attempts.len(), 21);
         for (n, (at, seq, outcome, took)) in attempts.iter().enumerate() {
             assert_eq!((*seq, *outcome), (n as u32 + 1, Outcome::Ok));
-            assert_near(*at, 50.0 * n as f64, 0.7);
+            let late = at - 50.0 * n as f64;
+            assert!((-0.1..10.0).contains(&late), "{late}");
             assert!((0.1..1.0).contains(took), "{took}");
         }
+        let on_time = attempts.iter().enumerate().filter(|(n, (at, ..))| at - 50.0 * (*n as f64) < 0.7).count();
+        assert!((14..21).contains(&on_time), "a few find the processor busy: {on_time}");
         assert_eq!(connects(&bench).len(), 1);
         assert_eq!(bench.connects.len(), 1);
         assert_eq!(bench.client.counters(), Counters { attempted: 21, ok: 21, received: 0 });
@@ -208,7 +211,7 @@ mod reference_subscriber {
             assert!(lines.len() >= 3 && lines.iter().all(|line| line.1 == end), "{lines:?}");
             for pair in lines.windows(2) {
                 let gap = pair[1].0 - pair[0].0;
-                assert!((cycle..cycle + 2.5).contains(&gap), "{gap}");
+                assert!((cycle..cycle + 10.0).contains(&gap), "{gap}");
             }
         }
     }

@@ -503,6 +503,7 @@ fn a_large_load_answers_loading_and_runs_no_cron() {
     let config = Config { dataset_bytes: 64 << 20, ..Config::default() };
     let mut net = Net::new(&[(config, None)]);
     net.start(0);
+    net.run(5);
     let client = net.client(0);
     assert!(net.node(0).is_loading());
     assert_eq!(net.ask(client, Command::Ping), Some(Reply::Error(ErrorKind::Loading)));
@@ -520,6 +521,7 @@ fn a_disk_based_sync_needs_no_delay() {
     let config = Config { repl_diskless_sync: false, ..Config::default() };
     let mut net = Net::new(&[(config.clone(), None), (config.clone(), Some(0)), (config, Some(0))]);
     net.start(0);
+    net.run(5);
     let writer = net.client(0);
     net.ask(writer, set(4));
     net.start(1);
