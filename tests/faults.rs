@@ -111,37 +111,34 @@ fn what_waited_on_an_open_connection_comes_before_what_waited_on_a_new_one() {
     let run =
         run(&[fault("0s", "action = 'pause'\nnode = 'redis-1'"), fault("4.3s", "action = 'resume'\nnode = 'redis-1'")]
             .concat());
-    let receives = |what: &What| matches!(what, What::Op(Op::Receive { .. }));
-    let anew = |what: &What| matches!(what, What::Op(Op::Connect { outcome: ConnectEnd::Open }));
     let records = &run.recording.records;
-    let subscribed = records.iter().filter(|record| anew(&record.what)).count();
-    assert_eq!(subscribed, 2, "at the boot and after the pause");
-    let sequences: Vec<u32> = records
+    let received: Vec<u32> = records
         .iter()
         .filter_map(|record| match &record.what {
             What::Op(Op::Receive { seq, .. }) => Some(*seq),
             _ => None,
         })
         .collect();
-    assert!(records.iter().any(|record| receives(&record.what)));
+    assert!(received.len() > 100);
     let failed = records.iter().filter_map(|record| match &record.what {
         What::Op(Op::Publish { seq, outcome: Outcome::ReplyTimeout, .. }) => Some(*seq),
         _ => None,
     });
     let failed: Vec<u32> = failed.collect();
     assert!(failed.len() >= 3);
-    assert!(failed.iter().all(|seq| !sequences.contains(seq)), "{failed:?} are lost");
+    assert!(failed.iter().all(|seq| !received.contains(seq)), "{failed:?} are lost");
 }
 
 #[test]
 fn a_pause_of_writes_looks_to_sentinels_like_a_master_that_is_down() {
     let run = run("duration = '20s'\n[[fault]]\nat = '0s'\naction = 'command'\nnode = 'redis-1'\n\
-                   run = ['CLIENT', 'PAUSE', '9000', 'WRITE']\n");
+                   run = ['CLIENT', 'PAUSE', '15000', 'WRITE']\n");
     let down = run.any("+sdown master").expect("a hello waits, and the pings behind it");
-    assert!((5.0..7.3).contains(&down), "{down}");
+    // The first link to be stuck is replaced, and its successor's first ping is answered; it may not be replaced again so soon.
+    assert!((9.0..13.0).contains(&down), "{down}");
     assert!(run.any("+switch-master").is_some());
-    let proxied = run.first("haproxy", "Server redis_backend/redis-1 is DOWN").expect("it becomes a replica");
-    assert!(proxied > down, "HAProxy's checks are not held up");
+    let proxied = run.first("haproxy", "Server redis_backend/redis-1 is DOWN");
+    assert!(proxied.is_none_or(|at| at > 15.0), "HAProxy's checks are not held up: {proxied:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! `CLIENT PAUSE ms` holds up every command of every client, `CLIENT PAUSE ms WRITE` those that write or may be
 //! replicated, PUBLISH among them; a shutdown that waits for replicas pauses writes too. A command that waits holds up all
 //! that its client sends after it, whatever that is: a Sentinel's hello is a PUBLISH on the connection of its PINGs, so
-//! that a pause of writes that is longer than `down-after-milliseconds` looks like a master that is down. Attached
+//! that a long pause of writes looks like a master that is down. Attached
 //! replicas are never paused, but the link to a master is like any client's.
 //!
 //! The end of a pause is not a timer. It is noticed when somebody looks: serverCron, and on a master every turn of the
