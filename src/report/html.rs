@@ -537,7 +537,7 @@ fn kinds() -> Vec<Value> {
         );
     }
     kinds.push(json!({"w": "failed", "c": pair(|look| blend(look.ink, look.paper, 0.75))}));
-    kinds.push(json!({"w": "acknowledged, then lost", "c": pair(|_| palette::PURPLE)}));
+    kinds.push(json!({"w": "acknowledged, then lost", "c": pair(|look| look.shade(causes::LOST_WRITE))}));
     kinds
 }
 

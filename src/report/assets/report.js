@@ -117,8 +117,11 @@
       for (const name of w.nodes) {
         const lane = data.lanes.find((l) => l.k === "r" && l.n === name);
         if (!lane) continue;
+        // What goes on behind the overlay says its name again.
+        for (const [a, b, s] of lane.bars) if (a < w.to && b > w.to && w.to < to) drawBar(lane, w.to, b, s, at);
         context.fillStyle = "#d55e00"; context.fillRect(at(w.from), lane.y, at(w.to) - at(w.from), lane.h);
         context.fillStyle = "#fff"; context.fillText(clip("MASTER beside another master", at(w.to) - at(w.from) - 8), at(w.from) + 5, lane.y + lane.h / 2);
+        drawLog(lane, c, from, to);
       }
     }
     // Faults: lines, then labels over them.
@@ -150,12 +153,14 @@
     rule.style.transform = "translateX(" + (px - 1) + "px)";
     rule.style.top = TOP - 6 + "px"; rule.style.height = height - AXIS - TOP + 6 + "px";
   }
+  function drawBar(lane, a, b, state, at) {
+    const color = tone(data.states[lane.k][state].c), px = at(a), w = Math.max(1, at(b) - px);
+    context.fillStyle = color; context.fillRect(px, lane.y, w, lane.h);
+    if (lane.k !== "s" && w > 30) { context.fillStyle = ink(color); context.fillText(clip(data.states[lane.k][state].w, w - 8), px + 5, lane.y + lane.h / 2); }
+  }
   function drawBars(lane, c, from, to, at) {
     for (const [a, b, s] of lane.bars) {
-      if (b < from || a > to) continue;
-      const color = tone(data.states[lane.k][s].c), px = at(a), w = Math.max(1, at(b) - px);
-      context.fillStyle = color; context.fillRect(px, lane.y, w, lane.h);
-      if (lane.k !== "s" && w > 30) { context.fillStyle = ink(color); context.fillText(clip(data.states[lane.k][s].w, w - 8), px + 5, lane.y + lane.h / 2); }
+      if (b >= from && a <= to) drawBar(lane, a, b, s, at);
     }
     (lane.believes || []).forEach(([t, who], i, all) => {
       const until = i + 1 < all.length ? all[i + 1][0] : data.end;
