@@ -102,7 +102,7 @@ impl Cron {
         if self.may_skip() {
             self.skip(now, hz, work);
             self.arm_next(hz, out);
-        } else {
+        } else if self.armed > now {
             self.arm(now, out);
         }
     }
