@@ -202,6 +202,29 @@ where
         self.area.draw_text(text, style, (x, y + libm::round(size * lower) as i32))
     }
 
+    /// A horizontal axis of values from zero to `most` or a little more between two places, with its grid and what it
+    /// counts. Answers where a value lies.
+    pub fn value_axis(
+        &self,
+        most: f64,
+        (left, right): (f64, f64),
+        (top, bottom): (f64, f64),
+        label: &str,
+    ) -> Result<impl Fn(f64) -> f64 + use<DB>, DrawingAreaErrorKind<DB::ErrorType>> {
+        let step = round_step(most / 8.0);
+        let ticks = libm::ceil(most / step) as i64;
+        let x = move |value: f64| left + value / (ticks as f64 * step) * (right - left);
+        let style = anchor(self.look.text(11, self.look.faint), HPos::Center, VPos::Top);
+        for tick in 0..=ticks {
+            let value = tick as f64 * step;
+            self.line((x(value), top), (x(value), bottom), self.look.grid, 1.0, 1)?;
+            self.text(x(value), bottom + 5.0, &plain(value), &style)?;
+        }
+        let style = anchor(self.look.text(11, self.look.ink), HPos::Center, VPos::Top);
+        self.text((left + right) / 2.0, bottom + 21.0, label, &style)?;
+        Ok(x)
+    }
+
     /// How wide a text is.
     pub fn width(&self, text: &str, style: &TextStyle<'_>) -> f64 {
         self.area.estimate_text_size(text, style).map_or(0.0, |(width, _)| f64::from(width) / f64::from(SCALE))
