@@ -604,15 +604,17 @@ fn fonts() {
 fn encode_png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     let stride = width as usize * 3;
     assert_eq!(pixels.len(), stride * height as usize, "three bytes a pixel");
-    let mut lines = Vec::with_capacity(pixels.len() + height as usize);
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
     let mut above: &[u8] = &vec![0; stride];
+    let mut difference = Vec::with_capacity(1 + stride);
     for line in pixels.chunks_exact(stride) {
-        lines.push(2);
-        lines.extend(line.iter().zip(above).map(|(here, up)| here.wrapping_sub(*up)));
+        difference.clear();
+        difference.push(2);
+        difference.extend(line.iter().zip(above).map(|(here, up)| here.wrapping_sub(*up)));
+        zlib.write_all(&difference).expect("memory can be written to");
         above = line;
     }
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
-    let data = zlib.write_all(&lines).and_then(|()| zlib.finish()).expect("memory can be written to");
+    let data = zlib.finish().expect("memory can be written to");
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |name: &[u8; 4], body: &[u8]| {
         let mut crc = Crc::new();

@@ -12,6 +12,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use rayon::prelude::*;
+use serde::Serialize;
 use serde_json::json;
 
 use super::bars::{StackedBars, critical_path};
@@ -104,6 +105,25 @@ struct Kept {
     events: u64,
     misses: Vec<String>,
     paths: Vec<Vec<f64>>,
+}
+
+/// `summary.json`.
+#[derive(Serialize)]
+struct ManyJson<'a> {
+    count: u64,
+    metrics: BTreeMap<String, serde_json::Value>,
+    runs: Vec<RunJson>,
+    scenario: &'a str,
+    schema: u32,
+    source: &'static str,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RunJson {
+    Simulated { digest: String, events: u64, misses: Vec<String>, seed: u64 },
+    Real { run: u64 },
 }
 
 /// Many runs of one scenario.
@@ -227,20 +247,24 @@ impl Many {
             (name.clone(), figure)
         };
         let metrics: BTreeMap<String, serde_json::Value> = self.figures.iter().map(figure).collect();
-        let run = |(number, run): (&u64, &Kept)| match run.digest {
-            Some(digest) => json!({"seed": number, "digest": format!("{digest:032x}"), "events": run.events,
-                "misses": run.misses}),
-            None => json!({"run": number}),
+        let run = |(&number, run): (&u64, &Kept)| match run.digest {
+            Some(digest) => RunJson::Simulated {
+                digest: format!("{digest:032x}"),
+                events: run.events,
+                misses: run.misses.clone(),
+                seed: number,
+            },
+            None => RunJson::Real { run: number },
         };
-        let all = json!({
-            "schema": 1,
-            "scenario": self.scenario,
-            "source": self.source,
-            "version": self.version,
-            "metrics": metrics,
-            "count": self.count,
-            "runs": self.runs.iter().map(run).collect::<Vec<_>>(),
-        });
+        let all = ManyJson {
+            count: self.count,
+            metrics,
+            runs: self.runs.iter().map(run).collect(),
+            scenario: &self.scenario,
+            schema: 1,
+            source: self.source,
+            version: &self.version,
+        };
         serde_json::to_string_pretty(&all).expect("figures are valid JSON") + "\n"
     }
 
