@@ -187,12 +187,12 @@ fn plot_many(arguments: &Arguments, group: &[(u64, &Found)]) -> Result<PathBuf, 
     for (i, (_, found)) in group.iter().enumerate() {
         let recording = read(found)?;
         let analysis = Analysis::of(&recording, None);
-        let mut run = OneRun::of(&analysis);
+        let mut run = OneRun::of(&analysis, many.frame());
         // Runs of several recordings with one number are counted in their order.
         if group[..i].iter().any(|(number, _)| *number == run.run) {
-            run.run = many.runs().map(|run| run.run).max().unwrap_or(0).saturating_add(1);
+            run.run = many.runs().max().unwrap_or(0).saturating_add(1);
         }
-        many.add(run, &analysis);
+        many.add(run);
     }
     let folder = arguments.out.as_deref().unwrap_or(Path::new("output")).join(many.folder());
     many.write(&folder).map_err(Failure::io(folder.display()))?;

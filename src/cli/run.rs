@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::expect::{Miss, check};
 use crate::analysis::{Analysis, RunFacts, Summary};
 use crate::explain;
+use crate::explore::in_order;
 use crate::kernel::{EventId, Span};
 use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
@@ -191,26 +191,27 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
     // The first run sets the axes of the charts.
     let first = run(scenario, arguments.seed);
     let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION);
-    write_folder(arguments, scenario, &first)?;
-    drop(first);
-    for batch in (0..arguments.runs).step_by(BATCH as usize) {
-        let batch = batch..(batch + BATCH).min(arguments.runs);
-        let one = |k| {
-            let seed = arguments.seed + k;
-            let run = run(scenario, seed);
-            record(scenario, seed, &run, arguments.recordings.as_deref())?;
-            let mut one = OneRun::of(&run.analysis);
-            (one.digest, one.events) = (Some(run.result.digest), run.result.events);
-            one.misses = run.misses.iter().map(Miss::to_string).collect();
-            progress.inc(1);
-            Ok((one, run.analysis))
-        };
-        let runs: Result<Vec<_>, Failure> = pool.install(|| batch.into_par_iter().map(one).collect());
-        runs?.into_iter().for_each(|(one, analysis)| many.add(one, &analysis));
-    }
+    let frame = many.frame().clone();
+    let one = |seed: u64, run: &Run| {
+        record(scenario, seed, run, arguments.recordings.as_deref())?;
+        let mut one = OneRun::of(&run.analysis, &frame);
+        (one.digest, one.events) = (Some(run.result.digest), run.result.events);
+        one.misses = run.misses.iter().map(Miss::to_string).collect();
+        progress.inc(1);
+        Ok(one)
+    };
+    many.add(one(arguments.seed, &first)?);
+    let work = |k| one(arguments.seed + k, &run(scenario, arguments.seed + k));
+    let add = |one| {
+        many.add(one);
+        Ok(())
+    };
+    let first_folder = move || write_folder(arguments, scenario, &first);
+    let (written, done) = pool.install(|| rayon::join(first_folder, || in_order(1..arguments.runs, work, add)));
+    written.and(done)?;
     progress.finish_and_clear();
     let folder = arguments.out.join(many.folder());
-    many.write(&folder).map_err(Failure::io(folder.display()))?;
+    pool.install(|| many.write(&folder)).map_err(Failure::io(folder.display()))?;
     let mut out = anstream::stdout().lock();
     match arguments.format {
         Format::Json => write!(out, "{}", many.to_json())?,
@@ -229,9 +230,6 @@ pub(super) fn progress(runs: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left").expect("the template is right");
     ProgressBar::with_draw_target(Some(runs), target).with_style(style)
 }
-
-/// Runs that are worked out side by side before they are added in their order.
-const BATCH: u64 = 64;
 
 fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Result<()> {
     let (first, last) = many.range();

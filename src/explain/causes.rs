@@ -37,7 +37,9 @@ pub fn causes(run: &Traced, event: EventId) -> Vec<Cause> {
         }
         let before = trace.get(entry.cause.0 as usize).map(|before| before.event);
         let periodic = match (entry.event, before) {
-            (Event::Timer(node, timer, _), Some(Event::Timer(other, earlier, _))) => (node, timer) == (other, earlier),
+            (Event::Timer(node, setting), Some(Event::Timer(other, earlier))) => {
+                (node, { setting.timer }) == (other, { earlier.timer })
+            }
             _ => false,
         };
         if periodic || matches!(entry.event, Event::Script(_)) {
@@ -88,9 +90,9 @@ impl Traced {
             }
             (Event::Net(NetEvent::KeepAlive(_)), []) => (name(entry.node), "the keep-alive timer rings".into()),
             (Event::Net(NetEvent::Fail(..)), []) => (name(entry.node), "a connect fails".into()),
-            (Event::Timer(node, timer, _), []) => {
+            (Event::Timer(node, setting), []) => {
                 let kind = self.layout.kinds[node.0 as usize];
-                (name(Some(node)), format!("{} is due", words::timer(kind, timer, servers, names)))
+                (name(Some(node)), format!("{} is due", words::timer(kind, setting.timer, servers, names)))
             }
             (Event::Wake(node), []) => (name(Some(node)), "goes on".into()),
         };

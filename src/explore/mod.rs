@@ -8,6 +8,7 @@
 //! - `generate` draws stacks, settings and fault schedules; `script` keeps a schedule within what the protocol survives.
 //! - `observe` runs a case and samples what its programs hold; `property` has one file a property.
 //! - `campaign` runs many cases on all cores; `shrink` makes a case that fails small; `compact` writes it for a reader.
+//! - `in_order` spreads runs over the cores and adds their results in their order.
 //! - `sweep` compares settings under the same luck; `branching` reruns one run from a moment with fresh luck.
 //!
 //! Everything is a function of the campaign's seed: neither the number of threads nor the machine changes a result.
@@ -16,6 +17,7 @@ pub mod branching;
 pub mod campaign;
 pub mod compact;
 pub mod generate;
+mod in_order;
 pub mod observe;
 pub mod property;
 mod script;
@@ -23,3 +25,5 @@ pub mod shrink;
 pub mod sweep;
 #[cfg(test)]
 mod tests;
+
+pub use in_order::in_order;

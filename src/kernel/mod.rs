@@ -89,7 +89,7 @@ impl<E: Copy + Word> Kernel<E> {
 
     /// The instant of the next event.
     pub fn next_time(&self) -> Option<Time> {
-        self.queue.peek().map(Key::time)
+        self.queue.peek().map(|(key, _)| key.time())
     }
 
     /// Schedules `event` for `at`, in the name of `source`.
@@ -107,12 +107,13 @@ impl<E: Copy + Word> Kernel<E> {
     }
 
     /// Dispatches the next event unless it lies after `until`.
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self, until: Time) -> Option<Dispatched<E>> {
-        if self.queue.peek()?.time() > until {
+        let (key, Pending { cause, event }) = self.queue.peek()?;
+        if key.time() > until {
             return None;
         }
-        let (key, Pending { cause, event }) = self.queue.pop()?;
+        self.queue.remove_first();
         let (time, rest) = key.words();
         self.now = Time(time);
         self.dispatched += 1;

@@ -87,10 +87,10 @@ impl<E: Copy> Queue<E> {
         self.heap.is_empty()
     }
 
-    /// The earliest key.
+    /// The earliest event.
     #[inline]
-    pub fn peek(&self) -> Option<Key> {
-        self.heap.first().map(|entry| entry.key)
+    pub fn peek(&self) -> Option<(Key, E)> {
+        self.heap.first().map(|entry| (entry.key, entry.event))
     }
 
     /// Adds an event.
@@ -113,8 +113,18 @@ impl<E: Copy> Queue<E> {
     /// Takes the earliest event.
     #[inline]
     pub fn pop(&mut self) -> Option<(Key, E)> {
-        let last = self.heap.pop()?;
-        let Some(&top) = self.heap.first() else { return Some((last.key, last.event)) };
+        let first = self.peek()?;
+        self.remove_first();
+        Some(first)
+    }
+
+    /// Removes the earliest event, which [`Queue::peek`] has shown: what was read in place need not be moved out.
+    #[inline(never)]
+    pub fn remove_first(&mut self) {
+        let Some(last) = self.heap.pop() else { return };
+        if self.heap.is_empty() {
+            return;
+        }
         let len = self.heap.len();
         let heap = &mut self.heap[..];
         let mut hole = 0;
@@ -138,7 +148,6 @@ impl<E: Copy> Queue<E> {
             hole = least;
         }
         heap[hole] = last;
-        Some((top.key, top.event))
     }
 }
 

@@ -27,9 +27,9 @@ pub enum NetEvent {
     /// A segment reaches its host.
     Arrive(u32),
     /// The retransmission timer of an endpoint fires.
-    Retransmit(Sock, u32),
+    Retransmit(Sock, u16),
     /// The SYN of a connecting endpoint is to be repeated.
-    RepeatSyn(Sock, u32),
+    RepeatSyn(Sock, u16),
     /// A host asks again for the hardware address of another.
     Ask(HostId, HostId),
     /// A connect fails.
@@ -74,49 +74,55 @@ pub struct KeepAlive {
     pub count: u32,
 }
 
+/// What a segment is.
 #[derive(Clone, Debug)]
 enum Kind {
-    /// A message, and its number in its direction of the connection.
-    Data(u32, Message),
+    /// A message.
+    Data(Message),
     /// The end of a direction, numbered like its messages.
-    Fin(u32),
+    Fin,
     Rst,
     Syn(Addr),
     SynAck,
     Refuse,
 }
 
-#[derive(Clone, Debug)]
-struct Segment {
+/// From where a segment goes to where.
+#[derive(Clone, Copy, Debug)]
+struct Header {
     from: Sock,
     to: Sock,
     from_host: HostId,
     to_host: HostId,
+    /// The number of data or FIN in its direction of the connection.
+    number: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Segment {
+    header: Header,
     kind: Kind,
 }
 
-impl Kind {
-    fn number(&self) -> Option<u32> {
-        match self {
-            Kind::Data(number, _) | Kind::Fin(number) => Some(*number),
-            _ => None,
-        }
+impl Header {
+    /// Of a segment that has no number.
+    fn control(from: Sock, to: Sock, from_host: HostId, to_host: HostId) -> Header {
+        Header { from, to, from_host, to_host, number: 0 }
     }
+}
 
-    fn numbered(self, number: u32) -> Kind {
-        match self {
-            Kind::Data(_, message) => Kind::Data(number, message),
-            Kind::Fin(_) => Kind::Fin(number),
-            other => other,
-        }
-    }
+/// A message or FIN that waits to be sent, with its number.
+#[derive(Clone, Debug)]
+struct Written {
+    number: u32,
+    kind: Kind,
 }
 
 /// A direction of a connection that waits for its retransmission timer.
 #[derive(Clone, Debug)]
 struct Stall {
     /// Written but not delivered, in order.
-    queue: VecDeque<Kind>,
+    queue: VecDeque<Written>,
     /// When the first segment was lost.
     since: Time,
     retransmissions: u32,
@@ -125,8 +131,8 @@ struct Stall {
     several: bool,
     /// The oldest unacknowledged segment has been delivered; only its acknowledgement is missing.
     delivered: bool,
-    /// Which timer is the valid one.
-    round: u32,
+    /// Which timer is the valid one. It may wrap: a timer that was replaced fires before its number comes again.
+    round: u16,
     next: Time,
 }
 
@@ -134,7 +140,7 @@ struct Stall {
 enum Phase {
     Connecting {
         to: Addr,
-        syns: u32,
+        syns: u16,
     },
     Open,
     /// Reset or timed out; the program has not been told yet.
@@ -160,6 +166,8 @@ struct Endpoint {
     last_heard: Time,
     keepalive_probes: u32,
     round_trips: RoundTrips,
+    /// The version of the topology under which the peer learns nothing more from its round trips.
+    settled: u32,
     /// How many messages were numbered.
     sent: u32,
     /// The number that the next message from the peer must have.
@@ -325,33 +333,48 @@ impl Net {
         there.latency + back.latency + Span((there.jitter.0 + back.jitter.0) / 2)
     }
 
-    /// The sender of a segment that arrived gets another sample of the round trip. On a local network there is nothing to
-    /// learn from it.
-    #[inline]
-    fn learn_round_trip(&mut self, sender: Sock, from: HostId, to: HostId) {
-        if self.topology.is_local() {
-            return;
-        }
+    /// The sender of a segment that reached `receiver` gets another sample of the round trip.
+    fn learn_round_trip(&mut self, sender: Sock, receiver: Sock, from: HostId, to: HostId) {
         let slow = self.topology.link(from, to).latency.0 + self.topology.link(to, from).latency.0 >= 1_000_000;
-        let Some(endpoint) = self.endpoint(sender) else { return };
-        if !slow && endpoint.round_trips.is_local() {
-            return;
-        }
         let sample = self.round_trip(from, to);
-        self.endpoint(sender).expect("just seen").round_trips.sample(sample);
+        let Some(endpoint) = self.endpoint(sender) else { return };
+        let before = endpoint.round_trips;
+        if slow || !before.is_local() {
+            endpoint.round_trips.sample(sample);
+        }
+        if endpoint.round_trips == before {
+            let version = self.topology.version();
+            self.endpoint(receiver).expect("it got the segment").settled = version;
+        }
     }
 
-    fn put_segment(&mut self, segment: Segment) -> u32 {
-        match self.free_segments.pop() {
+    /// A segment is on its way, and arrives at `arrival`.
+    #[inline]
+    fn put_segment<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        header: Header,
+        kind: Kind,
+        arrival: Time,
+        cx: &mut Context<'_, E>,
+    ) {
+        let segment = Some(Segment { header, kind });
+        let index = match self.free_segments.pop() {
             Some(index) => {
-                self.segments[index as usize] = Some(segment);
+                self.segments[index as usize] = segment;
                 index
             }
             None => {
-                self.segments.push(Some(segment));
+                self.segments.push(segment);
                 self.segments.len() as u32 - 1
             }
-        }
+        };
+        Self::schedule(cx.kernel, arrival, header.from_host, NetEvent::Arrive(index));
+    }
+
+    #[inline]
+    fn take_segment(&mut self, index: u32) -> Kind {
+        self.free_segments.push(index);
+        self.segments[index as usize].take().expect("a segment arrives once").kind
     }
 
     // ---- what programs ask for
@@ -384,6 +407,7 @@ impl Net {
             last_heard: Time::ZERO,
             keepalive_probes: 0,
             round_trips,
+            settled: 0,
             sent: 0,
             expected: 0,
             unread: 0,
@@ -420,29 +444,29 @@ impl Net {
             return;
         }
         cx.handles.written(sock, message.wire_bytes());
-        self.write(sock, Kind::Data(0, message), at, cx);
+        self.write(sock, Kind::Data(message), at, cx);
     }
 
     fn write<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, at: Time, cx: &mut Context<'_, E>) {
         let endpoint = self.endpoint(sock).expect("the writer's endpoint exists");
         if let Phase::Connecting { .. } = endpoint.phase {
             let stall = endpoint.stall.get_or_insert_with(|| Box::new(Stall::new(at)));
-            stall.queue.push_back(kind);
+            stall.queue.push_back(Written { number: 0, kind });
             return;
         }
-        let kind = kind.numbered(endpoint.sent);
+        let number = endpoint.sent;
         endpoint.sent += 1;
         let Some(stall) = &mut endpoint.stall else {
-            self.transmit(sock, kind, at, cx);
+            self.transmit(sock, number, kind, at, cx);
             return;
         };
         if stall.delivered && stall.queue.is_empty() && stall.retransmissions == 0 {
             // Only the acknowledgement is missing, and the timer has not fired yet: new data still goes out.
             stall.several = true;
-            self.transmit(sock, kind, at, cx);
+            self.transmit(sock, number, kind, at, cx);
             return;
         }
-        stall.append(kind);
+        stall.append(Written { number, kind });
         // On a lossy but open path the acknowledgement of this later segment shows the gap: the lost one is repeated
         // after one round trip (RACK), not when the timer fires.
         let (from, to) = (endpoint.host, endpoint.peer_host);
@@ -452,7 +476,7 @@ impl Net {
             let soon = at + round_trip + Span::from_millis(1);
             let stall = self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()).expect("just seen");
             if link.loss > 0 && soon < stall.next {
-                stall.round += 1;
+                stall.round = stall.round.wrapping_add(1);
                 stall.next = soon;
                 let round = stall.round;
                 Self::schedule(cx.kernel, soon, from, NetEvent::Retransmit(sock, round));
@@ -460,44 +484,59 @@ impl Net {
         }
     }
 
-    fn transmit<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, at: Time, cx: &mut Context<'_, E>) {
-        if let Err(kind) = self.try_transmit(sock, kind, at, cx) {
-            self.stall(sock, kind, at, cx);
-        }
-    }
-
-    /// Sends a segment, or gives it back if it is lost on the way.
-    fn try_transmit<E: Copy + Word + From<NetEvent>>(
+    #[inline]
+    fn transmit<E: Copy + Word + From<NetEvent>>(
         &mut self,
         sock: Sock,
+        number: u32,
         kind: Kind,
         at: Time,
         cx: &mut Context<'_, E>,
-    ) -> Result<(), Kind> {
+    ) {
+        match self.depart(sock, number, &kind, at, cx) {
+            Some((header, arrival)) => self.put_segment(header, kind, arrival, cx),
+            None => self.stall(sock, Written { number, kind }, at, cx),
+        }
+    }
+
+    /// Where a segment that is sent now goes, and when it arrives; none if it is lost on the way.
+    #[inline]
+    fn depart<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        number: u32,
+        kind: &Kind,
+        at: Time,
+        cx: &mut Context<'_, E>,
+    ) -> Option<(Header, Time)> {
         let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
-        let (from, to_host) = (endpoint.host, endpoint.peer_host);
+        let (from_host, to_host) = (endpoint.host, endpoint.peer_host);
         let to = endpoint.peer.expect("an open connection has a peer");
-        let bytes = || match &kind {
-            Kind::Data(_, message) => message.wire_bytes(),
+        let bytes = || match kind {
+            Kind::Data(message) => message.wire_bytes(),
             _ => 0,
         };
-        let known = self.knows(from, to_host, sock, at, cx);
-        let luck = &mut self.hosts[from.0 as usize].luck;
-        let arrival = if known { self.topology.transit(from, to_host, bytes, at, luck) } else { None };
+        let known = self.knows(from_host, to_host, sock, at, cx);
+        let luck = &mut self.hosts[from_host.0 as usize].luck;
+        let arrival = if known { self.topology.transit(from_host, to_host, bytes, at, luck) } else { None };
         let Some(arrival) = arrival else {
             self.dropped += 1;
-            return Err(kind);
+            return None;
         };
         let endpoint = self.endpoint(sock).expect("the sender's endpoint exists");
         let arrival = arrival.max(endpoint.last_arrival);
         endpoint.last_arrival = arrival;
-        let segment = self.put_segment(Segment { from: sock, to, from_host: from, to_host, kind });
-        Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(segment));
-        Ok(())
+        Some((Header { from: sock, to, from_host, to_host, number }, arrival))
     }
 
     /// A segment of `sock` was lost: it waits for the retransmission timer.
-    fn stall<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, kind: Kind, now: Time, cx: &mut Context<'_, E>) {
+    fn stall<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        sock: Sock,
+        written: Written,
+        now: Time,
+        cx: &mut Context<'_, E>,
+    ) {
         let wheel = self.wheel;
         let Some(endpoint) = self.endpoint(sock) else { return };
         if endpoint.phase == Phase::Dead {
@@ -505,10 +544,10 @@ impl Net {
         }
         let host = endpoint.host;
         match &mut endpoint.stall {
-            Some(stall) => stall.take_back(kind),
+            Some(stall) => stall.take_back(written),
             None => {
                 let mut stall = Stall::new(now);
-                stall.queue.push_back(kind);
+                stall.queue.push_back(written);
                 stall.next = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
                 Self::schedule(cx.kernel, stall.next, host, NetEvent::Retransmit(sock, stall.round));
                 endpoint.stall = Some(Box::new(stall));
@@ -537,7 +576,7 @@ impl Net {
             Phase::Open => {
                 endpoint.orphan = true;
                 if !std::mem::replace(&mut endpoint.fin_queued, true) {
-                    self.write(sock, Kind::Fin(0), at, cx);
+                    self.write(sock, Kind::Fin, at, cx);
                 } else if endpoint.fin_delivered {
                     self.release(sock, cx.handles);
                 }
@@ -549,7 +588,7 @@ impl Net {
     pub fn shutdown_write<E: Copy + Word + From<NetEvent>>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
         let Some(endpoint) = self.endpoint(sock) else { return };
         if endpoint.phase == Phase::Open && !std::mem::replace(&mut endpoint.fin_queued, true) {
-            self.write(sock, Kind::Fin(0), at, cx);
+            self.write(sock, Kind::Fin, at, cx);
         }
     }
 
@@ -558,7 +597,7 @@ impl Net {
         let Some(endpoint) = self.endpoint(sock) else { return };
         if let (Phase::Open, Some(peer)) = (endpoint.phase, endpoint.peer) {
             let (from_host, to_host, floor) = (endpoint.host, endpoint.peer_host, endpoint.last_arrival);
-            self.fire_and_forget(Segment { from: sock, to: peer, from_host, to_host, kind: Kind::Rst }, at, floor, cx);
+            self.fire_and_forget(Header::control(sock, peer, from_host, to_host), Kind::Rst, at, floor, cx);
         }
         self.release(sock, cx.handles);
     }
@@ -590,22 +629,20 @@ impl Net {
     /// Sends a segment that nobody retransmits.
     fn fire_and_forget<E: Copy + Word + From<NetEvent>>(
         &mut self,
-        segment: Segment,
+        header: Header,
+        kind: Kind,
         at: Time,
         floor: Time,
         cx: &mut Context<'_, E>,
     ) {
-        let (from, to) = (segment.from_host, segment.to_host);
-        if !self.knows(from, to, segment.from, at, cx) {
+        let (from, to) = (header.from_host, header.to_host);
+        if !self.knows(from, to, header.from, at, cx) {
             self.dropped += 1;
             return;
         }
         let luck = &mut self.hosts[from.0 as usize].luck;
         match self.topology.transit(from, to, || 0, at, luck) {
-            Some(arrival) => {
-                let index = self.put_segment(segment);
-                Self::schedule(cx.kernel, arrival.max(floor), from, NetEvent::Arrive(index));
-            }
+            Some(arrival) => self.put_segment(header, kind, arrival.max(floor), cx),
             None => self.dropped += 1,
         }
     }
@@ -618,7 +655,7 @@ impl Net {
         let (to, host) = (*to, endpoint.host);
         *syns += 1;
         let round = *syns;
-        let again = self.wheel.fires_at(at, syn_interval_jiffies(round));
+        let again = self.wheel.fires_at(at, syn_interval_jiffies(round as u32));
         Self::schedule(cx.kernel, again, host, NetEvent::RepeatSyn(sock, round));
         self.resolve_and_send_syn(sock, host, to, at, cx);
     }
@@ -635,13 +672,10 @@ impl Net {
         self.neighbours.announce(host, to.host, |peer| hosts[peer.0 as usize].present);
         match self.neighbours.resolve(host, to.host, sock, at, &self.wheel) {
             Resolution::Known => {
-                let segment = Segment { from: sock, to: sock, from_host: host, to_host: to.host, kind: Kind::Syn(to) };
+                let header = Header::control(sock, sock, host, to.host);
                 let luck = &mut self.hosts[host.0 as usize].luck;
                 match self.topology.transit(host, to.host, || 0, at, luck) {
-                    Some(arrival) => {
-                        let index = self.put_segment(segment);
-                        Self::schedule(cx.kernel, arrival, host, NetEvent::Arrive(index));
-                    }
+                    Some(arrival) => self.put_segment(header, Kind::Syn(to), arrival, cx),
                     None => self.dropped += 1,
                 }
             }
@@ -669,7 +703,7 @@ impl Net {
             }
             Phase::Open => {
                 if let Some(stall) = &mut endpoint.stall {
-                    stall.round += 1;
+                    stall.round = stall.round.wrapping_add(1);
                     let (round, host) = (stall.round, endpoint.host);
                     Self::schedule(cx.kernel, at, host, NetEvent::Retransmit(sock, round));
                 }
@@ -680,13 +714,12 @@ impl Net {
 
     fn syn_arrives<E: Copy + Word + From<NetEvent>>(
         &mut self,
-        segment: &Segment,
+        header: Header,
         to: Addr,
         cx: &mut Context<'_, E>,
     ) -> Option<Delivery> {
         let now = cx.kernel.now();
-        let client = segment.from;
-        let (client_host, host) = (segment.from_host, segment.to_host);
+        let Header { from: client, from_host: client_host, to_host: host, .. } = header;
         // The answer would not get through: to the client this is silence, and the connection is not accepted.
         if self.topology.is_blocked(host, client_host) {
             self.dropped += 1;
@@ -703,9 +736,7 @@ impl Net {
         }
         let listener = self.hosts[host.0 as usize].listeners.iter().find(|listener| listener.port == to.port).cloned();
         let Some(listener) = listener else {
-            let refusal =
-                Segment { from: client, to: client, from_host: host, to_host: client_host, kind: Kind::Refuse };
-            self.fire_and_forget(refusal, now, now, cx);
+            self.fire_and_forget(Header::control(client, client, host, client_host), Kind::Refuse, now, now, cx);
             return None;
         };
         let waiting = &mut self.unaccepted[listener.node.0 as usize];
@@ -733,6 +764,7 @@ impl Net {
             last_heard: now,
             keepalive_probes: 0,
             round_trips,
+            settled: 0,
             sent: 0,
             expected: 0,
             unread: 0,
@@ -761,9 +793,7 @@ impl Net {
             Some(arrival) => {
                 let endpoint = self.endpoint(server).expect("just seen");
                 endpoint.last_arrival = endpoint.last_arrival.max(arrival);
-                let segment = Segment { from: server, to: client, from_host: from, to_host: to, kind: Kind::SynAck };
-                let index = self.put_segment(segment);
-                Self::schedule(cx.kernel, arrival, from, NetEvent::Arrive(index));
+                self.put_segment(Header::control(server, client, from, to), Kind::SynAck, arrival, cx);
             }
             None => self.dropped += 1,
         }
@@ -771,20 +801,13 @@ impl Net {
 
     fn syn_ack_arrives<E: Copy + Word + From<NetEvent>>(
         &mut self,
-        segment: &Segment,
+        Header { from: server, to: client, from_host, to_host, .. }: Header,
         cx: &mut Context<'_, E>,
     ) -> Option<Delivery> {
         let now = cx.kernel.now();
-        let Some(endpoint) = self.endpoint(segment.to) else {
+        let Some(endpoint) = self.endpoint(client) else {
             // The client gave up meanwhile: its kernel answers with RST.
-            let rst = Segment {
-                from: segment.to,
-                to: segment.from,
-                from_host: segment.to_host,
-                to_host: segment.from_host,
-                kind: Kind::Rst,
-            };
-            self.fire_and_forget(rst, now, now, cx);
+            self.fire_and_forget(Header::control(client, server, to_host, from_host), Kind::Rst, now, now, cx);
             return None;
         };
         if !matches!(endpoint.phase, Phase::Connecting { .. }) {
@@ -793,11 +816,11 @@ impl Net {
         endpoint.phase = Phase::Open;
         endpoint.last_heard = now;
         let (node, token, early) = (endpoint.owner, endpoint.token, endpoint.stall.take());
-        for kind in early.into_iter().flat_map(|stall| stall.queue) {
-            self.write(segment.to, kind, now, cx);
+        for written in early.into_iter().flat_map(|stall| stall.queue) {
+            self.write(client, written.kind, now, cx);
         }
-        self.arm_keepalive(segment.to, now, cx);
-        Some(Delivery { node, sock: segment.to, input: Input::Connected { token } })
+        self.arm_keepalive(client, now, cx);
+        Some(Delivery { node, sock: client, input: Input::Connected { token } })
     }
 
     fn connect_fails(&mut self, sock: Sock, error: ConnectError) -> Option<Delivery> {
@@ -819,11 +842,7 @@ impl Net {
         cx: &mut Context<'_, E>,
     ) -> Option<Delivery> {
         match event {
-            NetEvent::Arrive(index) => {
-                let segment = self.segments[index as usize].take().expect("a segment arrives once");
-                self.free_segments.push(index);
-                self.arrive(segment, cx)
-            }
+            NetEvent::Arrive(index) => self.arrive(index, cx),
             NetEvent::Retransmit(sock, round) => self.retransmit(sock, round, cx),
             NetEvent::RepeatSyn(sock, round) => {
                 let endpoint = self.endpoint(sock)?;
@@ -831,7 +850,7 @@ impl Net {
                 if syns != round {
                     return None;
                 }
-                if syns >= SYNS {
+                if syns as u32 >= SYNS {
                     return self.connect_fails(sock, ConnectError::TimedOut);
                 }
                 let now = cx.kernel.now();
@@ -859,93 +878,110 @@ impl Net {
     }
 
     #[inline]
-    fn arrive<E: Copy + Word + From<NetEvent>>(
-        &mut self,
-        segment: Segment,
-        cx: &mut Context<'_, E>,
-    ) -> Option<Delivery> {
+    fn arrive<E: Copy + Word + From<NetEvent>>(&mut self, index: u32, cx: &mut Context<'_, E>) -> Option<Delivery> {
         let now = cx.kernel.now();
-        let (from_host, to_host) = (segment.from_host, segment.to_host);
+        let segment = self.segments[index as usize].as_ref().expect("a segment arrives once");
+        let header = segment.header;
+        let data = matches!(segment.kind, Kind::Data(_));
+        let numbered = data || matches!(segment.kind, Kind::Fin);
+        let Header { from, to, from_host, to_host, number } = header;
         if self.topology.is_blocked(from_host, to_host) || !self.hosts[to_host.0 as usize].present {
             self.dropped += 1;
-            if segment.kind.number().is_some() {
-                self.stall(segment.from, segment.kind, now, cx);
+            let kind = self.take_segment(index);
+            if numbered {
+                self.stall(from, Written { number, kind }, now, cx);
             }
             return None;
         }
         self.neighbours.confirm(to_host, from_host, now);
-        let unready = |endpoint: &mut Endpoint| matches!(endpoint.phase, Phase::Connecting { .. });
-        if let (Some(number), Some(receiver)) = (segment.kind.number(), self.endpoint(segment.to))
-            && !unready(receiver)
-        {
+        if numbered && let Some(receiver) = self.endpoint(to) {
+            // The SYN-ACK before it was lost: to the client this belongs to no connection yet.
+            let unready = matches!(receiver.phase, Phase::Connecting { .. });
             match number.cmp(&receiver.expected) {
-                Ordering::Equal => receiver.expected += 1,
+                Ordering::Equal if !unready => receiver.expected += 1,
                 // Repeated: the receiver discards it.
-                Ordering::Less => return None,
+                Ordering::Less if !unready => {
+                    self.take_segment(index);
+                    return None;
+                }
                 // One before it is missing: the program does not see it until that one is repeated.
-                Ordering::Greater => {
-                    self.stall(segment.from, segment.kind, now, cx);
+                _ => {
+                    let kind = self.take_segment(index);
+                    self.stall(from, Written { number, kind }, now, cx);
                     return None;
                 }
             }
         }
-        match segment.kind {
-            // The SYN-ACK before it was lost: to the client this belongs to no connection yet.
-            kind @ (Kind::Data(..) | Kind::Fin(_)) if self.endpoint(segment.to).is_some_and(unready) => {
-                self.stall(segment.from, kind, now, cx);
-                None
-            }
-            Kind::Data(_, message) => {
-                let reverse_blocked = self.topology.is_blocked(to_host, from_host);
-                let Some(receiver) = self.endpoint(segment.to).filter(|receiver| !receiver.orphan) else {
-                    return self.data_for_nobody(segment.from, segment.to, (from_host, to_host), cx);
-                };
-                receiver.last_heard = now;
-                let (node, token, named) = (receiver.owner, receiver.token, receiver.named);
-                if receiver.phase == Phase::Dead {
-                    return None;
-                }
-                let delivery = Delivery { node, sock: segment.to, input: Input::Data { token, message } };
-                if reverse_blocked {
-                    self.acknowledgement_lost(segment.from, now, cx);
-                } else {
-                    self.learn_round_trip(segment.from, from_host, to_host);
-                }
-                if named {
-                    return Some(delivery);
-                }
-                self.endpoint(segment.to).expect("just seen").held.push(delivery);
-                None
-            }
-            Kind::Fin(_) => {
+        if data {
+            return self.data_arrives(index, header, cx);
+        }
+        match self.take_segment(index) {
+            Kind::Data(_) => unreachable!("data was dealt with"),
+            Kind::Fin => {
                 if self.topology.is_blocked(to_host, from_host) {
-                    self.acknowledgement_lost(segment.from, now, cx);
+                    self.acknowledgement_lost(from, now, cx);
                 }
-                if let Some(sender) = self.endpoint(segment.from) {
+                if let Some(sender) = self.endpoint(from) {
                     sender.fin_delivered = true;
                     if sender.orphan {
-                        self.release(segment.from, cx.handles);
+                        self.release(from, cx.handles);
                     }
                 }
-                let receiver = self.endpoint(segment.to)?;
+                let receiver = self.endpoint(to)?;
                 if receiver.orphan || receiver.phase == Phase::Dead || std::mem::replace(&mut receiver.eof_seen, true) {
                     return None;
                 }
                 receiver.last_heard = now;
-                self.tell_end(segment.to, Ended::Eof)
+                self.tell_end(to, Ended::Eof)
             }
             Kind::Rst => {
-                let receiver = self.endpoint(segment.to)?;
+                let receiver = self.endpoint(to)?;
                 match receiver.phase {
-                    Phase::Connecting { .. } => self.connect_fails(segment.to, ConnectError::Refused),
-                    Phase::Open => self.die(segment.to, Ended::Reset, cx),
+                    Phase::Connecting { .. } => self.connect_fails(to, ConnectError::Refused),
+                    Phase::Open => self.die(to, Ended::Reset, cx),
                     Phase::Dead => None,
                 }
             }
-            Kind::Syn(to) => self.syn_arrives(&segment, to, cx),
-            Kind::SynAck => self.syn_ack_arrives(&segment, cx),
-            Kind::Refuse => self.connect_fails(segment.to, ConnectError::Refused),
+            Kind::Syn(addr) => self.syn_arrives(header, addr, cx),
+            Kind::SynAck => self.syn_ack_arrives(header, cx),
+            Kind::Refuse => self.connect_fails(to, ConnectError::Refused),
         }
+    }
+
+    /// The next data of a connection reaches its host. The message stays where it is until it is known what becomes of it,
+    /// and is moved once.
+    #[inline]
+    fn data_arrives<E: Copy + Word + From<NetEvent>>(
+        &mut self,
+        index: u32,
+        Header { from, to, from_host, to_host, .. }: Header,
+        cx: &mut Context<'_, E>,
+    ) -> Option<Delivery> {
+        let now = cx.kernel.now();
+        let reverse_blocked = self.topology.is_blocked(to_host, from_host);
+        let version = self.topology.version();
+        let Some(receiver) = self.endpoint(to).filter(|receiver| !receiver.orphan) else {
+            self.take_segment(index);
+            return self.data_for_nobody(from, to, (from_host, to_host), cx);
+        };
+        receiver.last_heard = now;
+        let (node, token, named) = (receiver.owner, receiver.token, receiver.named);
+        if receiver.phase == Phase::Dead {
+            self.take_segment(index);
+            return None;
+        }
+        if reverse_blocked {
+            self.acknowledgement_lost(from, now, cx);
+        } else if receiver.settled != version && !self.topology.is_local() {
+            self.learn_round_trip(from, to, from_host, to_host);
+        }
+        let Kind::Data(message) = self.take_segment(index) else { unreachable!("it is data") };
+        let delivery = Delivery { node, sock: to, input: Input::Data { token, message } };
+        if named {
+            return Some(delivery);
+        }
+        self.endpoint(to).expect("just seen").held.push(delivery);
+        None
     }
 
     /// Tells the program of an end, after what it has not read yet.
@@ -988,9 +1024,8 @@ impl Net {
     ) -> Option<Delivery> {
         let now = cx.kernel.now();
         let floor = self.endpoint(receiver).map_or(now, |receiver| receiver.last_arrival);
-        let rst =
-            Segment { from: receiver, to: sender, from_host: receiver_host, to_host: sender_host, kind: Kind::Rst };
-        self.fire_and_forget(rst, now, floor.max(now), cx);
+        let header = Header::control(receiver, sender, receiver_host, sender_host);
+        self.fire_and_forget(header, Kind::Rst, now, floor.max(now), cx);
         if self.endpoint(receiver).is_some() {
             self.release(receiver, cx.handles);
         }
@@ -1020,7 +1055,7 @@ impl Net {
     fn retransmit<E: Copy + Word + From<NetEvent>>(
         &mut self,
         sock: Sock,
-        round: u32,
+        round: u16,
         cx: &mut Context<'_, E>,
     ) -> Option<Delivery> {
         let now = cx.kernel.now();
@@ -1035,7 +1070,7 @@ impl Net {
             return self.die(sock, Ended::TimedOut, cx);
         }
         let next = wheel.fires_at(now, round_trips.interval_jiffies(stall.retransmissions + stall.several as u32));
-        stall.round += 1;
+        stall.round = stall.round.wrapping_add(1);
         stall.next = next;
         let round = stall.round;
         let present = self.hosts[to.0 as usize].present;
@@ -1057,13 +1092,19 @@ impl Net {
         // The oldest segment is repeated. If it was delivered before, all that it can bring is an acknowledgement.
         let stall = self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()).expect("just seen");
         let oldest = if stall.delivered { None } else { stall.queue.pop_front() };
-        let lost = oldest.and_then(|kind| self.try_transmit(sock, kind, now, cx).err());
+        let lost = oldest.and_then(|written| match self.depart(sock, written.number, &written.kind, now, cx) {
+            Some((header, arrival)) => {
+                self.put_segment(header, written.kind, arrival, cx);
+                None
+            }
+            None => Some(written),
+        });
         let endpoint = self.endpoint(sock).expect("just seen");
         let stall = endpoint.stall.as_mut().expect("just seen");
         let arrived = lost.is_none();
         stall.delivered |= arrived;
-        if let Some(kind) = lost {
-            stall.queue.push_front(kind);
+        if let Some(written) = lost {
+            stall.queue.push_front(written);
         }
         if !(arrived && acknowledged) {
             // Nothing follows it until it is acknowledged.
@@ -1071,11 +1112,11 @@ impl Net {
             return None;
         }
         let rest = endpoint.stall.take().map(|stall| stall.queue).unwrap_or_default();
-        for kind in rest {
+        for written in rest {
             match self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()) {
                 // One of those before was lost again: the order is kept.
-                Some(stall) => stall.queue.push_back(kind),
-                None => self.transmit(sock, kind, now, cx),
+                Some(stall) => stall.queue.push_back(written),
+                None => self.transmit(sock, written.number, written.kind, now, cx),
             }
         }
         None
@@ -1213,18 +1254,17 @@ impl Net {
 
 impl Stall {
     /// Adds a segment in the order of the numbers.
-    fn append(&mut self, kind: Kind) {
+    fn append(&mut self, written: Written) {
         self.several |= self.retransmissions == 0;
-        let place =
-            self.queue.iter().rposition(|queued| queued.number() < kind.number()).map_or(0, |before| before + 1);
-        self.queue.insert(place, kind);
+        let before = self.queue.iter().rposition(|queued| queued.number < written.number);
+        self.queue.insert(before.map_or(0, |before| before + 1), written);
     }
 
     /// Adds a segment that was sent and lost. If it is the oldest, then the oldest has not been delivered.
-    fn take_back(&mut self, kind: Kind) {
-        let number = kind.number();
-        self.append(kind);
-        self.delivered &= self.queue.front().is_some_and(|oldest| oldest.number() != number);
+    fn take_back(&mut self, written: Written) {
+        let number = written.number;
+        self.append(written);
+        self.delivered &= self.queue.front().is_some_and(|oldest| oldest.number != number);
     }
 
     fn new(since: Time) -> Stall {

@@ -53,6 +53,8 @@ pub struct Topology {
     blocked: Pairs<bool>,
     blocks: usize,
     local: bool,
+    /// How often links were changed, and one.
+    version: u32,
 }
 
 impl Topology {
@@ -60,7 +62,7 @@ impl Topology {
     pub fn new(hosts: usize, link: Link) -> Topology {
         let edge = Edge { base: link, now: link, free_at: Time::ZERO };
         let (edges, blocked) = (Pairs::new(hosts, edge), Pairs::new(hosts, false));
-        Topology { hosts, edges, blocked, blocks: 0, local: is_local(&link) }
+        Topology { hosts, edges, blocked, blocks: 0, local: is_local(&link), version: 1 }
     }
 
     /// How many hosts there are.
@@ -70,6 +72,7 @@ impl Topology {
 
     /// Sets the ordinary properties of both directions between two hosts.
     pub fn set_link(&mut self, a: HostId, b: HostId, link: Link) {
+        self.version += 1;
         self.local &= is_local(&link);
         for (from, to) in [(a, b), (b, a)] {
             let edge = self.edges.get_mut(from, to);
@@ -89,8 +92,15 @@ impl Topology {
         self.local
     }
 
+    /// Another number whenever the properties of links may have changed.
+    #[inline]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
     /// Degrades both directions until the next [`Topology::restore_links`].
     pub fn degrade(&mut self, a: HostId, b: HostId, change: impl Fn(&mut Link)) {
+        self.version += 1;
         for (from, to) in [(a, b), (b, a)] {
             let edge = self.edges.get_mut(from, to);
             change(&mut edge.now);
@@ -113,6 +123,7 @@ impl Topology {
 
     /// Restores the ordinary properties of all links.
     pub fn restore_links(&mut self) {
+        self.version += 1;
         self.edges.written().for_each(|edge| edge.now = edge.base);
     }
 

@@ -4,9 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::chart::{
-    Chart, Drawn, Key, Look, Pen, anchor, heading, legend, legend_rows, palette, plain, readable_on, round_step,
-};
+use super::chart::{Chart, Drawn, Key, Look, Pen, anchor, heading, legend, legend_rows, palette, readable_on};
 use crate::analysis::Analysis;
 use crate::analysis::phases::{Failover, Phase};
 use crate::analysis::stats::mean;
@@ -124,22 +122,8 @@ impl Chart for StackedBars {
         heading(&pen, &self.title, "mean of each step")?;
         let bottom = self.bottom();
         let most = self.rows.iter().map(|(.., parts)| parts.iter().sum::<f64>()).fold(1e-3, f64::max);
-        let step = round_step(most / 8.0);
-        let ticks = libm::ceil(most / step) as i64;
-        let x = |value: f64| LEFT + value / (ticks as f64 * step) * (RIGHT - LEFT);
-        let style = anchor(look.text(11, look.faint), HPos::Center, VPos::Top);
-        for tick in 0..=ticks {
-            let value = tick as f64 * step;
-            pen.line((x(value), TOP), (x(value), bottom), look.grid, 1.0, 1)?;
-            pen.text(x(value), bottom + 5.0, &plain(value), &style)?;
-        }
         let label = format!("time after the fault ({})", self.unit);
-        pen.text(
-            (LEFT + RIGHT) / 2.0,
-            bottom + 21.0,
-            &label,
-            &anchor(look.text(11, look.ink), HPos::Center, VPos::Top),
-        )?;
+        let x = pen.value_axis(most, (LEFT, RIGHT), (TOP, bottom), &label)?;
         for (i, (name, n, parts)) in self.rows.iter().enumerate() {
             let y = TOP + i as f64 * STEP + (STEP - BAR) / 2.0;
             let style = anchor(look.text(12, look.ink), HPos::Right, VPos::Center);

@@ -202,6 +202,29 @@ where
         self.area.draw_text(text, style, (x, y + libm::round(size * lower) as i32))
     }
 
+    /// A horizontal axis of values from zero to `most` or a little more between two places, with its grid and what it
+    /// counts. Answers where a value lies.
+    pub fn value_axis(
+        &self,
+        most: f64,
+        (left, right): (f64, f64),
+        (top, bottom): (f64, f64),
+        label: &str,
+    ) -> Result<impl Fn(f64) -> f64 + use<DB>, DrawingAreaErrorKind<DB::ErrorType>> {
+        let step = round_step(most / 8.0);
+        let ticks = libm::ceil(most / step) as i64;
+        let x = move |value: f64| left + value / (ticks as f64 * step) * (right - left);
+        let style = anchor(self.look.text(11, self.look.faint), HPos::Center, VPos::Top);
+        for tick in 0..=ticks {
+            let value = tick as f64 * step;
+            self.line((x(value), top), (x(value), bottom), self.look.grid, 1.0, 1)?;
+            self.text(x(value), bottom + 5.0, &plain(value), &style)?;
+        }
+        let style = anchor(self.look.text(11, self.look.ink), HPos::Center, VPos::Top);
+        self.text((left + right) / 2.0, bottom + 21.0, label, &style)?;
+        Ok(x)
+    }
+
     /// How wide a text is.
     pub fn width(&self, text: &str, style: &TextStyle<'_>) -> f64 {
         self.area.estimate_text_size(text, style).map_or(0.0, |(width, _)| f64::from(width) / f64::from(SCALE))
@@ -581,15 +604,17 @@ fn fonts() {
 fn encode_png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     let stride = width as usize * 3;
     assert_eq!(pixels.len(), stride * height as usize, "three bytes a pixel");
-    let mut lines = Vec::with_capacity(pixels.len() + height as usize);
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
     let mut above: &[u8] = &vec![0; stride];
+    let mut difference = Vec::with_capacity(1 + stride);
     for line in pixels.chunks_exact(stride) {
-        lines.push(2);
-        lines.extend(line.iter().zip(above).map(|(here, up)| here.wrapping_sub(*up)));
+        difference.clear();
+        difference.push(2);
+        difference.extend(line.iter().zip(above).map(|(here, up)| here.wrapping_sub(*up)));
+        zlib.write_all(&difference).expect("memory can be written to");
         above = line;
     }
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
-    let data = zlib.write_all(&lines).and_then(|()| zlib.finish()).expect("memory can be written to");
+    let data = zlib.finish().expect("memory can be written to");
     let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |name: &[u8; 4], body: &[u8]| {
         let mut crc = Crc::new();

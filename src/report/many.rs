@@ -1,7 +1,7 @@
 //! What many runs of one scenario leave behind: distributions instead of events.
 //!
 //! Figures are summed up as runs are added, in bounded memory. What charts and tables of single runs need is kept of the first
-//! [`KEPT`] runs only, and those say so by their n.
+//! [`KEPT`] runs only, and those say so by their n. Figures are kept by column: a run is one number in each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
+use rayon::prelude::*;
+use serde::Serialize;
 use serde_json::json;
 
 use super::bars::{StackedBars, critical_path};
 use super::causes;
-use super::chart::{Chart, Drawn, Look, Pen, Theme, anchor, heading, plain, round_step};
+use super::chart::{Chart, Drawn, Look, Pen, Theme, anchor, heading};
 use super::ecdf::EcdfChart;
 use super::folder::write_folder;
 use super::lanes::Lanes;
@@ -76,11 +78,12 @@ pub struct OneRun {
     pub misses: Vec<String>,
     metrics: BTreeMap<String, f64>,
     paths: Vec<Vec<f64>>,
+    over_time: OverTime,
 }
 
 impl OneRun {
-    /// What is kept of a run.
-    pub fn of(analysis: &Analysis) -> OneRun {
+    /// What counts of a run, on the axes of its [`Many`].
+    pub fn of(analysis: &Analysis, frame: &Frame) -> OneRun {
         OneRun {
             run: analysis.run,
             digest: None,
@@ -88,8 +91,39 @@ impl OneRun {
             misses: Vec::new(),
             metrics: analysis.metrics(),
             paths: analysis.completed().filter_map(critical_path).collect(),
+            over_time: OverTime::of(analysis, frame),
         }
     }
+}
+
+/// A run that is kept, without its figures.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// Its place in the columns.
+    row: usize,
+    digest: Option<u128>,
+    events: u64,
+    misses: Vec<String>,
+    paths: Vec<Vec<f64>>,
+}
+
+/// `summary.json`.
+#[derive(Serialize)]
+struct ManyJson<'a> {
+    count: u64,
+    metrics: BTreeMap<String, serde_json::Value>,
+    runs: Vec<RunJson>,
+    scenario: &'a str,
+    schema: u32,
+    source: &'static str,
+    version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum RunJson {
+    Simulated { digest: String, events: u64, misses: Vec<String>, seed: u64 },
+    Real { run: u64 },
 }
 
 /// Many runs of one scenario.
@@ -107,7 +141,11 @@ pub struct Many {
     count: u64,
     missed: usize,
     shown: Vec<(u64, Vec<String>)>,
-    runs: BTreeMap<u64, OneRun>,
+    /// By number.
+    runs: BTreeMap<u64, Kept>,
+    /// By figure: its value in each kept run, in the order in which they were added; NaN where a run does not have it.
+    columns: BTreeMap<String, Vec<f64>>,
+    rows: usize,
 }
 
 impl Many {
@@ -126,12 +164,18 @@ impl Many {
             missed: 0,
             shown: Vec::new(),
             runs: BTreeMap::new(),
+            columns: BTreeMap::new(),
+            rows: 0,
         }
     }
 
+    /// Its axes.
+    pub fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
     /// Adds a run. The order of the runs decides the last bits of means, so it must not depend on chance.
-    pub fn add(&mut self, run: OneRun, analysis: &Analysis) {
-        self.over_time.add(analysis, &self.frame);
+    pub fn add(&mut self, run: OneRun) {
         for (name, value) in &run.metrics {
             self.figures.entry(name.clone()).or_default().add(*value);
         }
@@ -142,8 +186,17 @@ impl Many {
                 self.shown.push((run.run, run.misses.clone()));
             }
         }
+        self.over_time.merge(run.over_time);
         if self.runs.len() < KEPT {
-            self.runs.insert(run.run, run);
+            let row = self.rows;
+            self.rows += 1;
+            for (name, value) in run.metrics {
+                let column = self.columns.entry(name).or_default();
+                column.resize(row, f64::NAN);
+                column.push(value);
+            }
+            let OneRun { digest, events, misses, paths, .. } = run;
+            self.runs.insert(run.run, Kept { row, digest, events, misses, paths });
         }
     }
 
@@ -167,24 +220,21 @@ impl Many {
         (self.missed, &self.shown)
     }
 
-    /// The runs that are kept, in order of their numbers.
-    pub fn runs(&self) -> impl Iterator<Item = &OneRun> {
-        self.runs.values()
+    /// The numbers of the runs that are kept, in order.
+    pub fn runs(&self) -> impl Iterator<Item = u64> {
+        self.runs.keys().copied()
+    }
+
+    /// A figure in each run that is kept, in order of their numbers; none where a run does not have it.
+    fn values(&self, figure: &str) -> impl Iterator<Item = Option<f64>> {
+        let column = self.columns.get(figure).map_or(&[][..], Vec::as_slice);
+        self.runs.values().map(|run| column.get(run.row).copied().filter(|value| !value.is_nan()))
     }
 
     /// The name of their folder: the scenario's and the first and last number, as in `partition-1..1000`.
     pub fn folder(&self) -> String {
         let real = if self.source == "real" { "-real" } else { "" };
         format!("{}{real}-{}..{}", super::safe_name(&self.scenario), self.first, self.last)
-    }
-
-    /// The samples of every figure, over the kept runs that have it.
-    fn samples(&self) -> BTreeMap<&str, Vec<f64>> {
-        let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-        for (name, value) in self.runs().flat_map(|run| &run.metrics) {
-            samples.entry(name).or_default().push(*value);
-        }
-        samples
     }
 
     /// The text of `summary.json`: mean and quantiles of each figure, and every run.
@@ -197,31 +247,36 @@ impl Many {
             (name.clone(), figure)
         };
         let metrics: BTreeMap<String, serde_json::Value> = self.figures.iter().map(figure).collect();
-        let run = |run: &OneRun| match run.digest {
-            Some(digest) => json!({"seed": run.run, "digest": format!("{digest:032x}"), "events": run.events,
-                "misses": run.misses}),
-            None => json!({"run": run.run}),
+        let run = |(&number, run): (&u64, &Kept)| match run.digest {
+            Some(digest) => RunJson::Simulated {
+                digest: format!("{digest:032x}"),
+                events: run.events,
+                misses: run.misses.clone(),
+                seed: number,
+            },
+            None => RunJson::Real { run: number },
         };
-        let all = json!({
-            "schema": 1,
-            "scenario": self.scenario,
-            "source": self.source,
-            "version": self.version,
-            "metrics": metrics,
-            "count": self.count,
-            "runs": self.runs().map(run).collect::<Vec<_>>(),
-        });
+        let all = ManyJson {
+            count: self.count,
+            metrics,
+            runs: self.runs.iter().map(run).collect(),
+            scenario: &self.scenario,
+            schema: 1,
+            source: self.source,
+            version: &self.version,
+        };
         serde_json::to_string_pretty(&all).expect("figures are valid JSON") + "\n"
     }
 
     /// One row a run, one column a figure that any run has; empty where a run does not have it.
     fn to_csv(&self) -> String {
-        let names: Vec<String> = self.samples().keys().map(|name| name.to_string()).collect();
+        let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
         let mut out = format!("run,{}\n", names.join(","));
-        for run in self.runs() {
-            let _ = write!(out, "{}", run.run);
-            for name in &names {
-                let _ = match run.metrics.get(name) {
+        let mut columns: Vec<_> = names.iter().map(|name| self.values(name)).collect();
+        for number in self.runs() {
+            let _ = write!(out, "{number}");
+            for column in &mut columns {
+                let _ = match column.next().flatten() {
                     Some(value) => write!(out, ",{value}"),
                     None => write!(out, ","),
                 };
@@ -232,10 +287,9 @@ impl Many {
     }
 
     fn ecdf(&self, title: &str, unit: &str, series: &[(&str, &str)]) -> EcdfChart {
-        let mut samples = self.samples();
         let present = series.iter().filter_map(|(metric, name)| {
-            let sample = samples.remove(metric)?;
-            Some((name.to_string(), sample))
+            let sample: Vec<f64> = self.values(metric).flatten().collect();
+            (!sample.is_empty()).then(|| (name.to_string(), sample))
         });
         let title = format!("{}: {title}", self.scenario);
         EcdfChart { title, unit: unit.into(), series: present.collect() }
@@ -244,12 +298,12 @@ impl Many {
     /// The files: names and contents.
     pub fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
         let n = self.runs.len();
-        let mut paths: Vec<Vec<f64>> = self.runs().flat_map(|run| run.paths.clone()).collect();
+        let mut paths: Vec<Vec<f64>> = self.runs.values().flat_map(|run| run.paths.clone()).collect();
         let phases = StackedBars::paths(ranked(&mut paths));
         let mut causes = CauseBars { scenario: self.scenario.clone(), n, rows: Vec::new() };
         for cause in Cause::ALL {
             let name = format!("lost.{}", cause.as_str());
-            let sample: Vec<f64> = self.runs().map(|run| run.metrics.get(&name).copied().unwrap_or(0.0)).collect();
+            let sample: Vec<f64> = self.values(&name).map(|value| value.unwrap_or(0.0)).collect();
             if sample.iter().any(|count| *count > 0.0) {
                 causes.rows.push((cause, sample));
             }
@@ -260,18 +314,18 @@ impl Many {
         let loss = LossOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
         let latency = LatencyOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
         let light = Theme::Light;
-        let contents = [
-            self.to_json(),
-            self.to_csv(),
-            failover.svg(light),
-            outages.svg(light),
-            losses.svg(light),
-            phases.svg(light),
-            causes.svg(light),
-            loss.svg(light),
-            latency.svg(light),
+        let contents: [&(dyn Fn() -> String + Sync); FILES.len()] = [
+            &|| self.to_json(),
+            &|| self.to_csv(),
+            &|| failover.svg(light),
+            &|| outages.svg(light),
+            &|| losses.svg(light),
+            &|| phases.svg(light),
+            &|| causes.svg(light),
+            &|| loss.svg(light),
+            &|| latency.svg(light),
         ];
-        FILES.into_iter().zip(contents.map(String::into_bytes)).collect()
+        FILES.into_par_iter().zip(contents).map(|(name, content)| (name, content().into_bytes())).collect()
     }
 
     /// Writes the files into the folder `dir`, all of them or none; returns their paths.
@@ -336,17 +390,7 @@ impl Chart for CauseBars {
         let part = |sample: &[f64], p| quantile(sample, p).unwrap_or(0.0);
         let mean = |sample: &[f64]| sample.iter().sum::<f64>() / sample.len().max(1) as f64;
         let most = self.rows.iter().map(|(_, sample)| part(sample, 0.95).max(mean(sample))).fold(1.0, f64::max);
-        let step = round_step(most / 8.0);
-        let ticks = libm::ceil(most / step) as i64;
-        let x = |value: f64| LEFT + value / (ticks as f64 * step) * (RIGHT - LEFT);
-        let style = anchor(look.text(11, look.faint), HPos::Center, VPos::Top);
-        for tick in 0..=ticks {
-            let value = tick as f64 * step;
-            pen.line((x(value), TOP), (x(value), bottom), look.grid, 1.0, 1)?;
-            pen.text(x(value), bottom + 5.0, &plain(value), &style)?;
-        }
-        let style = anchor(look.text(11, look.ink), HPos::Center, VPos::Top);
-        pen.text((LEFT + RIGHT) / 2.0, bottom + 21.0, "messages lost in a run", &style)?;
+        let x = pen.value_axis(most, (LEFT, RIGHT), (TOP, bottom), "messages lost in a run")?;
         let right = anchor(look.text(12, look.ink), HPos::Right, VPos::Center);
         if self.rows.is_empty() {
             pen.text(LEFT - 8.0, TOP + STEP / 2.0, "nothing was lost in any run", &right)?;

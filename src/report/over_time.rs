@@ -66,11 +66,12 @@ pub struct OverTime {
 }
 
 impl OverTime {
-    /// Adds the messages of a run.
-    pub fn add(&mut self, analysis: &Analysis, frame: &Frame) {
+    /// The messages of a run.
+    pub fn of(analysis: &Analysis, frame: &Frame) -> OverTime {
+        let mut counts = OverTime::default();
         let shown = |at: i64| at >= frame.from_us && at <= frame.to_us;
         for message in analysis.ledger.messages.iter().filter(|message| shown(message.published_us)) {
-            let bucket = self.buckets.entry(message.published_us.div_euclid(frame.step_us)).or_default();
+            let bucket = counts.buckets.entry(message.published_us.div_euclid(frame.step_us)).or_default();
             bucket.published += 1;
             if let Some(cause) = message.cause {
                 *bucket.lost.entry(cause).or_default() += 1;
@@ -78,6 +79,21 @@ impl OverTime {
             if message.outcome == "ok" {
                 let class = libm::floor(libm::log10(message.took_us.max(1) as f64) * CLASSES) as i32;
                 *bucket.took.entry(class).or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: OverTime) {
+        for (index, counted) in other.buckets {
+            let bucket = self.buckets.entry(index).or_default();
+            bucket.published += counted.published;
+            for (cause, count) in counted.lost {
+                *bucket.lost.entry(cause).or_default() += count;
+            }
+            for (class, count) in counted.took {
+                *bucket.took.entry(class).or_default() += count;
             }
         }
     }

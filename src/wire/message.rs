@@ -38,11 +38,11 @@ impl Payload {
     /// Length of the text in bytes.
     pub fn text_bytes(&self) -> u32 {
         match self {
-            Payload::Sequence { seq, .. } => digits(*seq as u64),
+            Payload::Sequence { seq, .. } => digits(*seq),
             // ip,port,id,epoch,name,ip,port,epoch: with addresses of the reference network and the name `mymaster`.
             Payload::Hello(hello) => {
-                let addresses = 2 * 9 + digits(hello.sentinel.port as u64) + digits(hello.master.port as u64);
-                addresses + 40 + 8 + digits(hello.epoch as u64) + digits(hello.config_epoch as u64) + 7
+                let addresses = 2 * 9 + digits(hello.sentinel.port as u32) + digits(hello.master.port as u32);
+                addresses + 40 + 8 + digits(hello.epoch) + digits(hello.config_epoch) + 7
             }
         }
     }
@@ -231,13 +231,20 @@ pub enum PauseKind {
 }
 
 /// Decimal digits of a number.
-pub(crate) fn digits(n: u64) -> u32 {
-    n.checked_ilog10().unwrap_or(0) + 1
+#[inline]
+pub(crate) fn digits(n: u32) -> u32 {
+    match n {
+        // Most are small, and a logarithm is slower.
+        0..10 => 1,
+        10..100 => 2,
+        _ => n.ilog10() + 1,
+    }
 }
 
 /// Bytes of one RESP bulk string: `$<digits>\r\n<text>\r\n`.
+#[inline]
 fn bulk(len: u32) -> u32 {
-    len + digits(len as u64) + 5
+    len + digits(len) + 5
 }
 
 impl Command {
@@ -252,7 +259,7 @@ impl Command {
                 let channel_bytes = if *channel == ChannelId::HELLO { 18 } else { 2 };
                 4 + bulk(7) + bulk(channel_bytes) + bulk(payload.text_bytes())
             }
-            Command::Set(key, value) => 4 + bulk(3) + bulk(2 + digits(key.index as u64)) + bulk(digits(*value as u64)),
+            Command::Set(key, value) => 4 + bulk(3) + bulk(2 + digits(key.index)) + bulk(digits(*value)),
             Command::FlushAll => 4 + bulk(8),
             Command::FlushDb => 4 + bulk(7),
             _ => 0,

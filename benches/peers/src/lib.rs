@@ -28,24 +28,24 @@ pub struct Work {
 
 impl Work {
     /// Reads the arguments.
-    pub fn asked() -> Work {
+    fn asked() -> Work {
         let arguments: Vec<String> = std::env::args().collect();
         let [_, name, size, amount] = &arguments[..] else { panic!("WORK SIZE AMOUNT") };
         let size = size.parse().expect("a size");
         Work { name: name.clone(), size, amount: amount.parse().expect("an amount") }
     }
+}
 
-    /// Does it and prints seconds, amount and checksum.
-    pub fn timed(&self, run: impl FnOnce(&Work) -> u64) {
-        let start = Instant::now();
-        let checksum = run(self);
-        println!("{} {} {checksum:016x}", start.elapsed().as_secs_f64(), self.amount);
-    }
+/// A work, and how a program does it; the answer is the checksum.
+pub type Way = (&'static str, fn(&Work) -> u64);
 
-    /// Ends the process: this program does not do this work.
-    pub fn unknown(&self) -> ! {
-        panic!("this program does not do {}", self.name)
-    }
+/// The main function of every program: does the work that is asked for and prints seconds, amount and checksum.
+pub fn main(ways: &[Way]) {
+    let work = Work::asked();
+    let (_, way) = ways.iter().find(|(name, _)| *name == work.name).expect("this program does this work");
+    let start = Instant::now();
+    let checksum = way(&work);
+    println!("{} {} {checksum:016x}", start.elapsed().as_secs_f64(), work.amount);
 }
 
 /// The draws of all programs.
@@ -72,10 +72,11 @@ pub fn exponential(draw: u64, mean_ns: f64) -> u64 {
     1 + (-libm::log(unit) * mean_ns) as u64
 }
 
-/// Mean time between arrivals.
-pub const ARRIVAL_NS: f64 = 1_000_000.0 / 0.9;
+/// Mean time between arrivals: so long that no customer comes at the nanosecond in which another leaves, since programs
+/// differ in which of the two comes first.
+pub const ARRIVAL_NS: f64 = SERVICE_NS / 0.9;
 /// Mean time of service.
-pub const SERVICE_NS: f64 = 1_000_000.0;
+pub const SERVICE_NS: f64 = 1e9;
 
 /// The state of the M/M/1 queue, the same in every program.
 #[derive(Default)]

@@ -22,14 +22,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 pub use axis::Axis;
 pub use rows::{Columns, METRICS, unit};
 pub use stopping::Until;
 
 use crate::analysis::Analysis;
 use crate::analysis::sample::Summary;
+use crate::explore::in_order;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::{Keep, RunResult, World};
 use parquet::ParquetFile;
@@ -138,9 +137,6 @@ pub struct Outcome {
     pub files: Vec<PathBuf>,
 }
 
-/// Rows that are worked out side by side before they are written.
-const BATCH: u64 = 256;
-
 /// A run and what follows from it.
 fn analysed(scenario: Arc<Scenario>, seed: u64) -> (RunResult, Analysis) {
     let mut world = World::new(scenario, seed, Keep { records: true, trace: false });
@@ -204,16 +200,15 @@ impl Sweep {
                     look = stopping::next_look(look);
                     look * count
                 }
-                None => next + BATCH,
+                None => range.end,
             };
             let end = border.min(range.end);
             let work = |number| {
                 let row = self.row(number);
                 done();
-                row
+                Ok::<_, io::Error>(row)
             };
-            let rows: Vec<Row> = (next..end).into_par_iter().map(work).collect();
-            for row in rows {
+            let add = |row: Row| {
                 let values = &self.combinations[row.place].values;
                 csv.write(&row, values)?;
                 parquet.write(&row, values)?;
@@ -225,7 +220,9 @@ impl Sweep {
                     self.compare(&pending, &mut found);
                     pending.clear();
                 }
-            }
+                Ok(())
+            };
+            in_order(next..end, work, add)?;
             next = end;
             if self.until.as_ref().is_some_and(|until| until.is_reached(&found, self.baseline)) {
                 break;
@@ -269,24 +266,21 @@ impl Sweep {
             let metrics = analysis.metrics();
             let metric = |name: &str| metrics.get(name).copied().unwrap_or(0.0);
             done();
-            PauseRun {
+            let found = PauseRun {
                 failovers: metric("failovers"),
                 outage_s: metric("set-outage-s"),
                 lost_sets: metric("lost-acked-sets"),
-            }
+            };
+            Ok::<_, io::Error>((number, found))
         };
-        let mut next = 0;
-        while next < runs * count {
-            let end = (next + BATCH).min(runs * count);
-            let found: Vec<PauseRun> = (next..end).into_par_iter().map(run).collect();
-            for (number, found) in (next..).zip(found) {
-                let (k, place) = (number / count, (number % count) as usize);
-                let pause: Pause = sample[k as usize];
-                csv.write((k, self.seed + k), &self.combinations[place].values, pause, found)?;
-                daily[place].add(pauses.a_day, pause.weight, found);
-            }
-            next = end;
-        }
+        let add = |(number, found): (u64, PauseRun)| {
+            let (k, place) = (number / count, (number % count) as usize);
+            let pause: Pause = sample[k as usize];
+            csv.write((k, self.seed + k), &self.combinations[place].values, pause, found)?;
+            daily[place].add(pauses.a_day, pause.weight, found);
+            Ok(())
+        };
+        in_order(0..runs * count, run, add)?;
         csv.finish()?;
         Ok(daily)
     }

@@ -6,13 +6,7 @@ use std::collections::BinaryHeap;
 use peers::{ARRIVAL_NS, Desk, SERVICE_NS, Work, delay, exponential, luck, target};
 
 fn main() {
-    let work = Work::asked();
-    work.timed(match work.name.as_str() {
-        "hold" => hold,
-        "phold" => phold,
-        "mm1" => mm1,
-        _ => work.unknown(),
-    });
+    peers::main(&[("hold", hold), ("phold", phold), ("mm1", mm1)]);
 }
 
 fn hold(work: &Work) -> u64 {

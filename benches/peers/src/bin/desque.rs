@@ -6,13 +6,7 @@ use peers::{ARRIVAL_NS, Desk, SERVICE_NS, Work, delay, exponential, luck, target
 use sim::kernel::Stream;
 
 fn main() {
-    let work = Work::asked();
-    work.timed(match work.name.as_str() {
-        "hold" => hold,
-        "phold" => phold,
-        "mm1" => mm1,
-        _ => work.unknown(),
-    });
+    peers::main(&[("hold", hold), ("phold", phold), ("mm1", mm1)]);
 }
 
 struct State {

@@ -13,13 +13,7 @@ use serde::{Deserialize, Serialize};
 use sim::kernel::Stream;
 
 fn main() {
-    let work = Work::asked();
-    work.timed(match work.name.as_str() {
-        "hold" => hold,
-        "phold" => phold,
-        "mm1" => mm1,
-        _ => work.unknown(),
-    });
+    peers::main(&[("hold", hold), ("phold", phold), ("mm1", mm1)]);
 }
 
 /// What a model found, for whoever runs it.

@@ -6,15 +6,7 @@ use sim::net::{Context, Handles, Input, Link, Net, NetEvent, Sock, TimerWheel, T
 use sim::wire::{Addr, Command, HostId, Key, Message, NodeId};
 
 fn main() {
-    let work = Work::asked();
-    work.timed(match work.name.as_str() {
-        "hold" => hold,
-        "phold" => phold,
-        "mm1" => mm1,
-        "mesh" => mesh,
-        "heartbeat" => heartbeat,
-        _ => work.unknown(),
-    });
+    peers::main(&[("hold", hold), ("phold", phold), ("mm1", mm1), ("mesh", mesh), ("heartbeat", heartbeat)]);
 }
 
 #[derive(Clone, Copy)]
@@ -172,9 +164,10 @@ fn mesh(work: &Work) -> u64 {
     while messages < work.amount {
         let event = nodes.kernel.next(Time::NEVER).expect("messages go round").event;
         let Event::Net(event) = event else { continue };
-        let Some(delivery) = nodes.act(|net, _, cx| net.handle(event, cx)) else { continue };
-        match delivery.input {
-            Input::Accepted { sock, .. } => drop(nodes.net.accept(sock, Token(2))),
+        let delivery = nodes.act(|net, _, cx| net.handle(event, cx));
+        let Some(delivery) = &delivery else { continue };
+        match &delivery.input {
+            Input::Accepted { sock, .. } => drop(nodes.net.accept(*sock, Token(2))),
             Input::Connected { .. } => nodes.send(delivery.sock, 0),
             Input::Data { message: Message::Command(Command::Set(_, seq)), .. } => {
                 messages += 1;

@@ -10,13 +10,7 @@ use sim::kernel::Stream;
 use simcore::{Event, EventHandler, Id, Simulation, SimulationContext, cast};
 
 fn main() {
-    let work = Work::asked();
-    work.timed(match work.name.as_str() {
-        "hold" => hold,
-        "phold" => phold,
-        "mm1" => mm1,
-        _ => work.unknown(),
-    });
+    peers::main(&[("hold", hold), ("phold", phold), ("mm1", mm1)]);
 }
 
 #[derive(Clone, Serialize)]
