@@ -56,7 +56,7 @@ pub enum Event {
 
 /// One setting of a timer. Packed, so that an [`Event`] takes twelve bytes and its place in the queue half a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(packed(2))]
+#[repr(Rust, packed(2))]
 pub struct Setting {
     /// Which timer.
     pub timer: TimerId,
