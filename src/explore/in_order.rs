@@ -125,7 +125,7 @@ mod tests {
                 let ahead = begun.fetch_add(1, Ordering::SeqCst) + 1 - done.load(Ordering::SeqCst);
                 most.fetch_max(ahead, Ordering::SeqCst);
                 // The first of each hundred takes long: the others must wait for it.
-                if number % 100 == 0 {
+                if number.is_multiple_of(100) {
                     std::thread::sleep(std::time::Duration::from_millis(5));
                 }
                 Ok::<u64, ()>(number)
