@@ -31,6 +31,17 @@ action = "cut"
 from = "redis-2"
 to = "redis-3"
 [[fault]]
+at = "1200ms"
+action = "degrade"
+between = ["redis-2", "sentinel-2"]
+latency = "3ms"
+loss = 0.05
+[[fault]]
+at = "1200ms"
+action = "degrade"
+between = ["redis-3", "sentinel-2"]
+latency = "3ms"
+[[fault]]
 at = "1500ms"
 action = "heal"
 [[fault]]
@@ -130,7 +141,7 @@ fn every_backend_plays_the_script() {
         let header = &recording.header;
         assert_eq!(header.source, Source::Real);
         let marks: Vec<&str> = header.faults.iter().map(|mark| mark.action.as_str()).collect();
-        assert_eq!(marks, ["kill_host", "cut", "heal", "start", "pause", "resume"], "{backend}");
+        assert_eq!(marks, ["kill_host", "cut", "degrade", "degrade", "heal", "start", "pause", "resume"], "{backend}");
         assert!(header.faults.iter().zip([0.0, 1.0, 1.5, 4.0, 5.0, 6.0]).all(|(mark, at)| (mark.at_s - at) < 0.5));
         let master = header.final_master.as_deref().expect("a master");
         assert!(["redis-2", "redis-3"].contains(&master), "{backend}: {master}");

@@ -24,6 +24,8 @@ const SENTINELS_AFTER: Duration = Duration::from_millis(700);
 const POLL: Duration = Duration::from_millis(300);
 /// A stack that is not ready after this long never will be.
 const READY_LIMIT: Duration = Duration::from_secs(120);
+/// What a small key takes in an RDB file: 14.8 MB hold a million `k:N`.
+const SMALL_KEY_BYTES: u64 = 15;
 /// How long an answer may take.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
@@ -162,8 +164,9 @@ impl Stack {
         if bytes == 0 {
             return Ok(());
         }
-        let size = bytes.clamp(1, 1_000);
-        let command = words(&format!("DEBUG POPULATE {} fill {size}", bytes.div_ceil(size)));
+        // Keys as small as those that the simulator's rates of writing and loading are measured with; large values would
+        // be compressed to almost nothing.
+        let command = words(&format!("DEBUG POPULATE {} fill", bytes.div_ceil(SMALL_KEY_BYTES)));
         match self.ask_with(self.layout.redis(0), Duration::from_secs(60), command)? {
             Value::Error(text) => Err(Error::Failed(format!("redis-1 cannot be filled: {text}"))),
             _ => Ok(()),
