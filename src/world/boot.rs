@@ -64,13 +64,13 @@ impl World {
         let (redis, sentinels) = (self.layout.all_redis(), self.layout.all_sentinels());
         let mut launch = BOOT_AT;
         for node in redis {
-            launch = launch + LAUNCH_REDIS;
+            launch += LAUNCH_REDIS;
             let exec = Span(self.script.exponential(EXEC_REDIS_MEAN.0));
             self.plan(launch + exec, Step::Start(node));
         }
-        launch = launch + SENTINELS_AFTER;
+        launch += SENTINELS_AFTER;
         for node in sentinels {
-            launch = launch + LAUNCH_SENTINEL;
+            launch += LAUNCH_SENTINEL;
             let exec = Span(self.script.exponential(EXEC_SENTINEL_MEAN.0));
             self.plan(launch + exec, Step::Start(node));
         }
