@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::analysis::ledger::Fate;
 use crate::explore::generate;
-use crate::kernel::{EventId, Time};
+use crate::kernel::EventId;
 use crate::net::Note;
 use crate::scenario::Scenario;
 

@@ -131,8 +131,6 @@ struct Stall {
     several: bool,
     /// The oldest unacknowledged segment has been delivered; only its acknowledgement is missing.
     delivered: bool,
-    /// Which timer is the valid one. It may wrap: a timer that was replaced fires before its number comes again.
-    round: u16,
     next: Time,
 }
 
@@ -165,6 +163,9 @@ struct Endpoint {
     last_arrival: Time,
     last_heard: Time,
     keepalive_probes: u32,
+    /// Which retransmission timer is the valid one: those of earlier rounds, and of losses that were made good, are void. It
+    /// may wrap: a timer that was replaced fires before its number comes again.
+    round: u16,
     round_trips: RoundTrips,
     /// The version of the topology under which the peer learns nothing more from its round trips.
     settled: u32,
@@ -406,6 +407,7 @@ impl Net {
             last_arrival: Time::ZERO,
             last_heard: Time::ZERO,
             keepalive_probes: 0,
+            round: 0,
             round_trips,
             settled: 0,
             sent: 0,
@@ -474,11 +476,12 @@ impl Net {
             let link = *self.topology.link(from, to);
             let round_trip = (link.latency + link.jitter) * 2;
             let soon = at + round_trip + Span::from_millis(1);
-            let stall = self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()).expect("just seen");
+            let endpoint = self.endpoint(sock).expect("just seen");
+            let stall = endpoint.stall.as_mut().expect("just seen");
             if link.loss > 0 && soon < stall.next {
-                stall.round = stall.round.wrapping_add(1);
                 stall.next = soon;
-                let round = stall.round;
+                endpoint.round = endpoint.round.wrapping_add(1);
+                let round = endpoint.round;
                 Self::schedule(cx.kernel, soon, from, NetEvent::Retransmit(sock, round));
             }
         }
@@ -549,7 +552,8 @@ impl Net {
                 let mut stall = Stall::new(now);
                 stall.queue.push_back(written);
                 stall.next = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
-                Self::schedule(cx.kernel, stall.next, host, NetEvent::Retransmit(sock, stall.round));
+                endpoint.round = endpoint.round.wrapping_add(1);
+                Self::schedule(cx.kernel, stall.next, host, NetEvent::Retransmit(sock, endpoint.round));
                 endpoint.stall = Some(Box::new(stall));
             }
         }
@@ -702,9 +706,9 @@ impl Net {
                 self.resolve_and_send_syn(sock, host, to, at, cx);
             }
             Phase::Open => {
-                if let Some(stall) = &mut endpoint.stall {
-                    stall.round = stall.round.wrapping_add(1);
-                    let (round, host) = (stall.round, endpoint.host);
+                if endpoint.stall.is_some() {
+                    endpoint.round = endpoint.round.wrapping_add(1);
+                    let (round, host) = (endpoint.round, endpoint.host);
                     Self::schedule(cx.kernel, at, host, NetEvent::Retransmit(sock, round));
                 }
             }
@@ -763,6 +767,7 @@ impl Net {
             last_arrival: now,
             last_heard: now,
             keepalive_probes: 0,
+            round: 0,
             round_trips,
             settled: 0,
             sent: 0,
@@ -1047,7 +1052,8 @@ impl Net {
             let mut stall = Stall::new(now);
             stall.delivered = true;
             stall.next = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
-            Self::schedule(cx.kernel, stall.next, endpoint.host, NetEvent::Retransmit(sender, stall.round));
+            endpoint.round = endpoint.round.wrapping_add(1);
+            Self::schedule(cx.kernel, stall.next, endpoint.host, NetEvent::Retransmit(sender, endpoint.round));
             endpoint.stall = Some(Box::new(stall));
         }
     }
@@ -1063,16 +1069,19 @@ impl Net {
         let endpoint = self.endpoint(sock)?;
         let (from, to, orphan) = (endpoint.host, endpoint.peer_host, endpoint.orphan);
         let round_trips = endpoint.round_trips;
-        let stall = endpoint.stall.as_mut().filter(|stall| stall.round == round)?;
+        if endpoint.round != round {
+            return None;
+        }
+        let stall = endpoint.stall.as_mut()?;
         stall.retransmissions += 1;
         let given_up = stall.retransmissions > ORPHAN_RETRIES && orphan || now.since(stall.since) >= RETRIES2_TIMEOUT;
         if given_up {
             return self.die(sock, Ended::TimedOut, cx);
         }
         let next = wheel.fires_at(now, round_trips.interval_jiffies(stall.retransmissions + stall.several as u32));
-        stall.round = stall.round.wrapping_add(1);
         stall.next = next;
-        let round = stall.round;
+        endpoint.round = endpoint.round.wrapping_add(1);
+        let round = endpoint.round;
         let present = self.hosts[to.0 as usize].present;
         let mut known = self.neighbours.resolve(from, to, sock, now, &self.wheel);
         if let Resolution::Asking(Some(next)) = known {
@@ -1268,14 +1277,6 @@ impl Stall {
     }
 
     fn new(since: Time) -> Stall {
-        Stall {
-            queue: VecDeque::new(),
-            since,
-            retransmissions: 0,
-            several: false,
-            delivered: false,
-            round: 0,
-            next: Time::NEVER,
-        }
+        Stall { queue: VecDeque::new(), since, retransmissions: 0, several: false, delivered: false, next: Time::NEVER }
     }
 }

@@ -195,6 +195,29 @@ fn after_a_heal_the_next_retransmission_delivers_everything_in_order() {
 }
 
 #[test]
+fn the_timer_of_a_loss_that_was_made_good_is_void() {
+    // A path that loses next to nothing, but may: later segments show what is missing.
+    let mut bench = Bench::new(Link { loss: 1, ..Link::default() });
+    let (client, _) = bench.open();
+    bench.partition();
+    bench.send(client, 1);
+    bench.run_for(0.002);
+    bench.heal();
+    bench.send(client, 2);
+    bench.run_for(0.050);
+    assert_eq!(bench.received(NodeId(1)), [1, 2], "repeated before its timer fired");
+    bench.heard.clear();
+    let sent = bench.kernel.now();
+    bench.partition();
+    bench.send(client, 3);
+    bench.run_for(0.010);
+    bench.heal();
+    bench.run_for(1.0);
+    let at = bench.first(|input| matches!(input, Input::Data { .. })).expect("delivered").since(sent);
+    assert!((190..260).contains(&at.as_millis()), "by its own timer, not by that of the first: {at}");
+}
+
+#[test]
 fn with_several_segments_out_the_first_timer_already_backs_off() {
     let mut bench = Bench::new(Link::default());
     let (client, _) = bench.open();
