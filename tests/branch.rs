@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 fn run(out: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env("NO_COLOR", "1");
-    command.args(["run", "scenarios/close-call.toml", "--seed", "3", "--out", out.to_str().expect("a readable path")]);
+    command.args(["run", "scenarios/close-call.toml", "--seed", "65", "--out", out.to_str().expect("a readable path")]);
     command.args(arguments).output().expect("the program can be started")
 }
 
@@ -24,7 +24,7 @@ fn the_point_of_no_return_is_found_whatever_the_jobs() {
         let output = run(out.path(), &asked);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         let said = text(&output.stdout).replace(out.path().to_str().expect("a readable path"), "OUT");
-        let folder = out.path().join("close-call-3-branches");
+        let folder = out.path().join("close-call-65-branches");
         let read = |name: &str| fs::read(folder.join(name)).expect("it was written");
         seen.push((said, ["branches.csv", "chances.svg", "chances.png"].map(read)));
     }

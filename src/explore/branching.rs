@@ -292,7 +292,7 @@ mod tests {
         let moments = [0, 5_000_000, 9_000_000];
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
-            pool.install(|| branch(&scenario(CLOSE), 5, &moments, 24, &|| {}))
+            pool.install(|| branch(&scenario(CLOSE), 65, &moments, 24, &|| {}))
         };
         let (trunk, forks) = run(2);
         let shares: Vec<Share> = forks.iter().map(|fork| fork.share(&event)).collect();
