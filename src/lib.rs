@@ -8,14 +8,11 @@
 //! ```
 //! use std::sync::Arc;
 //! use sim::scenario::Scenario;
-//! use sim::world::{Keep, World};
 //!
 //! let text = "duration = '12s'\n[[fault]]\nat = '0s'\naction = 'kill'\nnode = '@master'\n";
 //! let scenario = Scenario::parse("kill.toml", text).expect("a right file");
-//! let mut world = World::new(Arc::new(scenario), 7, Keep { records: true, trace: false });
-//! world.run();
-//! let run = world.finish();
-//! assert_ne!(run.recording.header.final_master.as_deref(), Some("redis-1"));
+//! let run = sim::run(&Arc::new(scenario), 7);
+//! assert_ne!(run.result.recording.header.final_master.as_deref(), Some("redis-1"));
 //! ```
 
 pub mod analysis;
@@ -35,3 +32,27 @@ pub mod scenario;
 pub mod sentinel;
 pub mod wire;
 pub mod world;
+
+use std::sync::Arc;
+
+/// A finished run with what follows from it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// What is left of it: its recording, its digest, and what only the simulator can know.
+    pub result: world::RunResult,
+    /// What follows from the recording.
+    pub analysis: analysis::Analysis,
+    /// The expectations of the scenario that it does not meet.
+    pub misses: Vec<analysis::expect::Miss>,
+}
+
+/// Runs `scenario` with `seed` to its end and analyses it: the same two give the same run, on every machine.
+pub fn run(scenario: &Arc<scenario::Scenario>, seed: u64) -> Run {
+    let mut world = world::World::new(scenario.clone(), seed, world::Keep { records: true, trace: false });
+    world.run();
+    let result = world.finish();
+    let mut analysis = analysis::Analysis::of(&result.recording, Some(&result.lost_writes));
+    analysis.name_settings(&result.recording, &report::settings(scenario));
+    let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| analysis::expect::check(expect, &analysis));
+    Run { result, analysis, misses }
+}

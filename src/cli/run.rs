@@ -9,16 +9,16 @@ use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, VERSION, Verdict};
-use crate::analysis::expect::{Miss, check};
-use crate::analysis::{Analysis, RunFacts, Summary};
+use crate::Run;
+use crate::analysis::expect::Miss;
+use crate::analysis::{RunFacts, Summary};
 use crate::explain;
 use crate::explore::in_order;
 use crate::kernel::{EventId, Span};
 use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
-use crate::report::{RunReport, lanes, metrics, settings, text, write_run_folder};
+use crate::report::{RunReport, lanes, metrics, text, write_run_folder};
 use crate::scenario::{Scenario, units::parse_span};
-use crate::world::{Keep, RunResult, World};
 
 /// Run a scenario: print what happened and why, and write the run folder
 ///
@@ -66,23 +66,6 @@ pub(super) enum Format {
 fn scrape_interval(text: &str) -> Result<Span, String> {
     let span = parse_span(text).map_err(|error| error.to_string())?;
     if span < Span::from_millis(1) { Err("at least 1ms: metrics have no finer times".into()) } else { Ok(span) }
-}
-
-/// One run with what follows from it.
-struct Run {
-    result: RunResult,
-    analysis: Analysis,
-    misses: Vec<Miss>,
-}
-
-fn run(scenario: &Arc<Scenario>, seed: u64) -> Run {
-    let mut world = World::new(scenario.clone(), seed, Keep { records: true, trace: false });
-    world.run();
-    let result = world.finish();
-    let mut analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
-    analysis.name_settings(&result.recording, &settings(scenario));
-    let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| check(expect, &analysis));
-    Run { result, analysis, misses }
 }
 
 fn record(scenario: &Scenario, seed: u64, run: &Run, folder: Option<&Path>) -> Result<(), Failure> {
@@ -153,7 +136,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
 }
 
 fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
-    let run = run(scenario, arguments.seed);
+    let run = crate::run(scenario, arguments.seed);
     record(scenario, arguments.seed, &run, arguments.recordings.as_deref())?;
     let folder = write_folder(arguments, scenario, &run)?;
     let mut out = anstream::stdout().lock();
@@ -189,7 +172,7 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
         .expect("threads can be started");
     let progress = progress(arguments.runs);
     // The first run sets the axes of the charts.
-    let first = run(scenario, arguments.seed);
+    let first = crate::run(scenario, arguments.seed);
     let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION);
     let frame = many.frame().clone();
     let one = |seed: u64, run: &Run| {
@@ -201,7 +184,7 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
         Ok(one)
     };
     many.add(one(arguments.seed, &first)?);
-    let work = |k| one(arguments.seed + k, &run(scenario, arguments.seed + k));
+    let work = |k| one(arguments.seed + k, &crate::run(scenario, arguments.seed + k));
     let add = |one| {
         many.add(one);
         Ok(())

@@ -1,0 +1,1 @@
+//! Wrong, extreme and hostile input.

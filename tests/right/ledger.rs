@@ -1,0 +1,1 @@
+//! What became of every message and write, and why.

@@ -1,0 +1,12 @@
+//! Right answers about right runs, and refusals of what cannot be answered: every input that once gave a wrong answer
+//! gives the right one. One module a subject.
+
+mod commands;
+mod expectations;
+mod input;
+mod ledger;
+mod masters;
+mod pressure;
+mod structure;
+mod support;
+mod synchronisation;

@@ -1,0 +1,1 @@
+//! Back-pressure: what a reader that stops does to those who write.

@@ -1,0 +1,1 @@
+//! Full synchronisations of large data sets.
