@@ -118,7 +118,10 @@ fn an_error_reply_fails_a_write_and_an_output_limit_ends_a_subscription() {
     let closed = |record: &&Record| record.what == What::Op(Op::Connect(ConnectEnd::ReadClosed));
     let at = recording.records.iter().find(closed).expect("the subscriber was closed").time;
     let node = recording.names.find_node("redis-1").expect("it is there");
-    let what = What::Event(Event::Redis(RedisEvent::OutputLimit("pubsub")));
+    let what = What::Event(Event::Redis(RedisEvent::OutputLimit {
+        class: "pubsub",
+        client: "id=3 flags=P omem=266552".into(),
+    }));
     recording.records.push(Record { time: Time(at.0 - 1_000_000), node, during: EventId(0), what });
     recording.records.sort_by_key(|record| record.time);
     assert!(lost(&recording).contains_key("output-buffer-kill"), "{:?}", lost(&recording));

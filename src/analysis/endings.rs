@@ -49,7 +49,7 @@ impl Endings {
             let at = recording.micros(record.time);
             let node = || recording.names.node(record.node).to_string();
             match &record.what {
-                What::Event(Event::Redis(RedisEvent::OutputLimit(class))) if *class == "pubsub" => {
+                What::Event(Event::Redis(RedisEvent::OutputLimit { class, .. })) if *class == "pubsub" => {
                     reasons.push((at, node(), true));
                 }
                 What::Event(Event::Redis(

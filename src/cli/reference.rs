@@ -89,6 +89,9 @@ struct ClientArguments {
     /// The last attempt
     #[arg(long)]
     requests: Option<u64>,
+    /// To so many bytes a message is filled up
+    #[arg(long, default_value_t = 0)]
+    payload: usize,
     /// What a publisher adds to its numbers
     #[arg(long)]
     mark: Option<String>,
@@ -207,6 +210,7 @@ fn be_a_client(arguments: &ClientArguments) -> Result<Verdict, Failure> {
         every: Duration::from_nanos(arguments.every.0),
         then_set: arguments.then_set,
         mark: arguments.mark.clone(),
+        payload: arguments.payload,
         requests: arguments.requests,
     };
     client::run(&task, &arguments.out).map_err(Failure::io(arguments.out.display()))?;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
+use crate::scenario::units;
 
 /// The settings of one client program: what it asks, how often, and whose habits it has.
 ///
@@ -26,6 +27,10 @@ pub struct Config {
     pub every: Span,
     /// How it connects, waits and retries. Absent: "reference", or "sentinel" in a stack without HAProxy.
     pub profile: Profile,
+    /// Size of a message in bytes: its number is filled up to so many. 0: the number alone.
+    #[serde(with = "units::bytes", skip_serializing_if = "is_zero")]
+    #[schemars(schema_with = "units::bytes::schema")]
+    pub payload: u64,
     /// Whether a PUBLISH that succeeds is followed by SET k:SEQ on the same client, as in the demo's publisher.
     pub then_set: bool,
     /// Closed loop: the pause between a reply and the next attempt, drawn evenly between two limits.
@@ -38,6 +43,10 @@ pub struct Config {
     pub connections: u32,
 }
 
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
+}
+
 impl Default for Config {
     /// A client of the reference stack, not yet named.
     fn default() -> Self {
@@ -48,6 +57,7 @@ impl Default for Config {
             channel: "ch".to_owned(),
             every: Span::from_millis(50),
             profile: Profile::Reference,
+            payload: 0,
             then_set: false,
             pause: None,
             requests: None,

@@ -240,7 +240,7 @@ impl Subscriber {
                     }
                     return;
                 }
-                Message::Push(_, Payload::Sequence { publisher, seq }) => {
+                Message::Push(_, Payload::Sequence { publisher, seq, .. }) => {
                     self.counters.received += 1;
                     out.op(out.now(), Op::Receive { publisher, seq });
                 }

@@ -218,7 +218,7 @@ impl Writer {
         self.slot(slot).state = State::Reading(conn);
         let (sock, ended) = self.pool.write(conn, out.now());
         if let Some(sock) = sock {
-            out.command(sock, command(kind, self.channel, self.index, seq));
+            out.command(sock, command(&self.config, kind, self.channel, self.index, seq));
         }
         match ended {
             // The kernel took the command, but the read finds the FIN; or the write failed.

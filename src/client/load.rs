@@ -238,7 +238,7 @@ impl Load {
         };
         // Without `-r` the benchmark's key is always the same.
         let number = if self.is_script() || self.config.kind == Kind::Publish { seq } else { 0 };
-        out.command(sock, command(self.config.kind, self.channel, self.index, number));
+        out.command(sock, command(&self.config, self.config.kind, self.channel, self.index, number));
         self.lane(lane).state = State::Waiting(sock);
     }
 

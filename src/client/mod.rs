@@ -180,9 +180,12 @@ impl Client {
 }
 
 /// The command of an attempt.
-fn command(kind: Kind, channel: ChannelId, index: u16, seq: u32) -> Command {
+fn command(config: &Config, kind: Kind, channel: ChannelId, index: u16, seq: u32) -> Command {
     match kind {
-        Kind::Publish => Command::Publish(channel, Payload::Sequence { publisher: index, seq }),
+        Kind::Publish => {
+            let bytes = u32::try_from(config.payload).expect("the scenario was checked: Redis takes no longer text");
+            Command::Publish(channel, Payload::Sequence { publisher: index, seq, bytes })
+        }
         Kind::Set => Command::Set(Key { space: index, index: seq }, seq),
         Kind::Get => Command::Get(Key { space: index, index: seq }),
         Kind::Subscribe => unreachable!("a subscriber makes no attempts"),

@@ -108,7 +108,7 @@ impl Writer {
 
     fn send(&mut self, out: &mut Out) {
         self.timing.python_step(out);
-        self.line.command(command(self.config.kind, self.channel, self.index, self.seq), out);
+        self.line.command(command(&self.config, self.config.kind, self.channel, self.index, self.seq), out);
         self.phase = Phase::Waiting;
         match self.line.stale() {
             // The kernel takes the command, and the read finds the FIN that has been there all along; or the peer's
@@ -235,7 +235,7 @@ impl Subscriber {
                 out.op(out.now(), Op::Connect(ConnectEnd::Open));
             }
             (Listening::Confirming, _) => return self.fail(ConnectEnd::SubscribeClosed, out),
-            (_, Message::Push(_, Payload::Sequence { publisher, seq })) => {
+            (_, Message::Push(_, Payload::Sequence { publisher, seq, .. })) => {
                 self.counters.received += 1;
                 out.op(out.now(), Op::Receive { publisher, seq });
             }

@@ -222,7 +222,7 @@ impl Bench {
     pub(super) fn push(&mut self, seq: u32) {
         let open: Vec<Token> = self.socks.iter().filter(|(.., open)| *open).map(|(_, token, ..)| *token).collect();
         for token in open {
-            let message = Message::Push(CHANNEL, Payload::Sequence { publisher: 3, seq });
+            let message = Message::Push(CHANNEL, Payload::Sequence { publisher: 3, seq, bytes: 0 });
             self.give(Input::Data { token, message });
         }
     }

@@ -344,7 +344,14 @@ mod go_redis {
         let (_, _, outcome, took) = publishes(&bench)[0];
         assert_eq!(outcome, Outcome::ReplyTimeout);
         assert_near(took, 12_066.0, 5.0);
-        assert_eq!(bench.written.iter().filter(|(.., c)| *c == command(Kind::Publish, ChannelId(1), 0, 1)).count(), 4);
+        assert_eq!(
+            bench
+                .written
+                .iter()
+                .filter(|(.., c)| *c == command(&Config::default(), Kind::Publish, ChannelId(1), 0, 1))
+                .count(),
+            4
+        );
     }
 
     #[test]

@@ -88,6 +88,11 @@ impl Traced {
             (Event::Net(NetEvent::Ask(from, to)), []) => {
                 (names.host(from).into(), format!("asks for the hardware address of {}", names.host(to)))
             }
+            (Event::Net(NetEvent::Acknowledge(sock, _)), []) => {
+                let owner = self.story.endpoints.get(&sock).map(|endpoint| endpoint.node);
+                (name(owner), "its kernel looks whether the reader has room".into())
+            }
+            (Event::Net(NetEvent::ReadOn(_)), []) => (name(entry.node), "reads on".into()),
             (Event::Net(NetEvent::KeepAlive(_)), []) => (name(entry.node), "the keep-alive timer rings".into()),
             (Event::Net(NetEvent::Fail(..)), []) => (name(entry.node), "a connect fails".into()),
             (Event::Timer(node, setting), []) => {

@@ -12,7 +12,7 @@ use crate::kernel::{EventId, Span, Time};
 use crate::net::{Input, Note, Obstacle, Sock};
 use crate::record::{Op, Record, What};
 use crate::report::causes::words as cause_words;
-use crate::wire::{Command, HostId, Message, NodeId, Payload, Reply, Role};
+use crate::wire::{Command, HostId, Message, NodeId, Reply, Role};
 use crate::world::{NodeKind, Pass, Sent};
 
 /// Answers what became of a message.
@@ -78,7 +78,7 @@ struct Trail<'a> {
     run: &'a Traced,
     entry: &'a Entry,
     publisher: NodeId,
-    payload: Payload,
+    place: u16,
     /// The line of the attempt.
     record: &'a Record,
     from: Time,
@@ -109,15 +109,7 @@ impl<'a> Trail<'a> {
         };
         let record = recording.records.iter().find(attempt).expect("the ledger is made from the records");
         let What::Op(Op::Publish { took, .. }) = record.what else { unreachable!("it was just matched") };
-        Trail {
-            run,
-            entry,
-            publisher,
-            payload: Payload::Sequence { publisher: place as u16, seq: entry.seq },
-            record,
-            from: record.time,
-            answered: record.time + took,
-        }
+        Trail { run, entry, publisher, place: place as u16, record, from: record.time, answered: record.time + took }
     }
 
     fn name(&self, node: NodeId) -> &'a str {
@@ -134,7 +126,9 @@ impl<'a> Trail<'a> {
 
     fn carries(&self, message: &Message) -> bool {
         match message {
-            Message::Command(Command::Publish(_, payload)) | Message::Push(_, payload) => *payload == self.payload,
+            Message::Command(Command::Publish(_, payload)) | Message::Push(_, payload) => {
+                payload.is_message(self.place, self.entry.seq)
+            }
             _ => false,
         }
     }
@@ -432,7 +426,7 @@ impl<'a> Trail<'a> {
             noted.during == pass.event
                 && noted.node == pass.node
                 && matches!(noted.note, Note::Published { publisher: Some(publisher), seq, .. }
-                    if self.payload == (Payload::Sequence { publisher, seq }))
+                    if (publisher, seq) == (self.place, self.entry.seq))
         });
         let Some((role, receivers, replicas)) = published.and_then(|noted| match noted.note {
             Note::Published { role, receivers, replicas, .. } => Some((role, receivers, replicas)),

@@ -55,6 +55,8 @@ pub struct Config {
     pub maxconn: u32,
     /// How a new session chooses among servers that are up.
     pub balance: Balance,
+    /// Global settings that begin with `tune.`.
+    pub tune: Tune,
 }
 
 impl Default for Config {
@@ -79,7 +81,23 @@ impl Default for Config {
             redispatch: false,
             maxconn: 4096,
             balance: Balance::Roundrobin,
+            tune: Tune::default(),
         }
+    }
+}
+
+/// The `tune.` keywords that are modelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tune {
+    /// `tune.bufsize`: bytes of a session that HAProxy holds in one direction; while they are there it reads no more.
+    pub bufsize: u32,
+}
+
+impl Default for Tune {
+    /// HAProxy's own default.
+    fn default() -> Self {
+        Tune { bufsize: 16_384 }
     }
 }
 

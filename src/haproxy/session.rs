@@ -164,7 +164,7 @@ impl Haproxy {
     /// The server side is up.
     pub(super) fn session_connected(&mut self, slot: usize, out: &mut Out) {
         let now = self.timers.clock(out);
-        let tunnel = self.config.timeout_tunnel.is_some();
+        let (tunnel, bufsize) = (self.config.timeout_tunnel.is_some(), self.config.tune.bufsize);
         let session = &mut self.sessions[slot];
         assert_eq!(session.phase, Phase::Connecting, "a session connects once");
         session.phase = Phase::Established;
@@ -173,7 +173,9 @@ impl Haproxy {
             // `timeout tunnel` starts anew for both sides.
             session.client.last = now;
         }
-        let sock = session.back.sock;
+        let (client, sock) = (session.client.sock, session.back.sock);
+        out.relay(client, sock, bufsize);
+        out.relay(sock, client, bufsize);
         for message in session.waiting.drain(..) {
             out.send(sock, message);
         }

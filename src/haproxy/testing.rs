@@ -97,7 +97,7 @@ fn addr(server: usize) -> Addr {
 
 /// A client's message.
 pub(super) fn publish(seq: u32) -> Message {
-    Message::Command(Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq }))
+    Message::Command(Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq, bytes: 0 }))
 }
 
 fn info(role: Role) -> Message {
@@ -345,7 +345,7 @@ impl Lab {
                 self.schedule_at(at, Happening::Timer(timer));
             }
             Action::ClearTimer(timer) => self.timers[timer.0 as usize] = None,
-            Action::Listen => {}
+            Action::Listen | Action::Relay { .. } => {}
             Action::Exit => self.exited = true,
         }
     }

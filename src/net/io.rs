@@ -151,6 +151,15 @@ pub enum Action {
     Reset(Sock),
     /// `shutdown(SHUT_WR)`: FIN, but go on reading.
     ShutdownWrite(Sock),
+    /// What is read from one socket is written to another: not read while the program's buffer between them is full.
+    Relay {
+        /// Read.
+        from: Sock,
+        /// Written.
+        to: Sock,
+        /// Size of the buffer.
+        room_bytes: u32,
+    },
     /// Set a timer, replacing an earlier setting.
     SetTimer(TimerId, Time),
     /// Clear a timer.
@@ -161,10 +170,14 @@ pub enum Action {
     Exit,
 }
 
-/// What the kernel can hold for one direction of a connection whose reader does not read, in bytes: send buffer and
-/// receive buffer at their automatic maxima (`tcp_wmem` 4 MiB, `tcp_rmem` 6 MiB; about 8 MB were measured through a
-/// proxy, spec of HAProxy and TCP, 22.2).
+/// What the kernel can hold for one direction of a connection that is cut or slow while its reader reads, in bytes: send buffer
+/// and receive buffer at their automatic maxima (`tcp_wmem` 4 MiB, `tcp_rmem` 6 MiB; about 8 MB were measured through a
+/// proxy, spec of HAProxy and TCP, 22.2). Where the reader does not read, `tcp/flow.rs` counts.
 pub const KERNEL_BUFFER_BYTES: u64 = 8 << 20;
+
+/// From so many unread bytes of one direction on it is looked at whether its reader reads. Before that, no buffer of either
+/// kernel can be full: the smallest, a send buffer, takes 46 080 bytes (`tcp_init_buffer_space`).
+pub const PRESSED_FROM: u64 = 8_192;
 
 #[derive(Clone, Debug, Default)]
 struct Slot {
@@ -172,6 +185,10 @@ struct Slot {
     in_use: bool,
     /// Bytes written here and not yet read by the program at the other end.
     queued_bytes: u64,
+    /// More queued bytes than this are worth a look: [`PRESSED_FROM`], or 0 where the reader does not read.
+    look_from: u64,
+    /// Where the reader does not read: bytes that the kernel has not taken.
+    backlog_bytes: u64,
 }
 
 /// Allocates endpoints and counts the bytes that lie between writer and reader.
@@ -190,7 +207,7 @@ impl Handles {
         });
         let slot = &mut self.slots[index as usize];
         slot.in_use = true;
-        slot.queued_bytes = 0;
+        (slot.queued_bytes, slot.look_from, slot.backlog_bytes) = (0, PRESSED_FROM, 0);
         Sock { index, generation: slot.generation }
     }
 
@@ -218,19 +235,54 @@ impl Handles {
         self.slots.len()
     }
 
-    /// Bytes are on their way from `sock`.
+    /// Bytes are on their way from `sock`. Whether there are so many that it matters who reads them.
     #[inline]
-    pub fn written(&mut self, sock: Sock, bytes: u64) {
-        self.slots[sock.index as usize].queued_bytes += bytes;
+    pub fn written(&mut self, sock: Sock, bytes: u64) -> bool {
+        let slot = &mut self.slots[sock.index as usize];
+        slot.queued_bytes += bytes;
+        slot.queued_bytes > slot.look_from
     }
 
-    /// Bytes from `sock` were read at the other end, or discarded.
+    /// Bytes from `sock` were read at the other end, or discarded. Whether they had been in the way of others.
     #[inline]
-    pub fn consumed(&mut self, sock: Sock, bytes: u64) {
-        if self.is_live(sock) {
-            let queued = &mut self.slots[sock.index as usize].queued_bytes;
-            *queued = queued.saturating_sub(bytes);
+    pub fn consumed(&mut self, sock: Sock, bytes: u64) -> bool {
+        if !self.is_live(sock) {
+            return false;
         }
+        let slot = &mut self.slots[sock.index as usize];
+        slot.queued_bytes = slot.queued_bytes.saturating_sub(bytes);
+        slot.look_from == 0
+    }
+
+    /// Bytes written to `sock` and not read at the other end.
+    pub fn unread_bytes(&self, sock: Sock) -> u64 {
+        self.slots[sock.index as usize].queued_bytes
+    }
+
+    /// Bytes written to `sock` that are still in its program.
+    #[inline]
+    pub fn output_buffer_bytes(&self, sock: Sock) -> u64 {
+        let slot = &self.slots[sock.index as usize];
+        match slot.look_from {
+            0 => slot.backlog_bytes,
+            _ => slot.queued_bytes.saturating_sub(KERNEL_BUFFER_BYTES),
+        }
+    }
+
+    /// The reader of what is written to `sock` does not read.
+    pub fn press(&mut self, sock: Sock) {
+        self.slots[sock.index as usize].look_from = 0;
+    }
+
+    /// So many of the bytes written to `sock` were not taken by the kernel.
+    pub fn set_backlog(&mut self, sock: Sock, bytes: u64) {
+        self.slots[sock.index as usize].backlog_bytes = bytes;
+    }
+
+    /// All that was written to `sock` has been read.
+    pub fn release_pressure(&mut self, sock: Sock) {
+        let slot = &mut self.slots[sock.index as usize];
+        (slot.look_from, slot.backlog_bytes) = (PRESSED_FROM, 0);
     }
 }
 
@@ -416,10 +468,16 @@ impl Out {
         self.actions.push(Action::Exit);
     }
 
+    /// What is read from `from` is written to `to`: it is not read while `room_bytes` of it could not be written.
+    pub fn relay(&mut self, from: Sock, to: Sock, room_bytes: u32) {
+        self.actions.push(Action::Relay { from, to, room_bytes });
+    }
+
     /// Bytes written to `sock` that neither the peer nor the kernel's buffers have taken: the program's own output
     /// buffer.
+    #[inline]
     pub fn output_buffer_bytes(&self, sock: Sock) -> u64 {
-        self.handles.slots[sock.index as usize].queued_bytes.saturating_sub(KERNEL_BUFFER_BYTES)
+        self.handles.output_buffer_bytes(sock)
     }
 
     /// Writes a log line. The closure runs only if somebody records.

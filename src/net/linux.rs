@@ -32,6 +32,37 @@ pub const PROBE_JIFFIES: u64 = 250;
 /// How many probes before an entry fails.
 pub const PROBES: u32 = 3;
 
+/// Payload of a segment in an Ethernet frame of 1500 bytes: 40 bytes of headers and 12 of time stamps are taken off.
+pub const ETHERNET_MSS: u64 = 1_448;
+/// The same on the loopback interface, whose frames carry 65 536 bytes.
+pub const LOOPBACK_MSS: u64 = 65_483;
+/// `net.ipv4.tcp_rmem[1]`: the memory of a receive queue to begin with.
+pub const RECEIVE_BUFFER: u64 = 131_072;
+/// `net.ipv4.tcp_rmem[2]`: what it grows to while its program reads.
+pub const RECEIVE_BUFFER_MAX: u64 = 6_291_456;
+/// The window that a connection offers at first: half of the receive buffer in whole segments (`tcp_select_initial_window`).
+pub const FIRST_WINDOW: u64 = 64_240;
+/// `net.ipv4.tcp_wmem[2]`: what a send buffer can grow to.
+pub const SEND_BUFFER_MAX: u64 = 4_194_304;
+/// `TCP_INIT_CWND`: segments that may be under way at first.
+pub const INITIAL_CONGESTION_WINDOW: u32 = 10;
+/// What a buffer costs beside its bytes: `sk_buff` (256), `MAX_TCP_HEADER` (256) and `skb_shared_info` (320); `ss -m` says 864
+/// for 32 bytes.
+pub const SKB: u64 = 832;
+/// `MAX_SKB_FRAGS`: so many pieces of memory, each of one write, fit into a buffer.
+pub const FRAGMENTS: u32 = 17;
+/// `TCP_ATO_MIN`: a delayed acknowledgement comes after 40 ms.
+pub const DELAYED_ACK_JIFFIES: u64 = 10;
+/// Probes of a closed window until the interval would reach `TCP_RTO_MAX`: 200 ms doubled ten times.
+pub const DEAD_BACKOFFS: u32 = 10;
+
+/// `tcp_sndbuf_expand`: twice the congestion window, each segment with its headers rounded up to a power of two.
+pub fn send_buffer(congestion_window: u32, mss: u64) -> u64 {
+    // `mss_clamp` counts the time stamps; `MAX_TCP_HEADER` and `skb_shared_info` are rounded with it, `sk_buff` is not.
+    let segment = (mss + 12 + 256 + 320).next_power_of_two() + 256;
+    2 * congestion_window.max(INITIAL_CONGESTION_WINDOW) as u64 * segment
+}
+
 /// The timer wheel of one kernel: when its jiffies begin.
 #[derive(Clone, Copy, Debug)]
 pub struct TimerWheel {

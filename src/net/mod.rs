@@ -14,7 +14,9 @@ mod tcp;
 mod tests;
 mod topology;
 
-pub use io::{Action, ConnectError, Ended, Handles, Input, KERNEL_BUFFER_BYTES, Out, Sock, TimerId, Token};
+pub use io::{
+    Action, ConnectError, Ended, Handles, Input, KERNEL_BUFFER_BYTES, Out, PRESSED_FROM, Sock, TimerId, Token,
+};
 pub use linux::{BASE_REACHABLE_TIME, JIFFY, TimerWheel};
 pub use note::{Candidate, Candidates, FailoverStep, Note, Noted, OtherSentinel, SentinelTick, SessionEnd};
 pub use poll::LoopTimer;

@@ -478,3 +478,104 @@ proptest! {
         prop_assert_eq!(bench.received(NodeId(1)), expected);
     }
 }
+
+/// Messages that `bench` has heard since `seen` are read; answers how many it has heard.
+fn read(bench: &mut Bench, sender: Sock, seen: usize) -> usize {
+    let heard: Vec<u64> = bench.heard[seen..]
+        .iter()
+        .filter_map(|(_, delivery)| match &delivery.input {
+            Input::Data { message, .. } => Some(message.wire_bytes()),
+            _ => None,
+        })
+        .collect();
+    for bytes in heard {
+        if bench.handles.consumed(sender, bytes) {
+            bench.with(|net, _, cx| net.was_read(sender, cx));
+        }
+    }
+    bench.heard.len()
+}
+
+/// Reads until nothing more comes.
+fn read_all(bench: &mut Bench, sender: Sock) {
+    let mut seen = 0;
+    loop {
+        seen = read(bench, sender, seen);
+        bench.run_for(1.0);
+        if seen == bench.heard.len() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn what_a_stopped_reader_does_not_take_stays_with_the_writer_and_comes_in_order() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.with(|net, _, cx| net.set_stopped(NodeId(1), true, cx));
+    let mut written = 0;
+    while bench.handles.output_buffer_bytes(client) < 50_000 {
+        written += 1;
+        bench.send(client, written);
+        bench.run_for(0.000_5);
+        assert!(written < 100_000, "no buffer is endless");
+    }
+    // Nobody reads: what the two kernels hold does not grow.
+    bench.run_for(30.0);
+    let kernels = bench.handles.unread_bytes(client) - bench.handles.output_buffer_bytes(client);
+    assert!((100_000..1_000_000).contains(&kernels), "{kernels}");
+    assert!(bench.received(NodeId(1)).len() < written as usize / 2);
+    bench.with(|net, _, cx| net.set_stopped(NodeId(1), false, cx));
+    read_all(&mut bench, client);
+    assert_eq!(bench.received(NodeId(1)), (1..=written).collect::<Vec<u32>>());
+    assert_eq!((bench.handles.output_buffer_bytes(client), bench.handles.unread_bytes(client)), (0, 0));
+    // And the connection is as before: a message costs one event.
+    let before = bench.kernel.dispatched();
+    bench.send(client, 0);
+    bench.run_for(1.0);
+    assert_eq!(bench.kernel.dispatched() - before, 1);
+}
+
+#[test]
+fn who_closes_takes_back_what_the_kernel_has_not_got() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.with(|net, _, cx| net.set_stopped(NodeId(1), true, cx));
+    for seq in 1..=20_000 {
+        bench.send(client, seq);
+        bench.run_for(0.000_5);
+    }
+    assert!(bench.handles.output_buffer_bytes(client) > 0);
+    bench.with(|net, now, cx| net.close(client, now, cx));
+    bench.run_for(2.0);
+    bench.with(|net, _, cx| net.set_stopped(NodeId(1), false, cx));
+    read_all(&mut bench, client);
+    let received = bench.received(NodeId(1));
+    assert!(received.len() > 1_000 && received.len() < 20_000, "{}", received.len());
+    assert!(received.iter().copied().eq(1..=received.len() as u32), "a beginning, in order");
+    assert!(matches!(bench.heard.last(), Some((_, Delivery { input: Input::Ended { how: Ended::Eof, .. }, .. }))));
+}
+
+#[test]
+fn a_cut_while_nobody_reads_loses_nothing() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.with(|net, _, cx| net.set_stopped(NodeId(1), true, cx));
+    for seq in 1..=20_000 {
+        bench.send(client, seq);
+        bench.run_for(0.000_5);
+        match seq {
+            3_000 => bench.partition(),
+            6_000 => bench.heal(),
+            _ => {}
+        }
+    }
+    bench.partition();
+    bench.with(|net, _, cx| net.set_stopped(NodeId(1), false, cx));
+    bench.run_for(5.0);
+    bench.heal();
+    read_all(&mut bench, client);
+    bench.run_for(60.0);
+    read_all(&mut bench, client);
+    assert_eq!(bench.received(NodeId(1)), (1..=20_000).collect::<Vec<u32>>());
+}

@@ -266,7 +266,12 @@ pub enum RedisEvent {
     ReplicaLostUnnamed(u32),
     ReplicaTimeout(Addr),
     /// A client over its output-buffer limit was closed.
-    OutputLimit(&'static str),
+    OutputLimit {
+        /// `pubsub`, `slave` or `normal`.
+        class: &'static str,
+        /// What the line says of it: `id=3 … flags=P … omem=266552 …` (`catClientInfoString`).
+        client: Box<str>,
+    },
     DbLoaded,
     DbSaved,
     ShutdownRequested,
@@ -488,8 +493,8 @@ impl RedisEvent {
             RedisEvent::ReplicaLost(a) => format!("Connection with replica {} lost.", addr(a)),
             RedisEvent::ReplicaLostUnnamed(id) => format!("Connection with replica client id #{id} lost."),
             RedisEvent::ReplicaTimeout(a) => format!("Disconnecting timedout replica (streaming sync): {}", addr(a)),
-            RedisEvent::OutputLimit(class) => {
-                format!("Client of class {class} scheduled to be closed ASAP for overcoming of output buffer limits.")
+            RedisEvent::OutputLimit { client, .. } => {
+                format!("Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.")
             }
             RedisEvent::DbLoaded => "DB loaded from disk: 0.000 seconds".into(),
             RedisEvent::DbSaved => "DB saved on disk".into(),

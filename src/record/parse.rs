@@ -27,8 +27,6 @@ pub(super) const PING_ERRORS: [&str; 3] = [
     "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
 ];
-/// Classes that [`RedisEvent::OutputLimit`] can name.
-const CLIENT_CLASSES: [&str; 3] = ["pubsub", "slave", "normal"];
 
 impl Event {
     /// The event that a line of a program's log stands for.
@@ -292,7 +290,7 @@ fn check_status(reason: &str) -> Option<CheckStatus> {
 }
 
 /// Lines without arguments.
-pub(super) const PLAIN: [RedisEvent; 32] = [
+pub(super) const PLAIN: [RedisEvent; 29] = [
     RedisEvent::Ready,
     RedisEvent::MasterModeEnabled,
     RedisEvent::BeforeTurningIntoReplica,
@@ -322,17 +320,27 @@ pub(super) const PLAIN: [RedisEvent; 32] = [
     RedisEvent::ShutdownRequested,
     RedisEvent::ShutdownWaiting,
     RedisEvent::Exiting,
-    RedisEvent::OutputLimit(CLIENT_CLASSES[0]),
-    RedisEvent::OutputLimit(CLIENT_CLASSES[1]),
-    RedisEvent::OutputLimit(CLIENT_CLASSES[2]),
 ];
 
 /// A Redis server's line. Each attempt works on its own copy of the scanner, so that a failed one leaves no trace.
 fn redis(scan: Scan<'_>) -> Option<RedisEvent> {
-    let attempts: [fn(Scan<'_>) -> Option<RedisEvent>; 19] = [
+    let attempts: [fn(Scan<'_>) -> Option<RedisEvent>; 20] = [
         |mut s| {
             s.lit("REPLICAOF ")?;
             s.addr(":").map(RedisEvent::ReplicaOf)
+        },
+        |mut s| {
+            s.lit("Client ")?;
+            let client = s.until(" scheduled to be closed ASAP for overcoming of output buffer limits.")?;
+            let (_, flags) = client.split_once(" flags=")?;
+            let flags = flags.split(' ').next()?;
+            // A client that listens and replicates counts as a replica (`getClientType`).
+            let class = match () {
+                () if flags.contains('S') => "slave",
+                () if flags.contains('P') => "pubsub",
+                () => "normal",
+            };
+            Some(RedisEvent::OutputLimit { class, client: client.into() })
         },
         |mut s| {
             s.lit("Connecting to MASTER ")?;

@@ -87,6 +87,10 @@ fn redis_event() -> impl Strategy<Value = RedisEvent> {
         1 => addr().prop_map(R::ReplicaLost),
         1 => any::<u32>().prop_map(R::ReplicaLostUnnamed),
         1 => addr().prop_map(R::ReplicaTimeout),
+        1 => (0..3_usize, any::<u32>()).prop_map(|(place, id)| R::OutputLimit {
+            class: ["pubsub", "slave", "normal"][place],
+            client: format!("id={id} flags={} omem=266552", ["P", "S", "N"][place]).into(),
+        }),
     ]
 }
 
@@ -276,6 +280,17 @@ fn real_lines_are_typed() {
             }
         }
     }
+}
+
+#[test]
+fn the_real_line_of_a_client_over_its_limit_is_typed() {
+    let text = "Client id=3 addr=10.99.0.2:60436 laddr=10.99.0.1:6399 fd=7 name= age=1 idle=0 flags=P db=0 sub=1 psub=0 ssub=0 \
+                multi=-1 qbuf=0 qbuf-free=20474 argv-mem=0 multi-mem=0 rbs=8192 rbp=4096 obl=4096 oll=13 omem=266552 \
+                tot-mem=296048 events=rw cmd=subscribe user=default redir=-1 resp=2 scheduled to be closed ASAP for \
+                overcoming of output buffer limits.";
+    let event = Event::parse(NodeKind::Redis, text, &names());
+    assert!(matches!(&event, Event::Redis(RedisEvent::OutputLimit { class: "pubsub", .. })), "{event:?}");
+    assert_eq!(event.text(&names()), text);
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Redis {
 
     fn note_published(&self, payload: Payload, receivers: i64, out: &mut Out) {
         let (publisher, seq) = match payload {
-            Payload::Sequence { publisher, seq } => (Some(publisher), seq),
+            Payload::Sequence { publisher, seq, .. } => (Some(publisher), seq),
             Payload::Hello(_) => (None, 0),
         };
         out.note(|| Note::Published {

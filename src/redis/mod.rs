@@ -157,6 +157,17 @@ fn draw_replid(identity: &mut Stream) -> ReplId {
     ReplId(identity.bits().max(1))
 }
 
+/// What output limits count for `bytes` of replies and pushes (`getClientOutputBufferMemoryUsage`): blocks of
+/// `PROTO_REPLY_CHUNK_BYTES`, which the allocator rounds up to 20 480 bytes, each with 40 bytes of a list's node and its own
+/// head. The buffer of the client itself (`PROTO_REPLY_MIN_BYTES` when it has long been idle) does not count.
+fn reply_memory(bytes: u64) -> u64 {
+    const BLOCK_HEAD: u64 = 16;
+    const BLOCK: u64 = 20_480 - BLOCK_HEAD;
+    const NODE: u64 = 24;
+    const OWN_BUFFER: u64 = 1_024;
+    bytes.saturating_sub(OWN_BUFFER).div_ceil(BLOCK) * (BLOCK + BLOCK_HEAD + NODE)
+}
+
 impl Redis {
     /// Its random streams.
     pub(crate) fn streams(&mut self) -> Vec<&mut Stream> {
@@ -372,7 +383,8 @@ impl Redis {
             ClientType::Normal | ClientType::Master => (self.config.client_output_buffer_limit.normal, "normal"),
         };
         let mut hard_limit = limit.hard_bytes;
-        let mut used = out.output_buffer_bytes(sock);
+        let bytes = out.output_buffer_bytes(sock);
+        let mut used = if client.attached.is_some() { bytes } else { reply_memory(bytes) };
         if let Some(attached) = &client.attached {
             if hard_limit > 0 {
                 hard_limit = hard_limit.max(self.config.repl_backlog_size);
@@ -398,9 +410,17 @@ impl Redis {
         } else {
             client.soft_limit_since = None;
         }
+        let id = client.id;
         if hard || soft {
             self.close_soon(slot);
-            log(out, RedisEvent::OutputLimit(class));
+            let flag = match class {
+                "pubsub" => 'P',
+                "slave" => 'S',
+                _ => 'N',
+            };
+            // The parts of the real line that there are here.
+            let client = || format!("id={id} flags={flag} omem={used}").into();
+            out.log(|| Event::Redis(RedisEvent::OutputLimit { class, client: client() }));
         }
     }
 

@@ -64,7 +64,7 @@ pub fn key(index: u32) -> Key {
 }
 
 pub fn publish(seq: u32) -> Command {
-    Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq })
+    Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq, bytes: 0 })
 }
 
 impl Net {
@@ -306,7 +306,9 @@ impl Net {
                     self.close_all(node);
                     return;
                 }
-                Action::Reset(_) | Action::ShutdownWrite(_) => unreachable!("a Redis server does neither"),
+                Action::Reset(_) | Action::ShutdownWrite(_) | Action::Relay { .. } => {
+                    unreachable!("a Redis server does neither")
+                }
             }
         }
     }

@@ -42,6 +42,8 @@ pub struct Task {
     pub then_set: bool,
     /// What a publisher adds to the sequence number, so that a subscriber can tell several apart.
     pub mark: Option<String>,
+    /// To so many bytes a message is filled up.
+    pub payload: usize,
     /// The last attempt.
     pub requests: Option<u64>,
 }
@@ -230,6 +232,7 @@ fn attempt(task: &Task, seq: u32, connection: &mut Option<Connection>, out: &Fil
     let key = format!("{}{seq}", task.keys);
     let seq = seq.to_string();
     let payload = task.mark.as_ref().map_or(seq.clone(), |mark| format!("{seq} {mark}"));
+    let payload = format!("{payload:<width$}", width = task.payload);
     let command: &[&str] = match task.kind {
         Kind::Publish => &["PUBLISH", &task.channel, &payload],
         Kind::Get => &["GET", &key],
@@ -310,7 +313,7 @@ fn message(value: &Value) -> Option<(u32, Option<String>)> {
         return None;
     }
     let mut words = payload.text()?.split(' ');
-    Some((words.next()?.parse().ok()?, words.next().map(str::to_string)))
+    Some((words.next()?.parse().ok()?, words.next().filter(|mark| !mark.is_empty()).map(str::to_string)))
 }
 
 #[cfg(test)]
@@ -334,6 +337,8 @@ mod tests {
         let value = |payload: &str| Value::List(["message", "ch", payload].map(|t| Value::Text(t.into())).to_vec());
         assert_eq!(message(&value("7")), Some((7, None)));
         assert_eq!(message(&value("7 second")), Some((7, Some("second".into()))));
+        assert_eq!(message(&value("7 second   ")), Some((7, Some("second".into()))));
+        assert_eq!(message(&value("7   ")), Some((7, None)));
         assert_eq!(message(&Value::List(vec![Value::Text("pong".into())])), None);
     }
 
@@ -359,6 +364,7 @@ mod tests {
             every: Duration::from_millis(10),
             then_set: false,
             mark: None,
+            payload: 0,
             requests: Some(4),
         };
         run(&task, &out).expect("it ends after its last attempt");

@@ -14,6 +14,9 @@ use super::{Error, leftovers};
 /// Where `ip netns` keeps namespaces.
 pub(super) const NAMESPACES: &str = "/run/netns";
 
+/// The stack's network.
+const ROUTE: &str = "10.77.0.0/16";
+
 /// One stack's namespaces.
 #[derive(Debug)]
 pub struct Netns {
@@ -64,6 +67,11 @@ impl Backend for Netns {
         ip(&["-n", &switch, "link", "set", &port, "master", "bridge", "up"])?;
         ip(&["-n", &name, "addr", "add", &addr, "dev", "eth0"])?;
         ip(&["-n", &name, "link", "set", "eth0", "up"])?;
+        // The kernel's own defaults, whatever this machine's are: they decide what a reader that stops holds back.
+        let addr = host.addr.to_string();
+        let route = ["route", "replace", ROUTE, "dev", "eth0", "proto", "kernel", "scope", "link", "src", &addr];
+        ip(&[&["-n", &name], &route[..], &["congctl", "cubic"]].concat())?;
+        ip(&["netns", "exec", &name, "sysctl", "-q", "-w", "net.ipv4.tcp_rmem=4096 131072 6291456"])?;
         self.ports.insert(host.name.clone(), port);
         Ok(())
     }

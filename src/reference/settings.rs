@@ -127,6 +127,7 @@ pub(super) fn haproxy_file(scenario: &Scenario, servers: &[(String, Ipv4Addr)]) 
     line("global".into());
     line("    log stdout format raw local0 notice".into());
     line(format!("    maxconn {}", config.maxconn));
+    line(format!("    tune.bufsize {}", config.tune.bufsize));
     line("defaults".into());
     line("    mode tcp".into());
     line("    log global".into());

@@ -356,6 +356,7 @@ impl Stack {
         option("--channel", config.channel.clone());
         option("--every", config.every.to_string());
         option("--keys", self.keys(place));
+        option("--payload", config.payload.to_string());
         if let Some(requests) = config.requests {
             option("--requests", requests.to_string());
         }

@@ -206,7 +206,7 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
             let tone = match event {
                 RedisEvent::MasterModeEnabled | RedisEvent::Ready => Tone::Good,
                 RedisEvent::ReplicaOf(_) => Tone::Plain,
-                RedisEvent::OutputLimit(_) | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
+                RedisEvent::OutputLimit { .. } | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
                 RedisEvent::MasterConnectionLost
                 | RedisEvent::MasterTimeout
                 | RedisEvent::TimeoutConnecting

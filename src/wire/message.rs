@@ -29,16 +29,23 @@ pub enum Payload {
         publisher: u16,
         /// SEQ.
         seq: u32,
+        /// To so many bytes it is filled up.
+        bytes: u32,
     },
     /// A Sentinel's hello.
     Hello(Hello),
 }
 
 impl Payload {
+    /// Whether this is a message of a client.
+    pub fn is_message(&self, of: u16, number: u32) -> bool {
+        matches!(self, Payload::Sequence { publisher, seq, .. } if (*publisher, *seq) == (of, number))
+    }
+
     /// Length of the text in bytes.
     pub fn text_bytes(&self) -> u32 {
         match self {
-            Payload::Sequence { seq, .. } => digits(*seq),
+            Payload::Sequence { seq, bytes, .. } => digits(*seq).max(*bytes),
             // ip,port,id,epoch,name,ip,port,epoch: with addresses of the reference network and the name `mymaster`.
             Payload::Hello(hello) => {
                 let addresses = 2 * 9 + digits(hello.sentinel.port as u32) + digits(hello.master.port as u32);
@@ -430,7 +437,7 @@ impl Message {
 impl Payload {
     fn word(&self) -> u64 {
         match self {
-            Payload::Sequence { publisher, seq } => ((*publisher as u64) << 32) | *seq as u64,
+            Payload::Sequence { publisher, seq, .. } => ((*publisher as u64) << 32) | *seq as u64,
             Payload::Hello(hello) => hello.id.0 ^ ((hello.epoch as u64) << 32) ^ hello.config_epoch as u64,
         }
     }
@@ -466,7 +473,7 @@ mod tests {
     fn stream_bytes_are_those_of_resp() {
         assert_eq!(Command::Ping.stream_bytes(), 4 + 4 + 1 + 5);
         // *3\r\n $7\r\nPUBLISH\r\n $2\r\nch\r\n $1\r\n7\r\n
-        let publish = Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq: 7 });
+        let publish = Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq: 7, bytes: 0 });
         assert_eq!(publish.stream_bytes() as usize, "*3\r\n$7\r\nPUBLISH\r\n$2\r\nch\r\n$1\r\n7\r\n".len());
         let set = Command::Set(Key { space: 0, index: 12 }, 12);
         assert_eq!(set.stream_bytes() as usize, "*3\r\n$3\r\nSET\r\n$4\r\nk:12\r\n$2\r\n12\r\n".len());

@@ -22,7 +22,6 @@ mod script;
 mod tests;
 mod view;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use journal::{Deed, Journal, Pass, Sent};
@@ -429,8 +428,11 @@ impl World {
         let input = match input {
             Input::Accepted { .. } | Input::Command(_) | Input::Terminate | Input::Start | Input::Timer(_) => input,
             Input::Data { message, .. } => {
-                if let Some(peer) = self.net.peer(sock) {
-                    self.out.handles.consumed(peer, message.wire_bytes());
+                if let Some(peer) = self.net.peer(sock)
+                    && self.out.handles.consumed(peer, message.wire_bytes())
+                {
+                    let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+                    self.net.was_read(peer, cx);
                 }
                 let Some(token) = self.net.token(sock) else { return };
                 Input::Data { token, message }
@@ -499,7 +501,7 @@ impl World {
                 Action::ClearTimer(timer) => self.processes[node.0 as usize].clear_timer(timer),
                 Action::Connect { sock, to, token } => self.net.connect((node, host), sock, to, token, at, cx),
                 Action::Accept { sock, token } => {
-                    let held: VecDeque<Delivery> = self.net.accept(sock, token).into();
+                    let held = self.net.accept(sock, token);
                     if !held.is_empty() {
                         // What had arrived before the program took the connection comes before anything newer, but
                         // after all that was ready already: the socket joins the end of epoll's list.
@@ -516,6 +518,7 @@ impl World {
                 Action::Close(sock) => self.net.close(sock, at, cx),
                 Action::Reset(sock) => self.net.reset(sock, at, cx),
                 Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
+                Action::Relay { from, to, room_bytes } => self.net.relay(from, to, room_bytes),
                 Action::Listen => self.listen(node),
                 Action::Exit => self.process_dies(node),
             }

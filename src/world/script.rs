@@ -5,7 +5,7 @@ use super::process::State;
 use super::program::Program;
 use super::{World, boot};
 use crate::kernel::{Purpose, Span, Time};
-use crate::net::{Delivery, Input, Sock};
+use crate::net::{Context, Delivery, Input, Sock};
 use crate::record::FaultMark;
 use crate::scenario::{Action, NodeRef, Role};
 use crate::wire::{Command, HostId, Message, NodeId, Reply, parse_command};
@@ -296,15 +296,22 @@ impl World {
             Action::Start { .. } => self.order_start(node, now),
             Action::Pause { .. } if state == State::Running => {
                 self.processes[node.0 as usize].state = State::Paused;
+                self.set_stopped(node, true);
             }
             Action::Resume { .. } if state == State::Paused => {
                 let process = &mut self.processes[node.0 as usize];
                 process.state = State::Running;
                 process.order_by_socket();
                 self.schedule_wake(node);
+                self.set_stopped(node, false);
             }
             _ => {}
         }
+    }
+
+    fn set_stopped(&mut self, node: NodeId, stopped: bool) {
+        let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+        self.net.set_stopped(node, stopped, cx);
     }
 
     fn order_start(&mut self, node: NodeId, now: Time) {

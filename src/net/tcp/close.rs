@@ -19,7 +19,8 @@ impl Net {
             Phase::Open => {
                 endpoint.orphan = true;
                 if !std::mem::replace(&mut endpoint.fin_queued, true) {
-                    self.write(sock, Kind::Fin, at, cx);
+                    self.discard_backlog(sock, cx.handles);
+                    self.write_end(sock, at, cx);
                 } else if endpoint.fin_delivered {
                     self.release(sock, cx.handles);
                 }
@@ -31,7 +32,15 @@ impl Net {
     pub fn shutdown_write<E: Carrier>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
         let Some(endpoint) = self.endpoint(sock) else { return };
         if endpoint.phase == Phase::Open && !std::mem::replace(&mut endpoint.fin_queued, true) {
-            self.write(sock, Kind::Fin, at, cx);
+            self.write_end(sock, at, cx);
+        }
+    }
+
+    /// FIN, behind all that was written.
+    fn write_end<E: Carrier>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
+        match self.endpoint(sock).is_some_and(|endpoint| endpoint.pressure.is_some()) {
+            true => self.press(sock, Kind::Fin, at, cx),
+            false => self.write(sock, Kind::Fin, at, cx),
         }
     }
 

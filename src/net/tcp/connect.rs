@@ -1,5 +1,7 @@
 //! Opening a connection: SYN and its repeats, refusal, silence, the accept backlog.
 
+use std::collections::VecDeque;
+
 use super::endpoint::{Endpoint, Phase};
 use super::send::Route;
 use super::{Carrier, Context, Delivery, Header, Kind, Net, NetEvent};
@@ -28,8 +30,8 @@ impl Net {
     }
 
     /// A program names a connection that it accepts. Answers what had arrived on it meanwhile.
-    pub fn accept(&mut self, sock: Sock, token: Token) -> Vec<Delivery> {
-        let Some(endpoint) = self.endpoint(sock) else { return Vec::new() };
+    pub fn accept(&mut self, sock: Sock, token: Token) -> VecDeque<Delivery> {
+        let Some(endpoint) = self.endpoint(sock) else { return VecDeque::new() };
         assert!(!endpoint.named, "a connection is accepted once");
         endpoint.named = true;
         endpoint.token = token;

@@ -1,5 +1,8 @@
 //! One end of a connection: its fields, and the table of all ends.
 
+use std::collections::VecDeque;
+
+use super::pressure::{Feed, Pressure};
 use super::retransmit::Stall;
 use super::{Delivery, Net};
 use crate::kernel::Time;
@@ -51,7 +54,12 @@ pub(super) struct Endpoint {
     /// Its place in the list of its owner's endpoints.
     pub(super) place: u32,
     pub(super) stall: Option<Box<Stall>>,
-    pub(super) held: Vec<Delivery>,
+    /// What arrived and is not given out yet: the program has not accepted the connection, or has shut the tap.
+    pub(super) held: VecDeque<Delivery>,
+    /// The program does not read until it has passed on what it has.
+    pub(super) shut_tap: bool,
+    pub(super) feed: Option<Feed>,
+    pub(super) pressure: Option<Box<Pressure>>,
 }
 
 impl Endpoint {
@@ -87,7 +95,10 @@ impl Endpoint {
             unread: 0,
             place: 0,
             stall: None,
-            held: Vec::new(),
+            held: VecDeque::new(),
+            shut_tap: false,
+            feed: None,
+            pressure: None,
         }
     }
 }

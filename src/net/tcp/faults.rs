@@ -32,6 +32,7 @@ impl Net {
             }
         }
         self.unaccepted[node.0 as usize] = 0;
+        self.stopped[node.0 as usize] = false;
     }
 
     /// A host's address disappears together with its kernel's sockets.

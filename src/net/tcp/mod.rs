@@ -8,14 +8,17 @@
 //! What is modelled: SYN repeats, refusal by a living host, silence, "no route to host" through the neighbour table, the
 //! accept backlog, retransmission with exponential back-off and its end, orphaned sockets that go on sending what their
 //! owner wrote, FIN and RST at close and at process death, half-close, keep-alive, loss on a degraded link with recovery
-//! by a later segment's acknowledgement or by the timer. What is not: congestion windows beyond "after a time-out only
-//! the oldest segment is sent", selective acknowledgement details, zero-window probes.
+//! by a later segment's acknowledgement or by the timer, and the buffers of both kernels where a program does not read
+//! (`pressure.rs`). What is not: congestion windows beyond "after a time-out only the oldest segment is sent" where programs
+//! read, selective acknowledgement details.
 
 mod close;
 mod connect;
 mod endpoint;
 mod faults;
+mod flow;
 mod keepalive;
+mod pressure;
 mod receive;
 mod retransmit;
 mod send;
@@ -52,6 +55,10 @@ pub enum NetEvent {
     Fail(Sock, ConnectError),
     /// The keep-alive timer of an endpoint fires.
     KeepAlive(Sock),
+    /// What an endpoint under pressure sent is acknowledged, or it probes a closed window.
+    Acknowledge(Sock, u16),
+    /// A program reads on from an endpoint from which it did not want to read.
+    ReadOn(Sock),
 }
 
 impl Word for NetEvent {
@@ -64,6 +71,8 @@ impl Word for NetEvent {
             NetEvent::Ask(from, to) => ((from.0 as u64) << 16) ^ to.0 as u64 ^ (3 << 60),
             NetEvent::Fail(endpoint, error) => sock(endpoint) ^ ((*error as u64) << 40) ^ (4 << 60),
             NetEvent::KeepAlive(endpoint) => sock(endpoint) ^ (5 << 60),
+            NetEvent::Acknowledge(endpoint, round) => sock(endpoint) ^ ((*round as u64) << 40) ^ (6 << 60),
+            NetEvent::ReadOn(endpoint) => sock(endpoint) ^ (7 << 60),
         }
     }
 }
@@ -147,6 +156,8 @@ pub struct Net {
     /// Connections that a program has not accepted yet, by node.
     unaccepted: Vec<u32>,
     keepalive: Vec<Option<KeepAlive>>,
+    /// By node: whether it is stopped.
+    stopped: Vec<bool>,
     dropped: u64,
 }
 
@@ -176,6 +187,7 @@ impl Net {
             free_segments: Vec::new(),
             unaccepted: vec![0; nodes],
             keepalive: vec![None; nodes],
+            stopped: vec![false; nodes],
             dropped: 0,
         }
     }
@@ -219,6 +231,8 @@ impl Net {
             }
             NetEvent::Fail(sock, error) => self.connect_fails(sock, error),
             NetEvent::KeepAlive(sock) => self.keepalive_fires(sock, cx),
+            NetEvent::Acknowledge(sock, round) => self.acknowledge(sock, round, cx),
+            NetEvent::ReadOn(sock) => self.read_on(sock, cx),
         }
     }
 }

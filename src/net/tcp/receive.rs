@@ -97,7 +97,7 @@ impl Net {
             return self.data_for_nobody(from, to, (from_host, to_host), cx);
         };
         receiver.last_heard = now;
-        let (node, token, named) = (receiver.owner, receiver.token, receiver.named);
+        let (node, token, waits) = (receiver.owner, receiver.token, receiver.holds());
         if receiver.phase == Phase::Dead {
             self.take_segment(index);
             return None;
@@ -109,10 +109,10 @@ impl Net {
         }
         let Kind::Data(message) = self.take_segment(index) else { unreachable!("it is data") };
         let delivery = Delivery { node, sock: to, input: Input::Data { token, message } };
-        if named {
+        if !waits {
             return Some(delivery);
         }
-        self.endpoint(to).expect("just seen").held.push(delivery);
+        self.endpoint(to).expect("just seen").held.push_back(delivery);
         None
     }
 
@@ -134,19 +134,21 @@ impl Net {
     /// Tells the program of an end, after what it has not read yet.
     pub(super) fn tell_end(&mut self, sock: Sock, how: Ended) -> Option<Delivery> {
         let endpoint = self.endpoint(sock).expect("an ending endpoint exists");
-        let (node, token, named) = (endpoint.owner, endpoint.token, endpoint.named);
+        let (node, token, waits) = (endpoint.owner, endpoint.token, endpoint.holds());
         let delivery = Delivery { node, sock, input: Input::Ended { token, how } };
-        if named {
+        if !waits {
             return Some(delivery);
         }
-        endpoint.held.push(delivery);
+        endpoint.held.push_back(delivery);
         None
     }
 
-    pub(super) fn die<E>(&mut self, sock: Sock, how: Ended, cx: &mut Context<'_, E>) -> Option<Delivery> {
+    pub(super) fn die<E: Carrier>(&mut self, sock: Sock, how: Ended, cx: &mut Context<'_, E>) -> Option<Delivery> {
         let endpoint = self.endpoint(sock).expect("a dying endpoint exists");
         endpoint.phase = Phase::Dead;
         endpoint.stall = None;
+        self.forget_pressure(sock, cx);
+        let endpoint = self.endpoint(sock).expect("a dying endpoint exists");
         if endpoint.orphan {
             self.release(sock, cx.handles);
             return None;

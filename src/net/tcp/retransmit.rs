@@ -156,6 +156,7 @@ impl Net {
                 None => self.transmit(sock, written.number, written.kind, now, cx),
             }
         }
+        self.recovered(sock, cx);
         None
     }
 }

@@ -29,7 +29,10 @@ impl Net {
         if endpoint.orphan || endpoint.fin_queued || endpoint.phase == Phase::Dead {
             return;
         }
-        cx.handles.written(sock, message.wire_bytes());
+        let bytes = message.wire_bytes();
+        if cx.handles.written(sock, bytes) && self.is_pressed(sock, bytes, cx) {
+            return self.press(sock, Kind::Data(message), at, cx);
+        }
         self.write(sock, Kind::Data(message), at, cx);
     }
 

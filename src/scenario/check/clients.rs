@@ -42,6 +42,9 @@ pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> V
     clients.into_iter().map(|(client, _)| client).collect()
 }
 
+/// `proto-max-bulk-len`: the longest text that Redis takes.
+const MOST_PAYLOAD: u64 = 512 << 20;
+
 fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, stack: Stack) {
     let mut report = |key: &str, message: String, label: &str, help: &str| {
         reader.report(Finding::new(message, places.value(key), label).help(help));
@@ -86,6 +89,14 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     }
     if client.requests == Some(0) {
         report("requests", "`requests` is 0".to_owned(), "must be greater", "leave the key out for no limit");
+    }
+    if client.payload > 0 && client.kind != client::Kind::Publish {
+        let help = "leave the key out: a SET carries its number";
+        report("payload", "only a publisher has messages".to_owned(), "not for this kind", help);
+    }
+    if client.payload > MOST_PAYLOAD {
+        let message = format!("a message of {} bytes", client.payload);
+        report("payload", message, "at most 512mb", "Redis takes no longer text (`proto-max-bulk-len`)");
     }
     if client.then_set && client.kind != client::Kind::Publish {
         report(

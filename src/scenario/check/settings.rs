@@ -73,7 +73,12 @@ pub(super) fn check_haproxy(reader: &mut Reader, config: &haproxy::Config, place
     ];
     let spans = spans.map(|(key, span)| (key, span != Some(Span::ZERO)));
     positive(reader, places, spans, "give a time above 0, or leave the key out");
-    let counts = [("rise", config.rise), ("fall", config.fall), ("maxconn", config.maxconn)];
+    let counts = [
+        ("rise", config.rise),
+        ("fall", config.fall),
+        ("maxconn", config.maxconn),
+        ("tune.bufsize", config.tune.bufsize),
+    ];
     positive(reader, places, counts.map(|(key, count)| (key, count > 0)), "give a number above 0");
 }
 
