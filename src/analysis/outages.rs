@@ -4,37 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{Op, Outcome, Recording, What};
+pub use crate::record::Activity;
+use crate::record::{ClientMark, Op, Outcome, Recording, What};
 use crate::wire::NodeId;
 
 /// Gaps between successes that are listed even if no attempt failed in them.
 const LISTED_US: i64 = 1_000_000;
-
-/// What a client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activity {
-    /// PUBLISH.
-    Publish,
-    /// SET.
-    Set,
-    /// GET.
-    Get,
-    /// Receiving messages.
-    Receive,
-}
-
-impl Activity {
-    /// The word in recordings and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Activity::Publish => "publish",
-            Activity::Set => "set",
-            Activity::Get => "get",
-            Activity::Receive => "receive",
-        }
-    }
-}
 
 /// A time without success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -106,7 +81,23 @@ pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
         let client = if writes { "writer" } else { recording.names.node(node) };
         client_outages(client.to_string(), activity, &attempts, end)
     };
-    clients.into_iter().map(of).collect()
+    let mut all: Vec<ClientOutages> = clients.into_iter().map(of).collect();
+    for client in recording.header.clients.iter().filter(|client| client.is_recorded()) {
+        for &activity in &client.does {
+            let label = written_as(client, activity);
+            if !all.iter().any(|known| known.client == label && known.activity == activity) {
+                // It never had an answer, good or bad.
+                all.push(client_outages(label.to_owned(), activity, &[], end));
+            }
+        }
+    }
+    all
+}
+
+/// The name under which a client's attempts stand: a publisher that also writes does so as `writer`.
+fn written_as(client: &ClientMark, activity: Activity) -> &str {
+    let also_writes = activity == Activity::Set && client.does.contains(&Activity::Publish);
+    if also_writes { "writer" } else { &client.name }
 }
 
 fn client_outages(client: String, activity: Activity, attempts: &[(i64, Outcome)], end: i64) -> ClientOutages {

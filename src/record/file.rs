@@ -11,7 +11,9 @@ use flate2::{Compression, GzBuilder, read::GzDecoder};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectEnd, Event, FaultMark, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use super::{
+    ClientMark, ConnectEnd, Event, FaultMark, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What,
+};
 use crate::kernel::{EventId, Span, Time};
 use crate::wire::NodeId;
 
@@ -74,6 +76,8 @@ struct HeaderRow {
     final_roles: BTreeMap<String, String>,
     #[serde(default)]
     lost_acked_sets: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clients: Vec<ClientMark>,
 }
 
 #[derive(Deserialize)]
@@ -318,6 +322,7 @@ impl Header {
             final_master: self.final_master.clone(),
             final_roles: self.final_roles.clone(),
             lost_acked_sets: self.lost_acked_sets,
+            clients: self.clients.clone(),
         };
         serde_json::to_string(&row).expect("a header has nothing that JSON cannot say")
     }
@@ -388,6 +393,7 @@ impl<'a> Reader<'a> {
             final_master: row.final_master,
             final_roles: row.final_roles,
             lost_acked_sets: row.lost_acked_sets,
+            clients: row.clients,
         })
     }
 
