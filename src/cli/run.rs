@@ -228,6 +228,10 @@ fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Res
     header.extend(QUANTILES.map(|(name, _)| name));
     table.set_header(header);
     for (metric, sample, unknown) in many.figures() {
+        // Files have them; a person reads the causes that there were.
+        if metric.is_of_a_cause() && sample.most() == Some(0.0) {
+            continue;
+        }
         let mean = match (sample.mean(), unknown) {
             (Some(mean), _) => format!("{mean:.3}"),
             (None, 0) => continue,

@@ -74,7 +74,7 @@ impl Config {
             Kind::Get => vec![Activity::Get],
             Kind::Subscribe => vec![Activity::Receive],
         };
-        ClientMark { name: self.name.clone(), does, connections: self.connections }
+        ClientMark { name: self.name.clone(), does, connections: self.connections, requests: self.requests }
     }
 }
 

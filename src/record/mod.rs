@@ -76,6 +76,9 @@ pub struct ClientMark {
     /// Connections that work side by side; absent: one. What each of several did is not in the recording.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub connections: u32,
+    /// After how many attempts it is done; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
 }
 
 const fn one() -> u32 {

@@ -185,7 +185,7 @@ fn write_metrics(out: &mut String, analysis: &Analysis) {
          <table><thead><tr><th>metric</th><th class=\"n\">value</th><th>meaning</th></tr></thead>\n<tbody>",
     );
     for (metric, figure) in analysis.figures().iter() {
-        if matches!(figure, Figure::Absent(_)) {
+        if matches!(figure, Figure::Absent(_)) || metric.is_of_a_cause() && figure.number() == Some(0.0) {
             continue;
         }
         let why = figure.reason().map_or(String::new(), |reason| format!(" ({reason})"));

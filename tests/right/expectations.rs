@@ -83,6 +83,17 @@ fn whatever_made_a_gap_counts_the_clients_own_pace_and_its_end() {
 }
 
 #[test]
+fn a_client_that_has_made_all_its_requests_has_no_outage() {
+    let text = "duration = '30s'\nphase = '0s'\n[[client]]\nname = 'w'\nkind = 'set'\nrequests = 100\n";
+    let outage = |text: &str| run(text, 1).analysis.figures().number(Metric::named("set-outage")).expect("a writer");
+    assert!(outage(text) < 0.2, "{}", outage(text));
+    // As long as one is missing, it waits for it.
+    let cut = format!("{text}[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'haproxy'\n[haproxy]\n");
+    let cut = cut.replace("requests = 100", "requests = 100_000");
+    assert!((28.9..=29.1).contains(&outage(&cut)), "{}", outage(&cut));
+}
+
+#[test]
 fn what_a_client_with_several_connections_hears_is_unknown_and_never_0() {
     let text = "duration = '20s'\nphase = '0s'\n[[client]]\nname = 'p'\nkind = 'publish'\n\
                 [[client]]\nname = 's'\nkind = 'subscribe'\nconnections = 3\n\

@@ -94,10 +94,12 @@ impl Figure {
         }
     }
 
+    /// A part of a whole, to nine digits: so many read back as the same number from any file.
     pub(super) fn ratio(part: u64, of: u64) -> Figure {
+        const DIGITS: f64 = 1e9;
         match of {
             0 => Figure::Absent("there was no attempt".into()),
-            of => Figure::Known(Value::Ratio(part as f64 / of as f64)),
+            of => Figure::Known(Value::Ratio(libm::round(part as f64 / of as f64 * DIGITS) / DIGITS)),
         }
     }
 

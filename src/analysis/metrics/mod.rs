@@ -124,6 +124,11 @@ impl Metric {
         TABLE[self.index()].needs
     }
 
+    /// Whether it is one of the causes that another metric is the sum of.
+    pub fn is_of_a_cause(self) -> bool {
+        TABLE[self.index()].is_of_a_cause()
+    }
+
     /// Its value in a run.
     pub fn of(self, analysis: &Analysis) -> Figure {
         TABLE[self.index()].figure(analysis)

@@ -95,6 +95,10 @@ pub(super) struct Row {
 }
 
 impl Row {
+    pub(super) fn is_of_a_cause(&self) -> bool {
+        matches!(self.of, Of::Undelivered(_) | Of::LostSets(_))
+    }
+
     pub(super) fn figure(&self, analysis: &Analysis) -> Figure {
         self.needs.lacking(analysis).unwrap_or_else(|| match self.of {
             Of::Plain(of) => of(analysis),
@@ -153,8 +157,8 @@ macro_rules! gap {
         concat!(
             $what,
             ": from one to the next, from time 0 to the first, and from the last (or time 0, if there is none) to the end of the \
-             run; the longest of any such client. Whatever made the gap counts: a client's own pace (`every`), and that the \
-             script killed or paused the client itself."
+             run, or to the last of the client's `requests` if it made them all; the longest of any such client. Whatever made \
+             the gap counts: a client's own pace (`every`), too, and that the script killed or paused the client itself."
         )
     };
 }
