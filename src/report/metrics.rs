@@ -288,7 +288,7 @@ fn clients(families: &mut Families, lanes: &Lanes, at: i64) {
             let labels = [
                 ("job", "clients"),
                 ("instance", lane.node.as_str()),
-                ("activity", lane.activity),
+                ("activity", lane.activity.as_str()),
                 ("outcome", outcome),
             ];
             families.add(at, "sim_client_attempts_total", "Attempts of the clients by outcome", &labels, count);
@@ -332,7 +332,7 @@ fn connected_replicas(recording: &Recording, lanes: &Lanes) -> BTreeMap<String, 
     for record in &recording.records {
         let node = recording.names.node(record.node);
         let What::Event(Event::Redis(event)) = &record.what else { continue };
-        if NodeKind::of(node) != NodeKind::Redis {
+        if recording.names.kind(record.node) != NodeKind::Redis {
             continue;
         }
         let by = match event {

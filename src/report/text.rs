@@ -283,10 +283,7 @@ pub fn timeline(run: &RunReport<'_>, lanes: &Lanes) -> String {
     let mut out = String::new();
     let bold = Style::new().bold();
     let faint = Tone::Faint.style();
-    let run_name = match run.analysis.source {
-        "real" => format!("real run {}", run.analysis.run),
-        _ => format!("seed {}", run.analysis.run),
-    };
+    let run_name = run.analysis.run_name();
     let _ = writeln!(out, "{bold}{}{bold:#}, {run_name}", run.analysis.scenario);
     for entry in entries {
         let style = entry.tone.style();
