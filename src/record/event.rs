@@ -127,7 +127,7 @@ pub enum SentinelEvent {
     Tilt(bool),
     /// `Next failover delay: I will not start a failover before …`; log only
     NextFailoverDelay(Time),
-    /// `Executing user requested FAILOVER of 'mymaster'`; log only
+    /// `Executing user requested FAILOVER of '<name>'`; log only
     UserFailover,
     /// `Sentinel new configuration saved on disk`; log only
     ConfigSaved,
@@ -249,15 +249,15 @@ pub enum HaproxyEvent {
 impl Instance {
     fn write(&self, names: &Names, out: &mut String) {
         let (host, port) = (names.host(self.addr.host), self.addr.port);
-        let (master, master_port) = (names.host(self.master.host), self.master.port);
+        let (name, master, master_port) = (&names.master, names.host(self.master.host), self.master.port);
         let _ = match self.kind {
-            InstanceKind::Master => write!(out, "master mymaster {host} {port}"),
+            InstanceKind::Master => write!(out, "master {name} {host} {port}"),
             InstanceKind::Slave => {
-                write!(out, "slave {host}:{port} {host} {port} @ mymaster {master} {master_port}")
+                write!(out, "slave {host}:{port} {host} {port} @ {name} {master} {master_port}")
             }
             InstanceKind::Sentinel => {
                 let id = names.id(self.id);
-                write!(out, "sentinel {id} {host} {port} @ mymaster {master} {master_port}")
+                write!(out, "sentinel {id} {host} {port} @ {name} {master} {master_port}")
             }
         };
     }
@@ -302,7 +302,9 @@ impl SentinelEvent {
             SentinelEvent::VotedFor(voter, id, epoch) => {
                 format!("{} voted for {} {epoch}", names.id(*voter), names.id(*id))
             }
-            SentinelEvent::SwitchMaster(old, new) => format!("+switch-master mymaster {} {}", addr(old), addr(new)),
+            SentinelEvent::SwitchMaster(old, new) => {
+                format!("+switch-master {} {} {}", names.master, addr(old), addr(new))
+            }
             SentinelEvent::RoleChange(expected, who, role) => {
                 let sign = if *expected { '+' } else { '-' };
                 format!("{sign}role-change {} new reported role is {}", who.text(names), role.as_str())
@@ -318,7 +320,7 @@ impl SentinelEvent {
             SentinelEvent::NextFailoverDelay(at) => {
                 format!("Next failover delay: I will not start a failover before {}", ctime(*at))
             }
-            SentinelEvent::UserFailover => "Executing user requested FAILOVER of 'mymaster'".into(),
+            SentinelEvent::UserFailover => format!("Executing user requested FAILOVER of '{}'", names.master),
             SentinelEvent::ConfigSaved => "Sentinel new configuration saved on disk".into(),
             SentinelEvent::Id(id) => format!("Sentinel ID is {}", names.id(*id)),
         }

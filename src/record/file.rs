@@ -12,6 +12,7 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultMark, NOBODY, Order};
+use super::names::is_master_name;
 use super::{ConnectEnd, Event, Header, Names, Node, NodeKind, Op, Outcome, Record, Recording, Source, What};
 use crate::kernel::{EventId, Span, Time};
 use crate::units::parse_span;
@@ -84,6 +85,9 @@ struct HeaderRow {
     /// Every node, in the order of their numbers; not there in recordings that were made before this table was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     nodes: Vec<NodeRow>,
+    /// The name of the monitored master; not there in old recordings either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    master_name: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,7 +267,7 @@ impl Recording {
         let (number, first) = lines.next().ok_or_else(|| {
             reader.error(1, "the file is empty".into(), "the first line of a recording is its header")
         })?;
-        let (header, table) = reader.header(number, first)?;
+        let (header, table, master) = reader.header(number, first)?;
         let mut rows = Vec::new();
         for (number, line) in lines {
             let row: Row = serde_json::from_str(line).map_err(|error| reader.json(number, &error))?;
@@ -279,6 +283,10 @@ impl Recording {
         };
         if names.nodes.len() > NODES_MAX {
             return Err(reader.error(number, format!("{} nodes", names.nodes.len()), "at most 65535 nodes"));
+        }
+        let events = || rows.iter().filter_map(|(_, row)| row.event.as_deref());
+        if let Some(master) = master.as_deref().or_else(|| events().find_map(monitored)) {
+            names.master = master.to_owned();
         }
         let first = rows.iter().map(|(_, row)| row.t).fold(0.0, f64::min);
         let origin = Time((-first).ceil() as u64 * 1_000_000_000);
@@ -339,6 +347,7 @@ impl Header {
             final_roles: self.final_roles.clone(),
             lost_acked_sets: self.lost_acked_sets,
             nodes: names.nodes.iter().map(|node| NodeRow::of(node, names)).collect(),
+            master_name: Some(names.master.clone()),
         };
         serde_json::to_string(&row).expect("a header has nothing that JSON cannot say")
     }
@@ -388,6 +397,12 @@ fn read_fault(action: &str, args: &[String]) -> Result<Fault, &'static str> {
     }
 }
 
+/// The name in a Sentinel's line that it monitors a master.
+fn monitored(event: &str) -> Option<&str> {
+    let (name, _) = event.strip_prefix("+monitor master ")?.split_once(' ')?;
+    is_master_name(name).then_some(name)
+}
+
 impl NodeRow {
     fn of(node: &Node, names: &Names) -> NodeRow {
         NodeRow { name: node.name.clone(), kind: node.kind, host: names.host(node.host).to_owned() }
@@ -422,7 +437,7 @@ impl<'a> Reader<'a> {
         self.error(line, error.to_string(), "every line of a recording is one JSON object")
     }
 
-    fn header(&self, number: usize, line: &str) -> Result<(Header, Vec<NodeRow>), Box<LineError>> {
+    fn header(&self, number: usize, line: &str) -> Result<(Header, Vec<NodeRow>, Option<String>), Box<LineError>> {
         const HELP: &str =
             "the header has scenario, source, run, config, faults, end, redis, final_master, final_roles";
         let row: HeaderRow = serde_json::from_str(line).map_err(|error| self.error(number, error.to_string(), HELP))?;
@@ -461,7 +476,11 @@ impl<'a> Reader<'a> {
             final_roles: row.final_roles,
             lost_acked_sets: row.lost_acked_sets,
         };
-        Ok((header, row.nodes))
+        if let Some(name) = row.master_name.as_ref().filter(|name| !is_master_name(name)) {
+            let help = "letters, digits and the characters `.`, `-`, `_`";
+            return Err(self.error(number, format!("`{}` is not a name of a master", name.escape_debug()), help));
+        }
+        Ok((header, row.nodes, row.master_name))
     }
 
     /// The names of a recording whose head has the table of nodes. A publisher that also writes does so under a name of

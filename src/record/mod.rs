@@ -17,7 +17,7 @@ pub use event::{
 };
 pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
-pub use names::{Names, Node, NodeKind};
+pub use names::{Names, Node, NodeKind, is_master_name};
 pub use op::{ConnectEnd, Op, Outcome};
 
 use std::collections::BTreeMap;

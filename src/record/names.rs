@@ -36,7 +36,7 @@ pub struct Node {
 }
 
 /// Names of hosts and nodes, what the nodes are, and where they run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Names {
     /// By [`HostId`].
     pub hosts: Vec<String>,
@@ -45,6 +45,24 @@ pub struct Names {
     /// Forty-digit identities that were read from a file, by their first sixteen digits: those of real programs do not
     /// follow from them. Empty for a simulated run.
     pub ids: BTreeMap<u64, Box<str>>,
+    /// The name under which the Sentinels monitor the master.
+    pub master: String,
+}
+
+/// Whether a text can be the name of a master: "The valid charset is A-z 0-9 and the three characters \".-_\""
+/// (sentinel.conf).
+pub fn is_master_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.chars().all(good)
+}
+
+/// What the demo calls its master, and so recordings that do not say it.
+const MASTER: &str = "mymaster";
+
+impl Default for Names {
+    fn default() -> Self {
+        Names { hosts: Vec::new(), nodes: Vec::new(), ids: BTreeMap::new(), master: MASTER.into() }
+    }
 }
 
 impl Names {

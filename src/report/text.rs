@@ -238,7 +238,7 @@ fn sentinel_told(event: &SentinelEvent, names: &Names, sentinels: &BTreeMap<RunI
     let who = |who: &crate::record::Instance| {
         let (host, port) = (names.host(who.addr.host), who.addr.port);
         match who.kind {
-            InstanceKind::Master => format!("master mymaster {host} {port}"),
+            InstanceKind::Master => format!("master {} {host} {port}", names.master),
             InstanceKind::Slave => format!("slave {host}:{port}"),
             InstanceKind::Sentinel => format!("sentinel {host}"),
         }

@@ -60,6 +60,9 @@ impl Layout {
             sentinels: scenario.sentinel.len(),
             haproxy: scenario.stack.haproxy,
         };
+        if let Some(config) = scenario.sentinel.first() {
+            layout.names.master.clone_from(&config.master_name);
+        }
         for n in 0..layout.redis {
             let name = format!("redis-{}", n + 1);
             layout.add(&name, &name, NodeKind::Redis(n));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sim::analysis::Analysis;
 use sim::analysis::faults::windows;
-use sim::record::{Effect, Fault, NodeKind, Order, Recording};
+use sim::record::{Effect, Event, Fault, NodeKind, Order, Recording, What};
 
 use super::support::{refusal, run, scenario};
 
@@ -201,4 +201,52 @@ fn one_answer_to_from_when_to_when_and_whom() {
     assert_eq!(windows(&read), found, "a file says the same");
     assert_eq!(run.analysis.faults, found);
     assert_eq!(scenario(text).faults.len(), found.len());
+}
+
+#[test]
+fn the_master_bears_its_name_everywhere() {
+    let with = |name: &str| {
+        let text = format!(
+            "duration = '25s'\nphase = '0s'\n[sentinel]\nmaster-name = '{name}'\n\
+             [[fault]]\nat = '1s'\naction = 'kill'\nnode = '@master'\n\
+             [[fault]]\nat = '18s'\naction = 'command'\nnode = 'sentinel-1'\nrun = ['SENTINEL', 'FAILOVER', '{name}']\n"
+        );
+        run(&text, 1)
+    };
+    let (orders, usual) = (with("orders"), with("mymaster"));
+    assert_eq!(orders.result.digest, usual.result.digest, "a name of the same meaning makes the same run");
+    let lanes = sim::report::lanes::lanes(&orders.result.recording);
+    let faces = |run: &sim::Run| {
+        let recording = &run.result.recording;
+        let metrics = sim::report::metrics::metrics(recording, &lanes, sim::kernel::Span::from_secs(5));
+        let lines: Vec<String> =
+            run.analysis.lines.iter().map(|line| format!("{} {}\n", line.node, line.text)).collect();
+        let report = sim::report::text::story(recording, &run.analysis, &lanes);
+        let told: Vec<String> = report.iter().map(|entry| format!("{} {}\n", entry.who, entry.text)).collect();
+        [
+            ("recording", recording.to_jsonl()),
+            ("metrics", metrics),
+            ("lines", lines.concat()),
+            ("timeline", told.concat()),
+        ]
+    };
+    for ((face, ours), (_, theirs)) in faces(&orders).into_iter().zip(faces(&usual)) {
+        assert!(!ours.contains("mymaster") && ours.contains("orders"), "{face}: {ours}");
+        assert_eq!(ours.replace("orders", "mymaster"), theirs, "{face}");
+    }
+    assert!(faces(&orders)[2].1.contains("sentinel-1 Executing user requested FAILOVER of 'orders'"));
+    let text = orders.result.recording.to_jsonl();
+    let read = Recording::parse("r.jsonl", &text).expect("it can be read");
+    assert_eq!(Analysis::of(&read, None).failovers, Analysis::of(&orders.result.recording, None).failovers);
+    assert!(
+        read.records.iter().all(|record| !matches!(record.what, What::Event(Event::Text(_)))),
+        "every line is known"
+    );
+    // A recording of real programs that was made before heads said the name: the Sentinels' lines say it.
+    let old = text.replacen(",\"master_name\":\"orders\"", "", 1);
+    assert!(old.len() < text.len(), "the head says the name");
+    let read = Recording::parse("old.jsonl", &old).expect("it can be read");
+    assert_eq!(Analysis::of(&read, None).completed().count(), orders.analysis.completed().count());
+    let odd = text.replacen("\"master_name\":\"orders\"", "\"master_name\":\"a b\"", 1);
+    assert!(Recording::parse("odd.jsonl", &odd).expect_err("no name").message.contains("`a b`"));
 }
