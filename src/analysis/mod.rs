@@ -7,6 +7,7 @@
 pub mod diff;
 mod endings;
 pub mod expect;
+pub mod faults;
 mod keys;
 pub mod ledger;
 pub mod masters;
@@ -31,45 +32,12 @@ use serde::Serialize;
 
 use crate::record::{ClientMark, ConnectEnd, NodeKind, Op, Recording, Source, What};
 use crate::wire::NodeId;
+use faults::Window;
 use ledger::{Ledger, ledger};
 use masters::{Masters, masters};
 use metrics::Figures;
 use outages::{Activity, ClientOutages, outages};
 use phases::{Ending, Failover, failovers};
-
-/// One fault, as the recording's header has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// When.
-    pub at_us: i64,
-    /// `kill-host`, `partition`, …, with hyphens.
-    pub action: String,
-    /// Its arguments: node names, or comma-separated groups.
-    pub args: Vec<String>,
-}
-
-impl Fault {
-    /// The nodes it names.
-    pub fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.args.iter().flat_map(|arg| arg.split(',')).map(str::trim)
-    }
-
-    /// Whether it ends a fault rather than making one.
-    pub fn heals(&self) -> bool {
-        ["heal", "start", "resume"].contains(&self.action.as_str())
-    }
-}
-
-fn faults(recording: &Recording) -> Vec<Fault> {
-    let fault = |mark: &crate::record::FaultMark| Fault {
-        at_us: (mark.at_s * 1e4).round() as i64 * 100,
-        action: mark.action.replace('_', "-"),
-        args: mark.args.clone(),
-    };
-    let mut faults: Vec<Fault> = recording.header.faults.iter().map(fault).collect();
-    faults.sort_by_key(|fault| fault.at_us);
-    faults
-}
 
 /// The end of a recording: its header's, at the precision of written times.
 fn end_us(recording: &Recording) -> i64 {
@@ -92,8 +60,8 @@ pub struct Line {
 pub struct Analysis {
     /// The scenario's name.
     pub scenario: String,
-    /// `real` or `sim`.
-    pub source: &'static str,
+    /// Which arm made the recording.
+    pub source: Source,
     /// The run's number: the seed of a simulated run.
     pub run: u64,
     /// When the recording ends.
@@ -103,7 +71,7 @@ pub struct Analysis {
     /// The client programs, as the recording names them; none where it does not.
     pub clients: Vec<ClientMark>,
     /// What the fault script did.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<Window>,
     /// Every attempt at a failover.
     pub failovers: Vec<Failover>,
     /// Who acted as master, and where HAProxy sent sessions.
@@ -147,12 +115,12 @@ impl Analysis {
         }
         Analysis {
             scenario: recording.header.scenario.clone(),
-            source: if recording.header.source == Source::Real { "real" } else { "sim" },
+            source: recording.header.source,
             run: recording.header.run,
             end_us: end_us(recording),
-            sentinels: recording.names.nodes.iter().filter(|name| NodeKind::of(name) == NodeKind::Sentinel).count(),
+            sentinels: recording.names.nodes.iter().filter(|node| node.kind == NodeKind::Sentinel).count(),
             clients: recording.header.clients.clone(),
-            faults: faults(recording),
+            faults: faults::windows(recording),
             failovers: failovers(recording, &masters, &outages),
             ledger: ledger(recording, &masters, lost_writes),
             masters,
@@ -161,6 +129,14 @@ impl Analysis {
             final_master: recording.header.final_master.clone(),
             final_roles: recording.header.final_roles.clone(),
             lines,
+        }
+    }
+
+    /// The run's name among runs of its scenario: a seed, or a real run's number.
+    pub fn run_name(&self) -> String {
+        match self.source {
+            Source::Real => format!("real run {}", self.run),
+            Source::Sim => format!("seed {}", self.run),
         }
     }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Analysis;
 use super::expect::Miss;
+use super::faults::Window;
 use super::ledger::{MessageSums, WriteSums};
 use super::masters::{Route, TwoMasters};
 use super::metrics::Figures;
 use super::outages::ClientOutages;
 use super::phases::Failover;
-use super::{Analysis, Fault};
+use crate::record::Source;
 
 /// The version of the summary's form: it changes when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 2;
@@ -34,8 +36,8 @@ pub struct Summary {
     pub schema: u32,
     /// The scenario's name.
     pub scenario: String,
-    /// `real` or `sim`.
-    pub source: &'static str,
+    /// Which arm made the recording.
+    pub source: Source,
     /// The seed, or a real run's number.
     pub seed: u64,
     /// The program's version.
@@ -47,7 +49,7 @@ pub struct Summary {
     /// When the run ended.
     pub end_us: i64,
     /// What the fault script did.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<Window>,
     /// Every metric by its name; null where the run has none or nobody knows it.
     pub metrics: Figures,
     /// Why a metric is null.

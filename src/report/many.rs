@@ -31,6 +31,7 @@ use crate::analysis::metrics::{Figure, Figures, Metric};
 use crate::analysis::sample::Summary;
 use crate::analysis::stats::quantile;
 use crate::explore::sweep::{field, met_field};
+use crate::record::Source;
 
 /// Names of the files of many runs.
 const FILES: [&str; 9] = [
@@ -128,7 +129,7 @@ struct ManyJson<'a> {
     runs_listed: usize,
     scenario: &'a str,
     schema: u32,
-    source: &'static str,
+    source: Source,
     version: &'a str,
 }
 
@@ -146,7 +147,7 @@ struct RunJson<'a> {
 #[derive(Debug)]
 pub struct Many {
     scenario: String,
-    source: &'static str,
+    source: Source,
     version: String,
     frame: Frame,
     over_time: OverTime,
@@ -282,7 +283,7 @@ impl Many {
 
     /// The name of their folder: the scenario's and the first and last number, as in `partition-1..1000`.
     pub fn folder(&self) -> String {
-        let real = if self.source == "real" { "-real" } else { "" };
+        let real = if self.source == Source::Real { "-real" } else { "" };
         format!("{}{real}-{}..{}", super::safe_name(&self.scenario), self.first, self.last)
     }
 

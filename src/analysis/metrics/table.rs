@@ -9,7 +9,6 @@ use crate::analysis::outages::Activity;
 use crate::analysis::phases::Phase;
 use crate::analysis::writes::WriteLoss;
 use crate::analysis::{Analysis, Line};
-use crate::record::NodeKind;
 
 /// Without what a metric does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -464,6 +463,5 @@ fn reconnects(analysis: &Analysis) -> u64 {
 }
 
 fn final_masters(analysis: &Analysis) -> u64 {
-    let redis = analysis.final_roles.iter().filter(|(name, _)| NodeKind::of(name) == NodeKind::Redis);
-    redis.filter(|(_, role)| *role == "master").count() as u64
+    analysis.final_roles.values().filter(|role| *role == "master").count() as u64
 }
