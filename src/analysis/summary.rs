@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Analysis;
+use super::expect::Miss;
+use super::faults::Window;
 use super::ledger::{MessageSums, WriteSums};
 use super::masters::{Route, TwoMasters};
+use super::metrics::Figures;
 use super::outages::ClientOutages;
 use super::phases::Failover;
-use super::{Analysis, Fault};
+use crate::record::Source;
 
 /// The version of the summary's form: it changes when a key changes its meaning or goes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What the world knows of a run and its recording does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,16 +28,16 @@ pub struct RunFacts {
     pub events: u64,
 }
 
-/// The summary of a run. Times that end in `_us` are microseconds since time 0; metrics whose names end in `-s` are
-/// seconds. The order of the keys is that of the fields, and alphabetical within maps.
+/// The summary of a run. Times that end in `_us` are microseconds since time 0; of metrics, docs/metrics.md says the unit.
+/// The order of the keys is that of the fields, and alphabetical within maps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The scenario's name.
     pub scenario: String,
-    /// `real` or `sim`.
-    pub source: &'static str,
+    /// Which arm made the recording.
+    pub source: Source,
     /// The seed, or a real run's number.
     pub seed: u64,
     /// The program's version.
@@ -45,9 +49,13 @@ pub struct Summary {
     /// When the run ended.
     pub end_us: i64,
     /// What the fault script did.
-    pub faults: Vec<Fault>,
-    /// Figures by name.
-    pub metrics: BTreeMap<String, f64>,
+    pub faults: Vec<Window>,
+    /// Every metric by its name; null where the run has none or nobody knows it.
+    pub metrics: Figures,
+    /// Why a metric is null.
+    pub reasons: BTreeMap<&'static str, String>,
+    /// The expectations of the scenario that were missed; null if it has none, or if the scenario is not known.
+    pub misses: Option<Vec<Miss>>,
     /// Every attempt at a failover, with its phases.
     pub failovers: Vec<Failover>,
     /// Times without success, by client.
@@ -69,8 +77,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The summary of an analysed run.
-    pub fn new(analysis: &Analysis, facts: &RunFacts) -> Summary {
+    /// The summary of an analysed run, with the expectations that it missed, if there are any.
+    pub fn new(analysis: &Analysis, misses: Option<&[Miss]>, facts: &RunFacts) -> Summary {
+        let figures = analysis.figures();
         Summary {
             schema: SCHEMA,
             scenario: analysis.scenario.clone(),
@@ -81,7 +90,9 @@ impl Summary {
             events: facts.events,
             end_us: analysis.end_us,
             faults: analysis.faults.clone(),
-            metrics: analysis.metrics(),
+            reasons: figures.reasons(),
+            metrics: figures,
+            misses: misses.map(<[Miss]>::to_vec),
             failovers: analysis.failovers.clone(),
             outages: analysis.outages.clone(),
             messages: analysis.ledger.sums.clone(),

@@ -3,10 +3,12 @@
 use proptest::prelude::*;
 
 use super::ledger::{Cause, Fate};
+use super::metrics::Metric;
+use super::phases::Phase;
 use super::*;
 use crate::kernel::{EventId, Span, Time};
 use crate::record::tests::{FILES, data};
-use crate::record::{Header, Names, Outcome, Record};
+use crate::record::{Fault, Header, Names, NodeKind, Order, Outcome, Record};
 use crate::wire::NodeId;
 
 fn real(name: &str) -> Recording {
@@ -60,7 +62,7 @@ fn a_split_brain_has_two_masters_from_promotion_to_demotion() {
     assert_eq!(window.nodes, ["redis-1", "redis-2"]);
     assert_eq!(window.routed_to, ["redis-1"]);
     assert_eq!(analysis.masters.two_masters_us(), 28_865_000);
-    assert_eq!(analysis.metrics()["lost-acked-sets"], 704.0);
+    assert_eq!(analysis.figures().number(Metric::named("lost-acked-sets")), Some(704.0));
     assert!(analysis.masters.acts("redis-1", 0) && !analysis.masters.acts("redis-2", 0));
     assert!(analysis.masters.acts("redis-2", 40_000_000) && !analysis.masters.acts("redis-1", 40_000_000));
     // One message went through the demoted master, whose subscriber had just been cut off.
@@ -86,7 +88,7 @@ fn the_ledger_of_the_demo_tells_silence_from_errors() {
     assert_eq!(csv.lines().nth(1), Some(first));
     let lost = csv.lines().filter(|line| line.ends_with(",lost-silently,subscriber-pinned-to-old-master"));
     assert_eq!(lost.count(), 174);
-    assert_eq!(analysis.metrics()["receive-gap-s"], 16.1096);
+    assert_eq!(analysis.figures().number(Metric::named("receive-gap")), Some(16.1096));
 }
 
 #[test]
@@ -127,13 +129,13 @@ fn a_run_in_memory_and_its_file_say_the_same() {
 #[test]
 fn a_summary_is_stable() {
     let facts = RunFacts { version: "0.1.0".into(), digest: "00ff".into(), events: 12 };
-    let text = || Summary::new(&analysed(FILES[0]), &facts).to_json();
+    let text = || Summary::new(&analysed(FILES[0]), None, &facts).to_json();
     assert_eq!(text(), text());
     let value: serde_json::Value = serde_json::from_str(&text()).expect("it is JSON");
-    assert_eq!((&value["schema"], &value["digest"], &value["events"]), (&1.into(), &"00ff".into(), &12.into()));
-    assert_eq!(value["metrics"]["failovers"], 1.0);
+    assert_eq!((&value["schema"], &value["digest"], &value["events"]), (&2.into(), &"00ff".into(), &12.into()));
+    assert_eq!(value["metrics"]["failovers"], 1);
     assert_eq!(value["failovers"][0]["steps"][1]["phase"], "detected");
-    assert!(text().starts_with("{\n  \"schema\": 1,\n  \"scenario\": \"master-kill-container\","));
+    assert!(text().starts_with("{\n  \"schema\": 2,\n  \"scenario\": \"master-kill-container\","));
 }
 
 #[test]
@@ -158,9 +160,15 @@ fn every_cause_has_a_word_of_its_own() {
     }
 }
 
-fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, &str, &str)>) -> Recording {
-    let nodes = ["redis-1", "redis-2", "haproxy", "publisher", "subscriber", "writer"].map(str::to_string).to_vec();
-    let names = Names { hosts: nodes[..3].to_vec(), nodes, ..Names::default() };
+fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, Fault)>) -> Recording {
+    let mut names = Names::default();
+    for name in ["redis-1", "redis-2"] {
+        names.add(name, NodeKind::Redis, name);
+    }
+    names.add("haproxy", NodeKind::Haproxy, "haproxy");
+    for name in ["publisher", "subscriber", "writer"] {
+        names.add(name, NodeKind::Client, "clients");
+    }
     let node = |op: &Op| match op {
         Op::Publish { .. } => NodeId(3),
         Op::Set { .. } | Op::Get { .. } => NodeId(5),
@@ -174,11 +182,7 @@ fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, &str, &str)>) -> Recording {
     };
     let mut records: Vec<Record> = ops.into_iter().map(record).collect();
     records.sort_by_key(|record| record.time);
-    let mark = |(at_s, action, node): (f64, &str, &str)| crate::record::FaultMark {
-        at_s,
-        action: action.to_string(),
-        args: vec![node.to_string()],
-    };
+    let mark = |(at_s, fault)| crate::record::FaultMark { at_s, fault };
     let header = Header {
         scenario: "made-up".into(),
         source: Source::Sim,
@@ -190,6 +194,7 @@ fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, &str, &str)>) -> Recording {
         final_master: None,
         final_roles: BTreeMap::new(),
         lost_acked_sets: None,
+        clients: Vec::new(),
     };
     Recording { header, names, origin: Time(10_000_000_000), records }
 }
@@ -200,27 +205,31 @@ fn publish(seq: u32, outcome: Outcome, receivers: Option<u32>) -> Op {
 
 #[test]
 fn causes_follow_from_what_is_known() {
+    let order = |order, node: &str| Fault::Program { order, node: Some(node.into()) };
+    let cut = |from: &str, to: &str| Fault::Cut { from: vec![from.into()], to: vec![to.into()] };
     let cases = [
-        (publish(1, Outcome::ReplyTimeout, None), "pause", "redis-1", Some(Cause::ReplyTimeout)),
-        (publish(1, Outcome::ReplyClosed, None), "kill", "redis-1", Some(Cause::ConnectionCut)),
-        (publish(1, Outcome::ReplyClosed, None), "kill", "haproxy", Some(Cause::ProxyDown)),
-        (publish(1, Outcome::Readonly, None), "kill", "haproxy", Some(Cause::ErrorReply)),
-        (publish(1, Outcome::Ok, Some(0)), "pause", "redis-1", Some(Cause::AcceptedByReplica)),
-        (publish(1, Outcome::Ok, Some(0)), "heal", "redis-2", Some(Cause::SubscriberReconnecting)),
+        (publish(1, Outcome::ReplyTimeout, None), order(Order::Pause, "redis-1"), Some(Cause::ReplyTimeout)),
+        (publish(1, Outcome::ReplyClosed, None), order(Order::Kill, "redis-1"), Some(Cause::ConnectionCut)),
+        (publish(1, Outcome::ReplyClosed, None), order(Order::Kill, "haproxy"), Some(Cause::ProxyDown)),
+        (publish(1, Outcome::Readonly, None), order(Order::Kill, "haproxy"), Some(Cause::ErrorReply)),
+        (publish(1, Outcome::Ok, Some(0)), order(Order::Pause, "redis-1"), Some(Cause::AcceptedByReplica)),
+        (publish(1, Outcome::Ok, Some(0)), cut("haproxy", "redis-1"), Some(Cause::SubscriberReconnecting)),
+        (publish(1, Outcome::Ok, Some(0)), cut("redis-1", "redis-2"), Some(Cause::ProxyIdleTimeout)),
+        (publish(1, Outcome::Ok, Some(0)), Fault::Heal, Some(Cause::ProxyIdleTimeout)),
         // Nothing but HAProxy's time limit ends a quiet connection to a node that nothing happens to.
-        (publish(1, Outcome::Ok, Some(0)), "kill", "redis-2", Some(Cause::ProxyIdleTimeout)),
-        (publish(1, Outcome::Ok, Some(1)), "kill", "redis-2", Some(Cause::CutInDelivery)),
-        (publish(2, Outcome::Ok, Some(1)), "kill", "redis-2", None),
+        (publish(1, Outcome::Ok, Some(0)), order(Order::Kill, "redis-2"), Some(Cause::ProxyIdleTimeout)),
+        (publish(1, Outcome::Ok, Some(1)), order(Order::Kill, "redis-2"), Some(Cause::CutInDelivery)),
+        (publish(2, Outcome::Ok, Some(1)), order(Order::Kill, "redis-2"), None),
     ];
-    for (op, action, node, expected) in cases {
+    for (op, fault, expected) in cases {
         let ops = vec![
             (-500, Op::Connect(ConnectEnd::Open)),
             (900, Op::Connect(ConnectEnd::ReadClosed)),
             (1_000, op),
             (1_001, Op::Receive { publisher: 0, seq: 2 }),
         ];
-        let analysis = Analysis::of(&made_up(ops, vec![(0.0, action, node)]), None);
-        assert_eq!(analysis.ledger.messages[0].cause, expected, "{op:?} {action} {node}");
+        let analysis = Analysis::of(&made_up(ops, vec![(0.0, fault.clone())]), None);
+        assert_eq!(analysis.ledger.messages[0].cause, expected, "{op:?} {fault}");
     }
 }
 
@@ -255,10 +264,16 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn any_fault() -> impl Strategy<Value = (f64, &'static str, &'static str)> {
-    let action = prop::sample::select(vec!["kill", "kill-host", "start", "pause", "resume", "partition", "heal"]);
-    let node = prop::sample::select(vec!["redis-1", "redis-2", "haproxy", "redis-1,haproxy", "nobody"]);
-    ((0..200_u32).prop_map(|n| n as f64 / 10.0), action, node)
+fn any_fault() -> impl Strategy<Value = (f64, Fault)> {
+    let name = prop::sample::select(vec!["redis-1", "redis-2", "haproxy", "publisher"]).prop_map(str::to_owned);
+    let order = (prop::sample::select(Order::ALL.to_vec()), prop::option::of(name.clone()));
+    let fault = prop_oneof![
+        4 => order.prop_map(|(order, node)| Fault::Program { order, node }),
+        1 => (name.clone(), name.clone()).prop_map(|(a, b)| Fault::Partition { groups: vec![vec![a], vec![b]] }),
+        1 => (name, 0..5_000_u64).prop_map(|(node, ms)| Fault::Stall { node, lasts: Span::from_millis(ms) }),
+        1 => Just(Fault::Heal),
+    ];
+    ((0..200_u32).prop_map(|n| n as f64 / 10.0), fault)
 }
 
 proptest! {

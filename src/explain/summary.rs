@@ -6,6 +6,7 @@ use super::run::Traced;
 use super::words::{plural, seconds};
 use super::{Ask, Explanation, Step, Subject, Table, traps};
 use crate::analysis::ledger::{Cause, Message};
+use crate::analysis::metrics::{Metric, Value};
 use crate::report::causes::words;
 
 /// At most so many questions about failovers.
@@ -20,7 +21,13 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
     };
     let mut done = Explanation::new(subject, format!("{}, {seed}: what is worth asking?", analysis.scenario));
     let sums = &analysis.ledger.sums;
-    let (completed, aborted) = (analysis.completed().count() as u64, analysis.aborted().count() as u64);
+    let figures = analysis.figures();
+    let count = |name: &str| match figures.get(Metric::named(name)).value() {
+        Some(Value::Count(count)) => count,
+        // Without Sentinels nobody fails over.
+        _ => 0,
+    };
+    let (completed, aborted) = (count("failovers"), count("aborted-failovers"));
     done.answer = format!(
         "{} in {}, {} given up; {} of {} lost; two masters for {}; HAProxy without a server for {}.",
         plural(completed, "failover"),
@@ -87,16 +94,18 @@ fn faults_without_failover(subject: &Subject, done: &mut Explanation) {
         }
         Subject::Lines(_) => 5_000_000,
     } + 5_000_000;
-    for fault in analysis.faults.iter().filter(|fault| !fault.heals()) {
-        let hit = analysis.masters.lanes.iter().any(|lane| {
-            fault.nodes().any(|name| name == lane.node) && lane.from_us < fault.at_us && fault.at_us <= lane.to_us
-        });
-        let followed = |at: i64| fault.at_us <= at && at <= fault.at_us + usual;
+    for fault in analysis.faults.iter().filter(|fault| !fault.is_undoing()) {
+        let hit = analysis
+            .masters
+            .lanes
+            .iter()
+            .any(|lane| fault.hits(&lane.node) && lane.from_us < fault.from_us && fault.from_us <= lane.to_us);
+        let followed = |at: i64| fault.from_us <= at && at <= fault.from_us + usual;
         let quick = analysis.completed().filter_map(super::between::confirmed).any(followed);
-        if hit && !quick && fault.at_us < analysis.end_us {
-            let until = analysis.completed().filter_map(super::between::confirmed).find(|at| *at >= fault.at_us);
-            let (from, to) = (fault.at_us / 1_000_000, until.unwrap_or(analysis.end_us) / 1_000_000);
-            let why = format!("{} hit the master, and no failover followed for long", fault.action);
+        if hit && !quick && fault.from_us < analysis.end_us {
+            let until = analysis.completed().filter_map(super::between::confirmed).find(|at| *at >= fault.from_us);
+            let (from, to) = (fault.from_us / 1_000_000, until.unwrap_or(analysis.end_us) / 1_000_000);
+            let why = format!("{} hit the master, and no failover followed for long", fault.word());
             done.ask_next.push(Ask { arguments: format!("--between {from}s {}s", to.max(from + 1)), why });
         }
     }

@@ -172,7 +172,7 @@ pub enum Action {
 
 /// What the kernel can hold for one direction of a connection that is cut or slow while its reader reads, in bytes: send buffer
 /// and receive buffer at their automatic maxima (`tcp_wmem` 4 MiB, `tcp_rmem` 6 MiB; about 8 MB were measured through a
-/// proxy, spec of HAProxy and TCP, 22.2). Where the reader does not read, `tcp/flow.rs` counts.
+/// proxy, spec T22.2). Where the reader does not read, `tcp/flow.rs` counts.
 pub const KERNEL_BUFFER_BYTES: u64 = 8 << 20;
 
 /// From so many unread bytes of one direction on it is looked at whether its reader reads. Before that, no buffer of either

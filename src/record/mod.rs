@@ -4,20 +4,25 @@
 //! written, and read back into the same types, so that whatever looks at a simulated run can look at a real one.
 
 mod event;
+mod fault;
 mod file;
+mod names;
 mod op;
 mod parse;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use event::{
-    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, Names, NodeKind, RedisEvent, SentinelEvent,
-    SentinelEventKind,
+    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, RedisEvent, SentinelEvent, SentinelEventKind,
 };
+pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
-pub use op::{ConnectEnd, Op, Outcome};
+pub use names::{Names, Node, NodeKind, is_master_name};
+pub use op::{Activity, ConnectEnd, Op, Outcome};
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::{EventId, Time};
 use crate::wire::NodeId;
@@ -45,7 +50,8 @@ pub enum What {
 }
 
 /// Which arm made a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// Real programs.
     Real,
@@ -53,15 +59,55 @@ pub enum Source {
     Sim,
 }
 
-/// One executed fault: when (seconds after time 0), the action's name, and its arguments as text.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FaultMark {
-    /// Seconds after time 0.
-    pub at_s: f64,
-    /// `kill_host`, `partition`, `heal`, …
-    pub action: String,
-    /// Node names, or comma-separated groups.
-    pub args: Vec<String>,
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Source {
+    /// The word in recordings and files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Source::Real => "real",
+            Source::Sim => "sim",
+        }
+    }
+
+    /// The arm that a word stands for.
+    pub fn parse(text: &str) -> Option<Source> {
+        [Source::Real, Source::Sim].into_iter().find(|source| source.as_str() == text)
+    }
+}
+
+/// A client program of the run. Without it a recording could not tell a client that did nothing from one that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientMark {
+    /// Its name.
+    pub name: String,
+    /// What it does, the main thing first.
+    pub does: Vec<Activity>,
+    /// Connections that work side by side; absent: one. What each of several did is not in the recording.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub connections: u32,
+    /// After how many attempts it is done; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+fn is_one(connections: &u32) -> bool {
+    *connections == 1
+}
+
+impl ClientMark {
+    /// Whether each of its attempts, or all that it hears, is in the recording.
+    pub fn is_recorded(&self) -> bool {
+        self.connections == 1
+    }
 }
 
 /// The first line of a recording.
@@ -87,6 +133,8 @@ pub struct Header {
     pub final_roles: BTreeMap<String, String>,
     /// How many acknowledged SETs the final master does not hold at the end; none if there is no master.
     pub lost_acked_sets: Option<u64>,
+    /// The client programs; none in recordings that do not say.
+    pub clients: Vec<ClientMark>,
 }
 
 /// A whole recording: its header and its records in order of time.

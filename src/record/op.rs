@@ -1,9 +1,46 @@
 //! What clients do and see.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use crate::kernel::Span;
 
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activity {
+    /// PUBLISH.
+    Publish,
+    /// SET.
+    Set,
+    /// GET.
+    Get,
+    /// Receiving messages.
+    Receive,
+}
+
+impl Activity {
+    /// The word in recordings and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Activity::Publish => "publish",
+            Activity::Set => "set",
+            Activity::Get => "get",
+            Activity::Receive => "receive",
+        }
+    }
+}
+
+impl fmt::Display for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// How an attempt of a publisher or writer ended. The text is the recording's `outcome`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "&'static str")]
 pub enum Outcome {
     /// Answered without error.
     Ok,
@@ -37,6 +74,12 @@ pub enum Outcome {
     NoMaster,
 }
 
+impl From<Outcome> for &'static str {
+    fn from(outcome: Outcome) -> Self {
+        outcome.as_str()
+    }
+}
+
 impl Outcome {
     const TABLE: [(Outcome, &'static str); 15] = [
         (Outcome::Ok, "ok"),
@@ -64,6 +107,12 @@ impl Outcome {
     /// The outcome that a recording's word stands for.
     pub fn parse(text: &str) -> Option<Outcome> {
         Self::TABLE.iter().find(|(_, word)| *word == text).map(|(outcome, _)| *outcome)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

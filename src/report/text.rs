@@ -238,7 +238,7 @@ fn sentinel_told(event: &SentinelEvent, names: &Names, sentinels: &BTreeMap<RunI
     let who = |who: &crate::record::Instance| {
         let (host, port) = (names.host(who.addr.host), who.addr.port);
         match who.kind {
-            InstanceKind::Master => format!("master mymaster {host} {port}"),
+            InstanceKind::Master => format!("master {} {host} {port}", names.master),
             InstanceKind::Slave => format!("slave {host}:{port}"),
             InstanceKind::Sentinel => format!("sentinel {host}"),
         }
@@ -283,10 +283,7 @@ pub fn timeline(run: &RunReport<'_>, lanes: &Lanes) -> String {
     let mut out = String::new();
     let bold = Style::new().bold();
     let faint = Tone::Faint.style();
-    let run_name = match run.analysis.source {
-        "real" => format!("real run {}", run.analysis.run),
-        _ => format!("seed {}", run.analysis.run),
-    };
+    let run_name = run.analysis.run_name();
     let _ = writeln!(out, "{bold}{}{bold:#}, {run_name}", run.analysis.scenario);
     for entry in entries {
         let style = entry.tone.style();
@@ -371,7 +368,7 @@ pub fn summary(analysis: &Analysis) -> String {
             let n = sums.duplicates.to_string();
             table.add_row(["  copies received beyond the first".to_string(), n, String::new()]);
         }
-        table.add_row(["lost".to_string(), sums.lost.to_string(), part(sums.lost)]);
+        table.add_row(["not delivered".to_string(), sums.lost.to_string(), part(sums.lost)]);
         for cause in Cause::ALL {
             if let Some(n) = sums.by_cause.get(cause.as_str()) {
                 table.add_row([format!("  {}", causes::words(cause)), n.to_string(), part(*n)]);

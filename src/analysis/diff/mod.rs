@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Analysis;
+use super::faults::{Window, windows};
+use super::metrics::Metric;
 use crate::record::{Recording, Source};
 use line::Lines;
 pub use line::{Line, Reading};
@@ -72,8 +74,8 @@ pub struct NodeDifference {
 /// A figure of both runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetricDifference {
-    /// Its name; seconds where it ends in `-s`.
-    pub name: String,
+    /// Its name.
+    pub name: &'static str,
     /// In the first recording, if it has it.
     pub a: Option<f64>,
     /// In the second.
@@ -160,11 +162,14 @@ fn of_node(name: &str, a: &Lines, b: &Lines, how: How) -> Option<NodeDifference>
 fn facts(a: &Recording, b: &Recording, how: How) -> Vec<FactDifference> {
     let verbatim = how.reading == Reading::Verbatim;
     let script = |recording: &Recording| -> Vec<String> {
-        let mark = |fault: &super::Fault| {
-            let words = [vec![fault.action.clone()], fault.args.clone()].concat().join(" ");
-            if how.tolerance_us == Some(0) { format!("{:.4} s {words}", fault.at_us as f64 / 1e6) } else { words }
+        let mark = |Window { from_us, fault, .. }: &Window| {
+            if how.tolerance_us == Some(0) {
+                format!("{:.4} s {fault}", *from_us as f64 / 1e6)
+            } else {
+                fault.to_string()
+            }
         };
-        super::faults(recording).iter().map(mark).collect()
+        windows(recording).iter().map(mark).collect()
     };
     let master = |recording: &Recording| recording.header.final_master.clone().unwrap_or_else(|| "none".into());
     let roles = |recording: &Recording| {
@@ -189,12 +194,11 @@ fn facts(a: &Recording, b: &Recording, how: How) -> Vec<FactDifference> {
 }
 
 fn metrics(a: &Recording, b: &Recording) -> Vec<MetricDifference> {
-    let (a, b) = (Analysis::of(a, None).metrics(), Analysis::of(b, None).metrics());
-    let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let difference = |name: &String| {
-        let (a, b) = (a.get(name).copied(), b.get(name).copied());
+    let (a, b) = (Analysis::of(a, None).figures(), Analysis::of(b, None).figures());
+    let difference = |metric: Metric| {
+        let (a, b) = (a.number(metric), b.number(metric));
         let delta = a.zip(b).map(|(a, b)| b - a);
-        MetricDifference { name: name.clone(), a, b, delta }
+        MetricDifference { name: metric.name(), a, b, delta }
     };
-    names.into_iter().map(difference).filter(|difference| difference.a != difference.b).collect()
+    Metric::all().map(difference).filter(|difference| difference.a != difference.b).collect()
 }
