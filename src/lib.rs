@@ -54,7 +54,7 @@ pub fn run(scenario: &Arc<scenario::Scenario>, seed: u64) -> Run {
     world.run();
     let result = world.finish();
     let mut analysis = analysis::Analysis::of(&result.recording, Some(&result.lost_writes));
-    analysis.name_settings(&result.recording, &report::settings(scenario));
+    analysis.name_settings(&result.recording, &analysis::timers::Settings::of(scenario));
     let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| analysis::expect::check(expect, &analysis));
     Run { result, analysis, misses }
 }

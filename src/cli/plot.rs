@@ -9,9 +9,10 @@ use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
+use crate::analysis::timers::Settings;
 use crate::record::{Recording, Source};
 use crate::report::many::{Many, OneRun};
-use crate::report::{RunReport, lanes, metrics, safe_name, settings, write_run_folder};
+use crate::report::{RunReport, lanes, metrics, safe_name, write_run_folder};
 use crate::scenario::Scenario;
 use crate::wire::NodeId;
 
@@ -151,7 +152,7 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
     if let Ok(scenario) = Scenario::parse("scenario.toml", &toml)
         && !toml.is_empty()
     {
-        analysis.name_settings(&recording, &settings(&scenario));
+        analysis.name_settings(&recording, &Settings::of(&scenario));
     }
     let folder = match (&found.folder, &arguments.out) {
         (Some(folder), None) => folder.clone(),

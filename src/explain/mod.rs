@@ -30,7 +30,7 @@ mod traps;
 mod what_if;
 mod words;
 
-pub use causes::{Cause, causes};
+pub use causes::causes;
 pub use run::Traced;
 
 use serde::Serialize;

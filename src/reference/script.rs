@@ -13,9 +13,9 @@ use super::stack::{ANSWER_LIMIT, Life, Stack};
 use super::{Error, Interrupt, logs};
 use crate::kernel::Span;
 use crate::record::{Fault, FaultMark, Order};
+use crate::scenario::NodeKind;
 use crate::scenario::{Action, NodeRef, Role};
 use crate::wire::{HostId, NodeId};
-use crate::world::NodeKind;
 
 /// Time with clients before the phase begins.
 const SETTLE: Duration = Duration::from_secs(3);

@@ -26,6 +26,7 @@ mod error;
 mod expect;
 mod fault;
 mod file;
+mod layout;
 mod names;
 mod overrides;
 mod plan;
@@ -47,6 +48,7 @@ pub use error::{Problem, ScenarioError};
 pub use expect::{EventPattern, Expect, FinalRole, Within};
 pub use fault::{Action, Fault, NodeRef, OneOrMany, Role};
 pub use file::json_schema;
+pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use plan::{Link, Network, Scenario, Stack};
 
 use error::{Finding, Sources};

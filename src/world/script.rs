@@ -1,6 +1,6 @@
 //! The fault script: each action of the interface, done to the world as the reference driver does it to the real stack.
 
-use super::layout::NodeKind;
+use super::NodeKind;
 use super::process::State;
 use super::program::Program;
 use super::{World, boot};
