@@ -117,7 +117,10 @@ impl Player<'_> {
     fn fault(&mut self, place: usize) -> Result<(), Error> {
         let action = self.stack.scenario.faults[place].action.clone();
         if let Some((order, node)) = action.order() {
-            let nodes = self.programs(node);
+            let mut nodes = self.programs(node);
+            if order.hits_host() {
+                nodes.truncate(1);
+            }
             if nodes.is_empty() {
                 self.mark(Fault::Program { order, node: None });
             }

@@ -124,6 +124,18 @@ impl World {
         }
     }
 
+    /// The programs that a name stands for at this moment, for what is to be done to them; of a host all that run there,
+    /// or the first where the whole host is hit anyway.
+    fn programs(&self, name: &NodeRef, order: Order) -> Vec<NodeId> {
+        match (name, self.layout.host_of(name)) {
+            (NodeRef::Host(_), Some(host)) => {
+                let all = if order.hits_host() { 1 } else { usize::MAX };
+                self.nodes_on(host).into_iter().take(all).collect()
+            }
+            _ => self.resolve(name).into_iter().collect(),
+        }
+    }
+
     fn hosts_of(&self, names: &[NodeRef]) -> Vec<HostId> {
         let mut hosts: Vec<HostId> = Vec::new();
         for name in names {
@@ -145,10 +157,13 @@ impl World {
         let scenario = self.scenario.clone();
         let action = &scenario.faults[index].action;
         if let Some((order, node)) = action.order() {
-            let node = self.resolve(node);
-            // A role that nobody has now: the fault falls away, and the recording says so.
-            self.mark(now, Fault::Program { order, node: node.map(|node| self.name(node)) });
-            if let Some(node) = node {
+            let nodes = self.programs(node, order);
+            if nodes.is_empty() {
+                // A role that nobody has now: the fault falls away, and the recording says so.
+                self.mark(now, Fault::Program { order, node: None });
+            }
+            for node in nodes {
+                self.mark(now, Fault::Program { order, node: Some(self.name(node)) });
                 self.order(order, node, now);
             }
             return;
