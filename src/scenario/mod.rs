@@ -46,7 +46,7 @@ use toml::de::DeTable;
 
 pub use error::{Problem, ScenarioError};
 pub use expect::{EventPattern, Expect, FinalRole, Within};
-pub use fault::{Action, Fault, NodeRef, OneOrMany, Role};
+pub use fault::{Action, Fault, NodeRef, OneOrMany, Role, partition_pairs};
 pub use file::json_schema;
 pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use plan::{Link, Network, Scenario, Stack};

@@ -7,7 +7,7 @@ use super::{World, boot};
 use crate::kernel::{Purpose, Span, Time};
 use crate::net::{Delivery, Input, Sock};
 use crate::record::{Fault, FaultMark, Order};
-use crate::scenario::{Action, NodeRef, Role};
+use crate::scenario::{Action, NodeRef, Role, partition_pairs};
 use crate::wire::{Command, HostId, Message, NodeId, Reply, parse_command};
 
 /// From the order to the death of a process: the kernel takes its memory apart before it closes its sockets. Seen in the
@@ -175,15 +175,7 @@ impl World {
                     now,
                     Fault::Partition { groups: groups.iter().map(|group| self.host_names(group)).collect() },
                 );
-                let mut pairs = Vec::new();
-                for (i, group) in groups.iter().enumerate() {
-                    for other in &groups[i + 1..] {
-                        for &a in group {
-                            pairs.extend(other.iter().flat_map(|&b| [(a, b), (b, a)]));
-                        }
-                    }
-                }
-                self.set_rules(pairs, now);
+                self.set_rules(partition_pairs(&groups), now);
             }
             Action::Cut { from, to } => {
                 let (from, to) = (self.hosts_of(&from.0), self.hosts_of(&to.0));
