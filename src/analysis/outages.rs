@@ -4,50 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{Op, Outcome, Recording, What};
+pub use crate::record::Activity;
+use crate::record::{ClientMark, Op, Outcome, Recording, What};
 use crate::wire::NodeId;
 
 /// Gaps between successes that are listed even if no attempt failed in them.
 const LISTED_US: i64 = 1_000_000;
-
-/// What a client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activity {
-    /// PUBLISH.
-    Publish,
-    /// SET.
-    Set,
-    /// GET.
-    Get,
-    /// Receiving messages.
-    Receive,
-}
-
-impl Activity {
-    /// The word in recordings and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Activity::Publish => "publish",
-            Activity::Set => "set",
-            Activity::Get => "get",
-            Activity::Receive => "receive",
-        }
-    }
-}
-
-impl std::fmt::Display for Activity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A time without success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outage {
     /// The last success before it (the beginning of that attempt), or 0.
     pub from_us: i64,
-    /// The first success after it, or the end of the recording.
+    /// The first success after it, or the end: of the recording, or of a client that has made all its requests.
     pub to_us: i64,
     /// Whether a success ended it.
     pub recovered: bool,
@@ -71,7 +40,7 @@ pub struct ClientOutages {
     pub activity: Activity,
     /// Successes.
     pub successes: u64,
-    /// The longest time without success; the end of the recording ends one.
+    /// The longest time without success; the end of the recording ends one, and so does the last of the client's requests.
     pub longest_us: i64,
     /// When that time began.
     pub longest_from_us: i64,
@@ -91,6 +60,7 @@ impl ClientOutages {
 pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
     type Attempts = Vec<(i64, Outcome)>;
     let mut clients: BTreeMap<(NodeId, Activity), Attempts> = BTreeMap::new();
+    let mut before: BTreeMap<(NodeId, Activity), u64> = BTreeMap::new();
     for record in &recording.records {
         let at = recording.micros(record.time);
         let (activity, outcome) = match record.what {
@@ -103,16 +73,45 @@ pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
         let attempts = clients.entry((record.node, activity)).or_default();
         if at >= 0 {
             attempts.push((at, outcome));
+        } else {
+            *before.entry((record.node, activity)).or_default() += 1;
         }
     }
     let publishers = recording.publishers();
     let end = super::end_us(recording);
+    // A client that has made all its requests wants nothing any more. One that was started again begins to count anew.
+    let is_done = |node: NodeId, activity: Activity, attempts: &Attempts| {
+        let client = recording.header.clients.iter().find(|client| client.name == recording.names.node(node));
+        let made = attempts.len() as u64 + before.get(&(node, activity)).copied().unwrap_or(0);
+        client.and_then(|client| client.requests).is_some_and(|requests| made > 0 && made.is_multiple_of(requests))
+    };
     let of = |((node, activity), attempts): ((NodeId, Activity), Attempts)| {
+        let end = match attempts.last() {
+            Some((last, _)) if is_done(node, activity, &attempts) => *last,
+            None if is_done(node, activity, &attempts) => 0,
+            _ => end,
+        };
         let writes = activity == Activity::Set && publishers.contains(&node);
         let client = if writes { "writer" } else { recording.names.node(node) };
         client_outages(client.to_string(), activity, &attempts, end)
     };
-    clients.into_iter().map(of).collect()
+    let mut all: Vec<ClientOutages> = clients.into_iter().map(of).collect();
+    for client in recording.header.clients.iter().filter(|client| client.is_recorded()) {
+        for &activity in &client.does {
+            let label = written_as(client, activity);
+            if !all.iter().any(|known| known.client == label && known.activity == activity) {
+                // It never had an answer, good or bad.
+                all.push(client_outages(label.to_owned(), activity, &[], end));
+            }
+        }
+    }
+    all
+}
+
+/// The name under which a client's attempts stand: a publisher that also writes does so as `writer`.
+fn written_as(client: &ClientMark, activity: Activity) -> &str {
+    let also_writes = activity == Activity::Set && client.does.contains(&Activity::Publish);
+    if also_writes { "writer" } else { &client.name }
 }
 
 fn client_outages(client: String, activity: Activity, attempts: &[(i64, Outcome)], end: i64) -> ClientOutages {

@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::analysis::Analysis;
+use crate::analysis::expect::Miss;
 use crate::kernel::{EventId, Span};
 use crate::record::Recording;
 
@@ -56,6 +57,8 @@ pub struct RunReport<'a> {
     pub recording: &'a Recording,
     /// What follows from it.
     pub analysis: &'a Analysis,
+    /// The expectations that the run missed; none if its scenario has none or is not known.
+    pub misses: Option<&'a [Miss]>,
     /// The digest over all events; 0 for a real run.
     pub digest: u128,
     /// How many events were dispatched; 0 for a real run.

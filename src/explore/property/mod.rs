@@ -13,6 +13,7 @@ mod desync;
 mod detection;
 mod digest;
 mod disturbances;
+mod expectations;
 mod following;
 mod leader;
 mod ledger;
@@ -30,6 +31,8 @@ mod stream;
 mod vote;
 
 use std::fmt;
+
+pub use expectations::EXPECTATIONS;
 
 use super::observe::{Needs, Run};
 
@@ -132,6 +135,7 @@ pub const NO_PANIC: &str = "no-broken-invariant";
 
 /// All properties, in the order in which they are reported.
 pub const ALL: &[Property] = &[
+    expectations::PROPERTY,
     leader::PROPERTY,
     majority::PROPERTY,
     vote::PROPERTY,
