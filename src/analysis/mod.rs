@@ -6,12 +6,12 @@
 
 pub mod diff;
 mod endings;
-pub mod expect;
 pub mod faults;
 mod keys;
 pub mod ledger;
 pub mod masters;
 pub mod metrics;
+mod miss;
 pub mod outages;
 pub mod phases;
 pub mod sample;
@@ -24,6 +24,7 @@ mod tests;
 pub mod timers;
 pub mod writes;
 
+pub use miss::Miss;
 pub use summary::{RunFacts, SCHEMA, Summary};
 
 use std::collections::BTreeMap;

@@ -7,7 +7,6 @@
 use super::faults::{Window, windows};
 use super::phases::{Failover, Phase, Step};
 use crate::record::{ConnectEnd, Event, HaproxyEvent, Op, Outcome, Recording, What};
-use crate::scenario::Scenario;
 
 /// Shorter than this, Sentinel did it in the same tick (at most 100 ms, `sentinelTimer`).
 const TICK_US: i64 = 110_000;
@@ -31,23 +30,6 @@ pub struct Settings {
     pub fall: Option<u32>,
     /// HAProxy's `rise`.
     pub rise: Option<u32>,
-}
-
-impl Settings {
-    /// The settings of a scenario; those of one node alone are not told apart.
-    pub fn of(scenario: &Scenario) -> Settings {
-        let sentinel = scenario.sentinel.first();
-        let proxy = Some(&scenario.haproxy).filter(|_| scenario.stack.haproxy);
-        Settings {
-            down_after_ms: sentinel.map(|config| config.down_after_milliseconds),
-            failover_timeout_ms: sentinel.map(|config| config.failover_timeout),
-            quorum: sentinel.map(|config| config.quorum),
-            parallel_syncs: sentinel.map(|config| config.parallel_syncs),
-            inter_ms: proxy.map(|config| config.inter.as_millis()),
-            fall: proxy.map(|config| config.fall),
-            rise: proxy.map(|config| config.rise),
-        }
-    }
 }
 
 /// A setting with its value, if that is known.

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, VERSION, Verdict};
 use crate::Run;
-use crate::analysis::expect::Miss;
+use crate::analysis::Miss;
 use crate::analysis::{RunFacts, Summary};
 use crate::explain;
 use crate::explore::in_order;

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::analysis::Analysis;
-use crate::analysis::expect::Miss;
+use crate::analysis::Miss;
 use crate::kernel::{EventId, Span};
 use crate::record::Recording;
 

@@ -27,12 +27,12 @@ mod expect;
 mod fault;
 mod file;
 mod layout;
+mod met;
 mod names;
 mod overrides;
 mod plan;
 mod reader;
 mod script;
-pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -49,6 +49,7 @@ pub use expect::{Bounds, EventPattern, Expect, FinalRole, Within};
 pub use fault::{Action, Fault, NodeRef, OneOrMany, Role, partition_pairs};
 pub use file::json_schema;
 pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
+pub use met::unmet;
 pub use plan::{Link, Network, Scenario, Stack};
 
 use error::{Finding, Sources};
