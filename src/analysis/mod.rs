@@ -7,8 +7,10 @@
 pub mod diff;
 mod endings;
 pub mod expect;
+pub mod fate;
 mod keys;
 pub mod ledger;
+mod loads;
 pub mod masters;
 pub mod outages;
 pub mod phases;

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{Op, Outcome, Recording, What};
+use super::loads;
+use crate::record::{Ask, Op, Outcome, Recording, What};
 use crate::wire::NodeId;
 
 /// Gaps between successes that are listed even if no attempt failed in them.
 const LISTED_US: i64 = 1_000_000;
+/// Gaps of clients whose attempts are counted are listed from this length on: by so much time they are counted.
+const COUNTED_US: i64 = 100_000;
 
 /// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -81,9 +84,65 @@ impl ClientOutages {
     }
 }
 
+/// Attempts from time 0 on; of those that are counted, all.
+#[derive(Default)]
+struct Attempts {
+    single: Vec<(i64, Outcome)>,
+    many: Vec<Many>,
+}
+
+/// Attempts that one record stands for: when the first began, how they ended, how many, the longest time without a
+/// success that one of them ended, and when the last was answered.
+struct Many {
+    at: i64,
+    outcome: Outcome,
+    count: u32,
+    gap: (i64, i64),
+    last: i64,
+}
+
+impl Attempts {
+    fn add(&mut self, at: i64, outcome: Outcome, count: u32, (from, to, last): (i64, i64, i64)) {
+        self.many.push(Many { at, outcome, count, gap: (from, to), last });
+    }
+}
+
+/// The outages of a client whose attempts are counted: from answer to answer, as each of its connections waits for its
+/// own.
+fn many_outages(client: String, activity: Activity, attempts: &[Many], end: i64) -> ClientOutages {
+    let successes = || attempts.iter().filter(|many| many.outcome == Outcome::Ok);
+    // What began before time 0 may have been answered long after it.
+    let clipped = |many: &Many| (many.gap.0.max(0), many.gap.1, true);
+    let mut gaps: Vec<(i64, i64, bool)> = successes().map(clipped).filter(|(from, to, _)| from < to).collect();
+    let last = successes().map(|many| many.last).max().unwrap_or(0).max(0);
+    gaps.push((last, end.max(last), false));
+    gaps.sort_unstable();
+    let (from, to, _) = gaps.iter().max_by_key(|(from, to, _)| (to - from, -from)).expect("the end ends one");
+    let counted = successes().filter(|many| many.at >= 0);
+    let mut done = ClientOutages {
+        client,
+        activity,
+        successes: counted.map(|many| u64::from(many.count)).sum(),
+        longest_us: to - from,
+        longest_from_us: *from,
+        outages: vec![],
+    };
+    let failures: Vec<&Many> = attempts.iter().filter(|many| many.outcome != Outcome::Ok).collect();
+    for (from_us, to_us, recovered) in gaps.into_iter().filter(|(from, to, _)| to - from >= COUNTED_US) {
+        let mut failed: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let begin = failures.partition_point(|many| many.at < from_us);
+        for many in failures[begin..].iter().take_while(|many| many.at < to_us) {
+            *failed.entry(many.outcome.as_str()).or_default() += u64::from(many.count);
+        }
+        if !failed.is_empty() || to_us - from_us >= LISTED_US {
+            done.outages.push(Outage { from_us, to_us, recovered, failed });
+        }
+    }
+    done
+}
+
 /// The outages of all clients, in the order of the clients.
 pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
-    type Attempts = Vec<(i64, Outcome)>;
     let mut clients: BTreeMap<(NodeId, Activity), Attempts> = BTreeMap::new();
     for record in &recording.records {
         let at = recording.micros(record.time);
@@ -92,11 +151,26 @@ pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
             What::Op(Op::Set { outcome, .. }) => (Activity::Set, outcome),
             What::Op(Op::Get { outcome, .. }) => (Activity::Get, outcome),
             What::Op(Op::Receive { .. }) => (Activity::Receive, Outcome::Ok),
+            What::Op(Op::Load(load)) => {
+                let activity = match load.ask {
+                    Ask::Publish => Activity::Publish,
+                    Ask::Set => Activity::Set,
+                    Ask::Get => Activity::Get,
+                };
+                let gap = loads::gap(recording, record, load.pace);
+                clients.entry((record.node, activity)).or_default().add(at, load.outcome, load.count, gap);
+                continue;
+            }
+            What::Op(Op::Heard(heard)) => {
+                let gap = loads::gap(recording, record, heard.pace);
+                clients.entry((record.node, Activity::Receive)).or_default().add(at, Outcome::Ok, heard.count, gap);
+                continue;
+            }
             _ => continue,
         };
         let attempts = clients.entry((record.node, activity)).or_default();
         if at >= 0 {
-            attempts.push((at, outcome));
+            attempts.single.push((at, outcome));
         }
     }
     let publishers = recording.publishers();
@@ -104,7 +178,10 @@ pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
     let of = |((node, activity), attempts): ((NodeId, Activity), Attempts)| {
         let writes = activity == Activity::Set && publishers.contains(&node);
         let client = if writes { "writer" } else { recording.names.node(node) };
-        client_outages(client.to_string(), activity, &attempts, end)
+        match attempts.many.is_empty() {
+            true => client_outages(client.to_string(), activity, &attempts.single, end),
+            false => many_outages(client.to_string(), activity, &attempts.many, end),
+        }
     };
     clients.into_iter().map(of).collect()
 }

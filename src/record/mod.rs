@@ -15,7 +15,7 @@ pub use event::{
     SentinelEventKind,
 };
 pub use file::{LineError, ReadError};
-pub use op::{ConnectEnd, Op, Outcome};
+pub use op::{Ask, ConnectEnd, Heard, Load, Op, Outcome, Pace, Ticks};
 
 use std::collections::BTreeMap;
 
