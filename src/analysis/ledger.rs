@@ -153,31 +153,47 @@ impl Connections {
     }
 }
 
-/// The attempts of a client that records each of them.
+/// The least time after which a client library tries again: `MinRetryBackoff` of go-redis (`options.go`).
+const RETRY_MIN: Span = Span::from_millis(8);
+
+/// The attempts of a client that records each of them, in order of their beginnings.
 #[derive(Default)]
 struct Attempts {
-    /// When each began and ended, and how, in order of their beginnings.
-    all: Vec<(i64, i64, Outcome)>,
+    all: Vec<Attempt>,
+    /// Whether the last one lost its connection.
+    lost: bool,
+    last_reply: Option<i64>,
+}
+
+#[derive(Clone, Copy)]
+struct Attempt {
+    at: i64,
+    /// Since when the connection it used was open, by a client that does not report it: since the first attempt after
+    /// one that lost its connection, or the end of one that took long enough to be tried again.
+    opened: i64,
+    /// The last reply before it.
+    last_reply: Option<i64>,
 }
 
 impl Attempts {
     fn add(&mut self, at: i64, took: Span, outcome: Outcome) {
-        self.all.push((at, at + ((took.0 + 500) / 1_000) as i64, outcome));
+        let answered = at + ((took.0 + 500) / 1_000) as i64;
+        let opened = match self.all.last().filter(|_| !self.lost) {
+            // A library that tries again does so on another connection, and does not tell.
+            Some(_) | None if took >= RETRY_MIN => answered,
+            Some(last) => last.opened,
+            None => at,
+        };
+        self.all.push(Attempt { at, opened, last_reply: self.last_reply });
+        self.lost = !outcome.is_reply();
+        if !self.lost {
+            self.last_reply = Some(answered);
+        }
     }
 
-    /// When the connection was opened that an attempt used which began at an instant, by a client that does not report
-    /// it: with the first attempt after one that lost its connection.
-    fn opened(&self, began: i64) -> Option<i64> {
-        let upto = self.all.partition_point(|(at, ..)| *at <= began);
-        let lost = |(.., outcome): &(i64, i64, Outcome)| !outcome.is_reply();
-        let first = self.all[..upto].iter().take(upto.saturating_sub(1)).rposition(lost).map_or(0, |place| place + 1);
-        self.all.get(first).map(|(at, ..)| *at)
-    }
-
-    /// The last reply that came before an attempt which began at an instant.
-    fn last_reply(&self, began: i64) -> Option<i64> {
-        let upto = self.all.partition_point(|(at, ..)| *at < began);
-        self.all[..upto].iter().rev().find(|(.., outcome)| outcome.is_reply()).map(|(_, to, _)| *to)
+    /// The attempt that began at an instant.
+    fn find(&self, began: i64) -> Option<&Attempt> {
+        self.all.get(self.all.partition_point(|attempt| attempt.at < began)).filter(|attempt| attempt.at == began)
     }
 }
 
@@ -438,7 +454,7 @@ impl Accountant<'_> {
         let reports = self.connections.get(&client).is_some_and(|connections| !connections.changes.is_empty());
         let stood = reports && opened.is_some_and(|opened| opened < from);
         // Quiet was the connection since the last reply on it, if that is known.
-        let reply = self.attempts.get(&client).and_then(|attempts| attempts.last_reply(from));
+        let reply = self.attempts.get(&client).and_then(|attempts| attempts.find(from)?.last_reply);
         let quiet = reply.filter(|reply| opened.is_none_or(|opened| opened <= *reply)).unwrap_or(from);
         Failure {
             outcome,
@@ -462,7 +478,7 @@ impl Accountant<'_> {
         let reported = self.connections.get(&client).filter(|connections| !connections.changes.is_empty());
         match reported {
             Some(connections) => connections.opened(to),
-            None => self.attempts.get(&client)?.opened(from),
+            None => self.attempts.get(&client)?.find(from).map(|attempt| attempt.opened),
         }
     }
 

@@ -34,7 +34,7 @@ mod timing;
 pub use config::{Config, Kind, Pause, Profile};
 pub use histogram::Histogram;
 pub use load::LoadReport;
-pub use tally::{Slice, Tally, Times};
+pub use tally::{End, Slice, Tally, Times};
 
 use crate::kernel::{Span, Stream, Time};
 use crate::net::{Ended, Input, Out, Sock};

@@ -6,7 +6,7 @@
 
 use crate::kernel::{Span, Time};
 use crate::record::Outcome;
-use crate::wire::Ranges;
+use crate::wire::{Gathering, Ranges};
 
 /// Attempts and receptions are counted by this much time, from time 0 on.
 const SLICE: Span = Span::from_millis(100);
@@ -61,12 +61,12 @@ pub struct Slice {
 }
 
 /// The attempts of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Tally {
     origin: Time,
     last_success: Time,
     slices: Vec<Slice>,
-    ends: Vec<(End, Ranges)>,
+    ends: Vec<(End, Gathering)>,
 }
 
 impl Tally {
@@ -104,10 +104,10 @@ impl Tally {
             None => ends.push((end, Times::one(at, gap))),
         }
         let place = self.ends.iter().position(|(other, _)| *other == end).unwrap_or_else(|| {
-            self.ends.push((end, Ranges::default()));
+            self.ends.push((end, Gathering::default()));
             self.ends.len() - 1
         });
-        self.ends[place].1.insert(seq);
+        self.ends[place].1.add(seq);
     }
 
     /// Slice by slice.
@@ -116,8 +116,8 @@ impl Tally {
     }
 
     /// The SEQs of all attempts that have ended, by how.
-    pub fn by_end(&self) -> &[(End, Ranges)] {
-        &self.ends
+    pub fn by_end(&self) -> Vec<(End, Ranges)> {
+        self.ends.iter().map(|(end, seqs)| (*end, seqs.ranges())).collect()
     }
 }
 
@@ -148,7 +148,8 @@ mod tests {
         assert_eq!((times.gap, times.gap_end), (Span::from_millis(2_940), at(4_000)));
         assert_eq!(tally.slices()[1].ends.len(), 2);
         assert_eq!(tally.slices()[1].ends[1].1.gap, Span::ZERO, "a failure ends no silence");
-        let ranges: Vec<&[(u32, u32)]> = tally.by_end().iter().map(|(_, ranges)| ranges.intervals()).collect();
-        assert_eq!(ranges, [&[(1, 3), (5, 5)][..], &[(4, 4)]]);
+        let ranges: Vec<Vec<(u32, u32)>> =
+            tally.by_end().iter().map(|(_, ranges)| ranges.intervals().to_vec()).collect();
+        assert_eq!(ranges, [vec![(1, 3), (5, 5)], vec![(4, 4)]]);
     }
 }

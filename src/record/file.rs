@@ -473,6 +473,9 @@ impl<'a> Reader<'a> {
                     "`missing` is a part of `count`",
                 ));
             }
+            if ask == Ask::Publish && row.missing.is_none() {
+                return Err(missing("missing"));
+            }
             let nobody = row.receivers == Some(0);
             return Ok(Op::Load(Load { ask, outcome, nobody, count, lost: row.missing, seqs, pace }));
         }

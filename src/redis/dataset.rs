@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::wire::{Key, Ranges, Snapshot};
+use crate::wire::{Gathering, Key, Ranges, Snapshot};
 
 /// Keys and values.
 #[derive(Clone, Debug, Default)]
@@ -11,7 +11,7 @@ pub struct Dataset {
     entries: BTreeMap<Key, u32>,
     /// By writer with one key for all: which of its SETs are in the history of that key. No server knows: it is how a
     /// SET is told from the one that took its place.
-    histories: BTreeMap<u16, Ranges>,
+    histories: BTreeMap<u16, Gathering>,
     bytes: u64,
     /// Bytes of data that nobody looks at (`dataset-bytes`).
     ballast: u64,
@@ -39,7 +39,7 @@ impl Dataset {
     /// SET.
     pub fn set(&mut self, key: Key, value: u32) {
         if key.one {
-            self.histories.entry(key.space).or_default().insert(key.index);
+            self.histories.entry(key.space).or_default().add(key.index);
         }
         let key = Key { index: key.number(), ..key };
         if let Some(old) = self.entries.insert(key, value) {
@@ -54,8 +54,8 @@ impl Dataset {
     }
 
     /// Which SETs of a writer with one key for all are in the history of that key.
-    pub fn history(&self, space: u16) -> Option<&Ranges> {
-        self.histories.get(&space)
+    pub fn history(&self, space: u16) -> Option<Ranges> {
+        self.histories.get(&space).map(Gathering::ranges)
     }
 
     /// FLUSHALL.
@@ -71,14 +71,16 @@ impl Dataset {
     /// All of it, as a child process sees it at the fork.
     pub fn snapshot(&self) -> Snapshot {
         let entries = Arc::new(self.entries.iter().map(|(&key, &value)| (key, value)).collect());
-        let histories = Arc::new(self.histories.clone());
+        let ranges = |(space, history): (&u16, &Gathering)| (*space, history.ranges());
+        let histories = Arc::new(self.histories.iter().map(ranges).collect());
         Snapshot { entries, histories, bytes: RDB_EMPTY_BYTES + self.bytes + self.ballast }
     }
 
     /// The content of an RDB file, in place of what was there.
     pub fn load(&mut self, snapshot: &Snapshot) {
         self.entries = snapshot.entries.iter().copied().collect();
-        self.histories = (*snapshot.histories).clone();
+        let gathering = |(space, history): (&u16, &Ranges)| (*space, history.clone().into());
+        self.histories = snapshot.histories.iter().map(gathering).collect();
         self.bytes = snapshot.entries.iter().map(|&(key, value)| entry_bytes(key, value)).sum();
         self.ballast = snapshot.bytes.saturating_sub(RDB_EMPTY_BYTES + self.bytes);
     }

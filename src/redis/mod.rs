@@ -459,7 +459,7 @@ impl Redis {
     }
 
     /// Which SETs of a writer with one key for all it has in the history of that key.
-    pub fn sets_of(&self, space: u16) -> Option<&crate::wire::Ranges> {
+    pub fn sets_of(&self, space: u16) -> Option<crate::wire::Ranges> {
         self.data.history(space)
     }
 

@@ -17,4 +17,4 @@ pub use message::{
     SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::parse_command;
-pub use ranges::Ranges;
+pub use ranges::{Gathering, Ranges};

@@ -88,6 +88,51 @@ impl Ranges {
     }
 }
 
+/// So many numbers are gathered before they are put in order.
+const GATHERED: usize = 1_024;
+
+/// A [`Ranges`] that numbers are added to one by one and often, roughly in order: they are put in order many at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Gathering {
+    ranges: Ranges,
+    recent: Vec<u32>,
+}
+
+impl Gathering {
+    /// Takes a number in.
+    #[inline]
+    pub fn add(&mut self, number: u32) {
+        self.recent.push(number);
+        if self.recent.len() >= GATHERED {
+            let recent = std::mem::take(&mut self.recent);
+            self.recent = put_in_order(recent, &mut self.ranges);
+        }
+    }
+
+    /// All that was added.
+    pub fn ranges(&self) -> Ranges {
+        let mut ranges = self.ranges.clone();
+        put_in_order(self.recent.clone(), &mut ranges);
+        ranges
+    }
+}
+
+impl From<Ranges> for Gathering {
+    fn from(ranges: Ranges) -> Gathering {
+        Gathering { ranges, recent: Vec::new() }
+    }
+}
+
+/// Puts numbers into ranges, and gives back the room that they took.
+fn put_in_order(mut numbers: Vec<u32>, ranges: &mut Ranges) -> Vec<u32> {
+    numbers.sort_unstable();
+    for stretch in numbers.chunk_by(|a, b| *b - *a <= 1) {
+        ranges.insert_all(stretch[0], stretch[stretch.len() - 1]);
+    }
+    numbers.clear();
+    numbers
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -126,6 +171,22 @@ mod tests {
             prop_assert_eq!(ranges.count_within(from, from + length), set.range(from..=from + length).count() as u64);
             prop_assert!((0..80).all(|number| ranges.contains(number) == set.contains(&number)));
         }
+    }
+
+    #[test]
+    fn what_is_gathered_is_what_was_added() {
+        let mut gathering = Gathering::default();
+        let mut all = Ranges::default();
+        for n in 0..5_000_u32 {
+            let number = n / 7 * 7 + (6 - n % 7);
+            if number % 1_000 != 500 {
+                gathering.add(number);
+                all.insert(number);
+            }
+        }
+        assert_eq!(gathering.ranges(), all);
+        assert_eq!(all.intervals().len(), 6);
+        assert_eq!(Gathering::from(all.clone()).ranges(), all);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::kernel::Time;
 use crate::net::Noted;
 use crate::record::{Ask, Event, Header, Op, Outcome, Record, Recording, Source, What};
 use crate::redis::Redis;
-use crate::wire::{Addr, Key, NodeId, Ranges, Role};
+use crate::wire::{Addr, Key, NodeId, Role};
 
 /// A finished run.
 #[derive(Clone, Debug)]
@@ -144,7 +144,6 @@ impl World {
 
     /// The records of clients with many connections, and how many of their acknowledged SETs are lost.
     fn loads(&self, master: Option<&Redis>, records: &[Record]) -> (Vec<Record>, u64) {
-        let none = Ranges::default();
         if self.tallies.nodes().next().is_none() {
             return (Vec::new(), 0);
         }
@@ -153,8 +152,8 @@ impl World {
             let NodeKind::Client(place) = self.kind(node) else { unreachable!("only clients count attempts") };
             let ask = tallies::ask(self.scenario.clients[place].kind).expect("a subscriber makes no attempts");
             let arrived = match ask {
-                Ask::Publish => Some(heard.get(&(place as u16)).unwrap_or(&none)),
-                Ask::Set => master.map(|master| master.sets_of(place as u16).unwrap_or(&none)),
+                Ask::Publish => Some(heard.get(&(place as u16)).cloned().unwrap_or_default()),
+                Ask::Set => master.map(|master| master.sets_of(place as u16).unwrap_or_default()),
                 Ask::Get => None,
             };
             Ends { ask, arrived }

@@ -17,11 +17,11 @@ pub(super) struct Tallies {
 }
 
 /// What becomes of a client's attempts, as far as the world knows.
-pub(super) struct Ends<'a> {
+pub(super) struct Ends {
     /// What the client asks for.
     pub ask: Ask,
     /// The SEQs that arrived: heard by somebody, or in the final master's data; none if nobody can say.
-    pub arrived: Option<&'a Ranges>,
+    pub arrived: Option<Ranges>,
 }
 
 impl Tallies {
@@ -41,22 +41,21 @@ impl Tallies {
     }
 
     /// The records of all attempts, and how many acknowledged SETs are lost.
-    pub(super) fn loads<'a>(&self, ends: impl Fn(NodeId) -> Ends<'a>) -> (Vec<Record>, u64) {
+    pub(super) fn loads(&self, ends: impl Fn(NodeId) -> Ends) -> (Vec<Record>, u64) {
         let (mut records, mut lost) = (Vec::new(), 0);
         for (node, tally) in &self.loads {
             let Ends { ask, arrived } = ends(*node);
             let counts = |outcome| ask == Ask::Publish || (ask == Ask::Set && outcome == Outcome::Ok);
-            let missing: Vec<Option<Ranges>> = tally
+            let by_end: Vec<(crate::client::End, Option<Ranges>)> = tally
                 .by_end()
-                .iter()
-                .map(|((outcome, _), seqs)| arrived.filter(|_| counts(*outcome)).map(|arrived| seqs.minus(arrived)))
+                .into_iter()
+                .map(|(end, seqs)| (end, arrived.as_ref().filter(|_| counts(end.0)).map(|arrived| seqs.minus(arrived))))
                 .collect();
             for slice in tally.slices() {
                 for (end, times) in &slice.ends {
-                    let place = tally.by_end().iter().position(|(other, _)| other == end);
-                    let missing = &missing[place.expect("every end of a slice is one of the whole")];
+                    let missing = by_end.iter().find(|(other, _)| other == end).and_then(|(_, seqs)| seqs.as_ref());
                     let (first, last) = slice.seqs;
-                    let missing = missing.as_ref().map(|seqs| seqs.count_within(first, last) as u32);
+                    let missing = missing.map(|seqs| seqs.count_within(first, last) as u32);
                     lost += u64::from(missing.filter(|_| ask == Ask::Set).unwrap_or(0));
                     let op = Op::Load(Load {
                         ask,
