@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Fault;
 use super::fate::Cause;
+use super::faults::{Window, windows};
 use super::ledger::Accountant;
 use super::masters::Masters;
-use crate::record::{Event, Op, Outcome, Recording, RedisEvent, What};
+use crate::record::{Effect, Event, Fault, Op, Outcome, Recording, RedisEvent, What};
 use crate::wire::NodeId;
 
 /// What became of a write.
@@ -105,7 +105,7 @@ const SLACK_US: i64 = 50_000;
 pub(super) struct History {
     /// In order of time: when, who, what.
     turns: Vec<(i64, String, Turn)>,
-    faults: Vec<Fault>,
+    faults: Vec<Window>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,12 +128,12 @@ impl History {
             };
             turns.push((recording.micros(record.time), recording.names.node(record.node).to_string(), turn));
         }
-        let faults = super::faults(recording);
-        for mark in &recording.header.faults {
-            if let ("command", [node, word, ..]) = (mark.action.as_str(), mark.args.as_slice())
-                && ["FLUSHALL", "FLUSHDB"].contains(&word.to_uppercase().as_str())
+        let faults = windows(recording);
+        for window in &faults {
+            if let Fault::Command { node, words } = &window.fault
+                && words.first().is_some_and(|word| ["FLUSHALL", "FLUSHDB"].contains(&word.to_uppercase().as_str()))
             {
-                turns.push(((mark.at_s * 1e4).round() as i64 * 100, node.clone(), Turn::Emptied));
+                turns.push((window.from_us, node.clone(), Turn::Emptied));
             }
         }
         turns.sort_by_key(|(at, ..)| *at);
@@ -179,10 +179,10 @@ impl History {
     /// Since when a master may have passed nothing on that lost its place at `until`: the last fault that hit it or the
     /// network.
     fn stopped(&self, master: &str, until: i64) -> i64 {
-        let network = |fault: &Fault| ["partition", "cut", "degrade"].contains(&fault.action.as_str());
-        let hits = |fault: &&Fault| !fault.heals() && (network(fault) || fault.nodes().any(|node| node == master));
-        let last = self.faults.iter().filter(|fault| fault.at_us <= until).filter(hits).next_back();
-        last.map_or(until, |fault| fault.at_us)
+        let network = |fault: &Window| matches!(fault.effect(), Effect::Cuts | Effect::Slows);
+        let hits = |fault: &&Window| !fault.is_undoing() && (network(fault) || fault.hits(master));
+        let last = self.faults.iter().filter(|fault| fault.from_us <= until).filter(hits).next_back();
+        last.map_or(until, |fault| fault.from_us)
     }
 }
 

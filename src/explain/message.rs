@@ -11,7 +11,7 @@ use crate::analysis::ledger::{Fate, Message as Entry};
 use crate::client::{Kind, Profile};
 use crate::kernel::{EventId, Time};
 use crate::net::{Input, Note, Obstacle, Sock};
-use crate::record::Op;
+use crate::record::{Op, Outcome};
 use crate::report::causes::words as cause_words;
 use crate::wire::{Command, HostId, Message, NodeId, Payload, Reply, Role};
 use crate::world::{NodeKind, Pass};
@@ -140,7 +140,7 @@ impl<'a> Followed<'a> {
         let at = self.trail.run.micros(self.trail.answered);
         let took = entry.took_us as f64 / 1e3;
         let mut step = match entry.outcome {
-            "ok" => {
+            Outcome::Ok => {
                 let receivers = entry
                     .receivers
                     .map_or(String::new(), |n| format!(", and hears of {}", words::plural(u64::from(n), "receiver")));
@@ -148,12 +148,12 @@ impl<'a> Followed<'a> {
             }
             outcome => Step::new(at, &entry.client, format!("gives the attempt up after {took:.3} ms: {outcome}")),
         };
-        if entry.outcome == "ok" && entry.receivers == Some(0) {
+        if entry.outcome == Outcome::Ok && entry.receivers == Some(0) {
             step =
                 step.rule("PUBLISH answers with a number, not with an error: 0 receivers is a success to the client");
         }
         let profile = self.config().map_or(Profile::Reference, |config| config.profile);
-        if ["reply-timeout", "connect-timeout"].contains(&entry.outcome) {
+        if [Outcome::ReplyTimeout, Outcome::ConnectTimeout].contains(&entry.outcome) {
             step = match profile {
                 Profile::Reference | Profile::Sentinel => {
                     step.rule("this client waits 1 s for a connection and 1 s for a reply")

@@ -6,7 +6,7 @@ use super::words;
 use super::{Explanation, Step};
 use crate::kernel::{EventId, Span, Time};
 use crate::net::{Input, Obstacle, SessionEnd, Sock};
-use crate::record::{Op, Record, What};
+use crate::record::{Op, Order, Outcome, Record, What};
 use crate::wire::{Command, HostId, Key, Message, NodeId, Payload, Reply};
 use crate::world::{NodeKind, Pass, Sent};
 
@@ -38,7 +38,7 @@ impl Parcel {
 /// A command of a client and the run through which it is followed.
 pub(super) struct Trail<'a> {
     pub run: &'a Traced,
-    pub outcome: &'static str,
+    pub outcome: Outcome,
     /// The client's node.
     pub node: NodeId,
     pub parcel: Parcel,
@@ -81,7 +81,7 @@ impl<'a> Trail<'a> {
             _ => unreachable!("a message or a write was asked for"),
         };
         let answered = record.time + took;
-        Trail { run, outcome: outcome.as_str(), node, parcel, record, from: record.time, answered }
+        Trail { run, outcome, node, parcel, record, from: record.time, answered }
     }
 
     pub(super) fn name(&self, node: NodeId) -> &'a str {
@@ -144,13 +144,13 @@ impl<'a> Trail<'a> {
     /// What keeps a host from answering whose address is gone.
     fn gone(&self, host: &str, at: Time) -> String {
         let at_us = self.run.micros(at);
-        let faults = self.run.analysis.faults.iter().filter(|fault| fault.at_us <= at_us);
-        let here = |name: &str| {
+        let faults = self.run.analysis.faults.iter().filter(|fault| fault.from_us <= at_us);
+        let here = |name: &String| {
             let node = self.run.layout.names.find_node(name);
             node.is_some_and(|node| self.host(self.run.layout.host(node)) == host)
         };
-        let last = faults.filter(|fault| fault.nodes().any(here)).next_back();
-        match last.is_some_and(|fault| fault.action == "power-off") {
+        let last = faults.filter(|fault| fault.nodes.iter().any(here)).next_back();
+        match last.is_some_and(|fault| fault.fault.order() == Some(Order::PowerOff)) {
             true => format!("{host}'s machine has no power"),
             false => format!("{host}'s address does not exist"),
         }
@@ -182,7 +182,7 @@ impl<'a> Trail<'a> {
                     done.steps.push(self.step(at, self.node, event, text));
                     why = format!("It was never sent: {to} ended the connection first.");
                 }
-                _ if self.outcome == "connect-timeout" => {
+                _ if self.outcome == Outcome::ConnectTimeout => {
                     let because = match obstacle {
                         Some(Obstacle::HostGone) => format!(" ({})", self.gone(to, endpoint.since)),
                         Some(Obstacle::Cut) => format!(" (packets to {to} were dropped)"),
