@@ -153,6 +153,8 @@ impl Connections {
     }
 }
 
+/// Written times are this far apart.
+const TICK_US: i64 = 100;
 /// The least time after which a client library tries again: `MinRetryBackoff` of go-redis (`options.go`).
 const RETRY_MIN: Span = Span::from_millis(8);
 
@@ -477,7 +479,8 @@ impl Accountant<'_> {
     fn opened(&self, client: NodeId, from: i64, to: i64) -> Option<i64> {
         let reported = self.connections.get(&client).filter(|connections| !connections.changes.is_empty());
         match reported {
-            Some(connections) => connections.opened(to),
+            // Written times are rounded.
+            Some(connections) => connections.opened(to + TICK_US),
             None => self.attempts.get(&client)?.find(from).map(|attempt| attempt.opened),
         }
     }
@@ -515,7 +518,8 @@ impl Accountant<'_> {
         Unheard {
             told,
             dropped_from_buffer: told && self.killed_in_delivery(at),
-            by_replica: server.is_some_and(|server| !self.masters.acted(server, at, answered)),
+            // Who acts as master is known up to the end; clients are stopped a little later.
+            by_replica: server.is_some_and(|server| !self.masters.acted(server, at.min(self.end - 1), answered)),
             listeners: subscribers().map(listener).collect(),
         }
         .cause()

@@ -1,5 +1,11 @@
 //! Recordings in files: JSON Lines, as the recordings of the real stack are, compressed if the name ends in `.gz`.
 //!
+//! Clients with many connections have rows of many: `publishes`, `sets` and `gets` for the attempts that began within the
+//! same tenth of a second and ended alike, `receives` for what a crowd heard within one. `seq` and `to` are the first and
+//! last SEQ (of attempts: of all that began then), `count` is how many they are, `missing` how many of them nobody heard or
+//! the final master does not hold, `receivers` 0 that they were answered so; `last`, `gap` and `gap_end` are in seconds
+//! after `t`: the last answer, the longest time without a success that one of them ended, and when that was.
+//!
 //! Times are written in units of 100 µs, and everything that looks at a recording looks at these written times
 //! ([`Recording::ticks`]), so that a run in memory and its file yield the same figures.
 
