@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 pub(super) const PROPERTY: Property = Property {
     name: "causes-are-seen",
-    kind: Kind::Always,
+    kind: Kind::Rarely,
     says: "the ledger gives a lost message the cause that the trace shows, and every lost write has one",
     source: "analysis::fate, and the trace",
     needs: RECORDING,
