@@ -6,6 +6,7 @@ use super::run::Traced;
 use super::words::{plural, seconds};
 use super::{Ask, Explanation, Step, Subject, Table, traps};
 use crate::analysis::ledger::{Cause, Message};
+use crate::analysis::metrics::{Metric, Value};
 use crate::analysis::writes::{Write, WriteFate, WriteLoss};
 use crate::report::causes::{words, write_words};
 
@@ -21,7 +22,13 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
     };
     let mut done = Explanation::new(subject, format!("{}, {seed}: what is worth asking?", analysis.scenario));
     let sums = &analysis.ledger.sums;
-    let (completed, aborted) = (analysis.completed().count() as u64, analysis.aborted().count() as u64);
+    let figures = analysis.figures();
+    let count = |name: &str| match figures.get(Metric::named(name)).value() {
+        Some(Value::Count(count)) => count,
+        // Without Sentinels nobody fails over.
+        _ => 0,
+    };
+    let (completed, aborted) = (count("failovers"), count("aborted-failovers"));
     done.answer = format!(
         "{} in {}, {} given up; {} of {} lost; two masters for {}; HAProxy without a server for {}.",
         plural(completed, "failover"),

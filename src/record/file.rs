@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::fault::{Fault, FaultMark, NOBODY, Order};
 use super::names::is_master_name;
 use super::{
-    Ask, ConnectEnd, Event, Header, Heard, Load, Names, Node, NodeKind, Op, Outcome, Pace, Record, Recording, Source,
-    Ticks, What,
+    Ask, ClientMark, ConnectEnd, Event, Header, Heard, Load, Names, Node, NodeKind, Op, Outcome, Pace, Record,
+    Recording, Source, Ticks, What,
 };
 use crate::kernel::{EventId, Span, Time};
 use crate::units::parse_span;
@@ -94,6 +94,8 @@ struct HeaderRow {
     final_roles: BTreeMap<String, String>,
     #[serde(default)]
     lost_acked_sets: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clients: Vec<ClientMark>,
     /// Every node, in the order of their numbers; not there in recordings that were made before this table was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     nodes: Vec<NodeRow>,
@@ -401,6 +403,7 @@ impl Header {
             final_master: self.final_master.clone(),
             final_roles: self.final_roles.clone(),
             lost_acked_sets: self.lost_acked_sets,
+            clients: self.clients.clone(),
             nodes: names.nodes.iter().map(|node| NodeRow::of(node, names)).collect(),
             master_name: Some(names.master.clone()),
         };
@@ -530,6 +533,7 @@ impl<'a> Reader<'a> {
             final_master: row.final_master,
             final_roles: row.final_roles,
             lost_acked_sets: row.lost_acked_sets,
+            clients: row.clients,
         };
         if let Some(name) = row.master_name.as_ref().filter(|name| !is_master_name(name)) {
             let help = "letters, digits and the characters `.`, `-`, `_`";

@@ -2,9 +2,41 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activity {
+    /// PUBLISH.
+    Publish,
+    /// SET.
+    Set,
+    /// GET.
+    Get,
+    /// Receiving messages.
+    Receive,
+}
+
+impl Activity {
+    /// The word in recordings and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Activity::Publish => "publish",
+            Activity::Set => "set",
+            Activity::Get => "get",
+            Activity::Receive => "receive",
+        }
+    }
+}
+
+impl fmt::Display for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// How an attempt of a publisher or writer ended. The text is the recording's `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -211,6 +243,15 @@ pub enum Ask {
 impl Ask {
     /// All of them.
     pub const ALL: [Ask; 3] = [Ask::Publish, Ask::Set, Ask::Get];
+
+    /// What a client does that makes such attempts.
+    pub const fn activity(self) -> Activity {
+        match self {
+            Ask::Publish => Activity::Publish,
+            Ask::Set => Activity::Set,
+            Ask::Get => Activity::Get,
+        }
+    }
 
     /// The word in a recording for one attempt.
     pub const fn as_str(self) -> &'static str {

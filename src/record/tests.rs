@@ -161,6 +161,7 @@ fn header() -> Header {
             .map(|name| (name.to_string(), "down".to_string()))
             .into(),
         lost_acked_sets: None,
+        clients: Vec::new(),
     }
 }
 

@@ -77,6 +77,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         final_master: final_master.map(|node| stack.name(node).to_string()),
         final_roles,
         lost_acked_sets,
+        clients: stack.scenario.clients.iter().map(|client| client.mark()).collect(),
     };
     Ok(Recording { header, names, origin: ORIGIN, records })
 }

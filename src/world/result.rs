@@ -112,6 +112,7 @@ impl World {
             final_master: final_master.map(|node| self.layout.names.node(node).to_string()),
             final_roles,
             lost_acked_sets: final_master.map(|_| lost_writes.len() as u64 + lost_loads),
+            clients: self.scenario.clients.iter().map(|client| client.mark()).collect(),
         };
         RunResult {
             recording: Recording { header, names: self.layout.names.clone(), origin, records },

@@ -113,7 +113,7 @@ fn a_recording_of_counted_clients_gives_the_figures_of_the_run() {
     for text in [mixed.to_string(), closed_loop(3), closed_loop(1), RESTARTS.to_string()] {
         let run = run(&text, 2);
         let read = read_back(&run);
-        assert_eq!(read.metrics(), run.analysis.metrics());
+        assert_eq!(read.figures(), run.analysis.figures());
         assert_eq!(read.ledger.sums, run.analysis.ledger.sums);
         assert_eq!(read.ledger.writes, run.analysis.ledger.writes);
         // A file knows its clients by their names, a run by their places.

@@ -14,6 +14,7 @@ mod desync;
 mod detection;
 mod digest;
 mod disturbances;
+mod expectations;
 mod following;
 mod leader;
 mod ledger;
@@ -31,6 +32,8 @@ mod stream;
 mod vote;
 
 use std::fmt;
+
+pub use expectations::EXPECTATIONS;
 
 use super::observe::{Needs, Run};
 
@@ -133,6 +136,7 @@ pub const NO_PANIC: &str = "no-broken-invariant";
 
 /// All properties, in the order in which they are reported.
 pub const ALL: &[Property] = &[
+    expectations::PROPERTY,
     leader::PROPERTY,
     majority::PROPERTY,
     vote::PROPERTY,
