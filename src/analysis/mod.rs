@@ -6,9 +6,11 @@
 
 pub mod diff;
 mod endings;
+pub mod fate;
 pub mod faults;
 mod keys;
 pub mod ledger;
+mod loads;
 pub mod masters;
 pub mod metrics;
 mod miss;

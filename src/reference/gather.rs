@@ -128,7 +128,7 @@ fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
     let took = Span::from_micros(line.us.ok_or_else(strange)?);
     Ok(match line.op.as_str() {
         "publish" => Op::Publish { seq, outcome, took, receivers: line.receivers },
-        "set" => Op::Set { seq, outcome, took },
+        "set" => Op::Set { seq, outcome, took, lost: false },
         "get" => Op::Get { seq, outcome, took },
         _ => return Err(strange()),
     })
