@@ -61,7 +61,7 @@ fn a_stopped_subscriber_is_closed_by_the_output_buffer_limit_and_later_behind_a_
 
 #[test]
 fn without_a_limit_nobody_is_closed_and_a_reader_that_goes_on_misses_nothing() {
-    let more = "[expect]\npublish-lost = 0\nduplicates = 0\n";
+    let more = "[expect]\npublish-lost = 0\n";
     for (payload, every) in [("16kb", "20ms"), ("0", "5ms"), ("300kb", "100ms")] {
         let run = run(&one_publisher(payload, every, "pubsub 0 0 0", more), 1);
         assert_eq!(closed(&run), []);
@@ -122,8 +122,9 @@ fn a_payload_takes_its_time_on_a_link_with_a_rate_and_its_place_in_the_replicati
         ok.iter().sum::<i64>() / ok.len() as i64
     };
     let [small, large] = ["0", "125kb"].map(|payload| took(&run(&text(payload), 1)));
-    // 125 kB at 100 Mbit/s take 10 ms to HAProxy, and 10 ms from there to Redis.
-    assert!((20_000..26_000).contains(&(large - small)), "{small} {large}");
+    // 125 kB at 100 Mbit/s take 10 ms to HAProxy and 10 ms from there to Redis; the answer leaves Redis behind the message to the
+    // subscriber, on the same link.
+    assert!((30_000..32_500).contains(&(large - small)), "{small} {large}");
 }
 
 #[test]
