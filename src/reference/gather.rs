@@ -140,7 +140,7 @@ fn mark_lost(stack: &Stack, keys: &BTreeSet<String>, records: &mut [Record]) -> 
     let mut marked = 0;
     for record in records {
         if let What::Op(Op::Set { seq, outcome: Outcome::Ok, lost, .. }) = &mut record.what
-            && let world::NodeKind::Client(place) = stack.layout.kinds[record.node.0 as usize]
+            && let NodeKind::Client(place) = stack.layout.kinds[record.node.0 as usize]
             && keys.contains(&format!("{}{seq}", stack.keys(place)))
         {
             *lost = true;
