@@ -4,6 +4,7 @@
 //! Everything here is a function of a [`Recording`] alone, real or simulated, in memory or from a file, with the same
 //! result: times are the written ones, in microseconds since time 0.
 
+pub mod boots;
 pub mod diff;
 mod endings;
 pub mod expect;

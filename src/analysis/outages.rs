@@ -1,13 +1,19 @@
 //! Times in which a client had no success.
+//!
+//! Two things are told apart. The longest time without success ([`ClientOutages::longest_us`]) is what it says, whoever
+//! made it. An [`Outage`] is the stack's doing: attempts failed or took long, or nothing was heard of what was
+//! published. The client's own pace, and that it was killed, are no outage: who asks every 45 s misses nothing in
+//! between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::record::{Op, Outcome, Recording, What};
+use crate::kernel::Span;
+use crate::record::{Op, Outcome, Record, Recording, What};
 use crate::wire::NodeId;
 
-/// Gaps between successes that are listed even if no attempt failed in them.
+/// Who tries for so long without success has an outage, even if no attempt failed.
 const LISTED_US: i64 = 1_000_000;
 
 /// What a client does.
@@ -69,7 +75,8 @@ pub struct ClientOutages {
     pub longest_us: i64,
     /// When that time began.
     pub longest_from_us: i64,
-    /// Gaps between successes in which an attempt failed, or that are longer than 1 s.
+    /// Gaps between successes in which an attempt failed, or in which it tried, or ought to have heard something, for
+    /// more than 1 s.
     pub outages: Vec<Outage>,
 }
 
@@ -81,56 +88,149 @@ impl ClientOutages {
     }
 }
 
+/// An attempt, or a message that arrived.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    at_us: i64,
+    /// How long it took.
+    took_us: i64,
+    outcome: Outcome,
+}
+
+/// What a client was up to in a time without success.
+struct Pace {
+    /// When there was something to hear, for one who listens: the beginnings of attempts to publish it, in order.
+    said: Option<Vec<i64>>,
+    /// The usual time from one attempt to the next, if there was a next one.
+    usual_us: Option<i64>,
+    /// From when to when it was dead, by the script's doing.
+    dead: Vec<(i64, i64)>,
+}
+
+impl Pace {
+    /// How much of a time it was alive.
+    fn alive_us(&self, from_us: i64, to_us: i64) -> i64 {
+        let overlap = |(died, back): &(i64, i64)| (to_us.min(*back) - from_us.max(*died)).max(0);
+        to_us - from_us - self.dead.iter().map(overlap).sum::<i64>()
+    }
+
+    /// When it died, if it is dead at an instant.
+    fn died_us(&self, at_us: i64) -> Option<i64> {
+        self.dead.iter().find(|(died, back)| *died <= at_us && at_us <= *back).map(|(died, _)| *died)
+    }
+
+    /// For how long of a gap without failures between `last` and the next success, or the end of the run, it tried.
+    fn tried_us(&self, last: Option<Attempt>, from_us: i64, to_us: i64, ended: bool) -> i64 {
+        if let Some(said) = &self.said {
+            let next = said.get(said.partition_point(|at| *at <= from_us));
+            return next.map_or(0, |at| self.alive_us(*at, to_us));
+        }
+        let Some(last) = last else { return self.alive_us(from_us, to_us) };
+        let rest = self.alive_us((last.at_us + last.took_us).clamp(from_us, to_us), to_us);
+        match (ended, self.usual_us) {
+            // What began and did not end is in no recording: it is missed when another attempt was due.
+            (true, Some(usual)) if rest > 2 * usual => last.took_us.max(rest - usual),
+            _ => last.took_us,
+        }
+    }
+}
+
+/// The usual distance between attempts: the median.
+fn usual_us(attempts: &[Attempt]) -> Option<i64> {
+    let mut distances: Vec<i64> = attempts.windows(2).map(|pair| pair[1].at_us - pair[0].at_us).collect();
+    distances.sort_unstable();
+    distances.get(distances.len() / 2).copied()
+}
+
+/// When attempts to publish what a subscriber hears began; what any publisher says, if it never heard one.
+fn said(recording: &Recording, subscriber: NodeId) -> Vec<i64> {
+    let heard: BTreeSet<NodeId> = recording
+        .records
+        .iter()
+        .filter(|record| record.node == subscriber)
+        .filter_map(|record| match record.what {
+            What::Op(Op::Receive { publisher, .. }) => recording.client(publisher),
+            _ => None,
+        })
+        .collect();
+    let published = |record: &&Record| matches!(record.what, What::Op(Op::Publish { .. }));
+    let by = |record: &&Record| heard.is_empty() || heard.contains(&record.node);
+    recording.records.iter().filter(published).filter(by).map(|record| recording.micros(record.time)).collect()
+}
+
+/// From when to when the script left a client dead.
+fn dead(recording: &Recording, client: &str) -> Vec<(i64, i64)> {
+    let mut dead: Vec<(i64, i64)> = Vec::new();
+    for fault in super::faults(recording).iter().filter(|fault| fault.nodes().any(|name| name == client)) {
+        let open = dead.last_mut().filter(|(_, back)| *back == i64::MAX);
+        match (fault.action.as_str(), open) {
+            ("kill" | "kill-host" | "power-off" | "terminate", None) => dead.push((fault.at_us, i64::MAX)),
+            ("start", Some((_, back))) => *back = fault.at_us,
+            _ => {}
+        }
+    }
+    dead
+}
+
 /// The outages of all clients, in the order of the clients.
 pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
-    type Attempts = Vec<(i64, Outcome)>;
-    let mut clients: BTreeMap<(NodeId, Activity), Attempts> = BTreeMap::new();
+    let mut clients: BTreeMap<(NodeId, Activity), Vec<Attempt>> = BTreeMap::new();
     for record in &recording.records {
-        let at = recording.micros(record.time);
-        let (activity, outcome) = match record.what {
-            What::Op(Op::Publish { outcome, .. }) => (Activity::Publish, outcome),
-            What::Op(Op::Set { outcome, .. }) => (Activity::Set, outcome),
-            What::Op(Op::Get { outcome, .. }) => (Activity::Get, outcome),
-            What::Op(Op::Receive { .. }) => (Activity::Receive, Outcome::Ok),
+        let at_us = recording.micros(record.time);
+        let (activity, outcome, took) = match record.what {
+            What::Op(Op::Publish { outcome, took, .. }) => (Activity::Publish, outcome, took),
+            What::Op(Op::Set { outcome, took, .. }) => (Activity::Set, outcome, took),
+            What::Op(Op::Get { outcome, took, .. }) => (Activity::Get, outcome, took),
+            What::Op(Op::Receive { .. }) => (Activity::Receive, Outcome::Ok, Span::ZERO),
             _ => continue,
         };
-        let attempts = clients.entry((record.node, activity)).or_default();
-        if at >= 0 {
-            attempts.push((at, outcome));
-        }
+        let took_us = ((took.0 + 500) / 1_000) as i64;
+        clients.entry((record.node, activity)).or_default().push(Attempt { at_us, took_us, outcome });
     }
     let publishers = recording.publishers();
     let end = super::end_us(recording);
-    let of = |((node, activity), attempts): ((NodeId, Activity), Attempts)| {
+    let of = |((node, activity), attempts): ((NodeId, Activity), Vec<Attempt>)| {
         let writes = activity == Activity::Set && publishers.contains(&node);
         let client = if writes { "writer" } else { recording.names.node(node) };
-        client_outages(client.to_string(), activity, &attempts, end)
+        let pace = Pace {
+            said: (activity == Activity::Receive).then(|| said(recording, node)),
+            usual_us: usual_us(&attempts),
+            dead: dead(recording, recording.names.node(node)),
+        };
+        client_outages(client.to_string(), activity, &attempts, &pace, end)
     };
     clients.into_iter().map(of).collect()
 }
 
-fn client_outages(client: String, activity: Activity, attempts: &[(i64, Outcome)], end: i64) -> ClientOutages {
+fn client_outages(client: String, activity: Activity, attempts: &[Attempt], pace: &Pace, end: i64) -> ClientOutages {
     let mut done = ClientOutages { client, activity, successes: 0, longest_us: 0, longest_from_us: 0, outages: vec![] };
     let mut failed: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut last = 0;
-    let mut close = |from_us: i64, to_us: i64, recovered, failed: &mut BTreeMap<&'static str, u64>| {
+    let mut close = |from_us: i64, to_us: i64, recovered: bool, tried_us, failed: &mut BTreeMap<&'static str, u64>| {
         if to_us - from_us > done.longest_us {
             (done.longest_us, done.longest_from_us) = (to_us - from_us, from_us);
         }
         done.successes += u64::from(recovered);
         let failed = std::mem::take(failed);
-        if !failed.is_empty() || to_us - from_us >= LISTED_US {
+        if !failed.is_empty() || tried_us >= LISTED_US {
+            let died = pace.died_us(to_us).filter(|_| !recovered);
+            let to_us = died.map_or(to_us, |died| died.clamp(from_us, to_us));
             done.outages.push(Outage { from_us, to_us, recovered, failed });
         }
     };
-    for (at, outcome) in attempts {
-        if *outcome == Outcome::Ok {
-            close(last, *at, true, &mut failed);
-            last = *at;
+    let before = attempts.iter().take_while(|attempt| attempt.at_us < 0);
+    let mut attempt_before = before.last().copied();
+    for attempt in attempts.iter().filter(|attempt| attempt.at_us >= 0) {
+        if attempt.outcome == Outcome::Ok {
+            let tried = pace.tried_us(attempt_before, last, attempt.at_us, false);
+            close(last, attempt.at_us, true, tried, &mut failed);
+            last = attempt.at_us;
         } else {
-            *failed.entry(outcome.as_str()).or_default() += 1;
+            *failed.entry(attempt.outcome.as_str()).or_default() += 1;
         }
+        attempt_before = Some(*attempt);
     }
-    close(last, end.max(last), false, &mut failed);
+    let end = end.max(last);
+    close(last, end, false, pace.tried_us(attempt_before, last, end, true), &mut failed);
     done
 }

@@ -154,7 +154,8 @@ fn every_cause_has_a_word_of_its_own() {
     }
     for phase in Phase::ALL {
         assert_eq!(serde_json::to_value(phase).expect("a word"), phase.as_str());
-        assert!(phase.after().is_none_or(|before| before < phase));
+        let waits = [true, false].into_iter().flat_map(|proxy| phase.waits_for(proxy));
+        assert!(waits.copied().all(|before| before < phase));
     }
 }
 
@@ -189,6 +190,7 @@ fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, &str, &str)>) -> Recording {
         redis: vec!["redis-1".into(), "redis-2".into()],
         final_master: None,
         final_roles: BTreeMap::new(),
+        replies: Vec::new(),
         lost_acked_sets: None,
     };
     Recording { header, names, origin: Time(10_000_000_000), records }

@@ -11,7 +11,9 @@ use flate2::{Compression, GzBuilder, read::GzDecoder};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectEnd, Event, FaultMark, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use super::{
+    ConnectEnd, Event, FaultMark, Header, Names, NodeKind, Op, Outcome, Record, Recording, ReplyMark, Source, What,
+};
 use crate::kernel::{EventId, Span, Time};
 use crate::wire::NodeId;
 
@@ -66,6 +68,9 @@ struct HeaderRow {
     config: serde_json::Value,
     #[serde(default)]
     faults: Vec<Vec<serde_json::Value>>,
+    /// `[seconds, place among the faults, text]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replies: Vec<(f64, usize, String)>,
     end: f64,
     redis: Vec<String>,
     #[serde(default)]
@@ -313,6 +318,7 @@ impl Header {
             run: self.run,
             config,
             faults: self.faults.iter().map(fault).collect(),
+            replies: self.replies.iter().map(|reply| (round(reply.at_s), reply.fault, reply.text.clone())).collect(),
             end: round(self.end_s),
             redis: self.redis.clone(),
             final_master: self.final_master.clone(),
@@ -377,8 +383,17 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        let mut replies = Vec::new();
+        for (at_s, fault, text) in row.replies {
+            if at_s.is_nan() || at_s.abs() > MAX_SECONDS || fault >= faults.len() {
+                let message = format!("reply {} is to no command", serde_json::json!([at_s, fault, text]));
+                return Err(self.error(number, message, "a reply is [seconds, place among the faults, \"text\"]"));
+            }
+            replies.push(ReplyMark { at_s, fault, text });
+        }
         Ok(Header {
             scenario: row.scenario,
+            replies,
             source,
             run: row.run,
             config: row.config,

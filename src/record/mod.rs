@@ -64,6 +64,17 @@ pub struct FaultMark {
     pub args: Vec<String>,
 }
 
+/// What a program answered to a command of the fault script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplyMark {
+    /// When it was sent, in seconds after time 0.
+    pub at_s: f64,
+    /// The place of the command among the header's faults.
+    pub fault: usize,
+    /// As `redis-cli` shows it: `OK`, `(integer) 1`, `-ERR …`.
+    pub text: String,
+}
+
 /// The first line of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
@@ -77,6 +88,8 @@ pub struct Header {
     pub config: serde_json::Value,
     /// What the fault script did.
     pub faults: Vec<FaultMark>,
+    /// What was answered to the commands among them; one that nobody answered, or whose answer is not known, is not here.
+    pub replies: Vec<ReplyMark>,
     /// When the run ended, in seconds after time 0.
     pub end_s: f64,
     /// The names of the Redis nodes.

@@ -8,6 +8,7 @@ mod id;
 mod info;
 mod message;
 mod parse;
+mod shown;
 
 pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
