@@ -234,3 +234,44 @@ fn client_outages(client: String, activity: Activity, attempts: &[Attempt], pace
     close(last, end, false, pace.tried_us(attempt_before, last, end, true), &mut failed);
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(attempts: &[(i64, i64)], pace: &Pace, end: i64) -> Vec<(i64, i64, bool)> {
+        let attempts: Vec<Attempt> = attempts
+            .iter()
+            .map(|(at_us, took_us)| Attempt { at_us: *at_us, took_us: *took_us, outcome: Outcome::Ok })
+            .collect();
+        let pace = Pace { said: pace.said.clone(), usual_us: usual_us(&attempts), dead: pace.dead.clone() };
+        let done = client_outages("c".into(), Activity::Set, &attempts, &pace, end);
+        done.outages.iter().map(|outage| (outage.from_us, outage.to_us, outage.recovered)).collect()
+    }
+
+    const S: i64 = 1_000_000;
+
+    #[test]
+    fn only_what_was_tried_is_missed() {
+        let calm = Pace { said: None, usual_us: None, dead: Vec::new() };
+        let steady: Vec<(i64, i64)> = (-5..30).map(|n| (n * 10 * S, 1_000)).collect();
+        assert_eq!(listed(&steady, &calm, 299 * S), []);
+        // It began an attempt at 300 s, and there is no word of it.
+        assert_eq!(listed(&steady, &calm, 330 * S), [(290 * S, 330 * S, false)]);
+        let dead = Pace { dead: vec![(295 * S, i64::MAX)], ..calm };
+        assert_eq!(listed(&steady, &dead, 330 * S), []);
+        // An attempt that took long is an outage though it succeeded.
+        assert_eq!(listed(&[(-S, 1_000), (9 * S, 7 * S), (19 * S, 1_000)], &dead, 20 * S), [(9 * S, 19 * S, true)]);
+    }
+
+    #[test]
+    fn who_listens_misses_what_was_said() {
+        let pace =
+            |said: &[i64], dead: &[(i64, i64)]| Pace { said: Some(said.to_vec()), usual_us: None, dead: dead.to_vec() };
+        let heard = [(10 * S, 0), (55 * S, 0)];
+        assert_eq!(listed(&heard, &pace(&[9 * S, 54_999_000], &[]), 60 * S), [(0, 10 * S, true)]);
+        assert_eq!(listed(&heard, &pace(&[9_999_000, 54_999_000], &[]), 60 * S), []);
+        assert_eq!(listed(&heard, &pace(&[9_999_000, 30 * S], &[]), 60 * S), [(10 * S, 55 * S, true)]);
+        assert_eq!(listed(&heard, &pace(&[9_999_000, 30 * S], &[(20 * S, 54_500_000)]), 60 * S), []);
+    }
+}
