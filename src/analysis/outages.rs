@@ -6,11 +6,13 @@
 //! between.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::Fault;
 use crate::kernel::Span;
-use crate::record::{Op, Outcome, Record, Recording, What};
+use crate::record::{Op, Outcome, Recording, What};
 use crate::wire::NodeId;
 
 /// Who tries for so long without success has an outage, even if no attempt failed.
@@ -100,7 +102,7 @@ struct Attempt {
 /// What a client was up to in a time without success.
 struct Pace {
     /// When there was something to hear, for one who listens: the beginnings of attempts to publish it, in order.
-    said: Option<Vec<i64>>,
+    said: Option<Rc<[i64]>>,
     /// The usual time from one attempt to the next, if there was a next one.
     usual_us: Option<i64>,
     /// From when to when it was dead, by the script's doing.
@@ -142,26 +144,52 @@ fn usual_us(attempts: &[Attempt]) -> Option<i64> {
     distances.get(distances.len() / 2).copied()
 }
 
-/// When attempts to publish what a subscriber hears began; what any publisher says, if it never heard one.
-fn said(recording: &Recording, subscriber: NodeId) -> Vec<i64> {
-    let heard: BTreeSet<NodeId> = recording
-        .records
-        .iter()
-        .filter(|record| record.node == subscriber)
-        .filter_map(|record| match record.what {
-            What::Op(Op::Receive { publisher, .. }) => recording.client(publisher),
-            _ => None,
-        })
-        .collect();
-    let published = |record: &&Record| matches!(record.what, What::Op(Op::Publish { .. }));
-    let by = |record: &&Record| heard.is_empty() || heard.contains(&record.node);
-    recording.records.iter().filter(published).filter(by).map(|record| recording.micros(record.time)).collect()
+/// When attempts to publish began, for those who listen.
+#[derive(Default)]
+struct Said {
+    by: BTreeMap<NodeId, Vec<i64>>,
+    /// Whom each subscriber ever heard.
+    heard: BTreeMap<NodeId, BTreeSet<NodeId>>,
+    /// Many listen to the same.
+    known: BTreeMap<BTreeSet<NodeId>, Rc<[i64]>>,
+}
+
+impl Said {
+    fn of(recording: &Recording) -> Said {
+        let mut said = Said::default();
+        for record in &recording.records {
+            match record.what {
+                What::Op(Op::Publish { .. }) => {
+                    said.by.entry(record.node).or_default().push(recording.micros(record.time));
+                }
+                What::Op(Op::Receive { publisher, .. }) => {
+                    said.heard.entry(record.node).or_default().extend(recording.client(publisher));
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+
+    /// What there was to hear for a subscriber, in order: of those whom it ever heard, or of all if it heard nobody.
+    fn to(&mut self, subscriber: NodeId) -> Rc<[i64]> {
+        let heard = self.heard.remove(&subscriber).unwrap_or_default();
+        if let Some(known) = self.known.get(&heard) {
+            return known.clone();
+        }
+        let of = self.by.iter().filter(|(publisher, _)| heard.is_empty() || heard.contains(publisher));
+        let mut said: Vec<i64> = of.flat_map(|(_, begun)| begun.iter().copied()).collect();
+        said.sort_unstable();
+        let said: Rc<[i64]> = said.into();
+        self.known.insert(heard, said.clone());
+        said
+    }
 }
 
 /// From when to when the script left a client dead.
-fn dead(recording: &Recording, client: &str) -> Vec<(i64, i64)> {
+fn dead(faults: &[Fault], client: &str) -> Vec<(i64, i64)> {
     let mut dead: Vec<(i64, i64)> = Vec::new();
-    for fault in super::faults(recording).iter().filter(|fault| fault.nodes().any(|name| name == client)) {
+    for fault in faults.iter().filter(|fault| fault.nodes().any(|name| name == client)) {
         let open = dead.last_mut().filter(|(_, back)| *back == i64::MAX);
         match (fault.action.as_str(), open) {
             ("kill" | "kill-host" | "power-off" | "terminate", None) => dead.push((fault.at_us, i64::MAX)),
@@ -189,13 +217,15 @@ pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
     }
     let publishers = recording.publishers();
     let end = super::end_us(recording);
+    let mut said = Said::of(recording);
+    let faults = super::faults(recording);
     let of = |((node, activity), attempts): ((NodeId, Activity), Vec<Attempt>)| {
         let writes = activity == Activity::Set && publishers.contains(&node);
         let client = if writes { "writer" } else { recording.names.node(node) };
         let pace = Pace {
-            said: (activity == Activity::Receive).then(|| said(recording, node)),
+            said: (activity == Activity::Receive).then(|| said.to(node)),
             usual_us: usual_us(&attempts),
-            dead: dead(recording, recording.names.node(node)),
+            dead: dead(&faults, recording.names.node(node)),
         };
         client_outages(client.to_string(), activity, &attempts, &pace, end)
     };
@@ -267,7 +297,7 @@ mod tests {
     #[test]
     fn who_listens_misses_what_was_said() {
         let pace =
-            |said: &[i64], dead: &[(i64, i64)]| Pace { said: Some(said.to_vec()), usual_us: None, dead: dead.to_vec() };
+            |said: &[i64], dead: &[(i64, i64)]| Pace { said: Some(said.into()), usual_us: None, dead: dead.to_vec() };
         let heard = [(10 * S, 0), (55 * S, 0)];
         assert_eq!(listed(&heard, &pace(&[9 * S, 54_999_000], &[]), 60 * S), [(0, 10 * S, true)]);
         assert_eq!(listed(&heard, &pace(&[9_999_000, 54_999_000], &[]), 60 * S), []);
