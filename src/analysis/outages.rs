@@ -10,9 +10,9 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::Fault;
+use super::faults::{Window, windows};
 use crate::kernel::Span;
-use crate::record::{Op, Outcome, Recording, What};
+use crate::record::{Effect, Op, Outcome, Recording, What};
 use crate::wire::NodeId;
 
 /// Who tries for so long without success has an outage, even if no attempt failed.
@@ -41,6 +41,12 @@ impl Activity {
             Activity::Get => "get",
             Activity::Receive => "receive",
         }
+    }
+}
+
+impl std::fmt::Display for Activity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -112,8 +118,12 @@ struct Pace {
 impl Pace {
     /// How much of a time it was alive.
     fn alive_us(&self, from_us: i64, to_us: i64) -> i64 {
-        let overlap = |(died, back): &(i64, i64)| (to_us.min(*back) - from_us.max(*died)).max(0);
-        to_us - from_us - self.dead.iter().map(overlap).sum::<i64>()
+        let (mut alive, mut upto) = (0, from_us);
+        for (died, back) in &self.dead {
+            alive += ((*died).min(to_us) - upto).max(0);
+            upto = upto.max(*back);
+        }
+        alive + (to_us - upto).max(0)
     }
 
     /// When it died, if it is dead at an instant.
@@ -187,17 +197,9 @@ impl Said {
 }
 
 /// From when to when the script left a client dead.
-fn dead(faults: &[Fault], client: &str) -> Vec<(i64, i64)> {
-    let mut dead: Vec<(i64, i64)> = Vec::new();
-    for fault in faults.iter().filter(|fault| fault.nodes().any(|name| name == client)) {
-        let open = dead.last_mut().filter(|(_, back)| *back == i64::MAX);
-        match (fault.action.as_str(), open) {
-            ("kill" | "kill-host" | "power-off" | "terminate", None) => dead.push((fault.at_us, i64::MAX)),
-            ("start", Some((_, back))) => *back = fault.at_us,
-            _ => {}
-        }
-    }
-    dead
+fn dead(faults: &[Window], client: &str) -> Vec<(i64, i64)> {
+    let killed = faults.iter().filter(|fault| fault.effect() == Effect::Kills && fault.hits(client));
+    killed.map(|fault| (fault.from_us, fault.until_or(i64::MAX))).collect()
 }
 
 /// The outages of all clients, in the order of the clients.
@@ -218,7 +220,7 @@ pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
     let publishers = recording.publishers();
     let end = super::end_us(recording);
     let mut said = Said::of(recording);
-    let faults = super::faults(recording);
+    let faults = windows(recording);
     let of = |((node, activity), attempts): ((NodeId, Activity), Vec<Attempt>)| {
         let writes = activity == Activity::Set && publishers.contains(&node);
         let client = if writes { "writer" } else { recording.names.node(node) };

@@ -98,10 +98,10 @@ pub fn story(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Vec<E
     }
     for reply in &recording.header.replies {
         let at = (reply.at_s * 1e4).round() as i64 * 100;
-        let who = recording.header.faults.get(reply.fault).and_then(|mark| mark.args.first());
+        let who = recording.header.faults.get(reply.fault).and_then(|mark| mark.fault.node());
         let tone = if reply.text.starts_with('-') { Tone::Bad } else { Tone::Plain };
         if at <= analysis.end_us {
-            add(at, who.map_or("fault", String::as_str), format!("→ {}", reply.text), tone);
+            add(at, who.unwrap_or("fault"), format!("→ {}", reply.text), tone);
         }
     }
     let sentinels = sentinel_names(recording);
@@ -319,7 +319,7 @@ fn sentinel_told(event: &SentinelEvent, names: &Names, sentinels: &BTreeMap<RunI
     let who = |who: &crate::record::Instance| {
         let (host, port) = (names.host(who.addr.host), who.addr.port);
         match who.kind {
-            InstanceKind::Master => format!("master mymaster {host} {port}"),
+            InstanceKind::Master => format!("master {} {host} {port}", names.master),
             InstanceKind::Slave => format!("slave {host}:{port}"),
             InstanceKind::Sentinel => format!("sentinel {host}"),
         }
@@ -364,10 +364,7 @@ pub fn timeline(run: &RunReport<'_>, lanes: &Lanes) -> String {
     let mut out = String::new();
     let bold = Style::new().bold();
     let faint = Tone::Faint.style();
-    let run_name = match run.analysis.source {
-        "real" => format!("real run {}", run.analysis.run),
-        _ => format!("seed {}", run.analysis.run),
-    };
+    let run_name = run.analysis.run_name();
     let _ = writeln!(out, "{bold}{}{bold:#}, {run_name}", run.analysis.scenario);
     for entry in entries {
         let style = entry.tone.style();

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sim::Run;
+use sim::analysis::faults::{Window, windows};
 use sim::analysis::masters::masters;
 use sim::analysis::outages::Activity;
 use sim::analysis::phases::{Failover, Phase};
 use sim::analysis::{Analysis, RunFacts, Summary};
 use sim::explain::{Question, Subject, Traced};
 use sim::explore::generate::{Limits, case};
-use sim::record::Recording;
+use sim::record::{Order, Recording};
 use sim::report::lanes::lanes;
 use sim::report::text;
 
@@ -52,6 +53,10 @@ fn told(run: &Run) -> Vec<text::Entry> {
     text::story(recording, &run.analysis, &lanes(recording))
 }
 
+fn is_pause(fault: &Window) -> bool {
+    fault.fault.order() == Some(Order::Pause)
+}
+
 /// The names of those that act as master at the end of a recording and of the rest after it, and the names of those that
 /// said so when they were asked then; paused ones are in neither.
 fn at_the_end(recording: &Recording) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -62,21 +67,11 @@ fn at_the_end(recording: &Recording) -> (BTreeSet<String>, BTreeSet<String>) {
     let end = analysis.lanes.iter().map(|lane| lane.to_us).max().unwrap_or(0);
     let acting =
         analysis.lanes.iter().filter(|lane| lane.to_us == end && end as f64 / 1e6 >= whole.header.end_s - 0.01);
-    let mut paused = BTreeSet::new();
-    for mark in Analysis::of(recording, None).faults {
-        let nodes: Vec<String> = mark.nodes().map(str::to_owned).collect();
-        match mark.action.as_str() {
-            "pause" => paused.extend(nodes),
-            "resume" | "kill" | "kill-host" | "power-off" | "start" => {
-                nodes.iter().for_each(|node| {
-                    paused.remove(node);
-                });
-            }
-            _ => {}
-        }
-    }
+    let faults = windows(recording);
+    let paused =
+        |node: &str| faults.iter().any(|fault| is_pause(fault) && fault.until_us.is_none() && fault.hits(node));
     let says = recording.header.final_roles.iter().filter(|(_, role)| *role == "master");
-    let says = says.map(|(node, _)| node.clone()).filter(|node| !paused.contains(node));
+    let says = says.map(|(node, _)| node.clone()).filter(|node| !paused(node));
     (acting.map(|lane| lane.node.clone()).collect(), says.collect())
 }
 
@@ -152,7 +147,7 @@ fn who_acts_as_master_at_the_end_says_so() {
         let mut wrong = recording.clone();
         let name = wrong.header.redis[0].clone();
         let other = if says.contains(&name) { "slave" } else { "master" };
-        let paused = run.analysis.faults.iter().any(|fault| fault.action == "pause");
+        let paused = run.analysis.faults.iter().any(is_pause);
         wrong.header.final_roles.insert(name, other.into());
         let (acting, says) = at_the_end(&wrong);
         assert!(paused || acting != says);
