@@ -223,7 +223,7 @@ pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
     let faults = windows(recording);
     let of = |((node, activity), attempts): ((NodeId, Activity), Vec<Attempt>)| {
         let writes = activity == Activity::Set && publishers.contains(&node);
-        let client = if writes { "writer" } else { recording.names.node(node) };
+        let client = if writes { recording.writer(node) } else { recording.names.node(node) };
         let pace = Pace {
             said: (activity == Activity::Receive).then(|| said.to(node)),
             usual_us: usual_us(&attempts),

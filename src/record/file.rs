@@ -133,12 +133,17 @@ impl Recording {
         self.ticks(at) as f64 / (1_000_000_000 / TICK_NANOS) as f64
     }
 
-    /// The name under which a record stands in a file: a publisher that also writes does so as `writer`.
+    /// The name under which a record stands in a file: a publisher that also writes does so as [`Recording::writer`].
     pub fn written_name<'a>(&'a self, record: &Record, publishers: &BTreeSet<NodeId>) -> &'a str {
         match record.what {
-            What::Op(Op::Set { .. }) if publishers.contains(&record.node) => "writer",
+            What::Op(Op::Set { .. }) if publishers.contains(&record.node) => self.writer(record.node),
             _ => self.names.node(record.node),
         }
+    }
+
+    /// The name under which the writes of a publisher stand in a file: `writer`, unless somebody else is called so.
+    pub fn writer(&self, publisher: NodeId) -> &str {
+        if self.names.find_node("writer").is_some() { self.names.node(publisher) } else { "writer" }
     }
 
     /// The clients that publish.
