@@ -5,57 +5,29 @@
 //! published. The client's own pace, and that it was killed, are no outage: who asks every 45 s misses nothing in
 //! between.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::faults::{Window, windows};
+use super::faults::windows;
+use super::loads;
+use super::pace::{Attempt, Pace, Said, dead, usual_us};
 use crate::kernel::Span;
-use crate::record::{Effect, Op, Outcome, Recording, What};
+pub use crate::record::Activity;
+use crate::record::{ClientMark, Op, Outcome, Recording, What};
 use crate::wire::NodeId;
 
 /// Who tries for so long without success has an outage, even if no attempt failed.
 const LISTED_US: i64 = 1_000_000;
-
-/// What a client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Activity {
-    /// PUBLISH.
-    Publish,
-    /// SET.
-    Set,
-    /// GET.
-    Get,
-    /// Receiving messages.
-    Receive,
-}
-
-impl Activity {
-    /// The word in recordings and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Activity::Publish => "publish",
-            Activity::Set => "set",
-            Activity::Get => "get",
-            Activity::Receive => "receive",
-        }
-    }
-}
-
-impl std::fmt::Display for Activity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+/// Gaps of clients whose attempts are counted are listed from this length on: by so much time they are counted.
+const COUNTED_US: i64 = 100_000;
 
 /// A time without success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outage {
     /// The last success before it (the beginning of that attempt), or 0.
     pub from_us: i64,
-    /// The first success after it, or the end of the recording.
+    /// The first success after it, or the end: of the recording, or of a client that has made all its requests.
     pub to_us: i64,
     /// Whether a success ended it.
     pub recovered: bool,
@@ -79,7 +51,7 @@ pub struct ClientOutages {
     pub activity: Activity,
     /// Successes.
     pub successes: u64,
-    /// The longest time without success; the end of the recording ends one.
+    /// The longest time without success; the end of the recording ends one, and so does the last of the client's requests.
     pub longest_us: i64,
     /// When that time began.
     pub longest_from_us: i64,
@@ -96,142 +68,144 @@ impl ClientOutages {
     }
 }
 
-/// An attempt, or a message that arrived.
-#[derive(Clone, Copy, Debug)]
-struct Attempt {
-    at_us: i64,
-    /// How long it took.
-    took_us: i64,
-    outcome: Outcome,
-}
-
-/// What a client was up to in a time without success.
-struct Pace {
-    /// When there was something to hear, for one who listens: the beginnings of attempts to publish it, in order.
-    said: Option<Rc<[i64]>>,
-    /// The usual time from one attempt to the next, if there was a next one.
-    usual_us: Option<i64>,
-    /// From when to when it was dead, by the script's doing.
-    dead: Vec<(i64, i64)>,
-}
-
-impl Pace {
-    /// How much of a time it was alive.
-    fn alive_us(&self, from_us: i64, to_us: i64) -> i64 {
-        let (mut alive, mut upto) = (0, from_us);
-        for (died, back) in &self.dead {
-            alive += ((*died).min(to_us) - upto).max(0);
-            upto = upto.max(*back);
-        }
-        alive + (to_us - upto).max(0)
-    }
-
-    /// When it died, if it is dead at an instant.
-    fn died_us(&self, at_us: i64) -> Option<i64> {
-        self.dead.iter().find(|(died, back)| *died <= at_us && at_us <= *back).map(|(died, _)| *died)
-    }
-
-    /// For how long of a gap without failures between `last` and the next success, or the end of the run, it tried.
-    fn tried_us(&self, last: Option<Attempt>, from_us: i64, to_us: i64, ended: bool) -> i64 {
-        if let Some(said) = &self.said {
-            let next = said.get(said.partition_point(|at| *at <= from_us));
-            return next.map_or(0, |at| self.alive_us(*at, to_us));
-        }
-        let Some(last) = last else { return self.alive_us(from_us, to_us) };
-        let rest = self.alive_us((last.at_us + last.took_us).clamp(from_us, to_us), to_us);
-        match (ended, self.usual_us) {
-            // What began and did not end is in no recording: it is missed when another attempt was due.
-            (true, Some(usual)) if rest > 2 * usual => last.took_us.max(rest - usual),
-            _ => last.took_us,
-        }
-    }
-}
-
-/// The usual distance between attempts: the median.
-fn usual_us(attempts: &[Attempt]) -> Option<i64> {
-    let mut distances: Vec<i64> = attempts.windows(2).map(|pair| pair[1].at_us - pair[0].at_us).collect();
-    distances.sort_unstable();
-    distances.get(distances.len() / 2).copied()
-}
-
-/// When attempts to publish began, for those who listen.
+/// The attempts of a client.
 #[derive(Default)]
-struct Said {
-    by: BTreeMap<NodeId, Vec<i64>>,
-    /// Whom each subscriber ever heard.
-    heard: BTreeMap<NodeId, BTreeSet<NodeId>>,
-    /// Many listen to the same.
-    known: BTreeMap<BTreeSet<NodeId>, Rc<[i64]>>,
+struct Attempts {
+    single: Vec<Attempt>,
+    many: Vec<Many>,
 }
 
-impl Said {
-    fn of(recording: &Recording) -> Said {
-        let mut said = Said::default();
-        for record in &recording.records {
-            match record.what {
-                What::Op(Op::Publish { .. }) => {
-                    said.by.entry(record.node).or_default().push(recording.micros(record.time));
-                }
-                What::Op(Op::Receive { publisher, .. }) => {
-                    said.heard.entry(record.node).or_default().extend(recording.client(publisher));
-                }
-                _ => {}
-            }
-        }
-        said
+/// Attempts that one record stands for: when the first began, how they ended, how many, the longest time without a
+/// success that one of them ended, and when the last was answered.
+struct Many {
+    at: i64,
+    outcome: Outcome,
+    count: u32,
+    gap: (i64, i64),
+    last: i64,
+}
+
+impl Attempts {
+    fn count(&self) -> u64 {
+        self.single.len() as u64 + self.many.iter().map(|many| u64::from(many.count)).sum::<u64>()
     }
 
-    /// What there was to hear for a subscriber, in order: of those whom it ever heard, or of all if it heard nobody.
-    fn to(&mut self, subscriber: NodeId) -> Rc<[i64]> {
-        let heard = self.heard.remove(&subscriber).unwrap_or_default();
-        if let Some(known) = self.known.get(&heard) {
-            return known.clone();
-        }
-        let of = self.by.iter().filter(|(publisher, _)| heard.is_empty() || heard.contains(publisher));
-        let mut said: Vec<i64> = of.flat_map(|(_, begun)| begun.iter().copied()).collect();
-        said.sort_unstable();
-        let said: Rc<[i64]> = said.into();
-        self.known.insert(heard, said.clone());
-        said
+    /// When the last of them began, or was answered.
+    fn last(&self) -> Option<i64> {
+        let counted = self.many.iter().map(|many| many.last).max();
+        self.single.last().map(|attempt| attempt.at_us).or(counted)
+    }
+
+    fn add(&mut self, at: i64, outcome: Outcome, count: u32, (from, to, last): (i64, i64, i64)) {
+        self.many.push(Many { at, outcome, count, gap: (from, to), last });
     }
 }
 
-/// From when to when the script left a client dead.
-fn dead(faults: &[Window], client: &str) -> Vec<(i64, i64)> {
-    let killed = faults.iter().filter(|fault| fault.effect() == Effect::Kills && fault.hits(client));
-    killed.map(|fault| (fault.from_us, fault.until_or(i64::MAX))).collect()
+/// The outages of a client whose attempts are counted: from answer to answer, as each of its connections waits for its
+/// own.
+fn many_outages(client: String, activity: Activity, attempts: &[Many], end: i64) -> ClientOutages {
+    let successes = || attempts.iter().filter(|many| many.outcome == Outcome::Ok);
+    // What began before time 0 may have been answered long after it.
+    let clipped = |many: &Many| (many.gap.0.max(0), many.gap.1, true);
+    let mut gaps: Vec<(i64, i64, bool)> = successes().map(clipped).filter(|(from, to, _)| from < to).collect();
+    let last = successes().map(|many| many.last).max().unwrap_or(0).max(0);
+    gaps.push((last, end.max(last), false));
+    gaps.sort_unstable();
+    let (from, to, _) = gaps.iter().max_by_key(|(from, to, _)| (to - from, -from)).expect("the end ends one");
+    let counted = successes().filter(|many| many.at >= 0);
+    let mut done = ClientOutages {
+        client,
+        activity,
+        successes: counted.map(|many| u64::from(many.count)).sum(),
+        longest_us: to - from,
+        longest_from_us: *from,
+        outages: vec![],
+    };
+    let failures: Vec<&Many> = attempts.iter().filter(|many| many.outcome != Outcome::Ok).collect();
+    for (from_us, to_us, recovered) in gaps.into_iter().filter(|(from, to, _)| to - from >= COUNTED_US) {
+        let mut failed: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let begin = failures.partition_point(|many| many.at < from_us);
+        for many in failures[begin..].iter().take_while(|many| many.at < to_us) {
+            *failed.entry(many.outcome.as_str()).or_default() += u64::from(many.count);
+        }
+        if !failed.is_empty() || to_us - from_us >= LISTED_US {
+            done.outages.push(Outage { from_us, to_us, recovered, failed });
+        }
+    }
+    done
 }
 
 /// The outages of all clients, in the order of the clients.
 pub fn outages(recording: &Recording) -> Vec<ClientOutages> {
-    let mut clients: BTreeMap<(NodeId, Activity), Vec<Attempt>> = BTreeMap::new();
+    let mut clients: BTreeMap<(NodeId, Activity), Attempts> = BTreeMap::new();
     for record in &recording.records {
-        let at_us = recording.micros(record.time);
+        let at = recording.micros(record.time);
         let (activity, outcome, took) = match record.what {
             What::Op(Op::Publish { outcome, took, .. }) => (Activity::Publish, outcome, took),
             What::Op(Op::Set { outcome, took, .. }) => (Activity::Set, outcome, took),
             What::Op(Op::Get { outcome, took, .. }) => (Activity::Get, outcome, took),
             What::Op(Op::Receive { .. }) => (Activity::Receive, Outcome::Ok, Span::ZERO),
+            What::Op(Op::Load(load)) => {
+                let activity = load.ask.activity();
+                let gap = loads::gap(recording, record, load.pace);
+                clients.entry((record.node, activity)).or_default().add(at, load.outcome, load.count, gap);
+                continue;
+            }
+            What::Op(Op::Heard(heard)) => {
+                let gap = loads::gap(recording, record, heard.pace);
+                clients.entry((record.node, Activity::Receive)).or_default().add(at, Outcome::Ok, heard.count, gap);
+                continue;
+            }
             _ => continue,
         };
         let took_us = ((took.0 + 500) / 1_000) as i64;
-        clients.entry((record.node, activity)).or_default().push(Attempt { at_us, took_us, outcome });
+        clients.entry((record.node, activity)).or_default().single.push(Attempt { at_us: at, took_us, outcome });
     }
     let publishers = recording.publishers();
     let end = super::end_us(recording);
+    // A client that has made all its requests wants nothing any more. One that was started again begins to count anew.
+    let is_done = |node: NodeId, attempts: &Attempts| {
+        let client = recording.header.clients.iter().find(|client| client.name == recording.names.node(node));
+        let made = attempts.count();
+        client.and_then(|client| client.requests).is_some_and(|requests| made > 0 && made.is_multiple_of(requests))
+    };
     let mut said = Said::of(recording);
     let faults = windows(recording);
-    let of = |((node, activity), attempts): ((NodeId, Activity), Vec<Attempt>)| {
+    let of = |((node, activity), attempts): ((NodeId, Activity), Attempts)| {
+        let end = if is_done(node, &attempts) { attempts.last().unwrap_or(0).max(0) } else { end };
         let writes = activity == Activity::Set && publishers.contains(&node);
         let client = if writes { recording.writer(node) } else { recording.names.node(node) };
-        let pace = Pace {
-            said: (activity == Activity::Receive).then(|| said.to(node)),
-            usual_us: usual_us(&attempts),
-            dead: dead(&faults, recording.names.node(node)),
-        };
-        client_outages(client.to_string(), activity, &attempts, &pace, end)
+        match attempts.many.is_empty() {
+            true => {
+                let pace = Pace {
+                    said: (activity == Activity::Receive).then(|| said.to(node)),
+                    usual_us: usual_us(&attempts.single),
+                    dead: dead(&faults, recording.names.node(node)),
+                };
+                client_outages(client.to_string(), activity, &attempts.single, &pace, end)
+            }
+            false => many_outages(client.to_string(), activity, &attempts.many, end),
+        }
     };
-    clients.into_iter().map(of).collect()
+    let mut all: Vec<ClientOutages> = clients.into_iter().map(of).collect();
+    for client in recording.header.clients.iter().filter(|client| client.is_recorded()) {
+        for &activity in &client.does {
+            let label = written_as(recording, client, activity);
+            if !all.iter().any(|known| known.client == label && known.activity == activity) {
+                // It never had an answer, good or bad.
+                let pace = Pace { said: None, usual_us: None, dead: dead(&faults, &client.name) };
+                all.push(client_outages(label.to_owned(), activity, &[], &pace, end));
+            }
+        }
+    }
+    all
+}
+
+/// The name under which a client's attempts stand: that of a publisher's writes is [`Recording::writer`].
+fn written_as<'a>(recording: &'a Recording, client: &'a ClientMark, activity: Activity) -> &'a str {
+    let also_writes = activity == Activity::Set && client.does.contains(&Activity::Publish);
+    let node = recording.names.find_node(&client.name).filter(|_| also_writes);
+    node.map_or(&client.name, |node| recording.writer(node))
 }
 
 fn client_outages(client: String, activity: Activity, attempts: &[Attempt], pace: &Pace, end: i64) -> ClientOutages {

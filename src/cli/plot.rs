@@ -1,6 +1,6 @@
 //! `sim plot`: charts again, from run folders or recordings, simulated or real.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use crate::analysis::Analysis;
 use crate::kernel::Span;
 use crate::record::{Recording, Source};
 use crate::report::many::{Many, OneRun};
-use crate::report::{RunReport, lanes, metrics, redraw_run_folder, safe_name, settings};
+use crate::report::{RunReport, lanes, metrics, redraw_run_folder, safe_name};
 use crate::scenario::Scenario;
+use crate::scenario::unmet;
 use crate::wire::NodeId;
 
 /// Draw the charts again, from run folders or recordings, simulated or real
@@ -133,7 +134,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         group.sort_by_key(|(run, _)| *run);
         let folder = match group.as_slice() {
             [(_, one)] => plot_one(arguments, scenario.as_ref(), one)?,
-            several => plot_many(arguments, several)?,
+            several => plot_many(arguments, scenario.as_ref(), several)?,
         };
         writeln!(out, "{}", folder.display())?;
     }
@@ -174,6 +175,7 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
     let report = |recording, analysis| RunReport {
         recording,
         analysis,
+        misses: None,
         digest,
         events,
         version: VERSION,
@@ -187,14 +189,19 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
         // The run itself knows more than its lines: which event wrote each of them, and what led to it.
         Some((again, causes)) => {
             let report = report(&again.result.recording, &again.analysis);
-            write(&RunReport { digest: again.result.digest, events: again.result.events, causes: &causes, ..report })?
+            let misses =
+                scenario.as_ref().and_then(|scenario| scenario.expect.as_ref()).map(|_| again.misses.as_slice());
+            let (digest, events) = (again.result.digest, again.result.events);
+            write(&RunReport { misses, digest, events, causes: &causes, ..report })?
         }
         None => {
             let mut analysis = Analysis::of(&recording, lost.as_deref());
             if let Some(scenario) = &scenario {
-                analysis.name_settings(&recording, &settings(scenario));
+                analysis.name_settings(&recording, &scenario.timer_settings());
             }
-            write(&report(&recording, &analysis))?
+            let expect = scenario.as_ref().and_then(|scenario| scenario.expect.as_ref());
+            let misses = expect.map(|expect| unmet(expect, &analysis));
+            write(&RunReport { misses: misses.as_deref(), ..report(&recording, &analysis) })?
         }
     };
     for name in kept {
@@ -237,19 +244,22 @@ fn scrape_interval(folder: &Path) -> Option<Span> {
     line.split(' ').nth(1)?.parse().ok().filter(|millis| *millis > 0).map(Span::from_millis)
 }
 
-fn plot_many(arguments: &Arguments, group: &[(u64, &Found)]) -> Result<PathBuf, Failure> {
+fn plot_many(arguments: &Arguments, scenario: Option<&Scenario>, group: &[(u64, &Found)]) -> Result<PathBuf, Failure> {
     let first = read(group[0].1)?;
     let analysis = Analysis::of(&first, None);
-    let mut many = Many::new(&analysis, &lanes::lanes(&first), VERSION);
-    for (i, (_, found)) in group.iter().enumerate() {
+    let mut many = Many::new(&analysis, &lanes::lanes(&first), VERSION)?;
+    let mut taken = BTreeSet::new();
+    for (_, found) in group {
         let recording = read(found)?;
         let analysis = Analysis::of(&recording, None);
         let mut run = OneRun::of(&analysis, many.frame());
-        // Runs of several recordings with one number are counted in their order.
-        if group[..i].iter().any(|(number, _)| *number == run.run) {
-            run.run = many.runs().max().unwrap_or(0).saturating_add(1);
+        run.misses = scenario.and_then(|scenario| scenario.expect.as_ref()).map(|expect| unmet(expect, &analysis));
+        // Runs of several recordings with one number are counted on, in their order.
+        if !taken.insert(run.run) {
+            run.run = taken.last().map_or(0, |last| last.saturating_add(1));
+            taken.insert(run.run);
         }
-        many.add(run);
+        many.add(run)?;
     }
     let folder = arguments.out.as_deref().unwrap_or(Path::new("output")).join(many.folder());
     let before = std::fs::read_to_string(folder.join("summary.json")).unwrap_or_default();

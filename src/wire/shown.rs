@@ -24,5 +24,5 @@ impl Reply {
 }
 
 fn text(kind: ErrorKind) -> String {
-    format!("{kind:?}")
+    format!("{kind:?}").to_uppercase()
 }

@@ -576,7 +576,7 @@ fn a_recording_gives_the_figures_of_its_run() {
         let written = run.result.recording.to_jsonl();
         let read = Recording::parse("r.jsonl", &written).expect("what was written can be read");
         assert_eq!(read.to_jsonl(), written, "case {number}");
-        let analysis = |recording: &Recording| Summary::new(&Analysis::of(recording, None), &facts).to_json();
+        let analysis = |recording: &Recording| Summary::new(&Analysis::of(recording, None), None, &facts).to_json();
         let (ours, theirs) = (analysis(&run.result.recording), analysis(&read));
         let differs = || ours.lines().zip(theirs.lines()).find(|(a, b)| a != b);
         assert!(ours == theirs, "case {number}: {:?}", differs());
