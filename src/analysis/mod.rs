@@ -6,12 +6,14 @@
 
 pub mod diff;
 mod endings;
-pub mod expect;
+pub mod fate;
 pub mod faults;
 mod keys;
 pub mod ledger;
+mod loads;
 pub mod masters;
 pub mod metrics;
+mod miss;
 pub mod outages;
 pub mod phases;
 pub mod sample;
@@ -24,6 +26,7 @@ mod tests;
 pub mod timers;
 pub mod writes;
 
+pub use miss::Miss;
 pub use summary::{RunFacts, SCHEMA, Summary};
 
 use std::collections::BTreeMap;

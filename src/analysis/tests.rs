@@ -143,7 +143,7 @@ fn known_lost_writes_come_before_the_headers_count() {
     let recording = real(FILES[1]);
     let writer = recording.names.find_node("writer").expect("it writes");
     let writes = Analysis::of(&recording, Some(&[(writer, 9), (writer, 7)])).ledger.writes;
-    assert_eq!((writes.lost, &writes.lost_keys["writer"][..]), (Some(2), &[7, 9][..]));
+    assert_eq!((writes.lost_before, &writes.lost_keys["writer"][..]), (Some(2), &[7, 9][..]), "both before time 0");
     assert!(writes.has_lost("writer", 7) && !writes.has_lost("writer", 8) && !writes.has_lost("publisher", 7));
 }
 
@@ -170,9 +170,9 @@ fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, Fault)>) -> Recording {
         names.add(name, NodeKind::Client, "clients");
     }
     let node = |op: &Op| match op {
-        Op::Publish { .. } => NodeId(3),
+        Op::Publish { .. } | Op::Load(_) => NodeId(3),
         Op::Set { .. } | Op::Get { .. } => NodeId(5),
-        Op::Receive { .. } | Op::Connect(_) => NodeId(4),
+        Op::Receive { .. } | Op::Connect(_) | Op::Heard(_) => NodeId(4),
     };
     let record = |(ms, op): (i64, Op)| Record {
         time: Time((10_000 + ms) as u64 * 1_000_000),
@@ -257,7 +257,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     ];
     prop_oneof![
         4 => (0..30_u32, outcome.clone(), prop::option::of(0..3_u32)).prop_map(|(s, o, r)| publish(s, o, r)),
-        2 => (0..30_u32, outcome).prop_map(|(seq, outcome)| Op::Set { seq, outcome, took: Span::from_millis(2) }),
+        2 => (0..30_u32, outcome).prop_map(|(seq, outcome)| Op::Set { seq, outcome, took: Span::from_millis(2), lost: false }),
         3 => (0..40_u32, 0..2_u16).prop_map(|(seq, publisher)| Op::Receive { publisher, seq }),
         1 => Just(Op::Connect(ConnectEnd::Open)),
         1 => Just(Op::Connect(ConnectEnd::ReadClosed)),

@@ -35,7 +35,9 @@ pub struct Config {
     /// The client stops after this many attempts, summed over its connections; absent: it never stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
-    /// Connections that work side by side, each a closed loop of its own, or a subscriber of its own.
+    /// Connections that work side by side, each a closed loop of its own, or a subscriber of its own. More than one: they
+    /// use one key, their attempts are counted instead of recorded, and one that fails is opened anew after `pause`, at
+    /// least 100 ms.
     pub connections: u32,
 }
 

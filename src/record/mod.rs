@@ -18,7 +18,7 @@ pub use event::{
 pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
 pub use names::{Names, Node, NodeKind, is_master_name};
-pub use op::{Activity, ConnectEnd, Op, Outcome};
+pub use op::{Activity, Ask, ConnectEnd, Heard, Load, Op, Outcome, Pace, Ticks};
 
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ pub struct ClientMark {
     pub name: String,
     /// What it does, the main thing first.
     pub does: Vec<Activity>,
-    /// Connections that work side by side; absent: one. What each of several did is not in the recording.
+    /// Connections that work side by side; absent: one. What several did is counted in the recording.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub connections: u32,
     /// After how many attempts it is done; absent: never.
@@ -104,7 +104,7 @@ fn is_one(connections: &u32) -> bool {
 }
 
 impl ClientMark {
-    /// Whether each of its attempts, or all that it hears, is in the recording.
+    /// Whether each of its attempts, or of its receptions, has a row of its own.
     pub fn is_recorded(&self) -> bool {
         self.connections == 1
     }

@@ -20,7 +20,7 @@ count from time 0, the first moment of the fault script.
 | ratio | a range of numbers: `set-ok-ratio = { min = 0.9 }` | a number from 0 to 1 |
 
 A metric has no value in a run that lacks what it needs (the third column), and where what it counts did not happen; and it is
-*unknown* where nobody could count it: what a client with several `connections` did is in no ledger, and without a master at the
+*unknown* where nobody could count it: how often each of several `connections` was opened is in no recording, and without a master at the
 end nobody can say which writes are lost. Neither is ever 0: in JSON it is `null` (`summary.json` says under `reasons` why), in
 CSV it is empty, and an expectation on it is missed, with the reason. What was counted and did not happen is 0.
 

@@ -23,6 +23,8 @@ pub enum Needs {
     Client(Activity),
     /// A client that publishes; and what subscribers hear must be known.
     Messages,
+    /// A client that subscribes, over one connection: of a crowd only the sums are known.
+    Subscription,
 }
 
 impl Needs {
@@ -35,7 +37,7 @@ impl Needs {
             Needs::Client(Activity::Publish) | Needs::Messages => "a publisher",
             Needs::Client(Activity::Set) => "a writer",
             Needs::Client(Activity::Get) => "a reader",
-            Needs::Client(Activity::Receive) => "a subscriber",
+            Needs::Client(Activity::Receive) | Needs::Subscription => "a subscriber",
         }
     }
 
@@ -51,15 +53,26 @@ impl Needs {
             Needs::Messages => uncounted(analysis, Activity::Publish)
                 .or_else(|| nobody(analysis, Activity::Publish))
                 .or_else(|| uncounted(analysis, Activity::Receive)),
+            Needs::Subscription => crowd(analysis).or_else(|| nobody(analysis, Activity::Receive)),
         }
     }
 }
 
-/// Unknown, if what one of the clients does or hears is not in the recording.
+/// Unknown, if one of the clients has several connections and the recording no count of what they did.
 fn uncounted(analysis: &Analysis, activity: Activity) -> Option<Figure> {
+    let counted = |name: &str| analysis.outages.iter().any(|of| of.client == name && of.activity == activity);
     let mut of_kind = analysis.clients.iter().filter(|client| client.does.contains(&activity));
-    let client = of_kind.find(|client| !client.is_recorded())?;
-    let why = format!("client {} has {} connections, which no ledger follows", client.name, client.connections);
+    let client = of_kind.find(|client| !client.is_recorded() && !counted(&client.name))?;
+    let why =
+        format!("client {} has {} connections, and nothing that they did is counted", client.name, client.connections);
+    Some(Figure::Unknown(why.into()))
+}
+
+/// Unknown, if one of the subscribers is a crowd.
+fn crowd(analysis: &Analysis) -> Option<Figure> {
+    let mut listens = analysis.clients.iter().filter(|client| client.does.contains(&Activity::Receive));
+    let client = listens.find(|client| !client.is_recorded())?;
+    let why = format!("client {} has {} connections, of which none is followed", client.name, client.connections);
     Some(Figure::Unknown(why.into()))
 }
 
@@ -254,14 +267,14 @@ const MESSAGES: [Plain; 12] = [
     (
         "duplicates",
         Unit::Count,
-        SUBSCRIBER,
+        Needs::Subscription,
         |a| Figure::count(a.ledger.sums.duplicates),
         "Receptions beyond the first of a message by a subscriber.",
     ),
     (
         "reconnects",
         Unit::Count,
-        SUBSCRIBER,
+        Needs::Subscription,
         |a| Figure::count(reconnects(a)),
         "Connections that subscribers opened after time 0.",
     ),

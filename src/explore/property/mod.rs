@@ -7,6 +7,7 @@
 mod agreement;
 mod backup;
 mod bounded_loss;
+mod causes;
 mod clients_cut;
 mod config_epoch;
 mod desync;
@@ -151,6 +152,7 @@ pub const ALL: &[Property] = &[
     desync::PROPERTY,
     once::PROPERTY,
     ledger::PROPERTY,
+    causes::PROPERTY,
     loss::PROPERTY,
     bounded_loss::PROPERTY,
     digest::PROPERTY,

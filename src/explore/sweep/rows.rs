@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use super::cell::{Cell, Kind};
 use super::parquet::ParquetFile;
 use super::{Axis, Combination};
-use crate::analysis::metrics::{Metric, Unit, Value};
+use crate::analysis::metrics::{Metric, Unit, Value, field, met_field};
 use crate::kernel::Span;
 
 /// A run's row.
@@ -68,20 +68,6 @@ impl Columns {
         let between = ["digest", "events", "met"].map(str::to_owned);
         std::iter::once("run".to_owned()).chain(keys).chain(between).chain(metrics).collect::<Vec<_>>().join(",")
     }
-}
-
-/// A metric as a field of a CSV file: empty if there is none.
-pub fn field(value: Option<Value>) -> String {
-    match value {
-        None => String::new(),
-        Some(Value::Count(count)) => count.to_string(),
-        Some(value) => value.number().to_string(),
-    }
-}
-
-/// Whether expectations were met, as a field of a CSV file: empty if there are none.
-pub fn met_field(met: Option<bool>) -> &'static str {
-    met.map_or("", |met| if met { "1" } else { "0" })
 }
 
 pub(super) fn quoted(text: &str) -> String {
