@@ -22,6 +22,7 @@ mod tallies;
 mod tests;
 mod view;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use journal::{Deed, Journal, Pass, Sent};
