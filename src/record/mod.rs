@@ -9,6 +9,7 @@ mod op;
 mod parse;
 #[cfg(test)]
 pub(crate) mod tests;
+mod visible;
 
 pub use event::{
     CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, Names, NodeKind, RedisEvent, SentinelEvent,
@@ -16,6 +17,7 @@ pub use event::{
 };
 pub use file::{LineError, ReadError};
 pub use op::{ConnectEnd, Op, Outcome};
+pub use visible::{csv_field, is_hidden, visible};
 
 use std::collections::BTreeMap;
 

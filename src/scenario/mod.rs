@@ -26,6 +26,7 @@ mod error;
 mod expect;
 mod fault;
 mod file;
+pub mod limits;
 mod names;
 mod overrides;
 mod plan;
@@ -61,8 +62,16 @@ impl Scenario {
     pub fn load(path: impl AsRef<Path>) -> Result<Scenario, ScenarioError> {
         let path = path.as_ref();
         let source_name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| ScenarioError::unreadable(&source_name, &error))?;
+        let text = Scenario::read(path)?;
         Scenario::parse(&source_name, &text)
+    }
+
+    /// The text of the scenario file at `path`, read once: it may be a pipe.
+    pub fn read(path: impl AsRef<Path>) -> Result<String, ScenarioError> {
+        let path = path.as_ref();
+        let bytes = fs::File::open(path).and_then(|file| limits::read_all(file, limits::FILE_MAX));
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+        text.map_err(|error| ScenarioError::unreadable(&path.display().to_string(), &error))
     }
 
     /// Reads the scenario in `text` with some keys set anew, each given by its path and its value, such as
