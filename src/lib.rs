@@ -20,6 +20,7 @@ pub mod cli;
 pub mod client;
 pub mod explain;
 pub mod explore;
+pub mod files;
 pub mod haproxy;
 pub mod kernel;
 pub mod mistake;

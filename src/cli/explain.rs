@@ -21,6 +21,7 @@ pub(super) struct Arguments {
     run: PathBuf,
     /// Seed, if RUN is a scenario file
     #[arg(long)]
+    #[arg(value_parser = super::seed())]
     seed: Option<u64>,
     #[command(flatten)]
     question: Questions,

@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand, and nothing else.
 //!
-//! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file. A closed pipe is no error. Progress goes to
+//! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file; 130 or 143 if SIGINT or SIGTERM ended it. A closed pipe is no error. Progress goes to
 //! standard error, and only to a terminal; colour follows the terminal and `NO_COLOR`.
 
 mod branch;
@@ -16,12 +16,13 @@ mod schema;
 mod shard;
 mod sweep;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::scenario::units;
+use crate::files;
+use crate::scenario::{limits, units};
 
 /// The version that outputs carry.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -61,6 +62,8 @@ enum Verdict {
     Fine,
     /// An expectation or a comparison failed.
     Missed,
+    /// A signal ended it early; what was complete is there.
+    Interrupted(i32),
 }
 
 /// Why a subcommand could not do its work.
@@ -87,6 +90,13 @@ impl From<io::Error> for Failure {
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Who drives real programs has more to clean up, and does it himself.
+    if !matches!(arguments.command, Command::Reference(_))
+        && let Err(error) = files::clean_up_on_signals()
+    {
+        tell(&format!("sim: signals: {error}"));
+        return ExitCode::from(2);
+    }
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
@@ -102,17 +112,39 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
         Ok(Verdict::Missed) => ExitCode::from(1),
+        Ok(Verdict::Interrupted(signal)) => ExitCode::from(128 + signal as u8),
         // Whoever closed the pipe has read what it wanted.
         Err(Failure::Io(_, error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Io(what, error)) => {
-            anstream::eprintln!("sim: {what}: {error}");
+            tell(&format!("sim: {what}: {error}"));
             ExitCode::from(2)
         }
         Err(Failure::Bad(report)) => {
-            anstream::eprintln!("{report:?}");
+            tell(&format!("{report:?}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// Says something on standard error; if nobody can be told, nobody is.
+fn tell(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// What `--seed` takes: a limit that leaves room for the runs that follow.
+fn seed() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(..=limits::SEED_MAX)
+}
+
+/// What `--jobs` takes.
+fn jobs() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(..=limits::JOBS_MAX)
+}
+
+/// So many threads; 0: one a core.
+fn threads(jobs: u64) -> Result<rayon::ThreadPool, Failure> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs as usize).build();
+    pool.map_err(|error| Failure::Io(format!("{jobs} threads (--jobs)"), io::Error::other(error)))
 }
 
 /// Reads a time relative to time 0, such as `7.3s`, `250ms` or `-2s`, as microseconds.

@@ -33,11 +33,11 @@ pub(super) struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     runs: Option<u64>,
     /// Seed of the first run; run k of every combination uses seed + k
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = super::seed())]
     seed: u64,
-    /// How many threads; 0: one a core
-    #[arg(long, default_value_t = 0)]
-    jobs: usize,
+    /// How many threads; 0: one a core; the results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::jobs())]
+    jobs: u64,
     /// Only this part of the rows, from 0/N; `auto` or `auto/N` asks the variables of a Slurm array or an Indexed Job
     #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with_all = ["until", "baseline", "pauses"])]
     shard: Option<Shard>,
@@ -117,9 +117,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         return Ok(Verdict::Fine);
     }
     let name = arguments.file.display().to_string();
-    // A file that cannot be read is told as `sim run` tells it.
-    let scenario = Scenario::load(&arguments.file).map_err(|error| Failure::Bad(error.into()))?;
-    let text = std::fs::read_to_string(&arguments.file).map_err(Failure::io(&name))?;
+    // It may be a pipe: it is read once.
+    let text = Scenario::read(&arguments.file).map_err(|error| Failure::Bad(error.into()))?;
+    let scenario = Scenario::parse(&name, &text).map_err(|error| Failure::Bad(error.into()))?;
     let mut settings = axis::settings(&arguments.axes, arguments.samples, arguments.seed);
     let wanted = arguments.baseline.as_ref().map(|values| baseline(values, arguments)).transpose()?;
     let random = settings.len() as u64 != grid_size(&arguments.axes);
@@ -157,15 +157,22 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         pauses: arguments.pauses.clone().map(|pauses| Pauses { kind: arguments.pause_kind, ..pauses }),
         charts: wanted_metrics(arguments),
     };
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs).build();
-    let threads = threads.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
+    let threads = super::threads(arguments.jobs)?;
     let folder =
         arguments.out.clone().unwrap_or_else(|| PathBuf::from("output").join(format!("{}-sweep", scenario.name)));
+    let ends_itself = crate::files::EndsItself::begin();
     let outcome = threads.install(|| sweep.run(&folder, &|| bar.inc(1)));
     bar.finish_and_clear();
     let outcome = outcome.map_err(Failure::io(folder.display()))?;
+    drop(ends_itself);
     print(arguments, &sweep, &outcome, &mut out)?;
-    Ok(Verdict::Fine)
+    match crate::files::interrupted() {
+        None => Ok(Verdict::Fine),
+        Some(signal) => {
+            writeln!(out, "interrupted: only what was complete is in these files")?;
+            Ok(Verdict::Interrupted(signal))
+        }
+    }
 }
 
 /// How many combinations a grid would have; 0 with a range.

@@ -3,22 +3,32 @@
 //! Times are written in units of 100 µs, and everything that looks at a recording looks at these written times
 //! ([`Recording::ticks`]), so that a run in memory and its file yield the same figures.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::{Compression, GzBuilder, read::GzDecoder};
+use flate2::{Compression, GzBuilder, read::MultiGzDecoder};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
 
+use super::visible::visible;
 use super::{ConnectEnd, Event, FaultMark, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use crate::files;
 use crate::kernel::{EventId, Span, Time};
+use crate::scenario::limits;
 use crate::wire::NodeId;
 
 /// Length of one unit of written time.
 const TICK_NANOS: u64 = 100_000;
-/// Times beyond this many seconds are not believed: 30 years.
-const MAX_SECONDS: f64 = 1e9;
+/// Times beyond this many seconds are not believed: ten years.
+const MAX_SECONDS: f64 = limits::SECONDS_MAX as f64;
+/// The longest line, in bytes: 16 MiB. A header with a hundred thousand faults is shorter.
+const LINE_MAX: u64 = 16 << 20;
+/// The most programs and clients: twice of what a scenario can have.
+const NAMES_MAX: usize = 2 * limits::CLIENTS_MAX;
+/// The longest name, in bytes.
+const NAME_MAX: usize = 255;
 
 /// A recording that cannot be read.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -213,14 +223,7 @@ impl Recording {
     /// Writes the recording to a file, all of it or nothing; compressed if the name ends in `.gz`.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let text = self.to_jsonl();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.prefix(".recording-").tempfile_in(folder)?;
+        let mut file = files::Whole::create(path)?;
         if path.extension().is_some_and(|extension| extension == "gz") {
             let mut encoder = GzBuilder::new().mtime(0).write(&mut file, Compression::default());
             encoder.write_all(text.as_bytes())?;
@@ -228,20 +231,22 @@ impl Recording {
         } else {
             file.write_all(text.as_bytes())?;
         }
-        file.persist(path).map(|_| ()).map_err(|error| error.error)
+        file.finish()
     }
 
-    /// Reads a recording, compressed or not, simulated or real.
+    /// Reads a recording, compressed or not (all members of a gzip file), simulated or real.
+    ///
+    /// # Errors
+    /// If it cannot be read, is larger than [`limits::RECORDING_MAX`], or is no recording.
     pub fn read(path: &Path) -> Result<Recording, ReadError> {
         let io = |source| ReadError::Io { path: path.to_path_buf(), source };
-        let bytes = std::fs::read(path).map_err(io)?;
-        let mut text = String::new();
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            GzDecoder::new(&bytes[..]).read_to_string(&mut text).map_err(io)?;
+        let mut file = BufReader::with_capacity(1 << 16, std::fs::File::open(path).map_err(io)?);
+        let text = if file.fill_buf().map_err(io)?.starts_with(&[0x1f, 0x8b]) {
+            read_lines(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file)))
         } else {
-            text = String::from_utf8(bytes).map_err(|error| io(std::io::Error::other(error)))?;
-        }
-        Ok(Recording::parse(&path.display().to_string(), &text)?)
+            read_lines(file)
+        };
+        Ok(Recording::parse(&path.display().to_string(), &text.map_err(io)?)?)
     }
 
     /// Reads a recording's text; `file` is its name in errors.
@@ -258,9 +263,18 @@ impl Recording {
             if row.t.is_nan() || row.t.abs() > MAX_SECONDS {
                 return Err(reader.error(number, format!("t is {}", row.t), "t is in seconds after time 0"));
             }
+            let row = row.cleaned();
+            let names = [&row.node, &row.client, &row.from];
+            if names.into_iter().flatten().any(|name| name.len() > NAME_MAX) {
+                return Err(reader.error(number, "a name is too long".into(), "names have 255 bytes at most"));
+            }
             rows.push((number, row));
         }
         let mut names = collect_names(&header, rows.iter().map(|(_, row)| row));
+        if names.nodes.len() > NAMES_MAX {
+            let message = format!("{} names of programs and clients", names.nodes.len());
+            return Err(reader.error(number, message, "a recording has 20000 at most"));
+        }
         let first = rows.iter().map(|(_, row)| row.t).fold(0.0, f64::min);
         let origin = Time((-first).ceil() as u64 * 1_000_000_000);
         let nodes: BTreeMap<String, NodeId> =
@@ -298,6 +312,44 @@ impl Recording {
     }
 }
 
+/// All lines of `input`: of any number, but neither too long nor too much in sum.
+fn read_lines(mut input: impl BufRead) -> std::io::Result<String> {
+    let too_large = |what: String| std::io::Error::new(std::io::ErrorKind::FileTooLarge, what);
+    let mut bytes = Vec::new();
+    for line in 1_u64.. {
+        let read = input.by_ref().take(LINE_MAX + 1).read_until(b'\n', &mut bytes)? as u64;
+        if read == 0 {
+            break;
+        }
+        if read > LINE_MAX {
+            return Err(too_large(format!("line {line} is longer than the limit of {} MiB", LINE_MAX >> 20)));
+        }
+        if bytes.len() as u64 > limits::RECORDING_MAX {
+            return Err(too_large(format!("larger than the limit of {} MiB", limits::RECORDING_MAX >> 20)));
+        }
+    }
+    String::from_utf8(bytes).map_err(std::io::Error::other)
+}
+
+/// The text without characters that are obeyed instead of shown.
+fn cleaned(text: String) -> String {
+    match visible(&text) {
+        Cow::Owned(visible) => visible,
+        Cow::Borrowed(_) => text,
+    }
+}
+
+impl Row {
+    /// The row with all its texts [`cleaned`].
+    fn cleaned(mut self) -> Row {
+        for text in [&mut self.node, &mut self.event, &mut self.client, &mut self.op, &mut self.outcome, &mut self.from]
+        {
+            *text = text.take().map(cleaned);
+        }
+        self
+    }
+}
+
 impl Header {
     fn to_json(&self) -> String {
         let round = |seconds: f64| (seconds * 1e4).round() / 1e4;
@@ -323,6 +375,9 @@ impl Header {
     }
 }
 
+/// So many characters of a wrong line are shown.
+const SHOWN: usize = 300;
+
 /// The text of a recording while it is read.
 struct Reader<'a> {
     file: &'a str,
@@ -335,16 +390,13 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&self, line: usize, message: String, help: &'static str) -> Box<LineError> {
-        let start: usize = self.text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-        let length = self.text[start..].lines().next().map_or(0, str::len);
-        Box::new(LineError {
-            file: self.file.into(),
-            line,
-            message,
-            help,
-            code: NamedSource::new(self.file, self.text.to_string()),
-            at: (start, length).into(),
-        })
+        // The line alone, at its place: the file may be large, and what it says is shown, not obeyed.
+        let shown: String = self.text.lines().nth(line - 1).unwrap_or_default().chars().take(SHOWN).collect();
+        let shown = visible(&shown).into_owned();
+        let at = (line - 1, shown.len()).into();
+        let code = NamedSource::new(visible(self.file), "\n".repeat(line - 1) + &shown);
+        let message = visible(&message).into_owned();
+        Box::new(LineError { file: visible(self.file).into(), line, message, help, code, at })
     }
 
     fn json(&self, line: usize, error: &serde_json::Error) -> Box<LineError> {
@@ -365,7 +417,7 @@ impl<'a> Reader<'a> {
         }
         let mut faults = Vec::new();
         for fault in &row.faults {
-            let texts = fault.iter().skip(1).map(|value| value.as_str().map(str::to_string));
+            let texts = fault.iter().skip(1).map(|value| value.as_str().map(|text| visible(text).into_owned()));
             let texts: Option<Vec<String>> = texts.collect();
             match (fault.first().and_then(serde_json::Value::as_f64), texts.as_deref()) {
                 (Some(at_s), Some([action, args @ ..])) if at_s.abs() <= MAX_SECONDS => {
@@ -377,16 +429,19 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        if row.run > limits::SEED_MAX {
+            return Err(self.error(number, format!("run is {}", row.run), "runs are numbered up to 10^18"));
+        }
         Ok(Header {
-            scenario: row.scenario,
+            scenario: cleaned(row.scenario),
             source,
             run: row.run,
             config: row.config,
             faults,
             end_s: row.end,
-            redis: row.redis,
-            final_master: row.final_master,
-            final_roles: row.final_roles,
+            redis: row.redis.into_iter().map(cleaned).collect(),
+            final_master: row.final_master.map(cleaned),
+            final_roles: row.final_roles.into_iter().map(|(name, role)| (cleaned(name), cleaned(role))).collect(),
             lost_acked_sets: row.lost_acked_sets,
         })
     }

@@ -77,12 +77,18 @@ pub fn record(
         match stack.late.take() {
             None => return gather::recording(&mut stack, played, interrupt),
             Some(late) => {
-                anstream::eprintln!("sim: run {run} of {} is thrown away: {late}", scenario.name);
+                tell(&format!("sim: run {run} of {} is thrown away: {late}", scenario.name));
                 why = late;
             }
         }
     }
     Err(Error::Failed(format!("the machine is too busy: {why}")))
+}
+
+/// Says something on standard error; if nobody can be told, nobody is.
+fn tell(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// How often a run is tried.

@@ -321,7 +321,7 @@ impl Player<'_> {
             if let Ok(replies) = ask(&namespace, port, limit, std::slice::from_ref(&command))
                 && let Some(Value::Error(text)) = replies.first()
             {
-                eprintln!("sim: {name} answers {}: {text}", command.join(" "));
+                super::tell(&format!("sim: {name} answers {}: {text}", command.join(" ")));
             }
         });
     }

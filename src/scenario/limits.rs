@@ -35,8 +35,8 @@ pub const NAME_MAX: usize = 100;
 pub const TEXT_MAX: usize = 10_000;
 /// The largest scenario file, in bytes: 16 MiB.
 pub const FILE_MAX: u64 = 16 << 20;
-/// The largest recording, in bytes, decompressed: 4 GiB.
-pub const RECORDING_MAX: u64 = 4 << 30;
+/// The largest recording, in bytes, decompressed: 1 GiB, twice a day of the demo.
+pub const RECORDING_MAX: u64 = 1 << 30;
 /// The most worker threads.
 pub const JOBS_MAX: u64 = 4_096;
 
@@ -72,7 +72,9 @@ pub fn name_fault(name: &str, blanks: bool) -> Option<String> {
     let first = name.chars().next();
     match first {
         None => Some("it is empty".to_owned()),
-        Some(_) if name.len() > NAME_MAX => Some(format!("it has {} bytes; at most {NAME_MAX} are allowed", name.len())),
+        Some(_) if name.len() > NAME_MAX => {
+            Some(format!("it has {} bytes; at most {NAME_MAX} are allowed", name.len()))
+        }
         Some(first) if !(first.is_alphanumeric() || first == '_') => Some(format!("it begins with {first:?}")),
         Some(_) => match name.chars().find(|c| !inside(*c)) {
             Some(c) => Some(format!("it contains {c:?}")),

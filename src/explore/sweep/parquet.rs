@@ -9,11 +9,12 @@ use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
-use tempfile::NamedTempFile;
 
-use super::rows::{Columns, METRICS, Row, readable};
+use super::rows::{Columns, METRICS, Row};
+use crate::files::Whole;
 
 /// Rows that are kept back until they are written as a row group.
 const GROUP: usize = 4_096;
@@ -25,9 +26,20 @@ fn failed(error: ParquetError) -> io::Error {
 /// A Parquet file under way; it appears under its name when it is complete.
 pub(super) struct ParquetFile {
     writer: SerializedFileWriter<std::fs::File>,
-    file: NamedTempFile,
+    file: Whole,
     path: std::path::PathBuf,
     rows: Vec<(Row, Vec<String>)>,
+}
+
+/// What a finished file holds: the names of its columns, and how many rows.
+///
+/// # Errors
+/// If it is no Parquet file, or is cut.
+pub(super) fn contents(path: &Path) -> io::Result<(Vec<String>, u64)> {
+    let reader = SerializedFileReader::new(std::fs::File::open(path)?).map_err(failed)?;
+    let metadata = reader.metadata().file_metadata();
+    let names = metadata.schema_descr().columns().iter().map(|column| column.name().to_owned()).collect();
+    Ok((names, metadata.num_rows().unsigned_abs()))
 }
 
 fn column(name: &str, physical: Physical, logical: Option<LogicalType>, repetition: Repetition) -> Arc<Type> {
@@ -45,10 +57,9 @@ impl ParquetFile {
         fields.extend(METRICS.iter().map(|name| column(name, Physical::DOUBLE, None, Repetition::OPTIONAL)));
         let schema = Type::group_type_builder("run").with_fields(fields).build().map_err(failed)?;
         let properties = WriterProperties::builder().set_created_by("sim".to_owned()).build();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder)?;
-        let handle = file.as_file().try_clone()?;
-        let writer = SerializedFileWriter::new(handle, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
+        let file = Whole::create(path)?;
+        let writer =
+            SerializedFileWriter::new(file.handle()?, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
         Ok(ParquetFile { writer, file, path: path.to_owned(), rows: Vec::new() })
     }
 
@@ -97,11 +108,15 @@ impl ParquetFile {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<()> {
+        let path = self.path.clone();
+        self.finish_as(&path)
+    }
+
+    /// As [`finish`](ParquetFile::finish), under another name.
+    pub(super) fn finish_as(mut self, path: &Path) -> io::Result<()> {
         self.flush()?;
         self.writer.close().map_err(failed)?;
-        readable(self.file.as_file())?;
-        self.file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
+        self.file.finish_as(path)
     }
 }

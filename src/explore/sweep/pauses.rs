@@ -17,10 +17,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::axis::unit;
-use super::rows::Whole;
 use crate::analysis::sample::Summary;
 use crate::explore::generate::places;
 use crate::explore::script::fault;
+use crate::files::Whole;
 use crate::kernel::{Purpose, Span, Stream};
 use crate::scenario::units::parse_span;
 use crate::scenario::{Action, NodeRef, Scenario};
@@ -243,8 +243,8 @@ pub(super) struct PausesCsv(Whole);
 impl PausesCsv {
     pub(super) fn create(path: &Path, keys: &[String]) -> io::Result<PausesCsv> {
         let mut file = Whole::create(path)?;
-        let keys: String = keys.iter().map(|key| format!(",{}", super::rows::quoted(key))).collect();
-        writeln!(file.writer, "run,seed{keys},pause-s,weight,failovers,set-outage-s,lost-acked-sets")?;
+        let keys: String = keys.iter().map(|key| format!(",{}", crate::record::csv_field(key))).collect();
+        writeln!(file, "run,seed{keys},pause-s,weight,failovers,set-outage-s,lost-acked-sets")?;
         Ok(PausesCsv(file))
     }
 
@@ -255,10 +255,10 @@ impl PausesCsv {
         pause: Pause,
         found: PauseRun,
     ) -> io::Result<()> {
-        let values: String = values.iter().map(|value| format!(",{}", super::rows::quoted(value))).collect();
+        let values: String = values.iter().map(|value| format!(",{}", crate::record::csv_field(value))).collect();
         let (length, PauseRun { failovers, outage_s, lost_sets }) = (pause.length.as_secs_f64(), found);
         let weight = pause.weight;
-        writeln!(self.0.writer, "{run},{seed}{values},{length},{weight},{failovers},{outage_s},{lost_sets}")
+        writeln!(self.0, "{run},{seed}{values},{length},{weight},{failovers},{outage_s},{lost_sets}")
     }
 
     pub(super) fn finish(self) -> io::Result<()> {

@@ -1,16 +1,16 @@
 //! One row a run: `runs.csv`, and its twin for data tools.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use tempfile::NamedTempFile;
-
-use super::Axis;
 use super::parquet::ParquetFile;
+use super::{Axis, Shard};
 use crate::analysis::ledger::Cause;
 use crate::analysis::phases::Phase;
+use crate::files::Whole;
+use crate::record::csv_field;
 
 /// The metrics that every row has, in their order: [`Analysis::metrics`](crate::analysis::Analysis::metrics) by name.
 pub static METRICS: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -77,48 +77,16 @@ impl Columns {
         Columns { keys: axes.iter().map(|axis| axis.key.clone()).collect() }
     }
 
-    fn header(&self) -> String {
+    /// The names of all columns, in their order.
+    fn names(&self) -> Vec<String> {
         let fixed = ["run", "seed"].map(str::to_owned);
-        let keys = self.keys.iter().map(|key| quoted(key));
         let more = ["digest", "events"].map(str::to_owned);
-        fixed.into_iter().chain(keys).chain(more).chain(METRICS.iter().cloned()).collect::<Vec<_>>().join(",")
-    }
-}
-
-pub(super) fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
-/// A file that appears under its name when it is complete.
-pub(super) struct Whole {
-    pub writer: BufWriter<NamedTempFile>,
-    path: PathBuf,
-}
-
-impl Whole {
-    pub(super) fn create(path: &Path) -> io::Result<Whole> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Whole { writer: BufWriter::new(NamedTempFile::new_in(folder)?), path: path.to_owned() })
+        fixed.into_iter().chain(self.keys.iter().cloned()).chain(more).chain(METRICS.iter().cloned()).collect()
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
-        let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        readable(file.as_file())?;
-        file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
+    fn header(&self) -> String {
+        self.names().iter().map(|name| csv_field(name)).collect::<Vec<_>>().join(",")
     }
-}
-
-/// Temporary files are their owner's alone; results are like any other file.
-#[cfg(unix)]
-pub(super) fn readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-pub(super) fn readable(_: &File) -> io::Result<()> {
-    Ok(())
 }
 
 /// `runs.csv`.
@@ -128,16 +96,16 @@ impl CsvFile {
     pub(super) fn create(path: &Path, columns: &Columns, with_header: bool) -> io::Result<CsvFile> {
         let mut file = Whole::create(path)?;
         if with_header {
-            writeln!(file.writer, "{}", columns.header())?;
+            writeln!(file, "{}", columns.header())?;
         }
         Ok(CsvFile(file))
     }
 
     pub(super) fn write(&mut self, row: &Row, values: &[String]) -> io::Result<()> {
-        let out = &mut self.0.writer;
+        let out = &mut self.0;
         write!(out, "{},{}", row.run, row.seed)?;
         for value in values {
-            write!(out, ",{}", quoted(value))?;
+            write!(out, ",{}", csv_field(value))?;
         }
         write!(out, ",{:032x},{}", row.digest, row.events)?;
         for metric in &row.metrics {
@@ -149,8 +117,8 @@ impl CsvFile {
         writeln!(out)
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
-        self.0.finish()
+    pub(super) fn finish_as(self, path: &Path) -> io::Result<()> {
+        self.0.finish_as(path)
     }
 }
 
@@ -170,43 +138,130 @@ fn fields(line: &str) -> Vec<String> {
         }
     }
     fields.push(field);
-    fields
+    // As `csv_field` wrote it.
+    let plain = |field: String| match field.strip_prefix('\'') {
+        Some(rest) if rest.starts_with(['=', '+', '-', '@']) => rest.to_owned(),
+        _ => field,
+    };
+    fields.into_iter().map(plain).collect()
 }
 
 fn wrong(path: &Path, line: usize) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: this is no row of a sweep", path.display()))
 }
 
-/// Puts parts together.
+/// The order of the rows of a sweep, found while they go by: every run has the same settings in the same order, and
+/// seeds count with the runs.
+#[derive(Default)]
+struct Order {
+    /// The settings of the first run.
+    settings: Vec<Vec<String>>,
+    /// The first seed.
+    seed: u64,
+    /// Rows that went by.
+    rows: u64,
+}
+
+impl Order {
+    /// Whether this row can come next.
+    fn takes(&mut self, row: &Row, values: &[String]) -> bool {
+        if self.rows == 0 {
+            self.seed = row.seed;
+        }
+        if row.run == 0 {
+            self.settings.push(values.to_vec());
+        }
+        let count = self.settings.len() as u64;
+        let (run, place) = (self.rows / count.max(1), self.rows % count.max(1));
+        let in_order = match row.run {
+            0 => self.rows + 1 == count,
+            run_of_row => run_of_row == run && self.settings[place as usize] == values,
+        };
+        self.rows += 1;
+        in_order && self.seed.checked_add(row.run) == Some(row.seed)
+    }
+
+    /// Whether the last run is complete.
+    fn is_complete(&self) -> bool {
+        self.rows.is_multiple_of(self.settings.len().max(1) as u64)
+    }
+}
+
+/// Puts parts together, which must be the parts of one sweep, whole and in their order.
 pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<Vec<PathBuf>> {
     let mut whole = Whole::create(csv)?;
-    let mut twin: Option<(ParquetFile, usize)> = None;
+    let mut twin: Option<(ParquetFile, Columns)> = None;
+    let mut order = Order::default();
+    let mut counts = Vec::new();
     for part in parts {
-        for (index, line) in BufReader::new(File::open(part)?).lines().enumerate() {
-            let line = line?;
-            writeln!(whole.writer, "{line}")?;
-            let fields = fields(&line);
+        let before = order.rows;
+        let mut input = BufReader::new(File::open(part)?);
+        let mut line = String::new();
+        for number in 1.. {
+            line.clear();
+            if input.read_line(&mut line)? == 0 {
+                break;
+            }
+            let text = line.strip_suffix('\n').ok_or_else(|| wrong(part, number))?;
+            writeln!(whole, "{text}")?;
+            let fields = fields(text);
             match &mut twin {
                 None => {
-                    let keys = fields.len().checked_sub(4 + METRICS.len()).ok_or_else(|| wrong(part, index + 1))?;
+                    let keys = fields.len().checked_sub(4 + METRICS.len()).ok_or_else(|| wrong(part, number))?;
                     let columns = Columns { keys: fields[2..2 + keys].to_vec() };
-                    if columns.header() != line {
-                        return Err(wrong(part, index + 1));
+                    if columns.header() != text {
+                        return Err(wrong(part, number));
                     }
-                    twin = Some((ParquetFile::create(parquet, &columns)?, keys));
+                    twin = Some((ParquetFile::create(parquet, &columns)?, columns));
                 }
-                Some((file, keys)) => {
-                    let row = row(&fields, *keys).ok_or_else(|| wrong(part, index + 1))?;
-                    file.write(&row, &fields[2..2 + *keys])?;
+                Some((file, columns)) => {
+                    let keys = columns.keys.len();
+                    let row = row(&fields, keys).ok_or_else(|| wrong(part, number))?;
+                    let values = &fields[2..2 + keys];
+                    if !order.takes(&row, values) {
+                        return Err(stray(part, number, "this row does not follow: the parts are not of one sweep"));
+                    }
+                    file.write(&row, values)?;
                 }
             }
         }
+        let count = order.rows - before;
+        compare_twin(part, count, twin.as_ref().map(|(_, columns)| columns))?;
+        counts.push(count);
     }
+    let share = |index: usize| {
+        let range = Shard { index: index as u64, of: parts.len() as u64 }.range(order.rows);
+        range.end - range.start
+    };
+    if let Some(index) = (0..counts.len()).find(|index| !order.is_complete() || share(*index) != counts[*index]) {
+        let message = format!("{} rows; of {} in all, this part has {}", counts[index], order.rows, share(index));
+        return Err(stray(&parts[index], counts[index] as usize, &format!("{message}: one of the parts is cut")));
+    }
+    let Some((file, _)) = twin else { return Err(wrong(&parts[0], 1)) };
     whole.finish()?;
-    if let Some((file, _)) = twin {
-        file.finish()?;
-    }
+    file.finish()?;
     Ok(vec![csv.to_owned(), parquet.to_owned()])
+}
+
+/// A row, or a part, that does not belong to the others.
+fn stray(path: &Path, line: usize, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: {why}", path.display()))
+}
+
+/// The Parquet file of a part, where it is there, has the same columns and as many rows.
+fn compare_twin(part: &Path, rows: u64, columns: Option<&Columns>) -> io::Result<()> {
+    let path = part.with_extension("parquet");
+    let Some(columns) = columns.filter(|_| path.exists()) else { return Ok(()) };
+    let (names, twin_rows) = super::parquet::contents(&path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    if names != columns.names() {
+        let keys = columns.keys.join(", ");
+        return Err(stray(&path, 1, &format!("this part has other columns than the first, which varies {keys}")));
+    }
+    match twin_rows == rows {
+        true => Ok(()),
+        false => Err(stray(part, rows as usize, &format!("{rows} rows, but {twin_rows} in {}", path.display()))),
+    }
 }
 
 fn row(fields: &[String], keys: usize) -> Option<Row> {

@@ -67,13 +67,7 @@ pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> V
     clients.into_iter().map(|(client, _)| client).collect()
 }
 
-fn check_client(
-    reader: &mut Reader,
-    client: &client::Config,
-    places: &Places,
-    stack: Stack,
-    nodes: &Names<'_>,
-) {
+fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, stack: Stack, nodes: &Names<'_>) {
     for (key, name) in [("name", &client.name), ("host", &client.host), ("channel", &client.channel)] {
         if places.has(key) {
             check_name(reader, name, places.value(key), false);
