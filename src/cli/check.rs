@@ -74,6 +74,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         }
     };
     let random = matches!(source, Source::Random(_));
+    if let Source::Fixed(scenario) = &source {
+        super::afford(scenario.cost(), arguments.cases, (0, super::at_once(arguments.jobs, arguments.cases)), true)?;
+    }
     let properties = if arguments.properties.is_empty() { all_properties() } else { arguments.properties.clone() };
     let campaign = Campaign {
         source,

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::files;
-use crate::scenario::{limits, units};
+use crate::scenario::{Cost, limits, units};
 
 /// The version that outputs carry.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -129,6 +129,53 @@ pub fn main() -> ExitCode {
 /// Says something on standard error; if nobody can be told, nobody is.
 fn tell(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Says beforehand what `runs` runs will take if that is much, and refuses what has no place in the machine's memory.
+///
+/// `reported` of the runs that are under way at one time are drawn, `counted` only counted.
+fn afford(cost: Cost, runs: u64, (reported, counted): (u64, u64), large: bool) -> Result<(), Failure> {
+    const GIB: u64 = 1 << 30;
+    const SLOW_S: u64 = 600;
+    let bytes = cost.bytes(reported, counted);
+    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / GIB as f64);
+    if let Some(free) = free_memory().filter(|free| bytes > *free && !large) {
+        let help = "shorten `duration`, let clients act less often, use fewer --jobs, or give --large to try it";
+        return Err(Failure::Bad(miette::miette!(
+            help = help,
+            "this would take about {} of memory ({} attempts and messages a run), and {} are free",
+            gib(bytes),
+            cost.lines,
+            gib(free)
+        )));
+    }
+    let seconds = cost.core_seconds.saturating_mul(runs);
+    if bytes > GIB || seconds > SLOW_S {
+        let time = match seconds {
+            seconds if seconds > 2 * 86_400 => format!("{} days", seconds / 86_400),
+            seconds if seconds > 7_200 => format!("{} hours", seconds / 3_600),
+            seconds => format!("{} minutes", seconds.div_ceil(60)),
+        };
+        tell(&format!("sim: this will take about {} of memory and {time} of one core", gib(bytes)));
+    }
+    Ok(())
+}
+
+/// Bytes of memory that are free, as Linux says, within the limit of a container.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let free = line.split_whitespace().next()?.parse::<u64>().ok()? << 10;
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let most = number("/sys/fs/cgroup/memory.max").unwrap_or(u64::MAX);
+    let used = number("/sys/fs/cgroup/memory.current").unwrap_or(0);
+    Some(free.min(most.saturating_sub(used)))
+}
+
+/// How many run at a time.
+fn at_once(jobs: u64, runs: u64) -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    if jobs == 0 { cores.min(runs) } else { jobs.min(runs) }
 }
 
 /// What `--seed` takes: a limit that leaves room for the runs that follow.

@@ -49,6 +49,9 @@ pub(super) struct Arguments {
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Begin even if the machine has too little memory for it
+    #[arg(long)]
+    large: bool,
     #[command(flatten)]
     branching: super::branch::Arguments,
 }
@@ -129,6 +132,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         };
         return super::branch::main(&arguments.branching, &task);
     }
+    let counted = if arguments.runs == 1 { 0 } else { super::at_once(arguments.jobs, arguments.runs) };
+    super::afford(scenario.cost(), arguments.runs, (1, counted), arguments.large)?;
     if let Some(folder) = &arguments.recordings {
         std::fs::create_dir_all(folder).map_err(Failure::io(folder.display()))?;
     }

@@ -61,6 +61,9 @@ pub(super) struct Arguments {
     /// What a pause is
     #[arg(long, value_enum, default_value_t = PauseKind::Stall, requires = "pauses")]
     pause_kind: PauseKind,
+    /// Begin even if the machine has too little memory for it
+    #[arg(long)]
+    large: bool,
     /// Put the parts of a sharded sweep together
     #[arg(long, conflicts_with_all = ["axes", "shard", "until", "baseline", "pauses"])]
     merge: bool,
@@ -146,6 +149,11 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         None => ProgressBar::new((rows.end - rows.start) * if arguments.pauses.is_some() { 2 } else { 1 }),
     };
     let bar = progress(bar);
+    let costs = combinations.iter().map(|combination| combination.scenario.cost());
+    let cost = costs.max_by_key(|cost| (cost.lines, cost.core_seconds)).expect("there is a combination");
+    // With --until nobody knows how many there will be.
+    let count = if arguments.until.is_some() { combinations.len() as u64 } else { rows.end - rows.start };
+    super::afford(cost, count, (0, super::at_once(arguments.jobs, count)), arguments.large)?;
     let sweep = Sweep {
         axes: arguments.axes.clone(),
         combinations,

@@ -42,7 +42,9 @@ pub enum BackendKind {
     /// Plain processes in network namespaces: needs root and the programs.
     #[default]
     Netns,
-    /// Containers of a Docker engine.
+    /// Containers of a Docker engine, by images of your choice. Programs of these images are started in the containers'
+    /// namespaces, but as the host's root with all that root may do, and outside of the containers' limits: choose only
+    /// images that you would run as root.
     Docker,
 }
 

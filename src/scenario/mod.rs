@@ -22,6 +22,7 @@
 //! running undisturbed for 30 s.
 
 mod check;
+mod cost;
 mod error;
 mod expect;
 mod fault;
@@ -43,6 +44,7 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use cost::Cost;
 pub use error::{Problem, ScenarioError};
 pub use expect::{EventPattern, Expect, FinalRole, Within};
 pub use fault::{Action, Fault, NodeRef, OneOrMany, Role};

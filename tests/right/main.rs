@@ -10,3 +10,4 @@ mod pressure;
 mod structure;
 mod support;
 mod synchronisation;
+mod xml;
