@@ -14,12 +14,18 @@ const COUNTED_BYTES: u64 = 1_000;
 const LINE_EVENTS: u64 = 15;
 const NODE_EVENTS: u64 = 40;
 const EVENTS_A_SECOND: u64 = 4_000_000;
+/// Bytes of a sample in `metrics.om`, samples of a node, and seconds from one scrape to the next.
+const SAMPLE_BYTES: u64 = 100;
+const NODE_SAMPLES: u64 = 12;
+const SCRAPE_S: u64 = 15;
 /// What a request takes at least, however near everything is.
 const LEAST_TRIP: Span = Span::from_micros(150);
 
 /// What a run will take, within a factor of two or so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
+    /// Samples of the metrics, which a report has.
+    pub samples: u64,
     /// Attempts and receptions that are recorded one by one.
     pub lines: u64,
     /// Seconds of one core.
@@ -30,7 +36,8 @@ impl Cost {
     /// Bytes of memory for a run whose report is drawn, beside `counted` others that are only counted.
     pub fn bytes(&self, reported: u64, counted: u64) -> u64 {
         let each = reported.saturating_mul(REPORTED_BYTES).saturating_add(counted.saturating_mul(COUNTED_BYTES));
-        self.lines.saturating_mul(each)
+        let samples = self.samples.saturating_mul(SAMPLE_BYTES).saturating_mul(reported);
+        self.lines.saturating_mul(each).saturating_add(samples)
     }
 }
 
@@ -70,7 +77,7 @@ impl Scenario {
         let nodes = (self.redis.len() + self.sentinel.len()) as u64;
         let idle = seconds.saturating_mul(nodes * NODE_EVENTS);
         let events = work.saturating_mul(LINE_EVENTS).saturating_add(idle);
-        Cost { lines, core_seconds: events / EVENTS_A_SECOND }
+        Cost { samples: seconds / SCRAPE_S * nodes * NODE_SAMPLES, lines, core_seconds: events / EVENTS_A_SECOND }
     }
 }
 
