@@ -28,7 +28,7 @@ const TITLE: f64 = 46.0;
 const FAULT_ROW: f64 = 16.0;
 const AXIS: f64 = 50.0;
 /// At most so many lanes of a kind are drawn: the picture is 10 000 units high then.
-const LANES_MAX: usize = 100;
+pub(super) const LANES_MAX: usize = 100;
 
 /// The timeline of a run.
 #[derive(Debug)]

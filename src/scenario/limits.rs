@@ -53,6 +53,15 @@ pub fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
     }
 }
 
+/// The text of the file at `path`, which may be a pipe, up to [`FILE_MAX`].
+///
+/// # Errors
+/// If it cannot be read, is larger, or is no UTF-8.
+pub fn read_text(path: &std::path::Path) -> io::Result<String> {
+    let bytes = read_all(std::fs::File::open(path)?, FILE_MAX)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
 /// A size for people.
 fn size(bytes: u64) -> String {
     match bytes {

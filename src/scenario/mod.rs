@@ -39,7 +39,6 @@ mod tests;
 pub mod units;
 mod write;
 
-use std::fs;
 use std::path::Path;
 
 use toml::de::DeTable;
@@ -71,9 +70,7 @@ impl Scenario {
     /// The text of the scenario file at `path`, read once: it may be a pipe.
     pub fn read(path: impl AsRef<Path>) -> Result<String, ScenarioError> {
         let path = path.as_ref();
-        let bytes = fs::File::open(path).and_then(|file| limits::read_all(file, limits::FILE_MAX));
-        let text = bytes.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
-        text.map_err(|error| ScenarioError::unreadable(&path.display().to_string(), &error))
+        limits::read_text(path).map_err(|error| ScenarioError::unreadable(&path.display().to_string(), &error))
     }
 
     /// Reads the scenario in `text` with some keys set anew, each given by its path and its value, such as
