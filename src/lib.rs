@@ -23,6 +23,7 @@ pub mod explore;
 pub mod files;
 pub mod haproxy;
 pub mod kernel;
+pub mod limits;
 pub mod mistake;
 pub mod net;
 pub mod record;
@@ -32,6 +33,7 @@ pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod sentinel;
+pub mod units;
 pub mod wire;
 pub mod world;
 

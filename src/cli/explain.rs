@@ -143,7 +143,7 @@ fn traced(scenario: Scenario, seed: u64) -> Result<Subject, Failure> {
 /// Runs the scenario of a run folder again and sees whether that gives the same recording.
 fn folder(path: &Path) -> Result<(Subject, Option<String>), Failure> {
     let file = path.join("scenario.toml");
-    let text = crate::scenario::limits::read_text(&file).map_err(|error| {
+    let text = crate::limits::read_text(&file).map_err(|error| {
         let problem = format!("{}: {error}", file.display());
         bad(problem, "a run folder is what `sim run` leaves under output/; it holds scenario.toml")
     })?;

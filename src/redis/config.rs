@@ -6,8 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::limits::SECONDS_MAX;
-use crate::scenario::units::{self, UnitError};
+use crate::limits::SECONDS_MAX;
+use crate::units::{self, UnitError};
 
 /// The settings of one Redis server, named and defaulted as the directives of redis.conf 7.0.15 (`createStaticConfig`
 /// entries of `config.c`), plus two that only a simulator needs: `config-file` and `dataset-bytes`.

@@ -61,7 +61,7 @@ pub struct RunReport<'a> {
 }
 
 /// A name that a recording gives, as part of a file's name: nothing in it leads to another folder.
-pub use crate::scenario::limits::plain_name as safe_name;
+pub use crate::limits::plain_name as safe_name;
 
 /// The settings of a scenario that decide how long a failover takes; those of one node alone are not told apart.
 pub fn settings(scenario: &Scenario) -> Settings {

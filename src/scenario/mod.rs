@@ -27,7 +27,6 @@ mod error;
 mod expect;
 mod fault;
 mod file;
-pub mod limits;
 mod names;
 mod overrides;
 mod plan;
@@ -36,8 +35,9 @@ mod script;
 mod suggest;
 #[cfg(test)]
 mod tests;
-pub mod units;
 mod write;
+
+pub use crate::{limits, units};
 
 use std::path::Path;
 

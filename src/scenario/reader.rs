@@ -15,8 +15,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::error::Finding;
-use super::limits::{COUNT_MAX, TEXT_MAX};
 use super::suggest::closest;
+use crate::limits::{COUNT_MAX, TEXT_MAX};
 use crate::record::is_hidden;
 
 /// A TOML value with its place.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::limits::MILLIS_MAX;
+use crate::limits::MILLIS_MAX;
 
 /// The settings of one Sentinel: the directives of sentinel.conf by their own names, and the numbers that `SENTINEL
 /// DEBUG` of 7.0 can change by theirs (`sentinelDebugConfig…` of `sentinel.c`). All times are milliseconds.

@@ -2,6 +2,7 @@
 
 use super::{Addr, ClientType, Command, HostId, InfoSection, PauseKind, SentinelCommand, SetOption};
 use crate::kernel::Span;
+use crate::limits::MILLIS_MAX;
 
 /// The command that the words stand for, or why they stand for none. `host` finds a host by its name.
 pub fn parse_command(words: &[String], host: impl Fn(&str) -> Option<HostId>) -> Result<Command, String> {
@@ -66,9 +67,6 @@ pub fn parse_command(words: &[String], host: impl Fn(&str) -> Option<HostId>) ->
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is no whole number"))
 }
-
-/// The most milliseconds that a command takes: ten years, as durations of scenarios.
-const MILLIS_MAX: u64 = 10 * 365 * 86_400_000;
 
 /// A number of milliseconds, or another that is compared with such.
 fn limited(text: &str) -> Result<u64, String> {

@@ -224,7 +224,7 @@ fn normal_exceeded_by(share: f64) -> f64 {
 }
 
 fn measured(path: &str) -> Result<Vec<Span>, String> {
-    let text = crate::scenario::limits::read_text(Path::new(path)).map_err(|error| format!("{path}: {error}"))?;
+    let text = crate::limits::read_text(Path::new(path)).map_err(|error| format!("{path}: {error}"))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let span = |(number, line): (usize, &str)| {
         parse_span(line.trim()).map_err(|error| format!("{path}, line {}: {error}", number + 1))

@@ -8,8 +8,9 @@ use toml::de::Deserializer;
 use super::{Keys, Names, Places, Reader, Stack, Table, check_name};
 use crate::client;
 use crate::kernel::Span;
+use crate::limits::{CLIENTS_MAX, CONNECTIONS_MAX};
+use crate::record::NOBODY;
 use crate::scenario::error::Finding;
-use crate::scenario::limits::{CLIENTS_MAX, CONNECTIONS_MAX};
 
 /// The client programs; if the file has none, those of the reference stack.
 pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> Vec<client::Config> {
@@ -77,6 +78,10 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
         reader.report(Finding::new(message, places.value(key), label).help(help));
     };
     let name = &client.name;
+    if [name, &client.host].into_iter().any(|name| name == NOBODY) {
+        let key = if name == NOBODY { "name" } else { "host" };
+        report(key, format!("`{NOBODY}` is no name for anybody"), "this word means that there is none", "use another");
+    }
     if nodes.node(name).is_some() || name == "haproxy" {
         let message = format!("the client `{name}` is called like a node");
         report("name", message, "this name is taken", "give it another name, for example \"publisher\"");

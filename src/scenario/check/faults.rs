@@ -9,10 +9,10 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::{Names, Places, Reader, Table, resolve};
 use crate::kernel::Span;
+use crate::limits::{FAULTS_MAX, SPAN_MAX};
 use crate::scenario::error::Finding;
 use crate::scenario::fault::{Action, Fault, NodeRef, Role};
 use crate::scenario::file::{actions, fault_head_keys};
-use crate::scenario::limits::{FAULTS_MAX, SPAN_MAX};
 use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
 use crate::scenario::suggest::closest;

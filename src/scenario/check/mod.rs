@@ -17,11 +17,11 @@ use toml::de::{DeTable, Deserializer};
 use super::error::Finding;
 use super::fault::{NodeRef, Sense};
 use super::file::top_keys;
-use super::limits::{NAME_HELP, name_fault, plain_name};
 use super::names::{Names, number};
 use super::plan::{Scenario, Stack};
 use super::reader::{Keys, Places, Reader, Table};
 use crate::kernel::Span;
+use crate::limits::{NAME_HELP, name_fault, plain_name};
 
 /// How long a run lasts if the file does not say.
 const DURATION: Span = Span::from_secs(30);

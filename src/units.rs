@@ -1,7 +1,7 @@
 //! Quantities as people write them: durations, sizes, rates, shares and yes/no.
 //!
 //! Every quantity is kept as an integer and printed in its largest exact unit, so that what is written by
-//! [`Scenario::to_toml`](super::Scenario::to_toml) reads back as the same number.
+//! [`Scenario::to_toml`](crate::scenario::Scenario::to_toml) reads back as the same number.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,8 +12,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::limits;
 use crate::kernel::Span;
+use crate::limits;
 
 /// Why a text is no quantity, and what would be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
