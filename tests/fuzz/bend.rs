@@ -162,12 +162,11 @@ impl Corpus {
         let mut dice = Dice::new(seed, number, 1);
         let text = &self.scenarios[dice.below(self.scenarios.len())];
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-        for _ in 0..=dice.below(6) {
+        for _ in 0..=dice.below(2) {
             self.bend_lines(&mut lines, &mut dice);
         }
-        // What takes longest is long enough: a run is cut after some events anyway.
         let mut bytes = lines.join("\n").into_bytes();
-        if dice.once_in(8) {
+        if dice.once_in(20) {
             bend_bytes(&mut bytes, &mut dice);
         }
         bytes
@@ -234,7 +233,7 @@ impl Corpus {
         let mut lines = vec![head];
         let required = keys["required"].as_array().cloned().unwrap_or_default();
         let names: Vec<&String> = keys["properties"].as_object().into_iter().flatten().map(|(name, _)| name).collect();
-        let chance = 1 + names.len() / 3;
+        let chance = 1 + names.len() / 2;
         for name in names {
             if required.iter().any(|key| key == name) || dice.once_in(chance) {
                 let value = if name == "run" {
@@ -303,7 +302,7 @@ fn value(schema: &Json, dice: &mut Dice) -> String {
         return value(&choices[dice.below(choices.len())], dice);
     }
     let text = |text: &str| format!("\"{text}\"");
-    if dice.once_in(12) {
+    if dice.once_in(30) {
         return match dice.below(3) {
             0 => dice.pick(&NUMBERS).to_owned(),
             1 => text(dice.pick(&SPANS)),

@@ -230,6 +230,11 @@ fn scenario(input: &[u8], number: u64) -> bool {
 
 /// Everything that is drawn and said of a run; every picture is XML.
 fn draw(recording: &Recording, analysis: &Analysis, toml: &str, number: u64) {
+    // `sim plot` refuses what claims to last longer than a month.
+    let first = recording.records.first().map_or(0, |record| recording.micros(record.time)) as f64 / 1e6;
+    if recording.header.end_s.max(-first) > 31.0 * 86_400.0 {
+        return;
+    }
     let causes = BTreeMap::new();
     let run = RunReport {
         recording,

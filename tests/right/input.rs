@@ -200,7 +200,7 @@ fn what_a_description_says_is_shown_and_not_obeyed() {
 const HOSTILE: &str = r#"{"scenario": "<script>alert(1)</script>../../x", "source": "real", "run": 1, "end": 10, "redis": ["<img src=x onerror=alert(1)>"], "final_master": "\"><svg onload=alert(1)>", "final_roles": {"<b>": "<i>"}, "faults": [[0, "<u>", "redis-1\u001b[31m"]]}
 {"t": 1, "node": "redis-<img src=y>", "event": "</script><script>alert(3)</script>\u001b]0;PWN\u0007\u202e"}
 {"t": 1, "node": "sentinel-<img src=z>", "event": "+sdown master mymaster <img> 6379"}
-{"t": 1, "client": "=cmd|'/C calc'!A0\u001b[5m", "op": "publish", "seq": 1, "outcome": "<img src=o>", "ms": 1}
+{"t": 1, "client": "=cmd|'/C calc'!A0\u001b[5m", "op": "publish", "seq": 1, "outcome": "err", "ms": 1}
 {"t": 2, "client": "@sub\u0000", "op": "receive", "seq": 1}
 "#;
 

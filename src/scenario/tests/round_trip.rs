@@ -13,8 +13,8 @@ fn span() -> impl Strategy<Value = Span> {
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    let rate =
-        of(1..=u64::MAX >> 1).prop_map(|bits| bits.and_then(|b| b.try_into().ok()).map_or(Rate::UNLIMITED, Rate::bits));
+    let rate = of(1..=1_000_000_000_000_u64)
+        .prop_map(|bits| bits.and_then(|b| b.try_into().ok()).map_or(Rate::UNLIMITED, Rate::bits));
     (span(), span(), 0.0..=1.0, rate).prop_map(|(latency, jitter, loss, rate)| {
         let loss = Share::from_f64(loss).expect("within 0 to 1");
         Link { latency, jitter, loss, rate }
@@ -42,6 +42,8 @@ fn sentinel_config(sentinels: u16) -> impl Strategy<Value = sentinel::Config> {
 }
 
 fn haproxy_config() -> impl Strategy<Value = haproxy::Config> {
+    // HAProxy counts in milliseconds.
+    let span = || (1_000_000..=1_000_000_000_000u64).prop_map(Span);
     (span(), of(span()), of(span()), 1..9u32, any::<bool>()).prop_map(
         |(inter, fastinter, timeout_tunnel, rise, backup)| {
             let on_marked_down = haproxy::OnMarkedDown::ShutdownSessions;
