@@ -180,20 +180,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.finish()
 }
 
-/// Writes `files` into the folder `dir`, which appears with all of them at once. A folder that is there already is
+/// Lets `write` fill the folder `dir`, which appears with all that it wrote at once. A folder that is there already is
 /// replaced; what it holds under the name `kept` is taken over.
 ///
 /// Whoever else does the same at the same time does not disturb it: the last one stays.
 ///
 /// # Errors
 /// If something cannot be written.
-pub fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], kept: &str) -> io::Result<()> {
+pub fn write_folder(dir: &Path, kept: &str, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let parent = folder_of(dir);
     fs::create_dir_all(parent)?;
     let fresh = Hidden::create(parent)?;
-    for (name, bytes) in files {
-        fs::write(fresh.0.join(name), bytes)?;
-    }
+    write(&fresh.0)?;
     let old = Hidden::create(parent)?;
     // While the list is locked, nobody ends the program.
     let mut left = unfinished();
@@ -270,14 +268,15 @@ mod tests {
     fn folders_are_replaced_side_by_side() {
         let parent = tempfile::tempdir().expect("a folder");
         let dir = parent.path().join("run");
-        write_folder(&dir, &[("a", vec![0]), ("b", vec![0])], "output").expect("the first");
+        let both = |n: u8| move |fresh: &Path| ["a", "b"].iter().try_for_each(|name| fs::write(fresh.join(name), [n]));
+        write_folder(&dir, "output", both(0)).expect("the first");
         fs::create_dir_all(dir.join("output/inner")).expect("a folder in it");
         std::thread::scope(|scope| {
             for n in 1..8 {
                 let dir = &dir;
                 scope.spawn(move || {
                     for _ in 0..20 {
-                        write_folder(dir, &[("a", vec![n]), ("b", vec![n])], "output").expect("nobody fails");
+                        write_folder(dir, "output", both(n)).expect("nobody fails");
                     }
                 });
             }

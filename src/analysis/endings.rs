@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fate::Ending;
 use super::faults::windows;
 use crate::record::{Effect, Event, Fault, HaproxyEvent, NodeKind, Recording, RedisEvent, What};
 
@@ -14,17 +15,6 @@ use crate::record::{Effect, Event, Fault, HaproxyEvent, NodeKind, Recording, Red
 const REACHES_US: i64 = 1_000_000;
 /// A time limit shorter than this is not believed to be an idle timeout.
 const SHORTEST_IDLE_US: i64 = 300_000;
-
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// A program died, was demoted or marked down, the network failed, or the connection was not quiet.
-    Explained,
-    /// `client-output-buffer-limit`.
-    OutputLimit,
-    /// HAProxy's idle timeouts.
-    Idle,
-}
 
 /// Where a fault of links may end connections of clients: at these servers; at an empty name if at any.
 fn reach(recording: &Recording, fault: &Fault) -> BTreeSet<String> {
@@ -124,20 +114,22 @@ impl Endings {
         Endings { reasons, has_proxy: recording.names.haproxy().is_some() }
     }
 
-    /// Why a connection to `server` that was quiet from `last` on ended at `ended`.
-    pub(super) fn why(&self, last: i64, ended: i64, server: Option<&str>) -> Ending {
-        let from = self.reasons.partition_point(|(at, ..)| *at < ended - REACHES_US);
-        let upto = self.reasons.partition_point(|(at, ..)| *at <= ended);
-        let near = &self.reasons[from..upto];
+    /// Why a connection to `server` that was quiet from `last` on ended, which its client found between `from` and `found`:
+    /// it may have ended earlier, if the client did not look.
+    pub(super) fn why(&self, last: i64, from: i64, found: i64, server: Option<&str>) -> Ending {
         let here = |name: &str| name.is_empty() || server.is_none_or(|server| server == name);
-        if near.iter().any(|(_, name, limit)| *limit && here(name)) {
+        let near = |since: i64| {
+            let begin = self.reasons.partition_point(|(at, ..)| *at < since);
+            let end = self.reasons.partition_point(|(at, ..)| *at <= found);
+            self.reasons[begin.min(end)..end].iter().filter(|(_, name, _)| here(name))
+        };
+        if near(found - REACHES_US).any(|(.., limit)| *limit) {
             return Ending::OutputLimit;
         }
-        let quiet = ended - last >= SHORTEST_IDLE_US;
-        if self.has_proxy && quiet && !near.iter().any(|(_, name, _)| here(name)) {
-            Ending::Idle
-        } else {
-            Ending::Explained
-        }
+        // An attempt that fails at once finds an end that came any time since the last reply.
+        let at_once = found - from < SHORTEST_IDLE_US;
+        let since = if at_once { last.min(found - REACHES_US) } else { found - REACHES_US };
+        let quiet = found - last >= SHORTEST_IDLE_US;
+        if self.has_proxy && quiet && near(since).next().is_none() { Ending::Idle } else { Ending::Explained }
     }
 }

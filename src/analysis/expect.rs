@@ -1,15 +1,14 @@
 //! Whether a run came out as its scenario expects.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
-use super::outages::{Activity, Outage};
-use super::{Analysis, Line};
-use crate::kernel::Span;
-use crate::scenario::{Expect, FinalRole, Within};
+use serde::Serialize;
+
+use super::Analysis;
+use crate::scenario::{Expect, FinalRole};
 
 /// An expectation that a run did not meet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Miss {
     /// The key in `[expect]`.
     pub key: &'static str,
@@ -25,19 +24,23 @@ impl Display for Miss {
     }
 }
 
-/// The expectations that `analysis` does not meet, in the order of the keys' documentation.
+/// The expectations that `analysis` does not meet: metrics in the order of their table, then the rest. A metric that is
+/// unknown or that the run does not have lies in no range.
 pub fn check(expect: &Expect, analysis: &Analysis) -> Vec<Miss> {
     let mut checker = Checker { misses: Vec::new() };
-    checker.all(expect, analysis);
+    for (metric, bounds) in &expect.metrics {
+        let figure = metric.of(analysis);
+        if !figure.value().is_some_and(|value| bounds.contain(value)) {
+            checker.miss(metric.name(), bounds, figure.reason().unwrap_or_else(|| figure.to_string()));
+        }
+    }
+    checker.roles(expect, analysis);
+    checker.lines(expect, analysis);
     checker.misses
 }
 
 struct Checker {
     misses: Vec<Miss>,
-}
-
-fn span(micros: i64) -> Span {
-    Span::from_micros(micros.max(0) as u64)
 }
 
 fn list(names: &[String]) -> String {
@@ -49,29 +52,7 @@ impl Checker {
         self.misses.push(Miss { key, expected: expected.to_string(), found: found.to_string() });
     }
 
-    /// A figure; one that the run does not have misses every range.
-    fn within<T: PartialOrd + PartialEq + Display>(
-        &mut self,
-        key: &'static str,
-        range: &Option<Within<T>>,
-        found: Option<T>,
-    ) {
-        let Some(range) = range else { return };
-        match found {
-            Some(found) if range.contains(&found) => {}
-            Some(found) => self.miss(key, range, found),
-            None => self.miss(key, range, "none"),
-        }
-    }
-
-    fn all(&mut self, expect: &Expect, analysis: &Analysis) {
-        let lines = || analysis.lines.iter().filter(|line| line.at_us >= 0);
-        let switches: Vec<&Line> = lines().filter(|line| line.text.starts_with("+switch-master")).collect();
-        self.within("failovers", &expect.failovers, Some(failovers(&switches)));
-        let aborted = lines().filter(|line| line.text.starts_with("-failover-abort")).count() as u64;
-        self.within("aborted-failovers", &expect.aborted_failovers, Some(aborted));
-        let first = switches.iter().map(|line| line.at_us).min();
-        self.within("first-failover", &expect.first_failover, first.map(span));
+    fn roles(&mut self, expect: &Expect, analysis: &Analysis) {
         if let Some(masters) = &expect.final_master
             && !analysis.final_master.as_ref().is_some_and(|master| masters.0.contains(master))
         {
@@ -88,6 +69,10 @@ impl Checker {
                 self.miss("final-roles", format!("{node} is {wanted}"), found);
             }
         }
+    }
+
+    fn lines(&mut self, expect: &Expect, analysis: &Analysis) {
+        let lines = || analysis.lines.iter().filter(|line| line.at_us >= 0);
         if let Some(leaders) = &expect.leader {
             for line in lines().filter(|line| line.text.starts_with("+elected-leader")) {
                 if !leaders.0.contains(&line.node) {
@@ -95,25 +80,6 @@ impl Checker {
                 }
             }
         }
-        let sums = &analysis.ledger.sums;
-        let writes = &analysis.ledger.writes;
-        self.within("lost-acked-sets", &expect.lost_acked_sets, writes.lost);
-        let readonly = writes.failed.get("readonly").copied().unwrap_or(0);
-        self.within("readonly-sets", &expect.readonly_sets, Some(readonly));
-        self.within("publish-lost", &expect.publish_lost, Some(sums.lost_silently));
-        let published = sums.by_outcome.get("ok").copied().unwrap_or(0);
-        self.within("publish-ok", &expect.publish_ok, Some(published));
-        self.within("set-ok", &expect.set_ok, Some(writes.acknowledged));
-        let outage = |activity| longest_gap_us(analysis, activity).map(span);
-        self.within("publish-outage", &expect.publish_outage, outage(Activity::Publish));
-        self.within("set-outage", &expect.set_outage, outage(Activity::Set));
-        self.within("receive-gap", &expect.receive_gap, outage(Activity::Receive));
-        self.within("two-masters", &expect.two_masters, Some(span(analysis.masters.two_masters_us())));
-        self.within("no-server", &expect.no_server, Some(span(analysis.masters.no_server_us())));
-        let subscribers = analysis.outages.iter().filter(|client| client.activity == Activity::Receive);
-        let opened = |client: &str| analysis.reconnects.get(client).copied().unwrap_or(0);
-        let reconnects = subscribers.map(|client| opened(&client.client)).sum();
-        self.within("reconnects", &expect.reconnects, Some(reconnects));
         for pattern in &expect.events {
             if !lines().any(|line| pattern.matches(&line.node, &line.text)) {
                 self.miss("events", format!("a line `{pattern}…`"), "none");
@@ -127,26 +93,6 @@ impl Checker {
             }
         }
     }
-}
-
-/// The longest time between two successes of a client with an activity, 0 if none is worth listing; none if there is no
-/// such client. A client that never succeeds again has no second success.
-fn longest_gap_us(analysis: &Analysis, activity: Activity) -> Option<i64> {
-    let clients = analysis.outages.iter().filter(|client| client.activity == activity);
-    let recovered =
-        |outages: &[Outage]| outages.iter().filter(|outage| outage.recovered).map(Outage::lasted_us).max().unwrap_or(0);
-    clients.map(|client| recovered(&client.outages)).max()
-}
-
-/// How often the Sentinels moved the master: lines that differ; and if the master returned to where it was, as many as
-/// one Sentinel saw.
-fn failovers(switches: &[&Line]) -> u64 {
-    let different: BTreeSet<&str> = switches.iter().map(|line| line.text.as_str()).collect();
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-    for line in switches {
-        *seen.entry(&line.node).or_default() += 1;
-    }
-    different.len().max(seen.values().copied().max().unwrap_or(0)) as u64
 }
 
 #[cfg(test)]

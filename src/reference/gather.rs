@@ -77,6 +77,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         final_master: final_master.map(|node| stack.name(node).to_string()),
         final_roles,
         lost_acked_sets,
+        clients: stack.scenario.clients.iter().map(|client| client.mark()).collect(),
     };
     Ok(Recording { header, names, origin: ORIGIN, records })
 }
@@ -127,7 +128,7 @@ fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
     let took = Span::from_micros(line.us.ok_or_else(strange)?);
     Ok(match line.op.as_str() {
         "publish" => Op::Publish { seq, outcome, took, receivers: line.receivers },
-        "set" => Op::Set { seq, outcome, took },
+        "set" => Op::Set { seq, outcome, took, lost: false },
         "get" => Op::Get { seq, outcome, took },
         _ => return Err(strange()),
     })

@@ -31,6 +31,7 @@ pub use folder::{files, write_run_folder};
 use std::collections::BTreeMap;
 
 use crate::analysis::Analysis;
+use crate::analysis::expect::Miss;
 use crate::analysis::timers::Settings;
 use crate::explain::Cause;
 use crate::kernel::{EventId, Span};
@@ -44,6 +45,8 @@ pub struct RunReport<'a> {
     pub recording: &'a Recording,
     /// What follows from it.
     pub analysis: &'a Analysis,
+    /// The expectations that the run missed; none if its scenario has none or is not known.
+    pub misses: Option<&'a [Miss]>,
     /// The digest over all events; 0 for a real run.
     pub digest: u128,
     /// How many events were dispatched; 0 for a real run.

@@ -32,7 +32,7 @@ mod overrides;
 mod plan;
 mod reader;
 mod script;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -45,7 +45,7 @@ use toml::de::DeTable;
 
 pub use cost::Cost;
 pub use error::{Problem, ScenarioError};
-pub use expect::{EventPattern, Expect, FinalRole, Within};
+pub use expect::{Bounds, EventPattern, Expect, FinalRole, Within};
 pub use fault::{Action, Fault, NodeRef, OneOrMany, Role};
 pub use file::json_schema;
 pub use plan::{Link, Network, Scenario, Stack};

@@ -240,6 +240,8 @@ impl World {
                     index: place as u16,
                     target,
                     channel: ChannelId(channel as u16),
+                    counted: if let Disk::Client(numbered) = disk { numbered } else { 0 },
+                    origin: self.origin.expect("clients start once time 0 is known"),
                     program: stream(Purpose::Program),
                     work: stream(Purpose::Work),
                 }))

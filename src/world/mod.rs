@@ -18,6 +18,7 @@ mod process;
 mod program;
 mod result;
 mod script;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -134,6 +135,8 @@ pub struct World {
     settled: Vec<Time>,
     trace: Option<Vec<Traced>>,
     journal: Option<Box<Journal>>,
+    /// What clients that are gone had counted.
+    tallies: tallies::Tallies,
 }
 
 impl World {
@@ -197,6 +200,7 @@ impl World {
                 .trace
                 .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),
             journal: keep.trace.then(Box::default),
+            tallies: tallies::Tallies::default(),
             seed,
             layout: Arc::new(layout),
             scenario,
@@ -548,6 +552,10 @@ impl World {
         process.disk = match &process.program {
             Some(Program::Redis(redis)) => Disk::Redis(redis.disk()),
             Some(Program::Sentinel(sentinel)) => Disk::Sentinel(sentinel.persisted()),
+            Some(Program::Client(client)) => {
+                self.tallies.take(node, client, &self.out);
+                Disk::Client(client.numbered())
+            }
             _ => Disk::Empty,
         };
         let inbox = std::mem::take(&mut process.inbox);

@@ -245,6 +245,7 @@ fn draw(recording: &Recording, analysis: &Analysis, toml: &str, number: u64) {
         scenario_toml: toml,
         command: "",
         causes: &causes,
+        misses: None,
         scrape: metrics::SCRAPE,
     };
     let lanes = lanes::lanes(recording);
@@ -265,8 +266,8 @@ fn draw(recording: &Recording, analysis: &Analysis, toml: &str, number: u64) {
     if recording.header.end_s < 1e5 {
         metrics::metrics(recording, &lanes, metrics::SCRAPE);
     }
-    let mut many = Many::new(analysis, &lanes, "fuzz");
-    many.add(OneRun::of(analysis, many.frame()));
+    let mut many = Many::new(analysis, &lanes, "fuzz").expect("a temporary file can be had");
+    many.add(OneRun::of(analysis, many.frame())).expect("it can be written");
     many.to_json();
 }
 

@@ -76,7 +76,7 @@ fn the_name_of_a_client_decides_nothing() {
         let mut sums = run.analysis.ledger.sums.clone();
         assert_eq!(sums.missed_by.len(), 1, "one client subscribes");
         sums.missed_by = std::mem::take(&mut sums.missed_by).into_values().map(|n| (String::new(), n)).collect();
-        (lines, sums, run.analysis.ledger.writes.lost, run.analysis.metrics(), run.analysis.masters, run.result.digest)
+        (lines, sums, run.analysis.ledger.writes.lost, run.analysis.figures(), run.analysis.masters, run.result.digest)
     };
     let usual = with("some-publisher", "some-subscriber", "some-writer", "some-host");
     assert!(usual.0.contains("\"client\":\"SUBSCRIBER\",\"op\":\"receive\""), "somebody receives");

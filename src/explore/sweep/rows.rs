@@ -3,90 +3,90 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
+use super::cell::{Cell, Kind};
 use super::parquet::ParquetFile;
-use super::{Axis, Shard};
-use crate::analysis::ledger::Cause;
-use crate::analysis::phases::Phase;
+use super::{Axis, Combination, Shard};
+use crate::analysis::metrics::{Metric, Unit, Value};
 use crate::files::Whole;
+use crate::kernel::Span;
 use crate::record::csv_field;
-
-/// The metrics that every row has, in their order: [`Analysis::metrics`](crate::analysis::Analysis::metrics) by name.
-pub static METRICS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let mut names: Vec<String> =
-        ["failovers", "aborted-failovers", "failover-attempts", "first-failover-s"].map(str::to_owned).to_vec();
-    let steps = Phase::ALL.into_iter().filter(|phase| *phase != Phase::Fault);
-    names.extend(steps.map(|phase| format!("{}-s", phase.as_str())));
-    names.extend(
-        [
-            "publish-outage-s",
-            "set-outage-s",
-            "get-outage-s",
-            "receive-gap-s",
-            "publish-attempts",
-            "publish-acknowledged",
-            "publish-failed",
-            "publish-delivered",
-            "publish-lost",
-            "publish-lost-silently",
-            "publish-failed-but-delivered",
-            "publish-undecided",
-            "duplicates",
-            "set-attempts",
-            "set-acknowledged",
-            "set-failed",
-            "lost-acked-sets",
-            "two-masters-s",
-            "no-server-s",
-            "reconnects",
-            "final-masters",
-        ]
-        .map(str::to_owned),
-    );
-    names.extend(Cause::ALL.map(|cause| format!("lost.{}", cause.as_str())));
-    names
-});
-
-/// The unit of a metric: seconds, or a number of things.
-pub fn unit(metric: &str) -> &'static str {
-    if metric.ends_with("-s") { "s" } else { "count" }
-}
 
 /// A run's row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
-    pub run: u64,
+    /// The place of its combination.
     pub place: usize,
+    /// The run: its seed.
     pub seed: u64,
     pub digest: u128,
     pub events: u64,
-    /// In the order of [`METRICS`].
-    pub metrics: Vec<Option<f64>>,
+    /// Whether it met the scenario's expectations; none if it has none.
+    pub met: Option<bool>,
+    /// In the order of the table of metrics.
+    pub metrics: Vec<Option<Value>>,
 }
 
-/// The names of the columns.
+/// A key that varies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its path.
+    pub name: String,
+    /// What its values are.
+    pub kind: Kind,
+}
+
+/// The columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     /// The keys that vary.
-    pub keys: Vec<String>,
+    pub keys: Vec<Key>,
 }
 
+/// Columns beside those of keys and metrics: the run, and after the keys digest, events and whether the expectations were met.
+const BEFORE: usize = 1;
+const BETWEEN: usize = 3;
+
 impl Columns {
-    pub(super) fn new(axes: &[Axis]) -> Columns {
-        Columns { keys: axes.iter().map(|axis| axis.key.clone()).collect() }
+    pub(super) fn new(axes: &[Axis], combinations: &[Combination]) -> Columns {
+        let key = |(place, axis): (usize, &Axis)| {
+            let values = combinations.iter().map(|combination| Cell::of(&combination.values[place]));
+            let kind = values.fold(None, |kind, value| Some(value.join(kind))).unwrap_or(Kind::Text);
+            Key { name: axis.key.clone(), kind }
+        };
+        Columns { keys: axes.iter().enumerate().map(key).collect() }
+    }
+
+    /// The values of a combination, as these columns hold them.
+    pub(super) fn cells(&self, values: &[String]) -> Vec<Cell> {
+        values.iter().zip(&self.keys).map(|(value, key)| Cell::of(value).cast(key.kind)).collect()
     }
 
     /// The names of all columns, in their order.
     fn names(&self) -> Vec<String> {
-        let fixed = ["run", "seed"].map(str::to_owned);
-        let more = ["digest", "events"].map(str::to_owned);
-        fixed.into_iter().chain(self.keys.iter().cloned()).chain(more).chain(METRICS.iter().cloned()).collect()
+        let keys = self.keys.iter().map(|key| key.name.clone());
+        let metrics = Metric::all().map(|metric| metric.name().to_owned());
+        let between = ["digest", "events", "met"].map(str::to_owned);
+        std::iter::once("run".to_owned()).chain(keys).chain(between).chain(metrics).collect()
     }
 
     fn header(&self) -> String {
         self.names().iter().map(|name| csv_field(name)).collect::<Vec<_>>().join(",")
     }
+}
+
+/// A metric as a field of a CSV file: empty if there is none.
+pub fn field(value: Option<Value>) -> String {
+    match value {
+        None => String::new(),
+        Some(Value::Count(count)) => count.to_string(),
+        Some(value) => value.number().to_string(),
+    }
+}
+
+/// Whether expectations were met, as a field of a CSV file: empty if there are none.
+pub fn met_field(met: Option<bool>) -> &'static str {
+    met.map_or("", |met| if met { "1" } else { "0" })
 }
 
 /// `runs.csv`.
@@ -101,18 +101,15 @@ impl CsvFile {
         Ok(CsvFile(file))
     }
 
-    pub(super) fn write(&mut self, row: &Row, values: &[String]) -> io::Result<()> {
+    pub(super) fn write(&mut self, row: &Row, values: &[Cell]) -> io::Result<()> {
         let out = &mut self.0;
-        write!(out, "{},{}", row.run, row.seed)?;
+        write!(out, "{}", row.seed)?;
         for value in values {
-            write!(out, ",{}", csv_field(value))?;
+            write!(out, ",{value}")?;
         }
-        write!(out, ",{:032x},{}", row.digest, row.events)?;
+        write!(out, ",{:032x},{},{}", row.digest, row.events, met_field(row.met))?;
         for metric in &row.metrics {
-            match metric {
-                Some(value) => write!(out, ",{value}")?,
-                None => write!(out, ",")?,
-            }
+            write!(out, ",{}", field(*metric))?;
         }
         writeln!(out)
     }
@@ -122,9 +119,9 @@ impl CsvFile {
     }
 }
 
-/// Splits a line at its commas.
-fn fields(line: &str) -> Vec<String> {
-    let (mut fields, mut field, mut inside) = (Vec::new(), String::new(), false);
+/// Splits a line at its commas: each field, and whether it was quoted.
+fn fields(line: &str) -> Vec<(String, bool)> {
+    let (mut fields, mut field, mut inside, mut was_quoted) = (Vec::new(), String::new(), false, false);
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -132,30 +129,47 @@ fn fields(line: &str) -> Vec<String> {
                 chars.next();
                 field.push('"');
             }
-            '"' => inside = !inside,
-            ',' if !inside => fields.push(std::mem::take(&mut field)),
+            '"' => (inside, was_quoted) = (!inside, true),
+            ',' if !inside => fields.push((std::mem::take(&mut field), std::mem::take(&mut was_quoted))),
             c => field.push(c),
         }
     }
-    fields.push(field);
-    // As `csv_field` wrote it.
-    let plain = |field: String| match field.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@']) => rest.to_owned(),
-        _ => field,
-    };
-    fields.into_iter().map(plain).collect()
+    fields.push((field, was_quoted));
+    fields
 }
 
 fn wrong(path: &Path, line: usize) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: this is no row of a sweep", path.display()))
 }
 
-/// The order of the rows of a sweep, found while they go by: every run has the same settings in the same order, and
-/// seeds count with the runs.
+/// The header of the first part, whose kinds are those of all values in the parts.
+fn columns(parts: &[PathBuf]) -> io::Result<Columns> {
+    let mut keys: Vec<(String, Option<Kind>)> = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
+        for (index, line) in BufReader::new(File::open(part)?).lines().enumerate() {
+            let fields = fields(&line?);
+            let count = fields.len().checked_sub(BEFORE + BETWEEN + Metric::count());
+            let count = count.ok_or_else(|| wrong(part, index + 1))?;
+            let values = fields.into_iter().skip(BEFORE).take(count);
+            if (place, index) == (0, 0) {
+                keys = values.map(|(name, _)| (name, None)).collect();
+                continue;
+            }
+            for ((text, was_quoted), (_, kind)) in values.zip(&mut keys) {
+                *kind = Some(Cell::read(&text, was_quoted).join(*kind));
+            }
+        }
+    }
+    let key = |(name, kind): (String, Option<Kind>)| Key { name, kind: kind.unwrap_or(Kind::Text) };
+    Ok(Columns { keys: keys.into_iter().map(key).collect() })
+}
+
+/// The order of the rows of a sweep, found while they go by: every run has the same settings in the same order, and its
+/// seed follows that of the run before.
 #[derive(Default)]
 struct Order {
     /// The settings of the first run.
-    settings: Vec<Vec<String>>,
+    settings: Vec<Vec<Cell>>,
     /// The first seed.
     seed: u64,
     /// Rows that went by.
@@ -164,21 +178,20 @@ struct Order {
 
 impl Order {
     /// Whether this row can come next.
-    fn takes(&mut self, row: &Row, values: &[String]) -> bool {
+    fn takes(&mut self, row: &Row, values: &[Cell]) -> bool {
         if self.rows == 0 {
             self.seed = row.seed;
         }
-        if row.run == 0 {
+        if row.seed == self.seed {
             self.settings.push(values.to_vec());
         }
         let count = self.settings.len() as u64;
         let (run, place) = (self.rows / count.max(1), self.rows % count.max(1));
-        let in_order = match row.run {
-            0 => self.rows + 1 == count,
-            run_of_row => run_of_row == run && self.settings[place as usize] == values,
-        };
         self.rows += 1;
-        in_order && self.seed.checked_add(row.run) == Some(row.seed)
+        match row.seed.checked_sub(self.seed) {
+            Some(0) => self.rows == count,
+            later => later == Some(run) && self.settings[place as usize] == values,
+        }
     }
 
     /// Whether the last run is complete.
@@ -187,76 +200,21 @@ impl Order {
     }
 }
 
-/// Puts parts together, which must be the parts of one sweep, whole and in their order.
-pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut whole = Whole::create(csv)?;
-    let mut twin: Option<(ParquetFile, Columns)> = None;
-    let mut order = Order::default();
-    let mut counts = Vec::new();
-    for part in parts {
-        let before = order.rows;
-        let mut input = BufReader::new(File::open(part)?);
-        let mut line = String::new();
-        for number in 1.. {
-            line.clear();
-            if input.read_line(&mut line)? == 0 {
-                break;
-            }
-            let text = line.strip_suffix('\n').ok_or_else(|| wrong(part, number))?;
-            writeln!(whole, "{text}")?;
-            let fields = fields(text);
-            match &mut twin {
-                None => {
-                    let keys = fields.len().checked_sub(4 + METRICS.len()).ok_or_else(|| wrong(part, number))?;
-                    let columns = Columns { keys: fields[2..2 + keys].to_vec() };
-                    if columns.header() != text {
-                        return Err(wrong(part, number));
-                    }
-                    twin = Some((ParquetFile::create(parquet, &columns)?, columns));
-                }
-                Some((file, columns)) => {
-                    let keys = columns.keys.len();
-                    let row = row(&fields, keys).ok_or_else(|| wrong(part, number))?;
-                    let values = &fields[2..2 + keys];
-                    if !order.takes(&row, values) {
-                        return Err(stray(part, number, "this row does not follow: the parts are not of one sweep"));
-                    }
-                    file.write(&row, values)?;
-                }
-            }
-        }
-        let count = order.rows - before;
-        compare_twin(part, count, twin.as_ref().map(|(_, columns)| columns))?;
-        counts.push(count);
-    }
-    let share = |index: usize| {
-        let range = Shard { index: index as u64, of: parts.len() as u64 }.range(order.rows);
-        range.end - range.start
-    };
-    if let Some(index) = (0..counts.len()).find(|index| !order.is_complete() || share(*index) != counts[*index]) {
-        let message = format!("{} rows; of {} in all, this part has {}", counts[index], order.rows, share(index));
-        return Err(stray(&parts[index], counts[index] as usize, &format!("{message}: one of the parts is cut")));
-    }
-    let Some((file, _)) = twin else { return Err(wrong(&parts[0], 1)) };
-    whole.finish()?;
-    file.finish()?;
-    Ok(vec![csv.to_owned(), parquet.to_owned()])
-}
-
 /// A row, or a part, that does not belong to the others.
 fn stray(path: &Path, line: usize, why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: {why}", path.display()))
 }
 
 /// The Parquet file of a part, where it is there, has the same columns and as many rows.
-fn compare_twin(part: &Path, rows: u64, columns: Option<&Columns>) -> io::Result<()> {
+fn compare_twin(part: &Path, rows: u64, columns: &Columns) -> io::Result<()> {
     let path = part.with_extension("parquet");
-    let Some(columns) = columns.filter(|_| path.exists()) else { return Ok(()) };
+    if !path.exists() {
+        return Ok(());
+    }
     let (names, twin_rows) = super::parquet::contents(&path)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     if names != columns.names() {
-        let keys = columns.keys.join(", ");
-        return Err(stray(&path, 1, &format!("this part has other columns than the first, which varies {keys}")));
+        return Err(stray(&path, 1, "this part has other columns than the first"));
     }
     match twin_rows == rows {
         true => Ok(()),
@@ -264,15 +222,92 @@ fn compare_twin(part: &Path, rows: u64, columns: Option<&Columns>) -> io::Result
     }
 }
 
-fn row(fields: &[String], keys: usize) -> Option<Row> {
-    let metric = |text: &String| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
-    let metrics = fields.get(4 + keys..)?;
-    Some(Row {
-        run: fields.first()?.parse().ok()?,
+/// Every part has its share of the rows.
+fn compare_shares(parts: &[PathBuf], counts: &[u64], order: &Order) -> io::Result<()> {
+    for (index, (part, count)) in parts.iter().zip(counts).enumerate() {
+        let range = Shard { index: index as u64, of: parts.len() as u64 }.range(order.rows);
+        let share = range.end - range.start;
+        if !order.is_complete() || share != *count {
+            let why = format!("{count} rows, but {share} of {} are its share: one of the parts is cut", order.rows);
+            return Err(stray(part, *count as usize, &why));
+        }
+    }
+    Ok(())
+}
+
+/// Puts parts together, which must be the parts of one sweep, whole and in their order; answers the files, and whether
+/// every run met its expectations.
+pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<(Vec<PathBuf>, bool)> {
+    let columns = columns(parts)?;
+    let header = columns.header();
+    let mut whole = Whole::create(csv)?;
+    let mut twin = ParquetFile::create(parquet, &columns)?;
+    let (mut met, mut order, mut counts) = (true, Order::default(), Vec::new());
+    for (place, part) in parts.iter().enumerate() {
+        let before = order.rows;
+        let mut input = BufReader::new(File::open(part)?);
+        let mut text = String::new();
+        for index in 0.. {
+            text.clear();
+            if input.read_line(&mut text)? == 0 {
+                break;
+            }
+            let line = text.strip_suffix('\n').ok_or_else(|| wrong(part, index + 1))?;
+            writeln!(whole, "{line}")?;
+            if (place, index) == (0, 0) {
+                if line != header {
+                    return Err(wrong(part, 1));
+                }
+                continue;
+            }
+            let (row, values) = row(&fields(line), &columns).ok_or_else(|| wrong(part, index + 1))?;
+            if !order.takes(&row, &values) {
+                return Err(stray(part, index + 1, "this row does not follow: the parts are not of one sweep"));
+            }
+            met &= row.met != Some(false);
+            twin.write(&row, &values)?;
+        }
+        compare_twin(part, order.rows - before, &columns)?;
+        counts.push(order.rows - before);
+    }
+    compare_shares(parts, &counts, &order)?;
+    whole.finish()?;
+    twin.finish()?;
+    Ok((vec![csv.to_owned(), parquet.to_owned()], met))
+}
+
+fn row(fields: &[(String, bool)], columns: &Columns) -> Option<(Row, Vec<Cell>)> {
+    let keys = columns.keys.len();
+    if fields.len() != BEFORE + keys + BETWEEN + Metric::count() {
+        return None;
+    }
+    let text = |place: usize| fields[place].0.as_str();
+    let value = |metric: Metric| match text(BEFORE + keys + BETWEEN + metric.index()) {
+        "" => Some(None),
+        text => match metric.unit() {
+            Unit::Count => text.parse().ok().map(|count| Some(Value::Count(count))),
+            Unit::Ratio => text.parse().ok().map(|ratio| Some(Value::Ratio(ratio))),
+            Unit::Seconds => {
+                let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
+                // Written with all its digits: what is read is the time that was written.
+                Some(Some(Value::Span(Span::from_nanos(libm::round(seconds * 1e9) as u64))))
+            }
+        },
+    };
+    let values = fields[BEFORE..BEFORE + keys].iter().zip(&columns.keys);
+    let cells = values.map(|((text, was_quoted), key)| Cell::read(text, *was_quoted).cast(key.kind)).collect();
+    let row = Row {
         place: 0,
-        seed: fields.get(1)?.parse().ok()?,
-        digest: u128::from_str_radix(fields.get(2 + keys)?, 16).ok()?,
-        events: fields.get(3 + keys)?.parse().ok()?,
-        metrics: metrics.iter().map(metric).collect::<Option<Vec<_>>>().filter(|all| all.len() == METRICS.len())?,
-    })
+        seed: text(0).parse().ok()?,
+        digest: u128::from_str_radix(text(BEFORE + keys), 16).ok()?,
+        events: text(BEFORE + keys + 1).parse().ok()?,
+        met: match text(BEFORE + keys + 2) {
+            "" => None,
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => return None,
+        },
+        metrics: Metric::all().map(value).collect::<Option<Vec<_>>>()?,
+    };
+    Some((row, cells))
 }
