@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use sim::analysis::Analysis;
-use sim::analysis::expect::check;
 use sim::analysis::metrics::{Metric, Unit};
 use sim::record::{Op, What};
 use sim::scenario::Scenario;
+use sim::scenario::unmet as check;
 use sim::world::{Keep, World};
 
 /// Seeds per scenario: a build without optimisation is some twenty times slower.

@@ -5,7 +5,7 @@
 //! idle timeouts (`timeout client`, `timeout server`, `timeout tunnel`) say nothing: they are what is left when a quiet
 //! connection ends and nobody had a reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fate::Ending;
 use super::faults::windows;
@@ -26,23 +26,26 @@ fn reach(recording: &Recording, fault: &Fault) -> BTreeSet<String> {
             all => (1..all.len()).flat_map(|i| all[..i].iter().map(move |a| (a.clone(), all[i].clone()))).collect(),
         },
         Fault::Cut { from, to } => vec![(from.clone(), to.clone())],
-        Fault::Degrade { hosts } => hosts.iter().map(|host| (vec![host.clone()], hosts.clone())).collect(),
+        Fault::Degrade { hosts } => match hosts.as_slice() {
+            [a, b] => vec![(vec![a.clone()], vec![b.clone()])],
+            _ => Vec::new(),
+        },
         _ => return BTreeSet::from([String::new()]),
     };
-    let on = |host: &str| {
-        let here = names.nodes.iter().filter(|node| names.host(node.host) == host).map(|node| node.kind);
-        here.collect::<BTreeSet<NodeKind>>()
-    };
+    let mut programs: BTreeMap<&str, BTreeSet<NodeKind>> = BTreeMap::new();
+    for node in &names.nodes {
+        programs.entry(names.host(node.host)).or_default().insert(node.kind);
+    }
+    let runs = |host: &String, kind| programs.get(host.as_str()).is_none_or(|kinds| kinds.contains(&kind));
+    // Of a host of which nothing is known anybody may speak to servers.
+    let speaks = |host: &String| runs(host, NodeKind::Client) || runs(host, NodeKind::Haproxy);
     let mut found = BTreeSet::new();
-    for (a, b) in links.iter().flat_map(|(a, b)| a.iter().flat_map(|a| b.iter().map(move |b| (a, b)))) {
-        let (at_a, at_b) = (on(a), on(b));
-        let speaks =
-            |kinds: &BTreeSet<NodeKind>| kinds.contains(&NodeKind::Client) || kinds.contains(&NodeKind::Haproxy);
-        for (server, here, there) in [(b, &at_b, &at_a), (a, &at_a, &at_b)] {
-            if here.is_empty() || speaks(here) && speaks(there) {
+    for (a, b) in &links {
+        for (here, there) in [(a, b), (b, a)] {
+            if here.iter().any(speaks) && there.iter().any(speaks) {
                 found.insert(String::new());
-            } else if here.contains(&NodeKind::Redis) && speaks(there) {
-                found.insert(server.clone());
+            } else if there.iter().any(speaks) {
+                found.extend(here.iter().filter(|host| runs(host, NodeKind::Redis)).cloned());
             }
         }
     }

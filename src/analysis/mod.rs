@@ -6,7 +6,6 @@
 
 pub mod diff;
 mod endings;
-pub mod expect;
 pub mod fate;
 pub mod faults;
 mod keys;
@@ -14,6 +13,7 @@ pub mod ledger;
 mod loads;
 pub mod masters;
 pub mod metrics;
+mod miss;
 pub mod outages;
 pub mod phases;
 pub mod sample;
@@ -26,6 +26,7 @@ mod tests;
 pub mod timers;
 pub mod writes;
 
+pub use miss::Miss;
 pub use summary::{RunFacts, SCHEMA, Summary};
 
 use std::collections::BTreeMap;

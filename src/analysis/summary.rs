@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Analysis;
-use super::expect::Miss;
+use super::Miss;
 use super::faults::Window;
 use super::ledger::{MessageSums, WriteSums};
 use super::masters::{Route, TwoMasters};

@@ -9,11 +9,11 @@ use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
-use crate::analysis::expect::check;
 use crate::record::{Recording, Source};
 use crate::report::many::{Many, OneRun};
-use crate::report::{RunReport, lanes, metrics, safe_name, settings, write_run_folder};
+use crate::report::{RunReport, lanes, metrics, safe_name, write_run_folder};
 use crate::scenario::Scenario;
+use crate::scenario::unmet;
 use crate::wire::NodeId;
 
 /// Draw the charts again, from run folders or recordings, simulated or real
@@ -152,11 +152,11 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
     if let Ok(scenario) = Scenario::parse("scenario.toml", &toml)
         && !toml.is_empty()
     {
-        analysis.name_settings(&recording, &settings(&scenario));
+        analysis.name_settings(&recording, &scenario.timer_settings());
     }
     let expected =
         Scenario::parse("scenario.toml", &toml).ok().filter(|_| !toml.is_empty()).and_then(|scenario| scenario.expect);
-    let misses = expected.map(|expect| check(&expect, &analysis));
+    let misses = expected.map(|expect| unmet(&expect, &analysis));
     let folder = match (&found.folder, &arguments.out) {
         (Some(folder), None) => folder.clone(),
         (_, out) => {
@@ -194,7 +194,7 @@ fn plot_many(arguments: &Arguments, scenario: Option<&Scenario>, group: &[(u64, 
         let recording = read(found)?;
         let analysis = Analysis::of(&recording, None);
         let mut run = OneRun::of(&analysis, many.frame());
-        run.misses = scenario.and_then(|scenario| scenario.expect.as_ref()).map(|expect| check(expect, &analysis));
+        run.misses = scenario.and_then(|scenario| scenario.expect.as_ref()).map(|expect| unmet(expect, &analysis));
         // Runs of several recordings with one number are counted on, in their order.
         if !taken.insert(run.run) {
             run.run = taken.last().map_or(0, |last| last.saturating_add(1));

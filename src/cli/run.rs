@@ -10,14 +10,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, VERSION, Verdict};
 use crate::Run;
-use crate::analysis::expect::Miss;
+use crate::analysis::Miss;
 use crate::analysis::{RunFacts, Summary};
 use crate::explain;
 use crate::explore::in_order;
 use crate::kernel::{EventId, Span};
 use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
-use crate::report::{RunReport, lanes, metrics, text, write_run_folder};
+use crate::report::{CausalLink, RunReport, lanes, metrics, text, write_run_folder};
 use crate::scenario::{Scenario, units::parse_span};
 
 /// Run a scenario: print what happened and why, and write the run folder
@@ -94,7 +94,7 @@ fn command(arguments: &Arguments) -> String {
 }
 
 /// What led to each log line, by event.
-type Causes = BTreeMap<EventId, Vec<explain::Cause>>;
+type Causes = BTreeMap<EventId, Vec<CausalLink>>;
 
 /// The run once more with its trace, for the causes of its log lines; none for a run with so many events that the trace
 /// would cost more than it tells.

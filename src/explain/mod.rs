@@ -34,7 +34,7 @@ mod what_if;
 mod words;
 mod write;
 
-pub use causes::{Cause, causes};
+pub use causes::causes;
 pub use run::Traced;
 
 use serde::Serialize;

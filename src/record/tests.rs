@@ -250,6 +250,10 @@ fn real_recordings_are_written_as_they_were_read() {
         let recording = Recording::read(&data(name)).expect("a real recording can be read");
         assert_eq!(recording.header.source, Source::Real);
         let (text, original) = (recording.to_jsonl(), unpacked(name));
+        // What was found out about who is who is written with the rest.
+        let table = text.find(",\"nodes\":[").expect("the table of nodes");
+        let end = table + text[table..].find("}\n").expect("the end of the header");
+        let text = format!("{}{}", &text[..table], &text[end..]);
         let different = text.lines().zip(original.lines()).find(|(a, b)| a != b);
         assert_eq!(different, None, "{name}");
         assert_eq!(text.len(), original.len(), "{name}");

@@ -537,7 +537,7 @@ fn data(run: &RunReport<'_>, lanes: &Lanes) -> Value {
 struct Chains<'a> {
     /// The place of an event's link.
     place: BTreeMap<u32, usize>,
-    links: Vec<&'a crate::explain::Cause>,
+    links: Vec<&'a super::CausalLink>,
     before: Vec<i64>,
 }
 

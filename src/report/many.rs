@@ -25,12 +25,11 @@ use super::folder::write_folder_with;
 use super::lanes::Lanes;
 use super::over_time::{Frame, LatencyOverTime, LossOverTime, OverTime};
 use crate::analysis::Analysis;
-use crate::analysis::expect::Miss;
+use crate::analysis::Miss;
 use crate::analysis::ledger::Cause;
-use crate::analysis::metrics::{Figure, Figures, Metric};
+use crate::analysis::metrics::{Figure, Figures, Metric, field, met_field};
 use crate::analysis::sample::Summary;
 use crate::analysis::stats::quantile;
-use crate::explore::sweep::{field, met_field};
 use crate::record::Source;
 
 /// Names of the files of many runs.

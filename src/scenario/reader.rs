@@ -15,9 +15,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::error::Finding;
-use super::suggest::closest;
 use crate::limits::{COUNT_MAX, TEXT_MAX};
 use crate::record::is_hidden;
+use crate::suggest::closest;
 
 /// A TOML value with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;

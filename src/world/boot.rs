@@ -4,7 +4,7 @@
 //! replicas and all other Sentinels, the clients start, 3 s go by, and then a random time within the scenario's phase, so
 //! that faults meet every phase of every timer.
 
-use super::layout::NodeKind;
+use super::NodeKind;
 use super::process::{Disk, State};
 use super::program::Program;
 use super::script::Step;

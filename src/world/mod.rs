@@ -13,7 +13,6 @@
 mod boot;
 mod branch;
 mod journal;
-mod layout;
 mod process;
 mod program;
 mod result;
@@ -27,7 +26,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use journal::{Deed, Journal, Pass, Sent};
-pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use process::State;
 pub use result::RunResult;
 
@@ -37,6 +35,7 @@ use crate::net::{
 };
 use crate::record::{FaultMark, Record};
 use crate::scenario::Scenario;
+pub use crate::scenario::{Layout, NodeKind};
 use crate::wire::{Addr, HostId, NodeId};
 use process::{Disk, Process};
 use program::Program;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 use sim::analysis::Analysis;
-use sim::analysis::expect::{Miss, check};
+use sim::analysis::Miss;
 use sim::analysis::metrics::{self, Metric, Unit};
 use sim::analysis::{RunFacts, Summary};
 use sim::explore::generate::{self, Limits};
+use sim::scenario::unmet as check;
 use sim::scenario::{Bounds, Expect, Scenario, Within};
 
 use super::support::{refusal, run, scenario, sim};

@@ -141,3 +141,17 @@ impl Serialize for Figure {
         self.value().serialize(serializer)
     }
 }
+
+/// A metric as a field of a CSV file: empty if there is none.
+pub fn field(value: Option<Value>) -> String {
+    match value {
+        None => String::new(),
+        Some(Value::Count(count)) => count.to_string(),
+        Some(value) => value.number().to_string(),
+    }
+}
+
+/// Whether expectations were met, as a field of a CSV file: empty if there are none.
+pub fn met_field(met: Option<bool>) -> &'static str {
+    met.map_or("", |met| if met { "1" } else { "0" })
+}

@@ -10,7 +10,7 @@ mod figure;
 mod page;
 mod table;
 
-pub use figure::{Figure, Unit, Value};
+pub use figure::{Figure, Unit, Value, field, met_field};
 pub use page::page;
 pub use table::Needs;
 
@@ -20,7 +20,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::Analysis;
-use crate::scenario::suggest::closest;
+use crate::suggest::closest;
 use table::TABLE;
 
 /// A metric: a row of the table.

@@ -2,8 +2,8 @@
 //! seed, and under every schedule that is drawn for it.
 
 use super::{Answer, Finding, Kind, Property, RECORDING};
-use crate::analysis::expect;
 use crate::explore::observe::Run;
+use crate::scenario::unmet;
 
 pub(super) const PROPERTY: Property = Property {
     name: EXPECTATIONS,
@@ -19,7 +19,7 @@ pub const EXPECTATIONS: &str = "expectations";
 
 fn check(run: &Run) -> Answer {
     let Some(expected) = &run.case.scenario.expect else { return Answer::Moot };
-    let misses = expect::check(expected, &run.analysis);
+    let misses = unmet(expected, &run.analysis);
     match misses.is_empty() {
         true => Answer::Holds,
         false => {

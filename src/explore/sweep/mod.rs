@@ -25,15 +25,15 @@ use std::sync::Arc;
 
 pub use axis::Axis;
 pub use cell::{Cell, Kind};
-pub use rows::{Columns, Key, field, met_field};
+pub use rows::{Columns, Key};
 pub use stopping::Until;
 
 use crate::analysis::Analysis;
-use crate::analysis::expect::check;
 use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
 use crate::explore::in_order;
 use crate::files;
+use crate::scenario::unmet;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::{Keep, RunResult, World};
 use parquet::ParquetFile;
@@ -178,7 +178,7 @@ impl Sweep {
         let combination = &self.combinations[place];
         let seed = self.seed + run;
         let (result, analysis) = analysed(combination.scenario.clone(), seed);
-        let met = combination.scenario.expect.as_ref().map(|expect| check(expect, &analysis).is_empty());
+        let met = combination.scenario.expect.as_ref().map(|expect| unmet(expect, &analysis).is_empty());
         let metrics = analysis.figures().iter().map(|(_, figure)| figure.value()).collect();
         Row { place, seed, digest: result.digest, events: result.events, met, metrics }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::cell::{Cell, Kind};
 use super::parquet::ParquetFile;
 use super::{Axis, Combination, Shard};
-use crate::analysis::metrics::{Metric, Unit, Value};
+use crate::analysis::metrics::{Metric, Unit, Value, field, met_field};
 use crate::files::Whole;
 use crate::kernel::Span;
 use crate::record::csv_field;
@@ -73,20 +73,6 @@ impl Columns {
     fn header(&self) -> String {
         self.names().iter().map(|name| csv_field(name)).collect::<Vec<_>>().join(",")
     }
-}
-
-/// A metric as a field of a CSV file: empty if there is none.
-pub fn field(value: Option<Value>) -> String {
-    match value {
-        None => String::new(),
-        Some(Value::Count(count)) => count.to_string(),
-        Some(value) => value.number().to_string(),
-    }
-}
-
-/// Whether expectations were met, as a field of a CSV file: empty if there are none.
-pub fn met_field(met: Option<bool>) -> &'static str {
-    met.map_or("", |met| if met { "1" } else { "0" })
 }
 
 /// `runs.csv`.

@@ -2,31 +2,12 @@
 
 use std::fmt::Display;
 
-use serde::Serialize;
-
-use super::Analysis;
-use crate::scenario::{Expect, FinalRole};
-
-/// An expectation that a run did not meet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Miss {
-    /// The key in `[expect]`.
-    pub key: &'static str,
-    /// What was expected.
-    pub expected: String,
-    /// What was found.
-    pub found: String,
-}
-
-impl Display for Miss {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "expected {} = {}, found {}", self.key, self.expected, self.found)
-    }
-}
+use super::{Expect, FinalRole};
+use crate::analysis::{Analysis, Miss};
 
 /// The expectations that `analysis` does not meet: metrics in the order of their table, then the rest. A metric that is
 /// unknown or that the run does not have lies in no range.
-pub fn check(expect: &Expect, analysis: &Analysis) -> Vec<Miss> {
+pub fn unmet(expect: &Expect, analysis: &Analysis) -> Vec<Miss> {
     let mut checker = Checker { misses: Vec::new() };
     for (metric, bounds) in &expect.metrics {
         let figure = metric.of(analysis);
@@ -116,7 +97,7 @@ mod tests {
 
     fn misses(expect: &str) -> Vec<&'static str> {
         let scenario = Scenario::parse("test.toml", &format!("[expect]\n{expect}")).expect("a right file");
-        check(&scenario.expect.expect("it has one"), &analysis()).iter().map(|miss| miss.key).collect()
+        unmet(&scenario.expect.expect("it has one"), &analysis()).iter().map(|miss| miss.key).collect()
     }
 
     #[test]
@@ -125,7 +106,7 @@ mod tests {
             std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/master-kill-container.toml"))
                 .expect("a shipped scenario");
         let scenario = Scenario::parse("master-kill-container.toml", &text).expect("a right file");
-        assert_eq!(check(&scenario.expect.expect("it expects something"), &analysis()), []);
+        assert_eq!(unmet(&scenario.expect.expect("it expects something"), &analysis()), []);
     }
 
     #[test]
