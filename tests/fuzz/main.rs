@@ -215,9 +215,9 @@ fn scenario(input: &[u8], number: u64) -> bool {
     world.run_events(EVENTS);
     let result = world.finish();
     let mut analysis = Analysis::of(&result.recording, Some(&result.lost_writes));
-    analysis.name_settings(&result.recording, &report::settings(&scenario));
+    analysis.name_settings(&result.recording, &scenario.timer_settings());
     if let Some(expect) = &scenario.expect {
-        let _ = sim::analysis::expect::check(expect, &analysis);
+        let _ = sim::scenario::unmet(expect, &analysis);
     }
     draw(&result.recording, &analysis, &toml, number);
     let written = result.recording.to_jsonl();
