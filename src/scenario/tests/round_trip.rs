@@ -63,9 +63,15 @@ fn clients(haproxy: bool) -> impl Strategy<Value = Vec<client::Config>> {
         let clients = clients.into_iter().enumerate().map(|(n, (kind, host, pause, every, requests))| {
             let name = format!("c{n}");
             let host = host.map_or(name.clone(), str::to_owned);
+            // A subscriber has no attempts to pause between, and go-redis a pace of its own.
+            let pause = pause.filter(|_| kind != client::Kind::Subscribe);
             let pause = pause.map(|(a, b)| client::Pause { min: a.min(b), max: a.max(b) });
             let every = if pause.is_some() { Span::from_millis(50) } else { every };
-            let profile = if haproxy { client::Profile::GoRedisV8 } else { client::Profile::Sentinel };
+            let profile = match (haproxy, pause) {
+                (false, _) => client::Profile::Sentinel,
+                (true, None) => client::Profile::GoRedisV8,
+                (true, Some(_)) => client::Profile::Reference,
+            };
             client::Config { name, kind, host, pause, every, requests, profile, ..Default::default() }
         });
         clients.collect()
