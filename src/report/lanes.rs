@@ -2,16 +2,19 @@
 //!
 //! All times are microseconds after time 0, as they stand in the written recording.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::analysis::boots::{Boots, is_crash};
 use crate::analysis::faults::{Window, is_sudden_death, windows};
 use crate::analysis::outages::Activity;
 use crate::record::{
     ConnectEnd, Effect, Event, Fault, HaproxyEvent, Instance, InstanceKind, NodeKind, Op, Outcome, Record, Recording,
     RedisEvent, SentinelEvent, SentinelEventKind, What,
 };
+use crate::wire::Role;
 
 /// What a Redis node was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -182,6 +185,26 @@ pub struct Lanes {
     pub clients: Vec<ClientLane>,
     /// Faults, in order of time.
     pub faults: Vec<FaultWindow>,
+}
+
+impl Lanes {
+    /// The first `most` lanes of each kind, and how many are left out.
+    pub fn at_most(&self, most: usize) -> (Cow<'_, Lanes>, usize) {
+        let counts = [self.redis.len(), self.sentinels.len(), self.proxies.len(), self.clients.len()];
+        let hidden = counts.iter().map(|count| count.saturating_sub(most)).sum();
+        if hidden == 0 {
+            return (Cow::Borrowed(self), 0);
+        }
+        let lanes = Lanes {
+            redis: self.redis.iter().take(most).cloned().collect(),
+            sentinels: self.sentinels.iter().take(most).cloned().collect(),
+            proxies: self.proxies.iter().take(most).cloned().collect(),
+            clients: self.clients.iter().take(most).cloned().collect(),
+            faults: self.faults.clone(),
+            ..*self
+        };
+        (Cow::Owned(lanes), hidden)
+    }
 }
 
 /// Collects the successive states of one row.
@@ -397,7 +420,7 @@ pub fn lanes(recording: &Recording) -> Lanes {
 }
 
 struct Rows {
-    first_master: String,
+    boots: Boots,
     redis: Vec<(String, Track<RedisState>)>,
     /// When a replica last finished loading: recordings of real programs have the lines of an instant out of order.
     loaded: BTreeMap<String, i64>,
@@ -412,8 +435,10 @@ impl Rows {
         let servers = &recording.header.redis;
         let first_master = servers.iter().find(|name| *name == "redis-1").or(servers.first()).cloned();
         let first_master = first_master.unwrap_or_default();
+        let boots = Boots::of(recording);
         let redis = of(NodeKind::Redis).map(|name| {
-            let state = if name == first_master { RedisState::Master } else { RedisState::LinkDown };
+            let role = recording.names.find_node(&name).map(|node| boots.first(node));
+            let state = if role == Some(Role::Master) { RedisState::Master } else { RedisState::LinkDown };
             (name, Track::new(first, state))
         });
         let sentinels = of(NodeKind::Sentinel).map(|name| {
@@ -441,7 +466,7 @@ impl Rows {
             follows: BTreeMap::new(),
             sentinels: sentinels.collect(),
             proxies: proxies.collect(),
-            first_master,
+            boots,
         }
     }
 
@@ -498,9 +523,9 @@ impl Rows {
                         row.push((at, whose));
                     }
                 }
-                let is_first = node == self.first_master;
+                let began = recording.names.find_node(node).map_or(Role::Slave, |node| self.boots.at(node, at));
                 if let Some((_, track)) = self.redis.iter_mut().find(|(name, _)| name == node)
-                    && let Some(state) = redis_state(track.state, event, is_first)
+                    && let Some(state) = redis_state(track.state, event, began)
                 {
                     if *event == RedisEvent::FinishedWithSuccess {
                         self.loaded.insert(node.to_string(), at);
@@ -522,16 +547,21 @@ impl Rows {
                     track.to(at, if *up { ServerState::Up } else { ServerState::Down });
                 }
             }
+            event if is_crash(event) => {
+                if let Some((_, track)) = self.redis.iter_mut().find(|(name, _)| name == node) {
+                    track.change(at, |t| (t.state, t.hidden) = (RedisState::Dead, None));
+                }
+            }
             Event::Haproxy(HaproxyEvent::NoServer) | Event::Text(_) => {}
         }
     }
 }
 
 /// The state that a log line leads to, if it changes it.
-fn redis_state(now: RedisState, event: &RedisEvent, is_first: bool) -> Option<RedisState> {
+fn redis_state(now: RedisState, event: &RedisEvent, began: Role) -> Option<RedisState> {
     match event {
         RedisEvent::Ready => match now {
-            RedisState::Dead | RedisState::Loading if is_first => Some(RedisState::Master),
+            RedisState::Dead | RedisState::Loading if began == Role::Master => Some(RedisState::Master),
             RedisState::Dead | RedisState::Loading => Some(RedisState::LinkDown),
             _ => None,
         },

@@ -26,7 +26,7 @@ pub mod timeline;
 pub mod trace;
 pub mod tradeoff;
 
-pub use folder::{files, write_run_folder};
+pub use folder::{files, redraw_run_folder, write_run_folder};
 
 use std::collections::BTreeMap;
 
@@ -76,8 +76,4 @@ pub struct RunReport<'a> {
 }
 
 /// A name that a recording gives, as part of a file's name: nothing in it leads to another folder.
-pub fn safe_name(name: &str) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
-    if name.is_empty() { "recording".into() } else { name }
-}
+pub use crate::limits::plain_name as safe_name;
