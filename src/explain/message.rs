@@ -438,7 +438,7 @@ impl<'a> Trail<'a> {
             Note::Published { role, receivers, replicas, .. } => Some((role, receivers, replicas)),
             _ => None,
         }) else {
-            let answer = refusal.map_or("no answer", words::error);
+            let answer = refusal.map_or_else(|| "no answer".into(), words::error);
             done.steps.push(self.step(pass.began, pass.node, pass.event, format!("refuses the PUBLISH: {answer}")));
             return format!("{server} refused it: {answer}.");
         };

@@ -30,6 +30,7 @@ mod names;
 mod overrides;
 mod plan;
 mod reader;
+mod real;
 mod script;
 mod suggest;
 #[cfg(test)]

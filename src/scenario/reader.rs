@@ -15,6 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::error::Finding;
+use super::real;
 use super::suggest::closest;
 
 /// A TOML value with its place.
@@ -245,6 +246,9 @@ impl Reader {
 /// A key that does not belong where it stands.
 fn unknown_key(what: &str, key: &Spanned<Cow<'_, str>>, keys: &Keys) -> Finding {
     let name = key.get_ref();
+    if let Some((message, label, help)) = real::of_section(what, name, keys) {
+        return Finding::new(message, key.span(), label).help(help);
+    }
     let candidates: Vec<&str> = keys.names().collect();
     let help = match closest(name, candidates.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -9,7 +9,7 @@ use crate::kernel::{EventId, Purpose, Span, Stream, Time};
 use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, Hello, HostId, Info, InfoReplica, MasterLink, Message, NodeId, Payload,
+    Addr, ChannelId, Command, ErrorKind, Hello, HostId, Info, InfoReplica, MasterCommand, MasterId, MasterLink, Message, NodeId, Payload,
     ReplId, ReplicaState, Reply, Role, RunId, SentinelCommand, SentinelReply,
 };
 
@@ -200,6 +200,11 @@ impl Lab {
         self.give(Input::Ended { token, how: Ended::Eof });
         assert_eq!(self.replies.len(), before + 1, "each command has one reply");
         self.replies[before].clone()
+    }
+
+    /// Asks about the master.
+    pub(super) fn ask_about(&mut self, command: MasterCommand) -> Reply {
+        self.ask(SentinelCommand::About(Some(MasterId::ONLY), command))
     }
 
     pub(super) fn now_ms(&self) -> u64 {
