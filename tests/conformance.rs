@@ -245,7 +245,8 @@ fn ckquorum_tells_quorum_and_majority() {
     assert_eq!(stack.ask("sentinel-1", "SENTINEL SET mymaster quorum 6"), Reply::Ok);
     let few = ErrorKind::NoQuorum { usable: 5, below_quorum: true, below_majority: false };
     assert_eq!(stack.ask("sentinel-1", "SENTINEL CKQUORUM mymaster"), Reply::Error(few));
-    let text = "NOQUORUM 5 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master";
+    let text =
+        "NOQUORUM 5 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master";
     assert_eq!(few.text(), text);
     assert_eq!(stack.ask("sentinel-1", "SENTINEL SET mymaster quorum 1"), Reply::Ok);
     assert_eq!(stack.ask("sentinel-1", "SENTINEL CKQUORUM mymaster"), usable(5));

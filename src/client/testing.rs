@@ -5,7 +5,8 @@ use crate::kernel::{EventId, Purpose, Span, Stream, Time};
 use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{Op, Record, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, HostId, MasterId, Message, NodeId, Payload, Reply, SentinelCommand, SentinelReply,
+    Addr, ChannelId, Command, ErrorKind, HostId, MasterId, Message, NodeId, Payload, Reply, SentinelCommand,
+    SentinelReply,
 };
 
 /// What the service does.

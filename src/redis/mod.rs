@@ -39,8 +39,8 @@ mod testing;
 mod tests;
 
 pub use config::{Config, DisklessLoad, OutputLimit, OutputLimits, Protected, SavePoint, SavePoints};
-pub use settings::{Refusal, RANGES, canonical, out_of_range, set};
 pub use persist::{Disk, Rdb, RdbInfo};
+pub use settings::{RANGES, Refusal, canonical, out_of_range, set};
 
 use crate::kernel::{Span, Stream};
 use crate::net::{ConnectError, Ended, Input, Out, Sock, Token};

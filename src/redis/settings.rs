@@ -120,7 +120,9 @@ pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> 
         }
         "tcp-backlog" | "enable-debug-command" => return Err(failed("can't set immutable config")),
         "appendonly" => {
-            return Err(Refusal::NotWhileRunning("the rewriting of the append-only file that begins then is not modelled"));
+            return Err(Refusal::NotWhileRunning(
+                "the rewriting of the append-only file that begins then is not modelled",
+            ));
         }
         "replica-lazy-flush" | "tcp-keepalive" | "stop-writes-on-bgsave-error" => {
             return Err(Refusal::NotWhileRunning("its change while the server runs is not modelled"));

@@ -272,7 +272,10 @@ fn replicas_refuse_writes() {
     let client = net.client(1);
     assert_eq!(net.ask(client, set(1)), Some(Reply::Error(ErrorKind::Readonly)));
     assert_eq!(net.ask(client, Command::Get(key(1))), Some(Reply::Value(None)));
-    assert_eq!(net.ask(client, Command::Wait { replicas: 1, timeout: Span::ZERO }), Some(Reply::Error(ErrorKind::WaitOnReplica)));
+    assert_eq!(
+        net.ask(client, Command::Wait { replicas: 1, timeout: Span::ZERO }),
+        Some(Reply::Error(ErrorKind::WaitOnReplica))
+    );
 }
 
 #[test]

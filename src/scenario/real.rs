@@ -47,7 +47,11 @@ pub(super) fn unknown_directive(name: &str) -> (String, String, String) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "give a directive of redis.conf 7.0.15".to_owned(),
     };
-    (format!("CONFIG SET of `{name}`: there is no such directive"), "Redis 7.0.15 has none of this name".to_owned(), help)
+    (
+        format!("CONFIG SET of `{name}`: there is no such directive"),
+        "Redis 7.0.15 has none of this name".to_owned(),
+        help,
+    )
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use super::persist::{Persisted, PersistedMaster};
 use super::process::{Pass, ms};
 use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, MasterCommand, MasterId, Payload, Reply, RunId, SentinelCommand, SentinelReply,
-    SetOption,
+    Addr, ChannelId, Command, ErrorKind, MasterCommand, MasterId, Payload, Reply, RunId, SentinelCommand,
+    SentinelReply, SetOption,
 };
 
 impl Monitor {
@@ -31,7 +31,11 @@ impl Monitor {
             }
             Command::Sentinel(command) => self.execute_sentinel(*command, pass),
             // What a Sentinel has, and nobody in this stack asks: refused where a scenario is read.
-            Command::Info(_) | Command::Role | Command::Publish(..) | Command::ClientKill(_) | Command::ClientPause(..)
+            Command::Info(_)
+            | Command::Role
+            | Command::Publish(..)
+            | Command::ClientKill(_)
+            | Command::ClientPause(..)
             | Command::ClientUnpause => Reply::Error(ErrorKind::Err),
             _ => Reply::Error(ErrorKind::UnknownCommand),
         }
@@ -54,10 +58,12 @@ impl Monitor {
                 Reply::Ok
             }
             SentinelCommand::Monitor { name, master, quorum } => self.monitor(name, master, quorum, pass),
-            SentinelCommand::IsMasterDownByAddr { master: addr, epoch, candidate } => sentinel(match &mut self.master {
-                Some(master) => master.is_master_down(addr, epoch, candidate, pass),
-                None => SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 },
-            }),
+            SentinelCommand::IsMasterDownByAddr { master: addr, epoch, candidate } => {
+                sentinel(match &mut self.master {
+                    Some(master) => master.is_master_down(addr, epoch, candidate, pass),
+                    None => SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 },
+                })
+            }
             SentinelCommand::GetMasterAddrByName(name) => {
                 let addr = self.monitored(name).map(|master| master.current_addr());
                 sentinel(SentinelReply::MasterAddr(addr))

@@ -9,8 +9,8 @@ use crate::kernel::{EventId, Purpose, Span, Stream, Time};
 use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, Hello, HostId, Info, InfoReplica, MasterCommand, MasterId, MasterLink, Message, NodeId, Payload,
-    ReplId, ReplicaState, Reply, Role, RunId, SentinelCommand, SentinelReply,
+    Addr, ChannelId, Command, ErrorKind, Hello, HostId, Info, InfoReplica, MasterCommand, MasterId, MasterLink,
+    Message, NodeId, Payload, ReplId, ReplicaState, Reply, Role, RunId, SentinelCommand, SentinelReply,
 };
 
 /// One way.

@@ -164,14 +164,20 @@ fn sentinel_command(lower: &[&str], words: &[String], known: Known<'_>) -> Resul
         ["flushconfig"] => SentinelCommand::FlushConfig,
         ["monitor", _, _, port, quorum] => {
             let name = known.master(&words[1]).ok_or_else(|| {
-                format!("a second master, `{}`, is not modelled: the Sentinels of this stack know `{}`", words[1], known.master)
+                format!(
+                    "a second master, `{}`, is not modelled: the Sentinels of this stack know `{}`",
+                    words[1], known.master
+                )
             })?;
             SentinelCommand::Monitor { name, master: known.addr(&words[2], port)?, quorum: number(quorum)? }
         }
         ["simulate-failure", kinds @ ..] if !kinds.is_empty() => {
             const KINDS: [&str; 2] = ["crash-after-election", "crash-after-promotion"];
             if let Some(other) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
-                return Err(format!("SENTINEL SIMULATE-FAILURE does not know `{other}`; it knows {}", KINDS.join(", ")));
+                return Err(format!(
+                    "SENTINEL SIMULATE-FAILURE does not know `{other}`; it knows {}",
+                    KINDS.join(", ")
+                ));
             }
             SentinelCommand::SimulateFailure {
                 after_election: kinds.contains(&KINDS[0]),

@@ -147,7 +147,10 @@ fn a_stall_is_not_asked_whether_debug_is_allowed() {
 #[test]
 fn config_set_of_what_cannot_be_set_is_refused_with_its_place() {
     for (words, parts) in [
-        (&["requirepass", "other"][..], ["CONFIG SET of `requirepass` is not modelled", "a real directive of redis.conf"]),
+        (
+            &["requirepass", "other"][..],
+            ["CONFIG SET of `requirepass` is not modelled", "a real directive of redis.conf"],
+        ),
         (&["maxmemory", "1gb"], ["CONFIG SET of `maxmemory` is not modelled", "docs/model.md"]),
         (&["no-such-thing", "1"], ["there is no such directive", "Redis 7.0.15 has none of this name"]),
         (&["repl-timout", "1"], ["there is no such directive", "did you mean `repl-timeout`?"]),

@@ -46,10 +46,8 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
         reader.report(finding.help(keys.help("duration")));
     }
 
-    let nobody: BTreeMap<&str, Range<usize>> = ["sentinel", "haproxy"]
-        .into_iter()
-        .filter_map(|name| Some((name, root.get_ref().get(name)?.span())))
-        .collect();
+    let nobody: BTreeMap<&str, Range<usize>> =
+        ["sentinel", "haproxy"].into_iter().filter_map(|name| Some((name, root.get_ref().get(name)?.span()))).collect();
     let (stack, stack_places) = section::<Stack>(reader, &mut root, "stack");
     let stack = checked_stack(reader, stack, &stack_places);
     let redis = per_node(reader, &mut root, "redis", stack.redis);

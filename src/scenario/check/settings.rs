@@ -64,7 +64,8 @@ pub(super) fn master_name(reader: &mut Reader, sentinels: &[(sentinel::Config, P
     for (other, places) in sentinels.iter().filter(|(other, _)| other.master_name != first.master_name) {
         let message = format!("the master is called `{}` here and `{}` there", other.master_name, first.master_name);
         let at = if places.has("master-name") { places } else { of_first };
-        let finding = Finding::new(message, at.value("master-name"), "Sentinels that differ in it do not know each other");
+        let finding =
+            Finding::new(message, at.value("master-name"), "Sentinels that differ in it do not know each other");
         reader.report(finding.help("set `master-name` once, in [sentinel]"));
         break;
     }

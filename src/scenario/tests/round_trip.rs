@@ -75,10 +75,8 @@ fn fault() -> impl Strategy<Value = Fault> {
         (role.clone(), span()).prop_map(|(node, duration)| Action::Stall { node, duration }),
         (role.clone(), any::<i32>().prop_filter("not zero", |n| *n != 0))
             .prop_map(|(node, by)| Action::ClockJump { node, by: SignedSpan(i64::from(by)) }),
-        (role, "[A-Z\"' é]{0,5}x").prop_map(|(node, name)| Action::Command {
-            node,
-            run: vec!["SENTINEL".into(), "FAILOVER".into(), name],
-        }),
+        (role, "[A-Z\"' é]{0,5}x")
+            .prop_map(|(node, name)| Action::Command { node, run: vec!["SENTINEL".into(), "FAILOVER".into(), name] }),
         Just(Action::Partition { groups: vec![vec![NodeRef::Redis(1)], vec![NodeRef::Role(Role::Leader)]] }),
         Just(Action::Cut {
             from: OneOrMany(vec![NodeRef::Redis(1)]),
