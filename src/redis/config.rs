@@ -1,9 +1,11 @@
 //! The settings of one Redis server.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::scenario::units::{self, UnitError};
@@ -152,7 +154,7 @@ pub enum DisklessLoad {
 }
 
 /// Who may give a command that is protected (`protected_action_enum` of `config.c`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protected {
     /// Nobody.
@@ -162,6 +164,40 @@ pub enum Protected {
     Yes,
     /// Who is connected from the server's own machine.
     Local,
+}
+
+impl<'de> Deserialize<'de> for Protected {
+    /// Reads one of the three words, or a boolean for the first two.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ProtectedVisitor;
+        impl Visitor<'_> for ProtectedVisitor {
+            type Value = Protected;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"no\", \"yes\" or \"local\"")
+            }
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<Protected, E> {
+                Ok(if on { Protected::Yes } else { Protected::No })
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Protected, E> {
+                match word {
+                    "no" => Ok(Protected::No),
+                    "yes" => Ok(Protected::Yes),
+                    "local" => Ok(Protected::Local),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(ProtectedVisitor)
+    }
+}
+
+impl JsonSchema for Protected {
+    fn schema_name() -> Cow<'static, str> {
+        "Protected".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["no", "yes", "local"] }, { "type": "boolean" }] })
+    }
 }
 
 /// A save point: save after `seconds` if at least `changes` writes came.

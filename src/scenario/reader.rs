@@ -211,6 +211,8 @@ impl Reader {
             let finding = Finding::new(format!("{what} needs the key `{key}`"), table.span(), "it is missing here");
             self.report(finding.help(keys.help(key)));
         }
+        // What is left out because it is wrong is not missing: one cause, one error.
+        let mut left_out = !missing.is_empty();
         loop {
             let error = match read(table.clone()) {
                 Ok(value) => return Some((value, places)),
@@ -219,13 +221,14 @@ impl Reader {
             let at = error.span().unwrap_or(table.span());
             let culprit = table.get_ref().iter().find(|(_, value)| contains(&value.span(), &at));
             let Some(key) = culprit.map(|(key, _)| key.get_ref().to_string()) else {
-                if missing.is_empty() {
+                if !left_out {
                     self.report(Finding::new(format!("{what} cannot be read"), at, error.message()));
                 }
                 return None;
             };
             self.report(wrong_value(&key, &error, at).help(keys.help(&key)));
             table.get_mut().remove(key.as_str());
+            left_out = true;
         }
     }
 
