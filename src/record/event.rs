@@ -108,7 +108,7 @@ pub enum InstanceKind {
     Sentinel,
 }
 
-/// The instance that a Sentinel event is about (`@` in the spec, section 21.2).
+/// The instance that a Sentinel event is about (`@` in spec 21.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instance {
     /// What it is.

@@ -116,7 +116,7 @@ impl<'a> Scan<'a> {
         self.id().map(ReplId)
     }
 
-    /// The instance text of the spec, section 21.2.
+    /// The instance text (spec 21.2).
     fn instance(&mut self) -> Option<Instance> {
         let kind = match self.until(" ")? {
             "master" => InstanceKind::Master,

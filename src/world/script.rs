@@ -15,7 +15,7 @@ use crate::wire::{Command, HostId, Known, Message, NodeId, Reply, parse_command}
 const DEATH_MIN: Span = Span::from_micros(4_500);
 const DEATH_MAX: Span = Span::from_micros(10_500);
 /// From the death of a container's process to the end of its network interface (10 to 50 ms after the order, says the
-/// README of the reference recordings). Of 120 links of Sentinels to such a process 5 still met the refusal of a living
+/// spec R3). Of 120 links of Sentinels to such a process 5 still met the refusal of a living
 /// host, at one attempt in 72 ms: so these are a few milliseconds.
 const INTERFACE_GONE_MIN: Span = Span::from_millis(2);
 const INTERFACE_GONE_MAX: Span = Span::from_millis(6);
@@ -32,7 +32,7 @@ const RESTART_MAX: Span = Span::from_millis(15);
 const COMMAND_MIN: Span = Span::from_millis(1);
 const COMMAND_MAX: Span = Span::from_millis(4);
 /// Packet-filter rules are set one by one, pair by pair in the order of the groups. All are in place after about 0.13 s
-/// (README of the reference recordings); how fast it goes differs from run to run: in 20 recordings of `partition-master`
+/// (spec R3); how fast it goes differs from run to run: in 20 recordings of `partition-master`
 /// the last message before the cut passes 0.002 to 0.147 s after the order.
 const RULES_MIN: Span = Span::from_millis(40);
 const RULES_MAX: Span = Span::from_millis(140);
