@@ -182,7 +182,9 @@ pub(super) fn timer(kind: NodeKind, timer: TimerId, servers: usize, names: &Name
         (NodeKind::Redis(_), 1) => "the end of its RDB child".into(),
         (NodeKind::Redis(_), _) => "the end of loading".into(),
         (NodeKind::Haproxy, 0) => "its start is over".into(),
-        (NodeKind::Haproxy, n) if n <= servers => format!("the timer of the health check of {}", names.nodes[n - 1]),
+        (NodeKind::Haproxy, n) if n <= servers => {
+            format!("the timer of the health check of {}", names.nodes[n - 1].name)
+        }
         (NodeKind::Haproxy, _) => "the timer of a session".into(),
         (NodeKind::Client(_), _) => "its timer".into(),
     }

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
-use crate::scenario::units::{self, UnitError};
+use crate::units::{self, UnitError};
 
 /// The settings of one Redis server, named and defaulted as the directives of redis.conf 7.0.15 (`createStaticConfig`
 /// entries of `config.c`), plus two that only a simulator needs: `config-file` and `dataset-bytes`.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Config;
 use super::config::DisklessLoad;
-use crate::scenario::units;
+use crate::units;
 
 /// Why a directive is not set.
 #[derive(Clone, Debug, PartialEq, Eq)]

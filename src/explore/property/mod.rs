@@ -21,12 +21,14 @@ mod majority;
 mod offsets;
 mod once;
 mod priority;
+mod reads_back;
 mod replica_writes;
 mod retry_delay;
 mod routing;
 mod service;
 mod sometimes;
 mod stream;
+mod told;
 mod vote;
 
 use std::fmt;
@@ -150,6 +152,8 @@ pub const ALL: &[Property] = &[
     loss::PROPERTY,
     bounded_loss::PROPERTY,
     digest::PROPERTY,
+    reads_back::PROPERTY,
+    told::PROPERTY,
     agreement::PROPERTY,
     following::PROPERTY,
     routing::PROPERTY,
