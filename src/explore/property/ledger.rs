@@ -69,7 +69,8 @@ fn do_not_add_up(writes: &WriteSums) -> Option<String> {
     if lost != lost_by_cause {
         return Some(format!("{lost} acknowledged writes are lost, and {lost_by_cause} have a cause"));
     }
-    (lost > writes.acknowledged).then(|| format!("{} writes acknowledged, {lost} of these lost", writes.acknowledged))
+    let acknowledged = writes.acknowledged + writes.acknowledged_before;
+    (lost > acknowledged).then(|| format!("{acknowledged} writes acknowledged, {lost} of these lost"))
 }
 
 #[cfg(test)]
