@@ -122,7 +122,7 @@ impl<'a> Scan<'a> {
         self.lit(" ")
     }
 
-    /// The instance text of the spec, section 21.2.
+    /// The instance text (spec 21.2).
     fn instance(&mut self) -> Option<Instance> {
         let kind = match self.until(" ")? {
             "master" => InstanceKind::Master,
