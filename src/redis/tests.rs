@@ -812,8 +812,9 @@ fn save_and_bgsave_write_what_there_is() {
         let begin = net.now;
         net.send(client, command.clone());
         if command == Command::BgSave {
-            assert_eq!(net.ask(client, Command::Save), Some(Reply::Ok), "the reply to BGSAVE comes first");
-            assert_eq!(net.inbox[client].last(), Some(&crate::wire::Message::Reply(Reply::Error(ErrorKind::Err))));
+            assert_eq!(net.ask(client, Command::Save), Some(Reply::SavingStarted), "the reply to BGSAVE comes first");
+            let refused = crate::wire::Message::Reply(Reply::Error(ErrorKind::SaveInProgress));
+            assert_eq!(net.inbox[client].last(), Some(&refused));
         }
         net.run(300);
         assert!(net.when(0, begin, |event| *event == RedisEvent::DbSaved).is_some());

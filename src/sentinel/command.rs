@@ -346,8 +346,8 @@ mod tests {
     #[test]
     fn what_only_a_server_has_is_unknown_to_a_sentinel() {
         let mut lab = Lab::ready(1, 0);
-        lab.command(Command::DebugSleep(crate::kernel::Span::from_secs(1)));
-        assert_eq!(lab.replies.last(), Some(&Reply::Error(ErrorKind::UnknownCommand)));
+        let reply = lab.give_command(Command::DebugSleep(crate::kernel::Span::from_secs(1)));
+        assert_eq!(reply, Reply::Error(ErrorKind::UnknownCommand));
     }
 
     #[test]

@@ -192,11 +192,16 @@ impl Lab {
 
     /// A client connects, gives a command, reads the reply and goes.
     pub(super) fn ask(&mut self, command: SentinelCommand) -> Reply {
+        self.give_command(Command::Sentinel(Box::new(command)))
+    }
+
+    /// A command over a connection of its own, and its reply.
+    pub(super) fn give_command(&mut self, command: Command) -> Reply {
         let sock = self.out.handles.allocate();
         self.give(Input::Accepted { sock, from: HostId(99) });
         let token = self.conns.last().expect("it was accepted").1;
         let before = self.replies.len();
-        self.give(Input::Data { token, message: Message::Command(Command::Sentinel(Box::new(command))) });
+        self.give(Input::Data { token, message: Message::Command(command) });
         self.give(Input::Ended { token, how: Ended::Eof });
         assert_eq!(self.replies.len(), before + 1, "each command has one reply");
         self.replies[before].clone()

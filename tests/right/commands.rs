@@ -10,7 +10,7 @@ use sim::world::{Keep, World};
 use crate::support::{refusal, run, scenario};
 
 /// A stack of the demo, undisturbed, at time 0.
-fn stack(text: &str) -> World {
+pub fn stack(text: &str) -> World {
     let keep = Keep { records: true, trace: false };
     let mut world = World::new(Arc::new(scenario(text)), 1, keep);
     while world.origin().is_none_or(|origin| world.now() < origin) {
@@ -20,7 +20,7 @@ fn stack(text: &str) -> World {
 }
 
 /// Types a command into a node.
-fn ask(world: &mut World, node: &str, words: &str) -> Reply {
+pub fn ask(world: &mut World, node: &str, words: &str) -> Reply {
     let words: Vec<String> = words.split(' ').map(String::from).collect();
     let node: NodeId = world.layout().names.find_node(node).expect("a node of the stack");
     let host = |name: &str| world.layout().names.find_host(name);

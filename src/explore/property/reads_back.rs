@@ -26,7 +26,8 @@ fn check(run: &Run) -> Answer {
     if let Some(what) = difference("line", &text, &again.to_jsonl()) {
         return found(what);
     }
-    let lost = run.result.lost_writes.iter().filter_map(|(node, seq)| Some((again.names.find_node(run.name(*node))?, *seq)));
+    let lost =
+        run.result.lost_writes.iter().filter_map(|(node, seq)| Some((again.names.find_node(run.name(*node))?, *seq)));
     let read = Analysis::of(&again, Some(&lost.collect::<Vec<_>>()));
     match difference("line of the summary", &figures(&run.analysis), &figures(&read)) {
         Some(what) => found(what),

@@ -52,7 +52,9 @@ fn tell(run: &Run) -> Result<(), String> {
 fn is_good(name: &str, bytes: &[u8], scenario: &Scenario) -> Result<(), String> {
     let text = || std::str::from_utf8(bytes).map_err(|error| format!("{name} is no text: {error}"));
     match name.rsplit('.').next() {
-        Some("json") => serde_json::from_str(text()?).map(|_: serde_json::Value| ()).map_err(|e| format!("{name}: {e}")),
+        Some("json") => {
+            serde_json::from_str(text()?).map(|_: serde_json::Value| ()).map_err(|e| format!("{name}: {e}"))
+        }
         Some("svg") if !text()?.trim_end().ends_with("</svg>") => Err(format!("{name} has no end")),
         Some("png") if !bytes.starts_with(b"\x89PNG") => Err(format!("{name} is no picture")),
         Some("toml") => match Scenario::parse(name, text()?) {

@@ -92,6 +92,10 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     if client.requests == Some(0) {
         report("requests", "`requests` is 0".to_owned(), "must be greater", "leave the key out for no limit");
     }
+    if client.then_set && client.profile != client::Profile::GoRedisV8 {
+        let help = "set profile = \"go-redis-v8\", as the demo's publisher has it";
+        report("then-set", "only a go-redis client can SET after it".to_owned(), "not with this profile", help);
+    }
     if client.then_set && client.kind != client::Kind::Publish {
         report(
             "then-set",

@@ -101,8 +101,12 @@ pub(super) fn check_haproxy(reader: &mut Reader, config: &haproxy::Config, place
         ("timeout server", Some(config.timeout_server)),
         ("timeout tunnel", config.timeout_tunnel),
         ("timeout check", config.timeout_check),
-        ("timeout queue", config.timeout_queue),
     ];
+    if config.timeout_queue.is_some() {
+        let label = "no session waits for a server here, so that it would change nothing";
+        let finding = Finding::new("`timeout queue` is not modelled", places.value("timeout queue"), label);
+        reader.report(finding.help("leave it out: sessions queue only for servers that have a `maxconn`"));
+    }
     let spans = spans.map(|(key, span)| (key, span != Some(Span::ZERO)));
     positive(reader, places, spans, "give a time above 0, or leave the key out");
     let counts = [("rise", config.rise), ("fall", config.fall), ("maxconn", config.maxconn)];
