@@ -111,6 +111,9 @@ fn reply(reply: &Reply, names: &Names) -> String {
 
 /// An error as Redis prints it: its first word, or the whole text where that says no more than that it is one.
 pub(super) fn error(kind: ErrorKind) -> String {
+    if kind == ErrorKind::Loading {
+        return "-LOADING, its data is still being loaded".into();
+    }
     let text = kind.text();
     match text.split_once(' ') {
         Some((word, _)) if word != "ERR" => format!("-{word}"),
@@ -139,7 +142,7 @@ pub(super) const fn connect_error(error: ConnectError) -> &'static str {
 pub(super) const fn ended(how: Ended) -> &'static str {
     match how {
         Ended::Eof => "FIN",
-        Ended::Reset => "RST",
+        Ended::Reset => "a reset (RST)",
         Ended::TimedOut => "the end of retransmission (ETIMEDOUT)",
     }
 }
@@ -149,7 +152,9 @@ pub(super) const fn session_end(why: SessionEnd) -> &'static str {
     match why {
         SessionEnd::Client => "the client left",
         SessionEnd::Server => "the server ended its connection",
-        SessionEnd::Idle => "`timeout client`, `timeout server` or `timeout tunnel` ran out",
+        SessionEnd::Idle => {
+            "nothing came on it for too long (idle): `timeout client`, `timeout server` or `timeout tunnel` ran out"
+        }
         SessionEnd::NotConnected => "no attempt to connect to the server succeeded, `retries` included",
         SessionEnd::NowhereToGo => "`option redispatch` found no server that is UP",
         SessionEnd::Marked => "`on-marked-down` or `on-marked-up` closes it",

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::redis::Protected;
 use crate::scenario::Scenario;
-use crate::world::{REDIS_PORT, SENTINEL_PORT};
+use crate::scenario::{REDIS_PORT, SENTINEL_PORT};
 use crate::{haproxy, redis, sentinel};
 
 /// Directives that are not those of a redis.conf.

@@ -1,8 +1,8 @@
 //! The names that the real programs have for their settings: what is real and not modelled is no typing error.
 
 use super::reader::Keys;
-use super::suggest::closest;
 use crate::redis;
+use crate::suggest::closest;
 
 /// One name a line; lines that begin with `#` say where they come from.
 const REDIS: &str = include_str!("real/redis-7.0.15.txt");

@@ -9,6 +9,7 @@ mod id;
 mod info;
 mod message;
 mod parse;
+mod ranges;
 
 pub use id::{Addr, ChannelId, HostId, Key, MasterId, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
@@ -17,3 +18,4 @@ pub use message::{
     SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::{Known, parse_command};
+pub use ranges::{Gathering, Ranges};

@@ -37,7 +37,7 @@ fn check(run: &Run) -> Answer {
 
 fn figures(analysis: &Analysis) -> String {
     let facts = RunFacts { version: String::new(), digest: String::new(), events: 0 };
-    Summary::new(analysis, &facts).to_json()
+    Summary::new(analysis, None, &facts).to_json()
 }
 
 /// The first line in which two texts differ.

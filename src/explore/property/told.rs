@@ -34,6 +34,7 @@ fn tell(run: &Run) -> Result<(), String> {
     let report = RunReport {
         recording: run.recording(),
         analysis: &run.analysis,
+        misses: None,
         digest: run.result.digest,
         events: run.result.events,
         version: "0",

@@ -14,7 +14,7 @@ use crate::scenario::fault::{Action, Fault, NodeRef};
 use crate::scenario::file::{actions, fault_head_keys};
 use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
-use crate::scenario::suggest::closest;
+use crate::suggest::closest;
 
 /// The fault script in the order of time.
 pub(super) fn read(
