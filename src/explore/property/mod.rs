@@ -23,14 +23,12 @@ mod majority;
 mod offsets;
 mod once;
 mod priority;
-mod reads_back;
 mod replica_writes;
 mod retry_delay;
 mod routing;
 mod service;
 mod sometimes;
 mod stream;
-mod told;
 mod vote;
 
 use std::fmt;
@@ -158,8 +156,6 @@ pub const ALL: &[Property] = &[
     loss::PROPERTY,
     bounded_loss::PROPERTY,
     digest::PROPERTY,
-    reads_back::PROPERTY,
-    told::PROPERTY,
     agreement::PROPERTY,
     following::PROPERTY,
     routing::PROPERTY,
