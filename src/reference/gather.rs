@@ -72,6 +72,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         run: played.run,
         config: serde_json::json!({}),
         faults: played.marks,
+        replies: played.replies,
         end_s: (played.end - played.origin) as f64 / 1e6,
         redis: stack.layout.all_redis().map(|node| stack.name(node).to_string()).collect(),
         final_master: final_master.map(|node| stack.name(node).to_string()),

@@ -10,6 +10,7 @@ mod info;
 mod message;
 mod parse;
 mod ranges;
+mod shown;
 
 pub use id::{Addr, ChannelId, HostId, Key, MasterId, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
