@@ -5,6 +5,7 @@ use super::{
     Addr, ClientType, Command, HostId, InfoSection, MasterCommand, MasterId, PauseKind, SentinelCommand, SetOption,
 };
 use crate::kernel::Span;
+use crate::limits::MILLIS_MAX;
 
 /// What the names in a command stand for.
 #[derive(Clone, Copy)]
@@ -94,13 +95,14 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is no whole number, or too large"))
 }
 
-/// A time of ten years at most.
+/// A number of milliseconds, or another that is compared with such.
+fn limited(text: &str) -> Result<u64, String> {
+    let value = number(text)?;
+    if value > MILLIS_MAX { Err(format!("`{text}` is too large: at most {MILLIS_MAX}")) } else { Ok(value) }
+}
+
 fn millis(text: &str) -> Result<Span, String> {
-    const MOST: u64 = 10 * 365 * 24 * 3_600_000;
-    match number(text)? {
-        ms if ms <= MOST => Ok(Span::from_millis(ms)),
-        _ => Err(format!("`{text}` is too long: at most {MOST} ms")),
-    }
+    limited(text).map(Span::from_millis)
 }
 
 fn shutdown(options: &[&str]) -> Result<Command, String> {
@@ -184,7 +186,7 @@ fn sentinel_command(lower: &[&str], words: &[String], known: Known<'_>) -> Resul
                 after_promotion: kinds.contains(&KINDS[1]),
             }
         }
-        ["debug", name, value] => SentinelCommand::Debug(debug_number(name)?, number(value)?),
+        ["debug", name, value] => SentinelCommand::Debug(debug_number(name)?, limited(value)?),
         [name, ..] if SENTINEL.contains(name) => {
             return Err(format!(
                 "`SENTINEL {}` cannot be given here: it is not modelled, or has other arguments",
@@ -201,10 +203,10 @@ fn set_option(pair: &[&str]) -> Result<SetOption, String> {
         ["auth-pass", "auth-user", "client-reconfig-script", "notification-script", "rename-command"];
     Ok(match pair[0] {
         "quorum" => SetOption::Quorum(number(pair[1])?),
-        "down-after-milliseconds" => SetOption::DownAfterMilliseconds(number(pair[1])?),
-        "failover-timeout" => SetOption::FailoverTimeout(number(pair[1])?),
+        "down-after-milliseconds" => SetOption::DownAfterMilliseconds(limited(pair[1])?),
+        "failover-timeout" => SetOption::FailoverTimeout(limited(pair[1])?),
         "parallel-syncs" => SetOption::ParallelSyncs(number(pair[1])?),
-        "master-reboot-down-after-period" => SetOption::MasterRebootDownAfterPeriod(number(pair[1])?),
+        "master-reboot-down-after-period" => SetOption::MasterRebootDownAfterPeriod(limited(pair[1])?),
         other if OTHERS.contains(&other) => return Err(format!("SENTINEL SET {other} is not modelled")),
         other => return Err(format!("SENTINEL SET does not know `{other}`")),
     })
@@ -299,7 +301,7 @@ mod tests {
             ("SENTINEL DEBUG tick 5", "SENTINEL DEBUG does not know `tick`"),
             ("DEBUG SLEEP -1", "DEBUG SLEEP takes"),
             ("CLIENT PAUSE soon", "`soon` is no whole number"),
-            ("CLIENT PAUSE 18446744073709551615", "is too long: at most"),
+            ("CLIENT PAUSE 18446744073709551615", "is too large: at most"),
             ("CLIENT PAUSE 10 reads", "`reads` cannot be paused"),
             ("BGREWRITEAOF", "`bgrewriteaof` cannot be given here"),
         ] {

@@ -12,3 +12,4 @@ mod settings;
 mod structure;
 mod support;
 mod synchronisation;
+mod xml;
