@@ -38,8 +38,9 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, DisklessLoad, OutputLimit, OutputLimits, SavePoint, SavePoints};
+pub use config::{Config, DisklessLoad, OutputLimit, OutputLimits, Protected, SavePoint, SavePoints};
 pub use persist::{Disk, Rdb, RdbInfo};
+pub use settings::{RANGES, Refusal, canonical, out_of_range, set};
 
 use crate::kernel::{Span, Stream};
 use crate::net::{ConnectError, Ended, Input, Out, Sock, Token};
@@ -229,7 +230,7 @@ impl Redis {
             self.crash_goes_on(&input, out);
             return;
         }
-        self.cron.pass_begins(out, self.config.hz, &mut self.work);
+        self.cron.pass_begins(out, self.hz(), &mut self.work);
         match input {
             Input::Data { token: Token(0), message } => self.link_data(message, out),
             Input::Data { token, message } => self.client_data(Slot::of(token), message, out),
@@ -246,11 +247,11 @@ impl Redis {
                 self.link_connect_failed(why, out);
             }
             Input::Timer(CRON) => {
-                if let Some(tick) = self.cron.fire(self.config.hz, out) {
+                if let Some(tick) = self.cron.fire(self.hz(), out) {
                     self.server_cron(tick, out);
                     if !self.exited {
                         let fine = self.needs_fine_ticks(out);
-                        self.cron.next(fine, self.config.hz, &mut self.work, out);
+                        self.cron.next(fine, self.hz(), &mut self.work, out);
                     }
                 }
             }
@@ -274,7 +275,7 @@ impl Redis {
         }
         if !self.exited && !self.crashing {
             self.before_sleep(out);
-            self.cron.pass_ends(self.config.hz, &mut self.work, out);
+            self.cron.pass_ends(self.hz(), &mut self.work, out);
         }
     }
 
