@@ -267,7 +267,8 @@ pub enum RedisEvent {
     ReplicaTimeout(Addr),
     /// A client over its output-buffer limit was closed.
     OutputLimit(&'static str),
-    DbLoaded,
+    /// How long it took.
+    DbLoaded(Span),
     DbSaved,
     ShutdownRequested,
     ShutdownWaiting,
@@ -491,7 +492,7 @@ impl RedisEvent {
             RedisEvent::OutputLimit(class) => {
                 format!("Client of class {class} scheduled to be closed ASAP for overcoming of output buffer limits.")
             }
-            RedisEvent::DbLoaded => "DB loaded from disk: 0.000 seconds".into(),
+            RedisEvent::DbLoaded(took) => format!("DB loaded from disk: {:.3} seconds", took.as_secs_f64()),
             RedisEvent::DbSaved => "DB saved on disk".into(),
             RedisEvent::ShutdownRequested => "User requested shutdown...".into(),
             RedisEvent::ShutdownWaiting => "Waiting for replicas before shutting down.".into(),

@@ -10,8 +10,15 @@ use crate::wire::{Key, Snapshot};
 pub struct Dataset {
     entries: BTreeMap<Key, u32>,
     bytes: u64,
-    /// Bytes of data that nobody looks at (`dataset-bytes`).
-    ballast: u64,
+    ballast: Ballast,
+}
+
+/// Data that nobody looks at (`dataset-bytes`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ballast {
+    keys: u64,
+    /// In an RDB file.
+    bytes: u64,
 }
 
 /// An RDB file without keys. Measured on 7.0.15: 89 bytes without replication information, which adds about 84
@@ -30,6 +37,16 @@ fn entry_bytes(key: Key, value: u32) -> u64 {
         _ => 5,
     };
     1 + 1 + 2 + length_digits(key.index as u64) + value_bytes
+}
+
+/// What a filling key takes in an RDB file beyond its value: type, length bytes and `fill:` with its number
+/// (`rdbSaveStringObject`: lengths above 63 take two bytes, above 16383 five).
+const FILL_KEY_BYTES: u64 = 1 + 1 + 12 + 2;
+
+/// An RDB file of about so many bytes of data that nobody looks at, in values of the given size.
+pub fn ballast_file(bytes: u64, value_bytes: u64) -> Snapshot {
+    let ballast_keys = bytes.div_ceil(value_bytes + FILL_KEY_BYTES);
+    Snapshot { bytes, ballast_keys, ..Snapshot::default() }
 }
 
 impl Dataset {
@@ -51,22 +68,35 @@ impl Dataset {
         *self = Dataset::default();
     }
 
-    /// DBSIZE.
+    /// How many keys it holds that clients wrote.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// DBSIZE.
+    pub fn keys(&self) -> u64 {
+        self.entries.len() as u64 + self.ballast.keys
+    }
+
+    /// Bytes of keys and values in an RDB file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes + self.ballast.bytes
     }
 
     /// All of it, as a child process sees it at the fork.
     pub fn snapshot(&self) -> Snapshot {
         let entries = Arc::new(self.entries.iter().map(|(&key, &value)| (key, value)).collect());
-        Snapshot { entries, bytes: RDB_EMPTY_BYTES + self.bytes + self.ballast }
+        Snapshot { entries, bytes: RDB_EMPTY_BYTES + self.bytes(), ballast_keys: self.ballast.keys }
     }
 
     /// The content of an RDB file, in place of what was there.
     pub fn load(&mut self, snapshot: &Snapshot) {
         self.entries = snapshot.entries.iter().copied().collect();
         self.bytes = snapshot.entries.iter().map(|&(key, value)| entry_bytes(key, value)).sum();
-        self.ballast = snapshot.bytes.saturating_sub(RDB_EMPTY_BYTES + self.bytes);
+        self.ballast = Ballast {
+            keys: snapshot.ballast_keys,
+            bytes: snapshot.bytes.saturating_sub(RDB_EMPTY_BYTES + self.bytes),
+        };
     }
 }
 

@@ -13,6 +13,6 @@ pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
 pub use message::{
     ClientType, Command, ErrorKind, Hello, InfoSection, Message, PauseKind, Payload, Reply, SentinelCommand,
-    SentinelReply, SetOption, Snapshot, StreamItem,
+    RdbPiece, SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::parse_command;

@@ -133,6 +133,8 @@ pub struct Outcome {
     pub daily: Vec<DailyCost>,
     /// Rows that were written.
     pub rows: u64,
+    /// Runs whose stack was never ready, so that nothing is known of them, and what was missing in the first.
+    pub unready: Option<(u64, String)>,
     /// The files.
     pub files: Vec<PathBuf>,
 }
@@ -169,9 +171,10 @@ impl Sweep {
         let combination = &self.combinations[place];
         let seed = self.seed + run;
         let (result, analysis) = analysed(combination.scenario.clone(), seed);
-        let metrics = analysis.metrics();
+        let metrics = if result.unready.is_none() { analysis.metrics() } else { Default::default() };
         let metrics = METRICS.iter().map(|name| metrics.get(name.as_str()).copied()).collect();
-        Row { run, place, seed, digest: result.digest, events: result.events, metrics }
+        let unready = result.unready.map(|unready| format!("seed {seed}: {unready}"));
+        Row { run, place, seed, digest: result.digest, events: result.events, metrics, unready }
     }
 
     /// Runs the sweep and writes its rows into `folder`. `done` is called after each run.
@@ -194,6 +197,7 @@ impl Sweep {
         let range = self.shard.range(self.runs * count);
         let (mut next, mut look) = (range.start, 0);
         let mut pending: Vec<Row> = Vec::new();
+        let mut unready: Option<(u64, String)> = None;
         while next < range.end {
             let border = match self.until {
                 Some(_) => {
@@ -214,6 +218,9 @@ impl Sweep {
                 parquet.write(&row, values)?;
                 for (summary, value) in found[row.place].values.iter_mut().zip(&row.metrics) {
                     value.iter().for_each(|value| summary.add(*value));
+                }
+                if let Some(why) = &row.unready {
+                    unready.get_or_insert((0, why.clone())).0 += 1;
                 }
                 pending.push(row);
                 if pending.last().is_some_and(|row| row.place + 1 == self.combinations.len()) {
@@ -239,7 +246,7 @@ impl Sweep {
                 self.run_pauses(pauses, rows.div_ceil(count), &files[2], &columns, done)?
             }
         };
-        let mut outcome = Outcome { found, daily, rows, files };
+        let mut outcome = Outcome { found, daily, rows, unready, files };
         if self.shard == Shard::WHOLE {
             outcome.files.extend(charts::write(self, &outcome, folder)?);
         }

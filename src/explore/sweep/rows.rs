@@ -61,8 +61,10 @@ pub(super) struct Row {
     pub seed: u64,
     pub digest: u128,
     pub events: u64,
-    /// In the order of [`METRICS`].
+    /// In the order of [`METRICS`]; all unknown if the stack was never ready.
     pub metrics: Vec<Option<f64>>,
+    /// Why the script was not played.
+    pub unready: Option<String>,
 }
 
 /// The names of the columns.
@@ -213,6 +215,7 @@ fn row(fields: &[String], keys: usize) -> Option<Row> {
     let metric = |text: &String| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
     let metrics = fields.get(4 + keys..)?;
     Some(Row {
+        unready: None,
         run: fields.first()?.parse().ok()?,
         place: 0,
         seed: fields.get(1)?.parse().ok()?,
