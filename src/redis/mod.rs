@@ -487,6 +487,11 @@ impl Redis {
         }
     }
 
+    /// About what its data takes in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        speed::memory_bytes(self.data.keys(), self.data.bytes())
+    }
+
     /// Whether it loads an RDB file.
     pub fn is_loading(&self) -> bool {
         self.loading.is_some()

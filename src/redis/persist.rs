@@ -2,7 +2,6 @@
 
 use super::backlog::Backlog;
 use super::cron::LOAD;
-use super::dataset::ballast_file;
 use super::{Redis, log, log_text, unixtime};
 use crate::kernel::{Span, Time};
 use crate::net::Out;
@@ -159,7 +158,7 @@ impl Redis {
         if !std::mem::replace(&mut self.disk.started, true) && self.config.dataset_bytes > 0 && self.disk.rdb.is_none()
         {
             // Data held at the start lies in an RDB file that knows no replication.
-            let snapshot = ballast_file(self.config.dataset_bytes, self.config.dataset_value_bytes);
+            let snapshot = self.config.dataset();
             self.disk.rdb = Some(Rdb { snapshot, info: None });
         }
         match self.disk.rdb.clone() {

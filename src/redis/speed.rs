@@ -48,6 +48,11 @@ pub fn of_rate(bytes: u64, rate: u64) -> Span {
     Span::from_nanos((bytes as u128 * 1_000_000_000 / rate.max(1) as u128) as u64)
 }
 
+/// What so many keys, of so many bytes in an RDB file, take in memory.
+pub fn memory_bytes(keys: u64, bytes: u64) -> u64 {
+    bytes.saturating_add(keys.saturating_mul(MEMORY_A_KEY))
+}
+
 fn priced(rate: u64, price: Price, snapshot: &Snapshot) -> Span {
     match rate {
         0 => price.of(snapshot.keys(), snapshot.bytes),
@@ -82,17 +87,22 @@ impl Config {
         }
     }
 
+    /// The RDB file that the server finds when it first starts.
+    pub fn dataset(&self) -> Snapshot {
+        super::dataset::ballast_file(self.dataset_bytes, self.dataset_value_bytes)
+    }
+
     /// About how long the data of `dataset-bytes` takes to be loaded, and to reach a replica.
     pub fn dataset_span(&self) -> Span {
-        let file = super::dataset::ballast_file(self.dataset_bytes, self.dataset_value_bytes);
+        let file = self.dataset();
         let free = self.free_span(file.keys(), file.bytes);
         self.load_span(&file) * 2 + self.save_span(&file) + self.send_span(file.bytes) + free
     }
 
     /// How much longer `fork` stands still than with no data.
     pub(super) fn fork_span(&self, keys: u64, bytes: u64) -> Span {
-        let memory = bytes as u128 + keys as u128 * MEMORY_A_KEY as u128;
-        Span::from_nanos((memory * self.dataset_fork_per_gb.0 as u128 / 1_000_000_000) as u64)
+        let memory = memory_bytes(keys, bytes);
+        Span::from_nanos((memory as u128 * self.dataset_fork_per_gb.0 as u128 / 1_000_000_000) as u64)
     }
 }
 
