@@ -26,6 +26,7 @@ pub mod mistake;
 pub mod net;
 pub mod record;
 pub mod redis;
+#[cfg(target_os = "linux")]
 pub mod reference;
 pub mod report;
 pub mod scenario;

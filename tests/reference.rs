@@ -3,6 +3,8 @@
 //! A backend that cannot work here (no root, no programs, no images) is skipped with a message, unless
 //! `REFERENCE_BACKENDS` names it (`netns`, or `netns,docker`): CI says by it which must work.
 
+#![cfg(target_os = "linux")]
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;

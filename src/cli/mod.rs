@@ -10,6 +10,10 @@ mod completions;
 mod diff;
 mod explain;
 mod plot;
+#[cfg(target_os = "linux")]
+mod reference;
+#[cfg(not(target_os = "linux"))]
+#[path = "reference_elsewhere.rs"]
 mod reference;
 mod run;
 mod schema;

@@ -1,0 +1,22 @@
+//! Where the real stack cannot be run, `sim reference` says so: it needs network namespaces, which only Linux has.
+
+use clap::Args;
+
+use super::{Failure, Verdict};
+
+/// The real stack from a scenario (on Linux only)
+#[derive(Args)]
+pub struct Arguments {
+    /// What it would be told
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    rest: Vec<String>,
+}
+
+/// Refuses.
+pub fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
+    let asked = arguments.rest.join(" ");
+    Err(Failure::Bad(miette::miette!(
+        help = "record on Linux; what was recorded can be compared, drawn and explained here",
+        "`sim reference {asked}` runs the real programs in network namespaces, which only Linux has"
+    )))
+}
