@@ -103,3 +103,17 @@ fn a_stack_that_never_starts_is_refused() {
     let said = String::from_utf8_lossy(&checked.stdout);
     assert!(said.contains("2 cases say nothing: their stack was never ready"), "{said}");
 }
+
+/// Two nodes that follow each other, made while they cannot reach each other: the replica is behind when it is asked, so
+/// the old master copies everything from it, and what its subscribers had heard comes back to them.
+#[test]
+fn a_loop_made_in_a_cut_copies_everything_and_repeats_messages() {
+    let scenario = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/scenarios/loop-in-cut.toml");
+    let scenario = std::sync::Arc::new(sim::scenario::Scenario::load(&scenario).expect("a right scenario"));
+    for seed in 1..=10 {
+        let run = sim::run(&scenario, seed);
+        let copied = texts(&run, "redis-1").iter().any(|(at, text)| *at > 0.0 && text.contains("Full resync from master"));
+        let duplicates = run.analysis.metrics()["duplicates"];
+        assert!(copied && duplicates >= 1.0, "seed {seed}: copied {copied}, {duplicates} duplicates");
+    }
+}
