@@ -31,6 +31,7 @@ pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod sentinel;
+pub mod units;
 pub mod wire;
 pub mod world;
 

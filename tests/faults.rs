@@ -233,7 +233,7 @@ fn roles_name_whoever_has_them_at_that_moment() {
     ]
     .concat());
     let marks = &run.recording.header.faults;
-    let who = |index: usize| marks[index].args[0].clone();
+    let who = |index: usize| marks[index].fault.node().expect("somebody").to_owned();
     assert_eq!(who(0), "redis-1");
     let leader = run.analysis.leaders()[0].to_string();
     assert_eq!(who(1), leader);

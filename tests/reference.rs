@@ -142,8 +142,8 @@ fn every_backend_plays_the_script() {
         let recording = Recording::read(&path).expect("a recording");
         let header = &recording.header;
         assert_eq!(header.source, Source::Real);
-        let marks: Vec<&str> = header.faults.iter().map(|mark| mark.action.as_str()).collect();
-        assert_eq!(marks, ["kill_host", "cut", "degrade", "degrade", "heal", "start", "pause", "resume"], "{backend}");
+        let marks: Vec<&str> = header.faults.iter().map(|mark| mark.fault.word()).collect();
+        assert_eq!(marks, ["kill-host", "cut", "degrade", "degrade", "heal", "start", "pause", "resume"], "{backend}");
         assert!(header.faults.iter().zip([0.0, 1.0, 1.5, 4.0, 5.0, 6.0]).all(|(mark, at)| (mark.at_s - at) < 0.5));
         let master = header.final_master.as_deref().expect("a master");
         assert!(["redis-2", "redis-3"].contains(&master), "{backend}: {master}");

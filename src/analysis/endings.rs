@@ -5,7 +5,10 @@
 //! idle timeouts (`timeout client`, `timeout server`, `timeout tunnel`) say nothing: they are what is left when a quiet
 //! connection ends and nobody had a reason.
 
-use crate::record::{Event, HaproxyEvent, Recording, RedisEvent, What};
+use std::collections::BTreeSet;
+
+use super::faults::windows;
+use crate::record::{Effect, Event, Fault, HaproxyEvent, NodeKind, Recording, RedisEvent, What};
 
 /// A reason reaches the client within this time: a close and its way through HAProxy, with room for a busy host.
 const REACHES_US: i64 = 1_000_000;
@@ -23,6 +26,39 @@ pub(super) enum Ending {
     Idle,
 }
 
+/// Where a fault of links may end connections of clients: at these servers; at an empty name if at any.
+fn reach(recording: &Recording, fault: &Fault) -> BTreeSet<String> {
+    let names = &recording.names;
+    let rest = |group: &Vec<String>| names.hosts.iter().filter(|host| !group.contains(host)).cloned().collect();
+    let links: Vec<(Vec<String>, Vec<String>)> = match fault {
+        Fault::Partition { groups } => match groups.as_slice() {
+            [alone] => vec![(alone.clone(), rest(alone))],
+            all => (1..all.len()).flat_map(|i| all[..i].iter().map(move |a| (a.clone(), all[i].clone()))).collect(),
+        },
+        Fault::Cut { from, to } => vec![(from.clone(), to.clone())],
+        Fault::Degrade { hosts } => hosts.iter().map(|host| (vec![host.clone()], hosts.clone())).collect(),
+        _ => return BTreeSet::from([String::new()]),
+    };
+    let on = |host: &str| {
+        let here = names.nodes.iter().filter(|node| names.host(node.host) == host).map(|node| node.kind);
+        here.collect::<BTreeSet<NodeKind>>()
+    };
+    let mut found = BTreeSet::new();
+    for (a, b) in links.iter().flat_map(|(a, b)| a.iter().flat_map(|a| b.iter().map(move |b| (a, b)))) {
+        let (at_a, at_b) = (on(a), on(b));
+        let speaks =
+            |kinds: &BTreeSet<NodeKind>| kinds.contains(&NodeKind::Client) || kinds.contains(&NodeKind::Haproxy);
+        for (server, here, there) in [(b, &at_b, &at_a), (a, &at_a, &at_b)] {
+            if here.is_empty() || speaks(here) && speaks(there) {
+                found.insert(String::new());
+            } else if here.contains(&NodeKind::Redis) && speaks(there) {
+                found.insert(server.clone());
+            }
+        }
+    }
+    found
+}
+
 /// All that ends connections, in order of time: when, at which node (empty: at any), and whether it is an output limit.
 pub(super) struct Endings {
     reasons: Vec<(i64, String, bool)>,
@@ -33,16 +69,33 @@ impl Endings {
     /// The reasons that a recording names.
     pub(super) fn of(recording: &Recording) -> Endings {
         let mut reasons: Vec<(i64, String, bool)> = Vec::new();
-        for fault in super::faults(recording) {
-            // What hits the network or HAProxy may end any connection.
-            let anywhere = fault.nodes().count() == 0
-                || fault.nodes().any(|name| !recording.header.redis.iter().any(|node| node == name))
-                || ["partition", "cut", "degrade", "heal"].contains(&fault.action.as_str());
-            if anywhere {
-                reasons.push((fault.at_us, String::new(), false));
-            } else if !["pause", "stall"].contains(&fault.action.as_str()) {
-                // A paused node closes nothing.
-                reasons.extend(fault.nodes().map(|name| (fault.at_us, name.to_string(), false)));
+        let faults = windows(recording);
+        for fault in &faults {
+            let at = |name: &str| (fault.from_us, name.to_string(), false);
+            match fault.effect() {
+                Effect::Cuts | Effect::Slows | Effect::Unknown => {
+                    reasons.extend(reach(recording, &fault.fault).iter().map(|name| at(name)));
+                }
+                // What was held up arrives where it was held up.
+                Effect::Heals => {
+                    let healed = faults.iter().filter(|cut| cut.effect().is_of_network() && !cut.is_undoing());
+                    let healed = healed.filter(|cut| cut.until_us == Some(fault.from_us));
+                    let reached: BTreeSet<String> = healed.flat_map(|cut| reach(recording, &cut.fault)).collect();
+                    reasons.extend(reached.iter().map(|name| at(name)));
+                }
+                // Who stands still closes nothing, and what it does not answer others say; a clock is no connection.
+                Effect::Stops | Effect::Resumes | Effect::Skews => {}
+                Effect::Kills | Effect::Starts | Effect::Commands => {
+                    let whose = |name: &String| match recording.names.kind_of(name) {
+                        Some(NodeKind::Redis) => Some(at(name)),
+                        // HAProxy may end any connection.
+                        Some(NodeKind::Haproxy) | None => Some(at("")),
+                        // No connection of a client leads to a Sentinel; what one does to servers, these log. A client
+                        // ends its own connections only, and does not live to see it.
+                        Some(NodeKind::Sentinel | NodeKind::Client) => None,
+                    };
+                    reasons.extend(fault.nodes.iter().filter_map(whose));
+                }
             }
         }
         for record in &recording.records {
@@ -68,7 +121,7 @@ impl Endings {
             }
         }
         reasons.sort_by_key(|(at, ..)| *at);
-        Endings { reasons, has_proxy: recording.names.find_node("haproxy").is_some() }
+        Endings { reasons, has_proxy: recording.names.haproxy().is_some() }
     }
 
     /// Why a connection to `server` that was quiet from `last` on ended at `ended`.

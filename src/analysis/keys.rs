@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Event, Recording, What};
+use crate::record::{Event, NodeKind, Recording, What};
 
 /// Parts of Redis log lines that the score looks at, and their names in cells.
 const REDIS_KEYS: [(&str, &str); 16] = [
@@ -43,6 +43,7 @@ const BARE_EVENTS: [&str; 9] = [
 pub(super) struct Line {
     pub at: f64,
     pub node: String,
+    pub kind: NodeKind,
     pub text: String,
 }
 
@@ -52,6 +53,7 @@ pub(super) fn lines(recording: &Recording) -> Vec<Line> {
         What::Event(event) if event.is_logged() => Some(Line {
             at: recording.seconds(record.time),
             node: recording.names.node(record.node).to_string(),
+            kind: recording.names.kind(record.node),
             text: match event {
                 Event::Text(text) => text.to_string(),
                 event => event.text(&recording.names),
@@ -68,7 +70,7 @@ pub(super) struct Roles(BTreeMap<String, &'static str>);
 
 impl Roles {
     pub(super) fn of(recording: &Recording, lines: &[Line]) -> Roles {
-        let is_redis = |line: &&Line| line.node.starts_with("redis");
+        let is_redis = |line: &&Line| line.kind == NodeKind::Redis;
         let promoted = lines
             .iter()
             .filter(is_redis)
@@ -91,15 +93,14 @@ impl Roles {
 /// The cell that a line belongs to, if any.
 pub(super) fn key(line: &Line, roles: &Roles) -> Option<String> {
     let text = line.text.as_str();
-    if line.node.starts_with("sentinel") {
-        sentinel_key(text, roles).map(|key| format!("sentinel {key}"))
-    } else if line.node.starts_with("redis") {
-        let (_, key) = REDIS_KEYS.iter().find(|(part, _)| text.contains(part))?;
-        Some(format!("{} {key}", roles.name(&line.node)))
-    } else if line.node == "haproxy" {
-        haproxy_key(text, roles).map(|key| format!("haproxy {key}"))
-    } else {
-        None
+    match line.kind {
+        NodeKind::Sentinel => sentinel_key(text, roles).map(|key| format!("sentinel {key}")),
+        NodeKind::Redis => {
+            let (_, key) = REDIS_KEYS.iter().find(|(part, _)| text.contains(part))?;
+            Some(format!("{} {key}", roles.name(&line.node)))
+        }
+        NodeKind::Haproxy => haproxy_key(text, roles).map(|key| format!("haproxy {key}")),
+        NodeKind::Client => None,
     }
 }
 
@@ -143,8 +144,14 @@ mod tests {
     #[test]
     fn lines_meet_their_cells() {
         let roles = Roles([("redis-1".to_string(), "redis-1"), ("redis-2".to_string(), "new-master")].into());
-        let cell =
-            |node: &str, text: &str| key(&Line { at: 0.0, node: node.to_string(), text: text.to_string() }, &roles);
+        let cell = |node: &str, text: &str| {
+            let kind = match node {
+                "sentinel-1" => NodeKind::Sentinel,
+                "haproxy" => NodeKind::Haproxy,
+                _ => NodeKind::Client,
+            };
+            key(&Line { at: 0.0, node: node.to_string(), kind, text: text.to_string() }, &roles)
+        };
         let cases = [
             ("sentinel-1", "+sdown master mymaster redis-1 6379", Some("sentinel +sdown master")),
             (

@@ -129,7 +129,7 @@ pub struct Message {
     /// When the attempt began.
     pub published_us: i64,
     /// How it ended for the publisher.
-    pub outcome: &'static str,
+    pub outcome: Outcome,
     /// How long the attempt took.
     pub took_us: i64,
     /// The integer reply.
@@ -281,12 +281,12 @@ pub fn ledger(recording: &Recording, masters: &Masters, lost_writes: Option<&[(N
         match record.what {
             What::Op(Op::Publish { seq, outcome, took, receivers }) => {
                 index.entry((record.node, seq)).or_default().push(ledger.messages.len());
-                nodes.push((record.node, outcome));
+                nodes.push(record.node);
                 ledger.messages.push(Message {
                     client: recording.names.node(record.node).to_string(),
                     seq,
                     published_us: at,
-                    outcome: outcome.as_str(),
+                    outcome,
                     took_us: ((took.0 + 500) / 1_000) as i64,
                     receivers,
                     received: Vec::new(),
@@ -315,8 +315,8 @@ pub fn ledger(recording: &Recording, masters: &Masters, lost_writes: Option<&[(N
         }
     }
     match_receptions(recording, &index, &mut ledger);
-    for (message, (node, outcome)) in ledger.messages.iter_mut().zip(nodes) {
-        (message.fate, message.cause) = accountant.judge(message, node, outcome);
+    for (message, node) in ledger.messages.iter_mut().zip(nodes) {
+        (message.fate, message.cause) = accountant.judge(message, node);
     }
     sum_up(&mut ledger, &accountant);
     let why_failed = |outcome, from, to| accountant.why_failed(outcome, from, to);
@@ -356,7 +356,7 @@ fn sum_up(ledger: &mut Ledger, accountant: &Accountant<'_>) {
     }
     for message in ledger.messages.iter().filter(|message| message.published_us >= 0) {
         sums.published += 1;
-        *sums.by_outcome.entry(message.outcome).or_default() += 1;
+        *sums.by_outcome.entry(message.outcome.as_str()).or_default() += 1;
         match message.fate {
             Fate::Delivered => sums.delivered += 1,
             Fate::FailedButDelivered => {
@@ -370,7 +370,7 @@ fn sum_up(ledger: &mut Ledger, accountant: &Accountant<'_>) {
             }
             Fate::Undecided => sums.undecided += 1,
         }
-        if ["reply-timeout", "reply-closed"].contains(&message.outcome) {
+        if [Outcome::ReplyTimeout, Outcome::ReplyClosed].contains(&message.outcome) {
             match message.fate {
                 Fate::FailedButDelivered => sums.reply_never_seen.delivered += 1,
                 _ => sums.reply_never_seen.lost += 1,
@@ -445,13 +445,13 @@ impl WriteSums {
 }
 
 impl Accountant<'_> {
-    fn judge(&self, message: &Message, publisher: NodeId, outcome: Outcome) -> (Fate, Option<Cause>) {
-        match (outcome == Outcome::Ok, message.received.is_empty()) {
+    fn judge(&self, message: &Message, publisher: NodeId) -> (Fate, Option<Cause>) {
+        match (message.outcome == Outcome::Ok, message.received.is_empty()) {
             (true, false) => (Fate::Delivered, None),
             (false, false) => (Fate::FailedButDelivered, None),
             (false, true) => {
                 let (from, to) = (message.published_us, message.published_us + message.took_us);
-                (Fate::Failed, Some(self.why_failed(outcome, from, to)))
+                (Fate::Failed, Some(self.why_failed(message.outcome, from, to)))
             }
             (true, true) if message.receivers != Some(0) && message.published_us > self.end - UNDECIDED_US => {
                 (Fate::Undecided, None)
@@ -575,7 +575,7 @@ impl Ledger {
                 quoted(&message.client),
                 message.seq,
                 fixed(message.published_us, 1_000_000),
-                message.outcome,
+                message.outcome.as_str(),
                 fixed(message.took_us, 1_000),
                 receivers,
                 quoted(&by.join(";")),

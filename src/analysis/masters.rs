@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Fault, faults};
-use crate::record::{Event, HaproxyEvent, Recording, RedisEvent, What};
+use super::faults::{Window, is_sudden_death, windows};
+use crate::record::{Effect, Event, HaproxyEvent, Order, Recording, RedisEvent, What};
 
 /// A time during which a node acted as master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -104,7 +104,7 @@ struct Proxy {
 
 /// Something that changes who acts or where HAProxy routes.
 enum Change<'a> {
-    Fault(&'a Fault),
+    Fault(&'a Window),
     Redis(&'a str, &'a RedisEvent),
     Haproxy(&'a HaproxyEvent),
 }
@@ -124,9 +124,11 @@ pub fn masters(recording: &Recording) -> Masters {
         up: servers.iter().cloned().collect(),
         backups: servers.iter().filter(|name| **name != first).cloned().collect(),
     };
-    let has_proxy = recording.names.find_node("haproxy").is_some();
-    let faults = faults(recording);
-    let mut changes: Vec<(i64, Change<'_>)> = faults.iter().map(|fault| (fault.at_us, Change::Fault(fault))).collect();
+    let proxy_name = recording.names.haproxy().map(|node| recording.names.node(node));
+    let has_proxy = proxy_name.is_some();
+    let faults = windows(recording);
+    let mut changes: Vec<(i64, Change<'_>)> =
+        faults.iter().map(|fault| (fault.from_us, Change::Fault(fault))).collect();
     for record in &recording.records {
         let change = match &record.what {
             What::Event(Event::Redis(event)) => Change::Redis(recording.names.node(record.node), event),
@@ -141,7 +143,7 @@ pub fn masters(recording: &Recording) -> Masters {
     builder.note(start, &nodes, has_proxy.then_some(&proxy), servers);
     for (at, change) in changes {
         match change {
-            Change::Fault(fault) => apply_fault(fault, &mut nodes, &mut proxy, servers),
+            Change::Fault(fault) => apply_fault(fault, &mut nodes, &mut proxy, (proxy_name, servers)),
             Change::Redis(name, event) => {
                 if let Some(node) = nodes.get_mut(name) {
                     match event {
@@ -175,24 +177,28 @@ pub fn masters(recording: &Recording) -> Masters {
     builder.finish(end)
 }
 
-fn apply_fault(fault: &Fault, nodes: &mut BTreeMap<&str, Node>, proxy: &mut Proxy, servers: &[String]) {
-    for name in fault.nodes() {
-        let on_proxy = name == "haproxy";
-        let mut unknown = Node { running: false, paused: false, master: false };
-        let node = nodes.get_mut(name).unwrap_or(&mut unknown);
-        match fault.action.as_str() {
-            "kill" | "kill-host" | "power-off" => {
-                node.running = false;
-                proxy.running &= !on_proxy;
+fn apply_fault(
+    fault: &Window,
+    nodes: &mut BTreeMap<&str, Node>,
+    proxy: &mut Proxy,
+    (proxy_name, servers): (Option<&str>, &[String]),
+) {
+    let (effect, order) = (fault.effect(), fault.fault.order());
+    for name in &fault.nodes {
+        let on_proxy = proxy_name == Some(name);
+        if let Some(node) = nodes.get_mut(name.as_str()) {
+            match effect {
+                // A server that is told to end says itself when it does.
+                Effect::Kills => node.running &= !is_sudden_death(&fault.fault),
+                Effect::Stops => node.paused |= order == Some(Order::Pause),
+                Effect::Resumes => node.paused = false,
+                _ => {}
             }
-            "terminate" if on_proxy => proxy.running = false,
-            "pause" => node.paused = true,
-            "resume" => node.paused = false,
-            "start" if on_proxy => {
-                proxy.running = true;
-                proxy.up = servers.iter().cloned().collect();
-            }
-            _ => {}
+        } else if on_proxy && effect == Effect::Kills {
+            proxy.running = false;
+        } else if on_proxy && effect == Effect::Starts {
+            proxy.running = true;
+            proxy.up = servers.iter().cloned().collect();
         }
     }
 }

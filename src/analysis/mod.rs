@@ -7,6 +7,7 @@
 pub mod diff;
 mod endings;
 pub mod expect;
+pub mod faults;
 mod keys;
 pub mod ledger;
 pub mod masters;
@@ -28,46 +29,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{ConnectEnd, NodeKind, Op, Recording, Source, What};
+use crate::record::{ConnectEnd, Op, Recording, Source, What};
 use crate::wire::NodeId;
+use faults::Window;
 use ledger::{Ledger, ledger};
 use masters::{Masters, masters};
 use outages::{Activity, ClientOutages, outages};
 use phases::{Ending, Failover, Phase, failovers};
-
-/// One fault, as the recording's header has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
-    /// When.
-    pub at_us: i64,
-    /// `kill-host`, `partition`, …, with hyphens.
-    pub action: String,
-    /// Its arguments: node names, or comma-separated groups.
-    pub args: Vec<String>,
-}
-
-impl Fault {
-    /// The nodes it names.
-    pub fn nodes(&self) -> impl Iterator<Item = &str> {
-        self.args.iter().flat_map(|arg| arg.split(',')).map(str::trim)
-    }
-
-    /// Whether it ends a fault rather than making one.
-    pub fn heals(&self) -> bool {
-        ["heal", "start", "resume"].contains(&self.action.as_str())
-    }
-}
-
-fn faults(recording: &Recording) -> Vec<Fault> {
-    let fault = |mark: &crate::record::FaultMark| Fault {
-        at_us: (mark.at_s * 1e4).round() as i64 * 100,
-        action: mark.action.replace('_', "-"),
-        args: mark.args.clone(),
-    };
-    let mut faults: Vec<Fault> = recording.header.faults.iter().map(fault).collect();
-    faults.sort_by_key(|fault| fault.at_us);
-    faults
-}
 
 /// The end of a recording: its header's, at the precision of written times.
 fn end_us(recording: &Recording) -> i64 {
@@ -90,14 +58,14 @@ pub struct Line {
 pub struct Analysis {
     /// The scenario's name.
     pub scenario: String,
-    /// `real` or `sim`.
-    pub source: &'static str,
+    /// Which arm made the recording.
+    pub source: Source,
     /// The run's number: the seed of a simulated run.
     pub run: u64,
     /// When the recording ends.
     pub end_us: i64,
     /// What the fault script did.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<Window>,
     /// Every attempt at a failover.
     pub failovers: Vec<Failover>,
     /// Who acted as master, and where HAProxy sent sessions.
@@ -141,10 +109,10 @@ impl Analysis {
         }
         Analysis {
             scenario: recording.header.scenario.clone(),
-            source: if recording.header.source == Source::Real { "real" } else { "sim" },
+            source: recording.header.source,
             run: recording.header.run,
             end_us: end_us(recording),
-            faults: faults(recording),
+            faults: faults::windows(recording),
             failovers: failovers(recording, &masters, &outages),
             ledger: ledger(recording, &masters, lost_writes),
             masters,
@@ -153,6 +121,14 @@ impl Analysis {
             final_master: recording.header.final_master.clone(),
             final_roles: recording.header.final_roles.clone(),
             lines,
+        }
+    }
+
+    /// The run's name among runs of its scenario: a seed, or a real run's number.
+    pub fn run_name(&self) -> String {
+        match self.source {
+            Source::Real => format!("real run {}", self.run),
+            Source::Sim => format!("seed {}", self.run),
         }
     }
 
@@ -248,8 +224,7 @@ impl Analysis {
         let subscribers = self.outages.iter().filter(|client| client.activity == Activity::Receive);
         let reconnects = |client: &ClientOutages| self.reconnects.get(&client.client).copied().unwrap_or(0);
         set("reconnects", subscribers.map(reconnects).sum::<u64>() as f64);
-        let redis = self.final_roles.iter().filter(|(name, _)| NodeKind::of(name) == NodeKind::Redis);
-        set("final-masters", redis.filter(|(_, role)| *role == "master").count() as f64);
+        set("final-masters", self.final_roles.values().filter(|role| *role == "master").count() as f64);
         metrics
     }
 }

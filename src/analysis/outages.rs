@@ -36,6 +36,12 @@ impl Activity {
     }
 }
 
+impl std::fmt::Display for Activity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// A time without success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outage {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::faults::{Window, windows};
 use super::masters::Masters;
 use super::outages::{Activity, ClientOutages};
-use super::{Fault, faults};
 use crate::record::{Event, InstanceKind, Recording, RedisEvent, SentinelEvent, SentinelEventKind as Kind, What};
 
 /// Outages shorter than this are not a failover's doing.
@@ -206,7 +206,7 @@ pub fn failovers(recording: &Recording, masters: &Masters, outages: &[ClientOuta
             _ => {}
         }
     }
-    let faults = faults(recording);
+    let faults = windows(recording);
     let end = super::end_us(recording);
     let mut attempts = follower.attempts;
     let starts: Vec<i64> = attempts.iter().map(Failover::started_us).collect();
@@ -363,12 +363,12 @@ impl Follower {
 }
 
 /// The last fault before the detection (or the start) that hit the old master; if none did, the last fault at all.
-fn add_fault(attempt: &mut Failover, faults: &[Fault]) {
+fn add_fault(attempt: &mut Failover, faults: &[Window]) {
     let until = attempt.step(Phase::Detected).map_or(attempt.started_us(), |step| step.at_us);
-    let before = || faults.iter().rev().filter(|fault| fault.at_us <= until && !fault.heals());
-    let hit = before().find(|fault| fault.nodes().any(|name| name == attempt.old_master));
+    let before = || faults.iter().rev().filter(|fault| fault.from_us <= until && !fault.is_undoing());
+    let hit = before().find(|fault| fault.hits(&attempt.old_master));
     if let Some(fault) = hit.or_else(|| before().next()).filter(|_| !attempt.requested) {
-        attempt.set(Phase::Fault, fault.at_us, &fault.action);
+        attempt.set(Phase::Fault, fault.from_us, fault.word());
     }
 }
 

@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::keys::{Roles, key, lines};
 use super::stats::{kolmogorov_smirnov, median, wasserstein};
-use crate::record::{ConnectEnd, Op, Outcome, ReadError, Recording, What};
+use crate::record::{ConnectEnd, Op, Outcome, ReadError, Record, Recording, What};
+use crate::wire::NodeId;
 
 /// Least tolerance of a time, in seconds.
 const TIME_TOLERANCE: f64 = 0.030;
@@ -74,6 +75,13 @@ fn client_cells(recording: &Recording, cells: &mut Cells) {
     let mut attempts: BTreeMap<&str, Vec<(f64, u32, Outcome)>> = BTreeMap::from([("publish", vec![]), ("set", vec![])]);
     let mut received: BTreeMap<u32, f64> = BTreeMap::new();
     let mut reconnects = 0;
+    // Only subscribers receive, and only they tell how a connection ended.
+    let listens = |record: &&Record| match record.what {
+        What::Op(Op::Connect(end)) => end != ConnectEnd::Open,
+        What::Op(Op::Receive { .. }) => true,
+        _ => false,
+    };
+    let subscribers: BTreeSet<NodeId> = recording.records.iter().filter(listens).map(|record| record.node).collect();
     for record in &recording.records {
         let at = recording.seconds(record.time);
         match record.what {
@@ -86,10 +94,8 @@ fn client_cells(recording: &Recording, cells: &mut Cells) {
             What::Op(Op::Receive { seq, .. }) => {
                 received.insert(seq, at);
             }
-            What::Op(Op::Connect(ConnectEnd::Open))
-                if at >= 0.0 && recording.names.node(record.node) == "subscriber" =>
-            {
-                reconnects += 1;
+            What::Op(Op::Connect(ConnectEnd::Open)) if at >= 0.0 && subscribers.contains(&record.node) => {
+                reconnects += 1
             }
             _ => {}
         }

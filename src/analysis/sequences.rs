@@ -26,7 +26,7 @@ use serde::Serialize;
 use super::keys::{Line, Roles, lines, sentinel_key};
 use super::score::{recordings_in, recordings_in_all};
 use super::stats::fisher_exact;
-use crate::record::{NodeKind, ReadError, Recording};
+use crate::record::{FaultMark, NodeKind, ReadError, Recording};
 
 /// Silence that ends a burst, in seconds.
 pub const PAUSE_S: f64 = 0.5;
@@ -47,13 +47,7 @@ pub type Bursts = BTreeMap<String, Vec<Burst>>;
 pub fn bursts(recording: &Recording) -> Bursts {
     let lines = lines(recording);
     let roles = Roles::of(recording, &lines);
-    let sentinels: Vec<&str> = recording
-        .names
-        .nodes
-        .iter()
-        .map(String::as_str)
-        .filter(|name| NodeKind::of(name) == NodeKind::Sentinel)
-        .collect();
+    let sentinels: Vec<&str> = recording.names.of_kind(NodeKind::Sentinel).map(|(_, name)| name).collect();
     let fates: Vec<Vec<String>> = sentinels.iter().map(|name| fate(recording, name)).collect();
     let shared = |mark: &String| fates.iter().all(|fate| fate.contains(mark));
     let mut bursts = Bursts::new();
@@ -72,11 +66,12 @@ pub fn bursts(recording: &Recording) -> Bursts {
 /// What the fault script does to a node: two nodes with the same fate can be exchanged for each other.
 fn fate(recording: &Recording, node: &str) -> Vec<String> {
     let mut marks = Vec::new();
-    for fault in &recording.header.faults {
-        for (place, arg) in fault.args.iter().enumerate() {
-            if arg.split(',').any(|name| name == node) {
-                let side = if fault.args.len() > 1 { format!(" {}", place + 1) } else { String::new() };
-                marks.push(format!("{}{side} at {:.0} s", fault.action, fault.at_s));
+    for FaultMark { at_s, fault } in &recording.header.faults {
+        let arguments = fault.arguments();
+        for (place, argument) in arguments.iter().enumerate() {
+            if argument.split(',').any(|name| name == node) {
+                let side = if arguments.len() > 1 { format!(" {}", place + 1) } else { String::new() };
+                marks.push(format!("{}{side} at {at_s:.0} s", fault.word()));
             }
         }
     }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Analysis;
+use super::faults::Window;
 use super::ledger::{MessageSums, WriteSums};
 use super::masters::{Route, TwoMasters};
 use super::outages::ClientOutages;
 use super::phases::Failover;
-use super::{Analysis, Fault};
+use crate::record::Source;
 
 /// The version of the summary's form: it changes when a key changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -32,8 +34,8 @@ pub struct Summary {
     pub schema: u32,
     /// The scenario's name.
     pub scenario: String,
-    /// `real` or `sim`.
-    pub source: &'static str,
+    /// Which arm made the recording.
+    pub source: Source,
     /// The seed, or a real run's number.
     pub seed: u64,
     /// The program's version.
@@ -45,7 +47,7 @@ pub struct Summary {
     /// When the run ended.
     pub end_us: i64,
     /// What the fault script did.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<Window>,
     /// Figures by name.
     pub metrics: BTreeMap<String, f64>,
     /// Every attempt at a failover, with its phases.

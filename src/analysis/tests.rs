@@ -6,7 +6,7 @@ use super::ledger::{Cause, Fate};
 use super::*;
 use crate::kernel::{EventId, Span, Time};
 use crate::record::tests::{FILES, data};
-use crate::record::{Header, Names, Outcome, Record};
+use crate::record::{Fault, Header, Names, NodeKind, Order, Outcome, Record};
 use crate::wire::NodeId;
 
 fn real(name: &str) -> Recording {
@@ -158,9 +158,15 @@ fn every_cause_has_a_word_of_its_own() {
     }
 }
 
-fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, &str, &str)>) -> Recording {
-    let nodes = ["redis-1", "redis-2", "haproxy", "publisher", "subscriber", "writer"].map(str::to_string).to_vec();
-    let names = Names { hosts: nodes[..3].to_vec(), nodes, ..Names::default() };
+fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, Fault)>) -> Recording {
+    let mut names = Names::default();
+    for name in ["redis-1", "redis-2"] {
+        names.add(name, NodeKind::Redis, name);
+    }
+    names.add("haproxy", NodeKind::Haproxy, "haproxy");
+    for name in ["publisher", "subscriber", "writer"] {
+        names.add(name, NodeKind::Client, "clients");
+    }
     let node = |op: &Op| match op {
         Op::Publish { .. } => NodeId(3),
         Op::Set { .. } | Op::Get { .. } => NodeId(5),
@@ -174,11 +180,7 @@ fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, &str, &str)>) -> Recording {
     };
     let mut records: Vec<Record> = ops.into_iter().map(record).collect();
     records.sort_by_key(|record| record.time);
-    let mark = |(at_s, action, node): (f64, &str, &str)| crate::record::FaultMark {
-        at_s,
-        action: action.to_string(),
-        args: vec![node.to_string()],
-    };
+    let mark = |(at_s, fault)| crate::record::FaultMark { at_s, fault };
     let header = Header {
         scenario: "made-up".into(),
         source: Source::Sim,
@@ -200,27 +202,31 @@ fn publish(seq: u32, outcome: Outcome, receivers: Option<u32>) -> Op {
 
 #[test]
 fn causes_follow_from_what_is_known() {
+    let order = |order, node: &str| Fault::Program { order, node: Some(node.into()) };
+    let cut = |from: &str, to: &str| Fault::Cut { from: vec![from.into()], to: vec![to.into()] };
     let cases = [
-        (publish(1, Outcome::ReplyTimeout, None), "pause", "redis-1", Some(Cause::ReplyTimeout)),
-        (publish(1, Outcome::ReplyClosed, None), "kill", "redis-1", Some(Cause::ConnectionCut)),
-        (publish(1, Outcome::ReplyClosed, None), "kill", "haproxy", Some(Cause::ProxyDown)),
-        (publish(1, Outcome::Readonly, None), "kill", "haproxy", Some(Cause::ErrorReply)),
-        (publish(1, Outcome::Ok, Some(0)), "pause", "redis-1", Some(Cause::AcceptedByReplica)),
-        (publish(1, Outcome::Ok, Some(0)), "heal", "redis-2", Some(Cause::SubscriberReconnecting)),
+        (publish(1, Outcome::ReplyTimeout, None), order(Order::Pause, "redis-1"), Some(Cause::ReplyTimeout)),
+        (publish(1, Outcome::ReplyClosed, None), order(Order::Kill, "redis-1"), Some(Cause::ConnectionCut)),
+        (publish(1, Outcome::ReplyClosed, None), order(Order::Kill, "haproxy"), Some(Cause::ProxyDown)),
+        (publish(1, Outcome::Readonly, None), order(Order::Kill, "haproxy"), Some(Cause::ErrorReply)),
+        (publish(1, Outcome::Ok, Some(0)), order(Order::Pause, "redis-1"), Some(Cause::AcceptedByReplica)),
+        (publish(1, Outcome::Ok, Some(0)), cut("haproxy", "redis-1"), Some(Cause::SubscriberReconnecting)),
+        (publish(1, Outcome::Ok, Some(0)), cut("redis-1", "redis-2"), Some(Cause::ProxyIdleTimeout)),
+        (publish(1, Outcome::Ok, Some(0)), Fault::Heal, Some(Cause::ProxyIdleTimeout)),
         // Nothing but HAProxy's time limit ends a quiet connection to a node that nothing happens to.
-        (publish(1, Outcome::Ok, Some(0)), "kill", "redis-2", Some(Cause::ProxyIdleTimeout)),
-        (publish(1, Outcome::Ok, Some(1)), "kill", "redis-2", Some(Cause::CutInDelivery)),
-        (publish(2, Outcome::Ok, Some(1)), "kill", "redis-2", None),
+        (publish(1, Outcome::Ok, Some(0)), order(Order::Kill, "redis-2"), Some(Cause::ProxyIdleTimeout)),
+        (publish(1, Outcome::Ok, Some(1)), order(Order::Kill, "redis-2"), Some(Cause::CutInDelivery)),
+        (publish(2, Outcome::Ok, Some(1)), order(Order::Kill, "redis-2"), None),
     ];
-    for (op, action, node, expected) in cases {
+    for (op, fault, expected) in cases {
         let ops = vec![
             (-500, Op::Connect(ConnectEnd::Open)),
             (900, Op::Connect(ConnectEnd::ReadClosed)),
             (1_000, op),
             (1_001, Op::Receive { publisher: 0, seq: 2 }),
         ];
-        let analysis = Analysis::of(&made_up(ops, vec![(0.0, action, node)]), None);
-        assert_eq!(analysis.ledger.messages[0].cause, expected, "{op:?} {action} {node}");
+        let analysis = Analysis::of(&made_up(ops, vec![(0.0, fault.clone())]), None);
+        assert_eq!(analysis.ledger.messages[0].cause, expected, "{op:?} {fault}");
     }
 }
 
@@ -255,10 +261,16 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn any_fault() -> impl Strategy<Value = (f64, &'static str, &'static str)> {
-    let action = prop::sample::select(vec!["kill", "kill-host", "start", "pause", "resume", "partition", "heal"]);
-    let node = prop::sample::select(vec!["redis-1", "redis-2", "haproxy", "redis-1,haproxy", "nobody"]);
-    ((0..200_u32).prop_map(|n| n as f64 / 10.0), action, node)
+fn any_fault() -> impl Strategy<Value = (f64, Fault)> {
+    let name = prop::sample::select(vec!["redis-1", "redis-2", "haproxy", "publisher"]).prop_map(str::to_owned);
+    let order = (prop::sample::select(Order::ALL.to_vec()), prop::option::of(name.clone()));
+    let fault = prop_oneof![
+        4 => order.prop_map(|(order, node)| Fault::Program { order, node }),
+        1 => (name.clone(), name.clone()).prop_map(|(a, b)| Fault::Partition { groups: vec![vec![a], vec![b]] }),
+        1 => (name, 0..5_000_u64).prop_map(|(node, ms)| Fault::Stall { node, lasts: Span::from_millis(ms) }),
+        1 => Just(Fault::Heal),
+    ];
+    ((0..200_u32).prop_map(|n| n as f64 / 10.0), fault)
 }
 
 proptest! {

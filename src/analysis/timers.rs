@@ -4,6 +4,7 @@
 //! 7.0.15, `check.c` of HAProxy 2.6, the clients' own code). Values of settings are named where the scenario is known;
 //! otherwise only the settings are.
 
+use super::faults::{Window, windows};
 use super::phases::{Failover, Phase, Step};
 use crate::record::{ConnectEnd, Event, HaproxyEvent, Op, Outcome, Recording, What};
 
@@ -84,10 +85,10 @@ fn reason(
         }
         Phase::Propagated => {
             let waited =
-                |fault: &super::Fault| fault.heals() && fault.at_us <= step.at_us && fault.at_us > step.at_us - took;
-            match super::faults(recording).iter().rev().find(|fault| waited(fault)) {
+                |fault: &Window| fault.is_undoing() && fault.from_us <= step.at_us && fault.from_us > step.at_us - took;
+            match windows(recording).iter().rev().find(|fault| waited(fault)) {
                 Some(fault) => {
-                    format!("{} at {:.3} s, then a hello, every 2 s", fault.action, fault.at_us as f64 / 1e6)
+                    format!("{} at {:.3} s, then a hello, every 2 s", fault.word(), fault.from_us as f64 / 1e6)
                 }
                 None => "hello of a Sentinel that knows, every 2 s".into(),
             }

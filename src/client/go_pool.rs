@@ -1,5 +1,5 @@
-//! Connections of go-redis 8.11.5: the pool, and the gate that dial errors close (`internal/pool/pool.go`; spec of
-//! HAProxy, TCP and clients, section 25).
+//! Connections of go-redis 8.11.5: the pool, and the gate that dial errors close (`internal/pool/pool.go`;
+//! spec C25).
 
 use std::collections::VecDeque;
 

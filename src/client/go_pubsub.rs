@@ -1,4 +1,4 @@
-//! Pub/Sub of go-redis 8.11.5 (`pubsub.go`; spec of HAProxy, TCP and clients, section 26).
+//! Pub/Sub of go-redis 8.11.5 (`pubsub.go`; spec C26).
 //!
 //! Two goroutines share one connection behind one lock. The *reader* reads without any deadline; on an error it closes
 //! the connection and opens another one. The *health check* writes a PING after 3 s without a reply, and awaits no

@@ -1,4 +1,4 @@
-//! Commands of go-redis 8.11.5 (`redis.go`; spec of HAProxy, TCP and clients, section 24).
+//! Commands of go-redis 8.11.5 (`redis.go`; spec C24).
 //!
 //! Every `every` a goroutine of its own runs one PUBLISH (or SET, or GET) and, with `then-set`, a SET if that
 //! succeeds, both through one pool. A command makes up to four attempts and tells its caller only how the last one

@@ -12,7 +12,7 @@ use crate::net::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{ConnectEnd, Outcome};
 use crate::wire::{Addr, Command, Message};
 
-/// Connect timeout of the reference clients (README of the reference, "The clients").
+/// Connect timeout of the reference clients (spec R4.1).
 const CONNECT_LIMIT: Span = Span::from_secs(1);
 
 const SERVICE: Token = Token(0);

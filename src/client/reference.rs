@@ -1,6 +1,6 @@
 //! The clients of the reference recordings: blocking Python programs with one connection each.
 //!
-//! README of the reference, "The clients". Through HAProxy or, as the profile `sentinel`, to the master that the
+//! spec R4. Through HAProxy or, as the profile `sentinel`, to the master that the
 //! Sentinels name.
 
 use super::line::{Line, Step};

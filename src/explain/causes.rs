@@ -115,19 +115,11 @@ impl Traced {
     /// A fault of the scenario in words.
     pub(super) fn fault(&self, place: usize) -> String {
         let Some(fault) = self.scenario.faults.get(place) else { return "none".into() };
-        let word = fault.action.word().replace('_', "-");
-        match &fault.action {
-            scenario::Action::Kill { node }
-            | scenario::Action::KillHost { node }
-            | scenario::Action::PowerOff { node }
-            | scenario::Action::Terminate { node }
-            | scenario::Action::Start { node }
-            | scenario::Action::Pause { node }
-            | scenario::Action::Resume { node }
-            | scenario::Action::ClockJump { node, .. }
-            | scenario::Action::Stall { node, .. } => format!("{word} {node}"),
-            scenario::Action::Command { node, run } => format!("{} on {node}", run.join(" ")),
-            _ => word,
+        let word = fault.action.word();
+        match (&fault.action, fault.action.node()) {
+            (scenario::Action::Command { node, run }, _) => format!("{} on {node}", run.join(" ")),
+            (_, Some(node)) => format!("{word} {node}"),
+            (_, None) => word.to_owned(),
         }
     }
 

@@ -4,6 +4,7 @@ use super::run::Traced;
 use super::sentinels::candidates_table;
 use super::words::{plural, seconds, span};
 use super::{Ask, Explanation, NoAnswer, Step, Subject, what_if};
+use crate::analysis::faults::Window;
 use crate::analysis::phases::{Ending, Failover, Phase, Step as PhaseStep};
 use crate::kernel::{Span, Time};
 use crate::net::{Note, SentinelTick};
@@ -104,8 +105,9 @@ fn told(subject: &Subject, attempt: &Failover, step: &PhaseStep) -> Step {
     };
     let what = match step.phase {
         Phase::Fault => {
-            let at = |fault: &&crate::analysis::Fault| fault.at_us == step.at_us && fault.action == step.who;
-            let args = subject.analysis().faults.iter().find(at).map_or(String::new(), |fault| fault.args.join(" | "));
+            let at = |fault: &&Window| fault.from_us == step.at_us && fault.word() == step.who;
+            let found = subject.analysis().faults.iter().find(at);
+            let args = found.map_or(String::new(), |window| window.fault.arguments().join(" | "));
             format!("the fault: {} {args}", step.who).trim_end().to_string()
         }
         Phase::Detected => format!("the first Sentinel holds {} to be down (+sdown)", attempt.old_master),

@@ -10,7 +10,7 @@ use crate::analysis::ledger::{Fate, Message as Entry};
 use crate::client::{Kind, Profile};
 use crate::kernel::{EventId, Span, Time};
 use crate::net::{Input, Note, Obstacle, Sock};
-use crate::record::{Op, Record, What};
+use crate::record::{Op, Outcome, Record, What};
 use crate::report::causes::words as cause_words;
 use crate::wire::{Command, HostId, Message, NodeId, Payload, Reply, Role};
 use crate::world::{NodeKind, Pass, Sent};
@@ -222,7 +222,7 @@ impl<'a> Trail<'a> {
         let at = self.run.micros(self.answered);
         let took = entry.took_us as f64 / 1e3;
         let mut step = match entry.outcome {
-            "ok" => {
+            Outcome::Ok => {
                 let receivers = entry
                     .receivers
                     .map_or(String::new(), |n| format!(", and hears of {}", words::plural(u64::from(n), "receiver")));
@@ -230,12 +230,12 @@ impl<'a> Trail<'a> {
             }
             outcome => Step::new(at, &entry.client, format!("gives the attempt up after {took:.3} ms: {outcome}")),
         };
-        if entry.outcome == "ok" && entry.receivers == Some(0) {
+        if entry.outcome == Outcome::Ok && entry.receivers == Some(0) {
             step =
                 step.rule("PUBLISH answers with a number, not with an error: 0 receivers is a success to the client");
         }
         let profile = self.config().map_or(Profile::Reference, |config| config.profile);
-        if ["reply-timeout", "connect-timeout"].contains(&entry.outcome) {
+        if [Outcome::ReplyTimeout, Outcome::ConnectTimeout].contains(&entry.outcome) {
             step = match profile {
                 Profile::Reference | Profile::Sentinel => {
                     step.rule("this client waits 1 s for a connection and 1 s for a reply")
@@ -274,7 +274,7 @@ impl<'a> Trail<'a> {
                     done.steps.push(self.step(at, self.publisher, event, text));
                     why = format!("It was never sent: {to} ended the connection first.");
                 }
-                _ if self.entry.outcome == "connect-timeout" => {
+                _ if self.entry.outcome == Outcome::ConnectTimeout => {
                     let because = match obstacle {
                         Some(Obstacle::HostGone) => format!(" ({to}'s address does not exist)"),
                         Some(Obstacle::Cut) => format!(" (packets to {to} were dropped)"),

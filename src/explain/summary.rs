@@ -87,16 +87,18 @@ fn faults_without_failover(subject: &Subject, done: &mut Explanation) {
         }
         Subject::Lines(_) => 5_000_000,
     } + 5_000_000;
-    for fault in analysis.faults.iter().filter(|fault| !fault.heals()) {
-        let hit = analysis.masters.lanes.iter().any(|lane| {
-            fault.nodes().any(|name| name == lane.node) && lane.from_us < fault.at_us && fault.at_us <= lane.to_us
-        });
-        let followed = |at: i64| fault.at_us <= at && at <= fault.at_us + usual;
+    for fault in analysis.faults.iter().filter(|fault| !fault.is_undoing()) {
+        let hit = analysis
+            .masters
+            .lanes
+            .iter()
+            .any(|lane| fault.hits(&lane.node) && lane.from_us < fault.from_us && fault.from_us <= lane.to_us);
+        let followed = |at: i64| fault.from_us <= at && at <= fault.from_us + usual;
         let quick = analysis.completed().filter_map(super::between::confirmed).any(followed);
-        if hit && !quick && fault.at_us < analysis.end_us {
-            let until = analysis.completed().filter_map(super::between::confirmed).find(|at| *at >= fault.at_us);
-            let (from, to) = (fault.at_us / 1_000_000, until.unwrap_or(analysis.end_us) / 1_000_000);
-            let why = format!("{} hit the master, and no failover followed for long", fault.action);
+        if hit && !quick && fault.from_us < analysis.end_us {
+            let until = analysis.completed().filter_map(super::between::confirmed).find(|at| *at >= fault.from_us);
+            let (from, to) = (fault.from_us / 1_000_000, until.unwrap_or(analysis.end_us) / 1_000_000);
+            let why = format!("{} hit the master, and no failover followed for long", fault.word());
             done.ask_next.push(Ask { arguments: format!("--between {from}s {}s", to.max(from + 1)), why });
         }
     }

@@ -45,8 +45,8 @@ pub(super) fn message_argument(subject: &Subject, client: &str, seq: u32) -> Str
 fn named_masters(subject: &Subject) -> Vec<(i64, String)> {
     let recording = subject.recording();
     let first = recording.header.redis.first().cloned().unwrap_or_default();
-    let sentinels = recording.names.nodes.iter().filter(|name| NodeKind::of(name) == NodeKind::Sentinel);
-    let mut beliefs: BTreeMap<&str, String> = sentinels.map(|name| (name.as_str(), first.clone())).collect();
+    let sentinels = recording.names.of_kind(NodeKind::Sentinel);
+    let mut beliefs: BTreeMap<&str, String> = sentinels.map(|(_, name)| (name, first.clone())).collect();
     let mut named = vec![(i64::MIN, first)];
     for record in &recording.records {
         let What::Event(Event::Sentinel(SentinelEvent::SwitchMaster(_, new))) = &record.what else { continue };

@@ -195,7 +195,9 @@ pub(super) fn timer(kind: NodeKind, timer: TimerId, servers: usize, names: &Name
         (NodeKind::Redis(_), 2) => "its loading goes on".into(),
         (NodeKind::Redis(_), _) => "a saved file goes on to a replica".into(),
         (NodeKind::Haproxy, 0) => "its start is over".into(),
-        (NodeKind::Haproxy, n) if n <= servers => format!("the timer of the health check of {}", names.nodes[n - 1]),
+        (NodeKind::Haproxy, n) if n <= servers => {
+            format!("the timer of the health check of {}", names.nodes[n - 1].name)
+        }
         (NodeKind::Haproxy, _) => "the timer of a session".into(),
         (NodeKind::Client(_), _) => "its timer".into(),
     }

@@ -1,7 +1,7 @@
 //! Which server a new session is given to.
 //!
 //! Source: `fwrr_get_next_server` (lb_fwrr.c) and `recount_servers` (backend.c) with equal weights, no `allbackups`
-//! and no `maxconn` on servers; spec of HAProxy and TCP, 7.
+//! and no `maxconn` on servers; spec H7.
 
 /// What the choice looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 //! the peer's close. The interval runs from the end of one round to the start of the next.
 //!
 //! Sources: `process_chk_conn`, `srv_getinter`, `start_checks` (check.c); `tcpcheck_eval_connect`,
-//! `tcpcheck_eval_expect` (tcpcheck.c); spec of HAProxy and TCP, 2 to 5.
+//! `tcpcheck_eval_expect` (tcpcheck.c); spec H2 to H5.
 
 use super::health::Health;
 use super::timer::{Tick, deadline, tick};

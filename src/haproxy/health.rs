@@ -1,7 +1,7 @@
 //! The health counter of a checked server: pure arithmetic.
 //!
 //! Source: `set_server_check_status` (check.c) with its two callers that compare against `rise`,
-//! `check_notify_failure` and `check_notify_success`; spec of HAProxy and TCP, 5.
+//! `check_notify_failure` and `check_notify_success`; spec H5.
 
 /// How healthy a server is: 0 to `rise + fall - 1`; from `rise` on the server is up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) struct Health {
 }
 
 impl Health {
-    /// A server at the start of HAProxy: up, but only just, so that one failed check takes it down (spec, 2.1).
+    /// A server at the start of HAProxy: up, but only just, so that one failed check takes it down (spec H2.1).
     pub(super) fn at_start(rise: u32, fall: u32) -> Health {
         assert!(rise >= 1, "a server needs a good check to come up");
         assert!(fall >= 1, "a server needs a bad check to go down");

@@ -54,7 +54,7 @@ use crate::wire::Addr;
 pub const FORWARD_WORK: Span = Span::ZERO;
 
 /// From exec to bound listeners and the start of the checks, which come within a millisecond of each other: 28 to
-/// 71 ms, measured on 2.6.12 on loopback (the spec of HAProxy and TCP, 12.3, has 50 to 100 ms).
+/// 71 ms, measured on 2.6.12 on loopback (spec H12.3 has 50 to 100 ms).
 const BOOT_MIN: Span = Span::from_millis(28);
 const BOOT_MAX: Span = Span::from_millis(71);
 

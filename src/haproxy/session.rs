@@ -10,7 +10,7 @@
 //! rings.
 //!
 //! Sources: `back_handle_st_ass`, `_con`, `_cer`, `_tar`, `back_may_abort_req` (backend.c); `process_stream`,
-//! `stream_shutdown` (stream.c); spec of HAProxy and TCP, 8 to 10.
+//! `stream_shutdown` (stream.c); spec H8 to H10.
 
 use super::timer::{Tick, deadline, tick};
 use super::{Haproxy, client_token, server_token};

@@ -1,4 +1,4 @@
-//! The behaviour of a whole HAProxy, by the sections of the spec of HAProxy and TCP.
+//! The behaviour of a whole HAProxy, by the paragraphs of docs/behaviour/haproxy.md.
 
 use proptest::prelude::*;
 

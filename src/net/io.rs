@@ -163,7 +163,7 @@ pub enum Action {
 
 /// What the kernel can hold for one direction of a connection whose reader does not read, in bytes: send buffer and
 /// receive buffer at their automatic maxima (`tcp_wmem` 4 MiB, `tcp_rmem` 6 MiB; about 8 MB were measured through a
-/// proxy, spec of HAProxy and TCP, 22.2).
+/// proxy, spec T22.2).
 pub const KERNEL_BUFFER_BYTES: u64 = 8 << 20;
 
 #[derive(Clone, Debug, Default)]

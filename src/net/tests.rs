@@ -395,8 +395,8 @@ fn keepalive_finds_a_peer_that_vanished() {
     assert!((599.0..601.0).contains(&ended.as_secs_f64()), "{ended}");
 }
 
-/// Instants at which a segment into silence is sent, measured: first the probe of the tail, then with doubling gaps (spec
-/// TCP 15.1). With several segments out the probe comes early, and the ladder is one short step ahead.
+/// Instants at which a segment into silence is sent, measured: first the probe of the tail, then with doubling gaps
+/// (spec T15.1). With several segments out the probe comes early, and the ladder is one short step ahead.
 const LADDER: [f64; 10] = [0.205, 0.413, 0.849, 1.685, 3.345, 6.737, 13.39, 26.7, 54.4, 107.6];
 const LADDER_OF_SEVERAL: [f64; 10] = [0.205, 0.636, 1.48, 3.13, 6.50, 13.1, 26.5, 54.2, 107.4, 214.0];
 

@@ -24,7 +24,7 @@ pub struct Link {
 }
 
 impl Default for Link {
-    /// One Ethernet bridge on one machine: well under 0.1 ms (README of the reference recordings).
+    /// One Ethernet bridge on one machine: well under 0.1 ms (spec R1).
     fn default() -> Self {
         Link { latency: Span::from_micros(50), jitter: Span::from_micros(20), loss: 0, rate_bits_per_s: None }
     }

@@ -4,85 +4,12 @@
 //! Sources: `sentinelEvent` and its callers (sentinel.c), `serverLog` calls of replication.c and server.c, and
 //! `srv_append_status` (HAProxy's server.c).
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::Names;
+
 use crate::kernel::{Span, Time};
-use crate::wire::{Addr, HostId, NodeId, ReplId, Role, RunId, hex40};
-
-/// Names of hosts and nodes, for text.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Names {
-    /// By [`HostId`].
-    pub hosts: Vec<String>,
-    /// By [`NodeId`].
-    pub nodes: Vec<String>,
-    /// Forty-digit identities that were read from a file, by their first sixteen digits: those of real programs do not
-    /// follow from them. Empty for a simulated run.
-    pub ids: BTreeMap<u64, Box<str>>,
-}
-
-impl Names {
-    /// The name of a host.
-    pub fn host(&self, host: HostId) -> &str {
-        &self.hosts[host.0 as usize]
-    }
-    /// The name of a node.
-    pub fn node(&self, node: NodeId) -> &str {
-        &self.nodes[node.0 as usize]
-    }
-    /// The forty digits of a process's identity.
-    pub fn id(&self, id: RunId) -> Cow<'_, str> {
-        match self.ids.get(&id.0) {
-            Some(text) => Cow::Borrowed(text),
-            None => Cow::Owned(hex40(id.0)),
-        }
-    }
-    /// The forty digits of a replication history's identity.
-    pub fn repl_id(&self, id: ReplId) -> Cow<'_, str> {
-        match self.ids.get(&id.0) {
-            Some(text) => Cow::Borrowed(text),
-            None => Cow::Owned(id.to_string()),
-        }
-    }
-    /// The node with a name.
-    pub fn find_node(&self, name: &str) -> Option<NodeId> {
-        self.nodes.iter().position(|n| n == name).map(|i| NodeId(i as u16))
-    }
-    /// The host with a name.
-    pub fn find_host(&self, name: &str) -> Option<HostId> {
-        self.hosts.iter().position(|n| n == name).map(|i| HostId(i as u16))
-    }
-}
-
-/// What kind of program a node runs, for reading its log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NodeKind {
-    /// A Redis server.
-    Redis,
-    /// A Sentinel.
-    Sentinel,
-    /// HAProxy.
-    Haproxy,
-    /// A publisher, subscriber or writer.
-    Client,
-}
-
-impl NodeKind {
-    /// The kind that a node's name stands for, by the naming rule of the scenario file.
-    pub fn of(name: &str) -> NodeKind {
-        if name.starts_with("redis") {
-            NodeKind::Redis
-        } else if name.starts_with("sentinel") {
-            NodeKind::Sentinel
-        } else if name.starts_with("haproxy") {
-            NodeKind::Haproxy
-        } else {
-            NodeKind::Client
-        }
-    }
-}
+use crate::wire::{Addr, HostId, ReplId, Role, RunId};
 
 /// A line of a program's log.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,7 +35,7 @@ pub enum InstanceKind {
     Sentinel,
 }
 
-/// The instance that a Sentinel event is about (`@` in the spec, section 21.2).
+/// The instance that a Sentinel event is about (`@` in spec 21.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Instance {
     /// What it is.
@@ -200,7 +127,7 @@ pub enum SentinelEvent {
     Tilt(bool),
     /// `Next failover delay: I will not start a failover before …`; log only
     NextFailoverDelay(Time),
-    /// `Executing user requested FAILOVER of 'mymaster'`; log only
+    /// `Executing user requested FAILOVER of '<name>'`; log only
     UserFailover,
     /// `Sentinel new configuration saved on disk`; log only
     ConfigSaved,
@@ -323,15 +250,15 @@ pub enum HaproxyEvent {
 impl Instance {
     fn write(&self, names: &Names, out: &mut String) {
         let (host, port) = (names.host(self.addr.host), self.addr.port);
-        let (master, master_port) = (names.host(self.master.host), self.master.port);
+        let (name, master, master_port) = (&names.master, names.host(self.master.host), self.master.port);
         let _ = match self.kind {
-            InstanceKind::Master => write!(out, "master mymaster {host} {port}"),
+            InstanceKind::Master => write!(out, "master {name} {host} {port}"),
             InstanceKind::Slave => {
-                write!(out, "slave {host}:{port} {host} {port} @ mymaster {master} {master_port}")
+                write!(out, "slave {host}:{port} {host} {port} @ {name} {master} {master_port}")
             }
             InstanceKind::Sentinel => {
                 let id = names.id(self.id);
-                write!(out, "sentinel {id} {host} {port} @ mymaster {master} {master_port}")
+                write!(out, "sentinel {id} {host} {port} @ {name} {master} {master_port}")
             }
         };
     }
@@ -376,7 +303,9 @@ impl SentinelEvent {
             SentinelEvent::VotedFor(voter, id, epoch) => {
                 format!("{} voted for {} {epoch}", names.id(*voter), names.id(*id))
             }
-            SentinelEvent::SwitchMaster(old, new) => format!("+switch-master mymaster {} {}", addr(old), addr(new)),
+            SentinelEvent::SwitchMaster(old, new) => {
+                format!("+switch-master {} {} {}", names.master, addr(old), addr(new))
+            }
             SentinelEvent::RoleChange(expected, who, role) => {
                 let sign = if *expected { '+' } else { '-' };
                 format!("{sign}role-change {} new reported role is {}", who.text(names), role.as_str())
@@ -392,7 +321,7 @@ impl SentinelEvent {
             SentinelEvent::NextFailoverDelay(at) => {
                 format!("Next failover delay: I will not start a failover before {}", ctime(*at))
             }
-            SentinelEvent::UserFailover => "Executing user requested FAILOVER of 'mymaster'".into(),
+            SentinelEvent::UserFailover => format!("Executing user requested FAILOVER of '{}'", names.master),
             SentinelEvent::ConfigSaved => "Sentinel new configuration saved on disk".into(),
             SentinelEvent::Id(id) => format!("Sentinel ID is {}", names.id(*id)),
         }

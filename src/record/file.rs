@@ -11,14 +11,22 @@ use flate2::{Compression, GzBuilder, read::GzDecoder};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
 
-use super::{ConnectEnd, Event, FaultMark, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use super::fault::{Fault, FaultMark, NOBODY, Order};
+use super::names::is_master_name;
+use super::{ConnectEnd, Event, Header, Names, Node, NodeKind, Op, Outcome, Record, Recording, Source, What};
 use crate::kernel::{EventId, Span, Time};
+use crate::units::parse_span;
 use crate::wire::NodeId;
 
 /// Length of one unit of written time.
 const TICK_NANOS: u64 = 100_000;
 /// Times beyond this many seconds are not believed: 30 years.
 const MAX_SECONDS: f64 = 1e9;
+
+/// Nodes have numbers of 16 bits.
+const NODES_MAX: usize = u16::MAX as usize;
+/// The host of clients of which a recording does not say more.
+const CLIENTS: &str = "clients";
 
 /// A recording that cannot be read.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -74,6 +82,19 @@ struct HeaderRow {
     final_roles: BTreeMap<String, String>,
     #[serde(default)]
     lost_acked_sets: Option<u64>,
+    /// Every node, in the order of their numbers; not there in recordings that were made before this table was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<NodeRow>,
+    /// The name of the monitored master; not there in old recordings either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    master_name: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NodeRow {
+    name: String,
+    kind: NodeKind,
+    host: String,
 }
 
 #[derive(Deserialize)]
@@ -123,18 +144,13 @@ impl Recording {
 
     /// The client with a number, as [`Op::Receive`] numbers publishers.
     pub fn client(&self, place: u16) -> Option<NodeId> {
-        let node = self.first_client()? + place as usize;
-        (node < self.names.nodes.len()).then_some(NodeId(node as u16))
-    }
-
-    fn first_client(&self) -> Option<usize> {
-        self.names.nodes.iter().position(|name| NodeKind::of(name) == NodeKind::Client)
+        self.names.of_kind(NodeKind::Client).nth(place as usize).map(|(node, _)| node)
     }
 
     /// The recording as JSON Lines.
     pub fn to_jsonl(&self) -> String {
         let mut out = String::with_capacity(256 + self.records.len() * 96);
-        out.push_str(&self.header.to_json());
+        out.push_str(&self.header.to_json(&self.names));
         out.push('\n');
         let publishers = self.publishers();
         if self.records.is_sorted_by_key(|record| record.time) {
@@ -251,7 +267,7 @@ impl Recording {
         let (number, first) = lines.next().ok_or_else(|| {
             reader.error(1, "the file is empty".into(), "the first line of a recording is its header")
         })?;
-        let header = reader.header(number, first)?;
+        let (header, table, master) = reader.header(number, first)?;
         let mut rows = Vec::new();
         for (number, line) in lines {
             let row: Row = serde_json::from_str(line).map_err(|error| reader.json(number, &error))?;
@@ -260,13 +276,25 @@ impl Recording {
             }
             rows.push((number, row));
         }
-        let mut names = collect_names(&header, rows.iter().map(|(_, row)| row));
+        let mut names = if table.is_empty() {
+            collect_names(&header, rows.iter().map(|(_, row)| row))
+        } else {
+            reader.names(number, &header, &table, &rows)?
+        };
+        if names.nodes.len() > NODES_MAX {
+            return Err(reader.error(number, format!("{} nodes", names.nodes.len()), "at most 65535 nodes"));
+        }
+        let events = || rows.iter().filter_map(|(_, row)| row.event.as_deref());
+        if let Some(master) = master.as_deref().or_else(|| events().find_map(monitored)) {
+            names.master = master.to_owned();
+        }
         let first = rows.iter().map(|(_, row)| row.t).fold(0.0, f64::min);
         let origin = Time((-first).ceil() as u64 * 1_000_000_000);
         let nodes: BTreeMap<String, NodeId> =
-            names.nodes.iter().enumerate().map(|(i, name)| (name.clone(), NodeId(i as u16))).collect();
-        let clients = names.nodes.iter().position(|name| NodeKind::of(name) == NodeKind::Client).unwrap_or(0);
-        let place = |name: &str| nodes.get(name).map_or(0, |node| node.0.saturating_sub(clients as u16));
+            names.nodes.iter().enumerate().map(|(i, node)| (node.name.clone(), NodeId(i as u16))).collect();
+        let clients = names.of_kind(NodeKind::Client).zip(0..);
+        let clients: BTreeMap<String, u16> = clients.map(|((_, name), place)| (name.to_owned(), place)).collect();
+        let place = |name: &str| clients.get(name).copied().unwrap_or(0);
         let publisher = rows.iter().find(|(_, row)| row.op.as_deref() == Some("publish"));
         let publisher = publisher.and_then(|(_, row)| row.client.as_deref()).map_or(0, place);
         let mut records = Vec::with_capacity(rows.len());
@@ -275,7 +303,7 @@ impl Recording {
             let (name, what) = match (row.node, row.event, row.client, &row.op) {
                 (Some(node), Some(event), None, None) => {
                     names.learn_ids(&event);
-                    let event = Event::parse(NodeKind::of(&node), &event, &names);
+                    let event = Event::parse(names.kind(nodes[&node]), &event, &names);
                     (node, What::Event(event))
                 }
                 (None, None, Some(client), Some(op)) => {
@@ -299,17 +327,17 @@ impl Recording {
 }
 
 impl Header {
-    fn to_json(&self) -> String {
+    fn to_json(&self, names: &Names) -> String {
         let round = |seconds: f64| (seconds * 1e4).round() / 1e4;
         let fault = |mark: &FaultMark| {
-            let mut row = vec![round(mark.at_s).into(), mark.action.clone().into()];
-            row.extend(mark.args.iter().map(|arg| serde_json::Value::from(arg.clone())));
+            let mut row = vec![round(mark.at_s).into(), written_word(&mark.fault).into()];
+            row.extend(mark.fault.arguments().into_iter().map(serde_json::Value::from));
             row
         };
         let config = if self.config.is_null() { serde_json::json!({}) } else { self.config.clone() };
         let row = HeaderRow {
             scenario: self.scenario.clone(),
-            source: if self.source == Source::Real { "real" } else { "sim" }.into(),
+            source: self.source.as_str().into(),
             run: self.run,
             config,
             faults: self.faults.iter().map(fault).collect(),
@@ -318,8 +346,66 @@ impl Header {
             final_master: self.final_master.clone(),
             final_roles: self.final_roles.clone(),
             lost_acked_sets: self.lost_acked_sets,
+            nodes: names.nodes.iter().map(|node| NodeRow::of(node, names)).collect(),
+            master_name: Some(names.master.clone()),
         };
         serde_json::to_string(&row).expect("a header has nothing that JSON cannot say")
+    }
+}
+
+/// The word of a fault in a recording: that of a scenario file with underscores.
+fn written_word(fault: &Fault) -> String {
+    match fault {
+        Fault::Other { action, .. } => action.clone(),
+        known => known.word().replace('-', "_"),
+    }
+}
+
+/// The fault that a recording's word and arguments stand for; the error says what would be right. A word that is not
+/// known is kept as it is.
+fn read_fault(action: &str, args: &[String]) -> Result<Fault, &'static str> {
+    let word = action.replace('_', "-");
+    let group = |text: &String| -> Vec<String> {
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    if let Some(order) = Order::ALL.into_iter().find(|order| order.word() == word) {
+        let [node] = args else { return Err("it has one argument: the node that it was done to") };
+        return Ok(Fault::Program { order, node: (node != NOBODY).then(|| node.clone()) });
+    }
+    match (word.as_str(), args) {
+        ("partition", [_, ..]) => Ok(Fault::Partition { groups: args.iter().map(group).collect() }),
+        ("partition", _) => Err("its arguments are groups of hosts, their names separated by commas"),
+        ("cut", [from, to]) => Ok(Fault::Cut { from: group(from), to: group(to) }),
+        ("cut", _) => Err("its arguments are the sending hosts and the receiving hosts"),
+        ("heal", []) => Ok(Fault::Heal),
+        ("heal", _) => Err("it has no arguments"),
+        ("degrade", [hosts]) => Ok(Fault::Degrade { hosts: group(hosts) }),
+        ("degrade", _) => Err("it has one argument: the hosts at the ends, separated by a comma"),
+        ("clock-jump", [node, by]) => match by.parse() {
+            Ok(by) => Ok(Fault::ClockJump { node: node.clone(), by }),
+            Err(_) => Err("the second argument is how far, such as \"-5s\""),
+        },
+        ("clock-jump", _) => Err("its arguments are a node and how far its clock jumped"),
+        ("stall", [node, lasts]) => match parse_span(lasts) {
+            Ok(lasts) => Ok(Fault::Stall { node: node.clone(), lasts }),
+            Err(_) => Err("the second argument is how long, such as \"350ms\""),
+        },
+        ("stall", _) => Err("its arguments are a node and how long it stood still"),
+        ("command", [node, words @ ..]) => Ok(Fault::Command { node: node.clone(), words: words.to_vec() }),
+        ("command", _) => Err("its arguments are a node and the words of the command"),
+        _ => Ok(Fault::Other { action: action.to_owned(), args: args.to_vec() }),
+    }
+}
+
+/// The name in a Sentinel's line that it monitors a master.
+fn monitored(event: &str) -> Option<&str> {
+    let (name, _) = event.strip_prefix("+monitor master ")?.split_once(' ')?;
+    is_master_name(name).then_some(name)
+}
+
+impl NodeRow {
+    fn of(node: &Node, names: &Names) -> NodeRow {
+        NodeRow { name: node.name.clone(), kind: node.kind, host: names.host(node.host).to_owned() }
     }
 }
 
@@ -351,15 +437,12 @@ impl<'a> Reader<'a> {
         self.error(line, error.to_string(), "every line of a recording is one JSON object")
     }
 
-    fn header(&self, number: usize, line: &str) -> Result<Header, Box<LineError>> {
+    fn header(&self, number: usize, line: &str) -> Result<(Header, Vec<NodeRow>, Option<String>), Box<LineError>> {
         const HELP: &str =
             "the header has scenario, source, run, config, faults, end, redis, final_master, final_roles";
         let row: HeaderRow = serde_json::from_str(line).map_err(|error| self.error(number, error.to_string(), HELP))?;
-        let source = match row.source.as_str() {
-            "real" => Source::Real,
-            "sim" => Source::Sim,
-            other => return Err(self.error(number, format!("unknown source `{other}`"), "`real` or `sim`")),
-        };
+        let source = Source::parse(&row.source)
+            .ok_or_else(|| self.error(number, format!("unknown source `{}`", row.source), "`real` or `sim`"))?;
         if !(-MAX_SECONDS..=MAX_SECONDS).contains(&row.end) {
             return Err(self.error(number, format!("end is {}", row.end), "end is in seconds after time 0"));
         }
@@ -369,7 +452,11 @@ impl<'a> Reader<'a> {
             let texts: Option<Vec<String>> = texts.collect();
             match (fault.first().and_then(serde_json::Value::as_f64), texts.as_deref()) {
                 (Some(at_s), Some([action, args @ ..])) if at_s.abs() <= MAX_SECONDS => {
-                    faults.push(FaultMark { at_s, action: action.clone(), args: args.to_vec() });
+                    let fault = read_fault(action, args).map_err(|help| {
+                        let message = format!("`{action}` with `{}`", args.join("`, `"));
+                        self.error(number, message, help)
+                    })?;
+                    faults.push(FaultMark { at_s, fault });
                 }
                 _ => {
                     let message = format!("fault {} is malformed", serde_json::json!(fault));
@@ -377,7 +464,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Ok(Header {
+        let header = Header {
             scenario: row.scenario,
             source,
             run: row.run,
@@ -388,7 +475,54 @@ impl<'a> Reader<'a> {
             final_master: row.final_master,
             final_roles: row.final_roles,
             lost_acked_sets: row.lost_acked_sets,
-        })
+        };
+        if let Some(name) = row.master_name.as_ref().filter(|name| !is_master_name(name)) {
+            let help = "letters, digits and the characters `.`, `-`, `_`";
+            return Err(self.error(number, format!("`{}` is not a name of a master", name.escape_debug()), help));
+        }
+        Ok((header, row.nodes, row.master_name))
+    }
+
+    /// The names of a recording whose head has the table of nodes. A publisher that also writes does so under a name of
+    /// its own that the table does not have.
+    fn names(
+        &self,
+        head: usize,
+        header: &Header,
+        table: &[NodeRow],
+        rows: &[(usize, Row)],
+    ) -> Result<Names, Box<LineError>> {
+        const HELP: &str = "the header's `nodes` names every node once, with its `kind` and its `host`";
+        let mut names = Names::default();
+        let mut kinds: BTreeMap<&str, NodeKind> = BTreeMap::new();
+        for NodeRow { name, kind, host } in table.iter().take(NODES_MAX + 1) {
+            if kinds.insert(name, *kind).is_some() {
+                return Err(self.error(head, format!("two nodes are called `{name}`"), HELP));
+            }
+            names.add(name, *kind, host);
+        }
+        for name in &header.redis {
+            if kinds.get(name.as_str()) != Some(&NodeKind::Redis) {
+                return Err(self.error(head, format!("`{name}` is not a Redis node of `nodes`"), HELP));
+            }
+        }
+        let mut more: BTreeSet<&str> = BTreeSet::new();
+        for (number, row) in rows {
+            if let Some(node) = row.node.as_deref().filter(|node| !kinds.contains_key(node)) {
+                return Err(self.error(*number, format!("`{node}` is not a node of this recording"), HELP));
+            }
+            for client in row.client.iter().chain(&row.from) {
+                match kinds.get(client.as_str()) {
+                    Some(NodeKind::Client) => {}
+                    Some(_) => return Err(self.error(*number, format!("`{client}` is not a client"), HELP)),
+                    None => drop(more.insert(client)),
+                }
+            }
+        }
+        for client in more.into_iter().take(NODES_MAX + 1 - names.nodes.len()) {
+            names.add(client, NodeKind::Client, CLIENTS);
+        }
+        Ok(names)
     }
 
     #[allow(clippy::too_many_arguments, reason = "the fields of one line")]
@@ -419,7 +553,11 @@ impl<'a> Reader<'a> {
             return Err(self.error(line, format!("unknown op `{op}`"), help));
         }
         let word = outcome.ok_or_else(|| missing("outcome"))?;
-        let outcome = Outcome::parse(word).unwrap_or(Outcome::Err);
+        // The first word of an error reply is a single word: those without an outcome of their own are `err`.
+        let reply = || word.bytes().all(|b| b.is_ascii_alphanumeric()).then_some(Outcome::Err);
+        let outcome = Outcome::parse(word).or_else(reply).ok_or_else(|| {
+            self.error(line, format!("unknown outcome `{word}`"), "for example `ok`, `readonly` or `reply-timeout`")
+        })?;
         let ms = ms.ok_or_else(|| missing("ms"))?;
         if !(0.0..=MAX_SECONDS * 1e3).contains(&ms) {
             return Err(self.error(line, format!("ms is {ms}"), "ms is how long the attempt took"));
@@ -433,16 +571,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Names of all that occurs: Redis nodes, Sentinels, HAProxy, clients; each kind in the order of its numbers.
+/// Names of all that occurs, for recordings without the table of nodes: Redis nodes, Sentinels, HAProxy, clients; each
+/// kind in the order of its numbers. There a program that is no client is what its name begins with.
 fn collect_names<'a>(header: &Header, rows: impl Iterator<Item = &'a Row>) -> Names {
     let mut programs: BTreeSet<String> = header.redis.iter().cloned().collect();
     let mut clients = BTreeSet::new();
     programs.extend(header.final_roles.keys().cloned());
-    for arg in header.faults.iter().flat_map(|fault| &fault.args).flat_map(|arg| arg.split(',')) {
-        if NodeKind::of(arg) != NodeKind::Client {
-            programs.insert(arg.to_string());
-        }
-    }
     for row in rows {
         let add = |name: &Option<String>, set: &mut BTreeSet<String>| {
             if let Some(name) = name.as_ref().filter(|name| !set.contains(*name)) {
@@ -453,15 +587,32 @@ fn collect_names<'a>(header: &Header, rows: impl Iterator<Item = &'a Row>) -> Na
         add(&row.client, &mut clients);
         add(&row.from, &mut clients);
     }
+    for FaultMark { fault, .. } in &header.faults {
+        let named = fault.node().into_iter().chain(fault.hosts());
+        let named = named.filter(|name| kind_by_name(name) != NodeKind::Client && !clients.contains(*name));
+        programs.extend(named.map(str::to_owned));
+    }
     let mut programs: Vec<String> = programs.into_iter().collect();
     programs.sort_by_key(|name| {
         let number = name.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
-        (NodeKind::of(name), number.unwrap_or(0_u64))
+        (kind_by_name(name), number.unwrap_or(0_u64))
     });
-    let mut hosts = programs.clone();
-    hosts.push("clients".into());
-    programs.extend(clients);
-    Names { hosts, nodes: programs, ids: BTreeMap::new() }
+    let mut names = Names::default();
+    for name in programs.iter().take(NODES_MAX + 1) {
+        names.add(name, kind_by_name(name), name);
+        clients.remove(name);
+    }
+    names.hosts.push(CLIENTS.into());
+    for name in clients.iter().take(NODES_MAX + 1 - names.nodes.len()) {
+        names.add(name, NodeKind::Client, CLIENTS);
+    }
+    names
+}
+
+/// What a program is in a recording that does not say it, by the naming rule of scenario files.
+fn kind_by_name(name: &str) -> NodeKind {
+    let kinds = [("redis", NodeKind::Redis), ("sentinel", NodeKind::Sentinel), ("haproxy", NodeKind::Haproxy)];
+    kinds.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(NodeKind::Client, |(_, kind)| kind)
 }
 
 fn push_integer(out: &mut String, mut value: u64) {

@@ -4,20 +4,25 @@
 //! written, and read back into the same types, so that whatever looks at a simulated run can look at a real one.
 
 mod event;
+mod fault;
 mod file;
+mod names;
 mod op;
 mod parse;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use event::{
-    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, Names, NodeKind, RedisEvent, SentinelEvent,
-    SentinelEventKind,
+    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, RedisEvent, SentinelEvent, SentinelEventKind,
 };
+pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
+pub use names::{Names, Node, NodeKind, is_master_name};
 pub use op::{ConnectEnd, Op, Outcome};
 
 use std::collections::BTreeMap;
+
+use serde::Serialize;
 
 use crate::kernel::{EventId, Time};
 use crate::wire::NodeId;
@@ -45,7 +50,8 @@ pub enum What {
 }
 
 /// Which arm made a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// Real programs.
     Real,
@@ -53,15 +59,25 @@ pub enum Source {
     Sim,
 }
 
-/// One executed fault: when (seconds after time 0), the action's name, and its arguments as text.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FaultMark {
-    /// Seconds after time 0.
-    pub at_s: f64,
-    /// `kill_host`, `partition`, `heal`, …
-    pub action: String,
-    /// Node names, or comma-separated groups.
-    pub args: Vec<String>,
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Source {
+    /// The word in recordings and files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Source::Real => "real",
+            Source::Sim => "sim",
+        }
+    }
+
+    /// The arm that a word stands for.
+    pub fn parse(text: &str) -> Option<Source> {
+        [Source::Real, Source::Sim].into_iter().find(|source| source.as_str() == text)
+    }
 }
 
 /// The first line of a recording.

@@ -1,9 +1,14 @@
 //! What clients do and see.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::kernel::Span;
 
 /// How an attempt of a publisher or writer ended. The text is the recording's `outcome`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "&'static str")]
 pub enum Outcome {
     /// Answered without error.
     Ok,
@@ -37,6 +42,12 @@ pub enum Outcome {
     NoMaster,
 }
 
+impl From<Outcome> for &'static str {
+    fn from(outcome: Outcome) -> Self {
+        outcome.as_str()
+    }
+}
+
 impl Outcome {
     const TABLE: [(Outcome, &'static str); 15] = [
         (Outcome::Ok, "ok"),
@@ -64,6 +75,12 @@ impl Outcome {
     /// The outcome that a recording's word stands for.
     pub fn parse(text: &str) -> Option<Outcome> {
         Self::TABLE.iter().find(|(_, word)| *word == text).map(|(outcome, _)| *outcome)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -116,7 +116,13 @@ impl<'a> Scan<'a> {
         self.id().map(ReplId)
     }
 
-    /// The instance text of the spec, section 21.2.
+    /// The name of the monitored master, and a space.
+    fn master(&mut self) -> Option<()> {
+        self.lit(&self.names.master)?;
+        self.lit(" ")
+    }
+
+    /// The instance text (spec 21.2).
     fn instance(&mut self) -> Option<Instance> {
         let kind = match self.until(" ")? {
             "master" => InstanceKind::Master,
@@ -126,7 +132,7 @@ impl<'a> Scan<'a> {
         };
         let mut id = RunId::default();
         match kind {
-            InstanceKind::Master => self.lit("mymaster ")?,
+            InstanceKind::Master => self.master()?,
             InstanceKind::Slave => {
                 self.addr(":")?;
                 self.lit(" ")?;
@@ -140,7 +146,8 @@ impl<'a> Scan<'a> {
         let master = if kind == InstanceKind::Master {
             addr
         } else {
-            self.lit(" @ mymaster ")?;
+            self.lit(" @ ")?;
+            self.master()?;
             self.addr(" ")?
         };
         Some(Instance { kind, addr, id, master })
@@ -151,8 +158,11 @@ impl<'a> Scan<'a> {
             "+tilt #tilt mode entered" => return Some(SentinelEvent::Tilt(true)),
             "-tilt #tilt mode exited" => return Some(SentinelEvent::Tilt(false)),
             "Sentinel new configuration saved on disk" => return Some(SentinelEvent::ConfigSaved),
-            "Executing user requested FAILOVER of 'mymaster'" => return Some(SentinelEvent::UserFailover),
             _ => {}
+        }
+        if self.lit("Executing user requested FAILOVER of '").is_some() {
+            self.lit(&self.names.master)?;
+            return (self.rest == "'").then_some(SentinelEvent::UserFailover);
         }
         if self.lit("Sentinel ID is ").is_some() {
             let id = self.run_id()?;
@@ -177,7 +187,7 @@ impl<'a> Scan<'a> {
                 SentinelEvent::VoteForLeader(id, self.number()?)
             }
             "+switch-master" => {
-                self.lit("mymaster ")?;
+                self.master()?;
                 let old = self.addr(" ")?;
                 self.lit(" ")?;
                 SentinelEvent::SwitchMaster(old, self.addr(" ")?)

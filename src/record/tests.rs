@@ -9,11 +9,15 @@ use crate::kernel::Span;
 use crate::wire::{Addr, HostId, ReplId, Role, RunId};
 
 fn names() -> Names {
-    let programs =
-        ["redis-1", "redis-2", "redis-3", "sentinel-1", "sentinel-2", "sentinel-3", "haproxy"].map(str::to_string);
-    let nodes = programs.iter().cloned().chain(["publisher", "subscriber", "writer"].map(str::to_string)).collect();
-    let mut names = Names { nodes, ..Names::default() };
-    names.hosts = programs.iter().cloned().chain(["clients".to_string()]).collect();
+    let programs = ["redis-1", "redis-2", "redis-3", "sentinel-1", "sentinel-2", "sentinel-3", "haproxy"];
+    let kinds = [NodeKind::Redis; 3].into_iter().chain([NodeKind::Sentinel; 3]).chain([NodeKind::Haproxy]);
+    let mut names = Names::default();
+    for (name, kind) in programs.into_iter().zip(kinds) {
+        names.add(name, kind, name);
+    }
+    for name in ["publisher", "subscriber", "writer"] {
+        names.add(name, NodeKind::Client, "clients");
+    }
     IDS.iter().for_each(|number| names.learn_ids(&format!("{number:016x}{:024x}", number % 1_000)));
     names
 }
@@ -146,7 +150,10 @@ fn header() -> Header {
         source: Source::Sim,
         run: 7,
         config: serde_json::json!({}),
-        faults: vec![FaultMark { at_s: 0.0, action: "kill".into(), args: vec!["redis-1".into()] }],
+        faults: vec![FaultMark {
+            at_s: 0.0,
+            fault: Fault::Program { order: Order::Kill, node: Some("redis-1".into()) },
+        }],
         end_s: 25.5,
         redis: ["redis-1", "redis-2", "redis-3"].map(str::to_string).to_vec(),
         final_master: None,

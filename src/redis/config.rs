@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
-use crate::scenario::units::{self, UnitError};
+use crate::units::{self, UnitError};
 
 /// The settings of one Redis server, named and defaulted as the directives of redis.conf 7.0.15 (`createStaticConfig`
 /// entries of `config.c`), plus some that only a simulator needs:

@@ -1,7 +1,7 @@
 //! CONFIG SET: changing one directive while the server runs (config.c).
 
 use super::Config;
-use crate::scenario::units;
+use crate::units;
 
 /// Changes one directive. False if the name or the value is not understood.
 pub fn set(config: &mut Config, name: &str, value: &str) -> bool {

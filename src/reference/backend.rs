@@ -10,12 +10,15 @@ use std::time::{Duration, SystemTime};
 use rustix::process::{Pid, Signal};
 
 use super::Error;
+use crate::record::NodeKind;
 
 /// A host: what has an address of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// Its name in the scenario.
     pub name: String,
+    /// What runs there, or, of several programs, what the first of them is.
+    pub kind: NodeKind,
     /// Its address.
     pub addr: Ipv4Addr,
     /// The hardware address of its interface: new with every container, kept by a machine.

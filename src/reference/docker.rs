@@ -59,10 +59,10 @@ fn docker(arguments: &[&str]) -> Result<String, Error> {
 }
 
 /// The image of a host, by what runs there.
-fn image(host: &str) -> String {
+fn image(kind: NodeKind) -> String {
     let setting = |name: &str| std::env::var(name).ok().filter(|image| !image.is_empty());
     let redis = || setting("REDIS_IMAGE").unwrap_or_else(|| "redis:7.0.15".into());
-    match NodeKind::of(host) {
+    match kind {
         NodeKind::Redis | NodeKind::Sentinel => redis(),
         NodeKind::Haproxy => setting("HAPROXY_IMAGE").unwrap_or_else(|| "haproxy:2.6".into()),
         NodeKind::Client => setting("CLIENT_IMAGE").unwrap_or_else(redis),
@@ -82,7 +82,7 @@ impl Backend for Docker {
         let this = format!("{0}:{0}:ro", this.display());
         let addr = host.addr.to_string();
         let place = ["--network", &self.prefix, "--ip", &addr, "-v", &work, "-v", &this];
-        let image = image(&host.name);
+        let image = image(host.kind);
         let holder = ["--label", LABEL, "--user", "0", "--entrypoint", "sleep", &image, "infinity"];
         docker(&[&["run", "-d", "--name", &name][..], &place, &holder].concat())?;
         let pid = docker(&["inspect", "-f", "{{.State.Pid}}", &name])?;

@@ -9,7 +9,7 @@ use super::script::Played;
 use super::stack::{ANSWER_LIMIT, Stack};
 use super::{Error, Interrupt, logs};
 use crate::kernel::{EventId, Span, Time};
-use crate::record::{ConnectEnd, Event, Header, Names, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use crate::record::{ConnectEnd, Event, Header, Op, Outcome, Record, Recording, Source, What};
 use crate::reference::ask::Value;
 use crate::wire::NodeId;
 use crate::world;
@@ -48,7 +48,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
     };
     for (node, at, text) in lines_of_programs(stack)? {
         names.learn_ids(&text);
-        add(node, at, What::Event(event(&text, stack.name(node), &names)));
+        add(node, at, What::Event(Event::parse(names.kind(node), &text, &names)));
     }
     let mut acknowledged = Vec::new();
     for node in stack.layout.all_clients().collect::<Vec<_>>() {
@@ -79,10 +79,6 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         lost_acked_sets,
     };
     Ok(Recording { header, names, origin: ORIGIN, records })
-}
-
-fn event(text: &str, node: &str, names: &Names) -> Event {
-    Event::parse(NodeKind::of(node), text, names)
 }
 
 /// The log lines of all servers, addresses replaced by names.

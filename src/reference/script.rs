@@ -12,7 +12,7 @@ use super::backend::{epoch_micros, tool, tool_with_input, within};
 use super::stack::{ANSWER_LIMIT, Life, Stack};
 use super::{Error, Interrupt, logs};
 use crate::kernel::Span;
-use crate::record::FaultMark;
+use crate::record::{Fault, FaultMark, Order};
 use crate::scenario::{Action, NodeRef, Role};
 use crate::wire::{HostId, NodeId};
 use crate::world::NodeKind;
@@ -110,34 +110,27 @@ impl Player<'_> {
         matches!(self.stack.scenario.faults[fault].action, Action::Degrade { .. })
     }
 
-    fn mark(&mut self, action: &str, args: Vec<String>) {
-        self.marks.push(FaultMark { at_s: self.start.elapsed().as_secs_f64(), action: action.into(), args });
+    fn mark(&mut self, fault: Fault) {
+        self.marks.push(FaultMark { at_s: self.start.elapsed().as_secs_f64(), fault });
     }
 
     fn fault(&mut self, place: usize) -> Result<(), Error> {
         let action = self.stack.scenario.faults[place].action.clone();
-        match &action {
-            Action::Kill { node }
-            | Action::KillHost { node }
-            | Action::PowerOff { node }
-            | Action::Terminate { node }
-            | Action::Start { node }
-            | Action::Pause { node }
-            | Action::Resume { node } => {
-                let nodes = self.programs(node);
-                let word = action.word();
-                if nodes.is_empty() {
-                    self.mark(word, vec!["nobody".into()]);
-                }
-                for node in nodes {
-                    self.mark(word, vec![self.stack.name(node).to_string()]);
-                    self.fault_on_node(&action, node)?;
-                }
-                Ok(())
+        if let Some((order, node)) = action.order() {
+            let nodes = self.programs(node);
+            if nodes.is_empty() {
+                self.mark(Fault::Program { order, node: None });
             }
+            for node in nodes {
+                self.mark(Fault::Program { order, node: Some(self.stack.name(node).to_string()) });
+                self.order(order, node)?;
+            }
+            return Ok(());
+        }
+        match &action {
             Action::Partition { groups } => {
                 let groups: Vec<Vec<HostId>> = groups.iter().map(|group| self.hosts_of(group)).collect();
-                self.mark("partition", groups.iter().map(|group| self.host_names(group)).collect());
+                self.mark(Fault::Partition { groups: groups.iter().map(|group| self.host_names(group)).collect() });
                 for (i, group) in groups.iter().enumerate() {
                     for other in &groups[i + 1..] {
                         for &a in group {
@@ -152,7 +145,7 @@ impl Player<'_> {
             }
             Action::Cut { from, to } => {
                 let (from, to) = (self.hosts_of(&from.0), self.hosts_of(&to.0));
-                self.mark("cut", vec![self.host_names(&from), self.host_names(&to)]);
+                self.mark(Fault::Cut { from: self.host_names(&from), to: self.host_names(&to) });
                 for &a in &from {
                     for &b in to.iter().filter(|&&b| b != a) {
                         self.block(a, b)?;
@@ -161,7 +154,7 @@ impl Player<'_> {
                 Ok(())
             }
             Action::Heal {} => {
-                self.mark("heal", Vec::new());
+                self.mark(Fault::Heal);
                 for host in 0..self.stack.present.len() as u16 {
                     self.filter(HostId(host), &words("-F INPUT"))?;
                 }
@@ -173,27 +166,28 @@ impl Player<'_> {
             Action::Degrade { .. } => unreachable!("these are done together"),
             Action::Stall { node, duration: span } => {
                 for node in self.programs(node) {
-                    self.mark("stall", vec![self.stack.name(node).to_string(), span.to_string()]);
+                    self.mark(Fault::Stall { node: self.stack.name(node).to_string(), lasts: *span });
                     self.stall(node, duration(*span));
                 }
                 Ok(())
             }
             Action::Command { node, run } => {
                 for node in self.programs(node) {
-                    self.mark("command", [vec![self.stack.name(node).to_string()], run.clone()].concat());
+                    self.mark(Fault::Command { node: self.stack.name(node).to_string(), words: run.clone() });
                     self.send(node, run.clone(), ANSWER_LIMIT);
                 }
                 Ok(())
             }
             Action::ClockJump { .. } => unreachable!("scenarios with a clock that jumps are refused"),
+            program => unreachable!("{program:?} is an order"),
         }
     }
 
-    fn fault_on_node(&mut self, action: &Action, node: NodeId) -> Result<(), Error> {
+    fn order(&mut self, order: Order, node: NodeId) -> Result<(), Error> {
         let host = self.stack.layout.host(node);
-        match action {
-            Action::Kill { .. } => self.stack.kill(node),
-            Action::KillHost { .. } => {
+        match order {
+            Order::Kill => self.stack.kill(node),
+            Order::KillHost => {
                 for mate in self.stack.nodes_on(host) {
                     self.stack.kill(mate);
                 }
@@ -204,7 +198,7 @@ impl Player<'_> {
                     self.stack.unplug(host)?;
                 }
             }
-            Action::PowerOff { .. } => {
+            Order::PowerOff => {
                 // First the interface, so that nobody is told.
                 if self.stack.present[host.0 as usize] {
                     self.stack.unplug(host)?;
@@ -213,8 +207,8 @@ impl Player<'_> {
                     self.stack.kill(mate);
                 }
             }
-            Action::Terminate { .. } => self.stack.signal(node, Signal::TERM),
-            Action::Start { .. } => {
+            Order::Terminate => self.stack.signal(node, Signal::TERM),
+            Order::Start => {
                 if self.stack.is_down(node) {
                     let mut begun = Instant::now();
                     if !self.stack.present[host.0 as usize] {
@@ -226,9 +220,8 @@ impl Player<'_> {
                     self.stack.expect_soon(begun, "a start");
                 }
             }
-            Action::Pause { .. } => self.stack.pause(node),
-            Action::Resume { .. } => self.stack.resume(node),
-            other => unreachable!("{other:?} is no fault on a single node's process"),
+            Order::Pause => self.stack.pause(node),
+            Order::Resume => self.stack.resume(node),
         }
         Ok(())
     }
@@ -254,7 +247,7 @@ impl Player<'_> {
             let action = self.stack.scenario.faults[fault].action.clone();
             let Action::Degrade { between, .. } = &action else { unreachable!("that is what these are") };
             let hosts = self.hosts_of(between);
-            self.mark("degrade", vec![self.host_names(&hosts)]);
+            self.mark(Fault::Degrade { hosts: self.host_names(&hosts) });
             if let [a, b] = hosts[..] {
                 for (from, to) in [(a, b), (b, a)] {
                     self.add_rules(&action, from, to, rules.entry(to).or_default())?;
@@ -347,8 +340,8 @@ impl Player<'_> {
         hosts
     }
 
-    fn host_names(&self, hosts: &[HostId]) -> String {
-        hosts.iter().map(|&host| self.stack.host_name(host)).collect::<Vec<_>>().join(",")
+    fn host_names(&self, hosts: &[HostId]) -> Vec<String> {
+        hosts.iter().map(|&host| self.stack.host_name(host).to_string()).collect()
     }
 
     fn in_role(&mut self, role: Role) -> Option<NodeId> {

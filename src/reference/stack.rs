@@ -82,6 +82,7 @@ impl Stack {
             .enumerate()
             .map(|(place, name)| Host {
                 name: name.clone(),
+                kind: layout.names.first_on(HostId(place as u16)),
                 addr: address(network, &layout, place),
                 mac: mac(&mut random),
             })

@@ -21,7 +21,7 @@ use crate::analysis::ledger::{Cause, Fate};
 use crate::analysis::outages::Activity;
 use crate::analysis::phases::{Ending, Failover};
 use crate::kernel::EventId;
-use crate::record::{Event, HaproxyEvent, Op, Outcome, What};
+use crate::record::{Event, HaproxyEvent, Op, Outcome, Source, What};
 
 const D3: &str = include_str!("assets/d3.v5.min.js");
 const D3_LICENSE: &str = include_str!("assets/d3.LICENSE");
@@ -40,7 +40,7 @@ const FATES: [(Fate, &str); 5] = [
 pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     let analysis = run.analysis;
     let mut out = String::with_capacity(1 << 20);
-    let title = escape(&format!("{} · {}", analysis.scenario, run_name(analysis)));
+    let title = escape(&format!("{} · {}", analysis.scenario, analysis.run_name()));
     let _ = writeln!(
         out,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
@@ -68,13 +68,6 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     out
 }
 
-fn run_name(analysis: &Analysis) -> String {
-    match analysis.source {
-        "real" => format!("real run {}", analysis.run),
-        _ => format!("seed {}", analysis.run),
-    }
-}
-
 fn seconds(us: i64) -> String {
     let text = format!("{:.3}", us as f64 / 1e6);
     text.replace('-', "−")
@@ -89,13 +82,16 @@ fn description(scenario_toml: &str) -> Option<String> {
 fn write_head(out: &mut String, run: &RunReport<'_>) {
     let analysis = run.analysis;
     let sums = &analysis.ledger.sums;
-    let arm = if analysis.source == "real" { "Real programs" } else { "Simulated" };
+    let arm = match analysis.source {
+        Source::Real => "Real programs",
+        Source::Sim => "Simulated",
+    };
     let _ = writeln!(
         out,
         "<header><div><h1>{}</h1>\n<p class=\"lead\">{arm}, {}, {} s after the first fault; sim {}.</p></div>\n\
          <button id=\"theme\" class=\"no-script-hidden\" type=\"button\">Light / dark</button></header>",
         escape(&analysis.scenario),
-        run_name(analysis),
+        analysis.run_name(),
         seconds(analysis.end_us),
         escape(run.version)
     );
@@ -347,11 +343,11 @@ fn write_scenario(out: &mut String, run: &RunReport<'_>) {
     if !run.command.is_empty() {
         let _ = writeln!(out, "<pre>{}</pre>", escape(run.command));
     }
-    if run.analysis.source == "real" {
+    if run.analysis.source == Source::Real {
         let _ = writeln!(
             out,
             "<p>A recording of real programs, {}; drawn by sim {}.</p>",
-            run_name(run.analysis),
+            run.analysis.run_name(),
             escape(run.version)
         );
     } else {
@@ -360,7 +356,7 @@ fn write_scenario(out: &mut String, run: &RunReport<'_>) {
             "<p>sim {}, {}, {} events, digest <code>{:032x}</code>. The same version, scenario and seed give the same \
              digest.</p>",
             escape(run.version),
-            run_name(run.analysis),
+            run.analysis.run_name(),
             run.events,
             run.digest
         );
@@ -555,12 +551,12 @@ impl Outcomes {
     fn of(lanes: &Lanes, analysis: &Analysis) -> Outcomes {
         let attempts = lanes.clients.iter().flat_map(|lane| &lane.attempts).map(|(_, outcome, _)| outcome.as_str());
         let words: BTreeSet<&'static str> =
-            attempts.chain(analysis.ledger.messages.iter().map(|message| message.outcome)).collect();
+            attempts.chain(analysis.ledger.messages.iter().map(|message| message.outcome.as_str())).collect();
         Outcomes(words.into_iter().collect())
     }
 
-    fn number(&self, word: &str) -> usize {
-        self.0.binary_search(&word).expect("every outcome that occurs is in the table")
+    fn number(&self, outcome: Outcome) -> usize {
+        self.0.binary_search(&outcome.as_str()).expect("every outcome that occurs is in the table")
     }
 
     fn words(&self) -> &[&'static str] {
@@ -579,7 +575,8 @@ fn client_row(
     let mut kind = Vec::with_capacity(lane.attempts.len());
     let mut message = Vec::new();
     for (at, outcome, seq) in &lane.attempts {
-        let index = messages.get(&(lane.node.as_str(), *at, *seq)).filter(|_| lane.activity == "publish").copied();
+        let index =
+            messages.get(&(lane.node.as_str(), *at, *seq)).filter(|_| lane.activity == Activity::Publish).copied();
         kind.push(match index.map(|i| &analysis.ledger.messages[i]) {
             Some(message) => match (message.cause, message.fate) {
                 (Some(cause), _) => causes_at + cause as usize,
@@ -587,7 +584,7 @@ fn client_row(
                 (None, _) => 0,
             },
             None if *outcome != Outcome::Ok => failed,
-            None if lane.activity == "set" && analysis.ledger.writes.has_lost(&lane.node, *seq) => lost,
+            None if lane.activity == Activity::Set && analysis.ledger.writes.has_lost(&lane.node, *seq) => lost,
             None => 0,
         });
         message.push(index.map_or(-1, |i| i as i64));
@@ -595,13 +592,13 @@ fn client_row(
     let mut ops = json!({
         "t": deltas(lane.attempts.iter().map(|(at, ..)| *at)),
         "seq": deltas(lane.attempts.iter().map(|(_, _, seq)| i64::from(*seq))),
-        "outcome": column(lane.attempts.iter().map(|(_, outcome, _)| outcomes.number(outcome.as_str()) as i64).collect()),
+        "outcome": column(lane.attempts.iter().map(|(_, outcome, _)| outcomes.number(*outcome) as i64).collect()),
         "kind": column(kind.into_iter().map(|kind| kind as i64).collect()),
     });
-    if lane.activity != "receive" {
+    if lane.activity != Activity::Receive {
         ops["took"] = column(lane.took_us.clone());
     }
-    if lane.activity == "publish" {
+    if lane.activity == Activity::Publish {
         ops["message"] = deltas(message);
     }
     json!({"k": "c", "n": lane.node, "node": lane.node, "sub": format!("{}, n = {}", lane.activity, lane.attempts.len()),

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::analysis::faults::{Window, is_sudden_death, windows};
+use crate::analysis::outages::Activity;
 use crate::record::{
-    ConnectEnd, Event, HaproxyEvent, Instance, InstanceKind, NodeKind, Op, Outcome, Record, Recording, RedisEvent,
-    SentinelEvent, SentinelEventKind, What,
+    ConnectEnd, Effect, Event, Fault, HaproxyEvent, Instance, InstanceKind, NodeKind, Op, Outcome, Record, Recording,
+    RedisEvent, SentinelEvent, SentinelEventKind, What,
 };
 
 /// What a Redis node was.
@@ -128,8 +130,8 @@ pub struct ProxyLane {
 pub struct ClientLane {
     /// The client, by the name that stands in the recording.
     pub node: String,
-    /// What it does: `publish`, `set`, `get`, `receive`.
-    pub activity: &'static str,
+    /// What it does.
+    pub activity: Activity,
     /// When each attempt began, how it ended, and the SEQ; a reception counts as a successful attempt.
     pub attempts: Vec<(i64, Outcome, u32)>,
     /// How long each attempt took; empty for receptions.
@@ -145,8 +147,9 @@ pub struct FaultWindow {
     pub from_us: i64,
     /// Until when; equal to the beginning for what has no duration.
     pub to_us: i64,
-    /// The action as the scenario file writes it: `kill-host`, `partition`, …
-    pub action: String,
+    /// What was done.
+    #[serde(skip)]
+    pub fault: Fault,
     /// The nodes, if it is about nodes; empty if it is about the network.
     pub nodes: Vec<String>,
     /// What to write beside it.
@@ -341,7 +344,7 @@ pub fn lanes(recording: &Recording) -> Lanes {
     let mut changes: Vec<(i64, Change<'_>)> = Vec::new();
     for fault in &faults {
         changes.push((fault.from_us, Change::Fault(fault, true)));
-        if fault.action == "stall" {
+        if let Fault::Stall { .. } = fault.fault {
             changes.push((fault.to_us, Change::Fault(fault, false)));
         }
     }
@@ -405,13 +408,13 @@ struct Rows {
 
 impl Rows {
     fn new(recording: &Recording, first: i64) -> Rows {
-        let of = |kind| recording.names.nodes.iter().filter(move |name| NodeKind::of(name) == kind);
+        let of = |kind| recording.names.of_kind(kind).map(|(_, name)| name.to_owned());
         let servers = &recording.header.redis;
         let first_master = servers.iter().find(|name| *name == "redis-1").or(servers.first()).cloned();
         let first_master = first_master.unwrap_or_default();
         let redis = of(NodeKind::Redis).map(|name| {
-            let state = if *name == first_master { RedisState::Master } else { RedisState::LinkDown };
-            (name.clone(), Track::new(first, state))
+            let state = if name == first_master { RedisState::Master } else { RedisState::LinkDown };
+            (name, Track::new(first, state))
         });
         let sentinels = of(NodeKind::Sentinel).map(|name| {
             let row = SentinelTrack {
@@ -426,7 +429,7 @@ impl Rows {
                 down_replicas: Vec::new(),
                 down_sentinels: Vec::new(),
             };
-            (name.clone(), row)
+            (name, row)
         });
         let proxies = of(NodeKind::Haproxy).flat_map(|name| {
             let row = |server: &String| (name.clone(), server.clone(), Track::new(first, ServerState::Up));
@@ -447,8 +450,8 @@ impl Rows {
             let redis = self.redis.iter_mut().find(|(name, _)| name == node).map(|(_, track)| track);
             let sentinel = self.sentinels.iter_mut().find(|(name, _)| name == node).map(|(_, row)| row);
             let proxies = self.proxies.iter_mut().filter(|(name, ..)| name == node).map(|(.., track)| track);
-            match fault.action.as_str() {
-                "kill" | "kill-host" | "power-off" => {
+            match fault.fault.effect() {
+                Effect::Kills if is_sudden_death(&fault.fault) => {
                     redis.into_iter().for_each(|t| t.change(at, |t| (t.state, t.hidden) = (RedisState::Dead, None)));
                     if let Some(row) = sentinel {
                         row.forget();
@@ -456,7 +459,7 @@ impl Rows {
                     }
                     proxies.for_each(|t| t.change(at, |t| (t.state, t.hidden) = (ServerState::Dead, None)));
                 }
-                "terminate" => {
+                Effect::Kills => {
                     // A Redis node says itself when it exits.
                     if let Some(row) = sentinel {
                         row.forget();
@@ -464,15 +467,15 @@ impl Rows {
                     }
                     proxies.for_each(|t| t.to(at, ServerState::Dead));
                 }
-                "start" => {
+                Effect::Starts => {
                     redis.into_iter().for_each(|t| t.to(at, RedisState::Loading));
                     if let Some(row) = sentinel {
                         row.settle(at);
                     }
                     proxies.for_each(|t| t.to(at, ServerState::Up));
                 }
-                "pause" | "resume" | "stall" => {
-                    let on = fault.action == "pause" || (fault.action == "stall" && begins);
+                Effect::Stops | Effect::Resumes => {
+                    let on = fault.fault.effect() == Effect::Stops && begins;
                     redis.into_iter().for_each(|t| t.hide(at, on.then_some(RedisState::Paused)));
                     sentinel.into_iter().for_each(|row| row.track.hide(at, on.then_some(Opinion::Paused)));
                     proxies.for_each(|t| t.hide(at, on.then_some(ServerState::Paused)));
@@ -551,7 +554,7 @@ fn redis_state(now: RedisState, event: &RedisEvent, is_first: bool) -> Option<Re
 
 fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
     let publishers = recording.publishers();
-    let mut rows: BTreeMap<(usize, &'static str), ClientLane> = BTreeMap::new();
+    let mut rows: BTreeMap<(usize, Activity), ClientLane> = BTreeMap::new();
     let row = |node: String, activity| ClientLane { node, activity, attempts: vec![], took_us: vec![], bars: vec![] };
     let mut links: BTreeMap<usize, Track<Link>> = BTreeMap::new();
     let mut seen: BTreeSet<usize> = BTreeSet::new();
@@ -563,10 +566,10 @@ fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
             break;
         }
         let (activity, outcome, seq, took) = match *op {
-            Op::Publish { seq, outcome, took, .. } => ("publish", outcome, seq, Some(took)),
-            Op::Set { seq, outcome, took } => ("set", outcome, seq, Some(took)),
-            Op::Get { seq, outcome, took } => ("get", outcome, seq, Some(took)),
-            Op::Receive { seq, .. } => ("receive", Outcome::Ok, seq, None),
+            Op::Publish { seq, outcome, took, .. } => (Activity::Publish, outcome, seq, Some(took)),
+            Op::Set { seq, outcome, took } => (Activity::Set, outcome, seq, Some(took)),
+            Op::Get { seq, outcome, took } => (Activity::Get, outcome, seq, Some(took)),
+            Op::Receive { seq, .. } => (Activity::Receive, Outcome::Ok, seq, None),
             Op::Connect(how) => {
                 let track = links.entry(node).or_insert_with(|| Track::new(at.max(first), Link::Closed));
                 track.to(at, if how == ConnectEnd::Open { Link::Open } else { Link::Closed });
@@ -580,80 +583,35 @@ fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
         lane.took_us.extend(took.map(|took| ((took.0 + 500) / 1_000) as i64));
     }
     for node in links.keys().filter(|node| !seen.contains(node)) {
-        rows.insert((*node, "receive"), row(recording.names.nodes[*node].clone(), "receive"));
+        rows.insert((*node, Activity::Receive), row(recording.names.nodes[*node].name.clone(), Activity::Receive));
     }
     for ((node, activity), lane) in &mut rows {
         // Publishers and writers tell when a connection opened, not when it ended.
-        if let Some(track) = links.get(node).filter(|_| *activity == "receive") {
+        if let Some(track) = links.get(node).filter(|_| *activity == Activity::Receive) {
             lane.bars = track.clone().finish(end);
         }
     }
     rows.into_values().collect()
 }
 
-/// The faults of a run with their ends: what is killed until it is started, what is paused until it is resumed,
-/// what the network suffers until it is healed.
+/// The faults of a run as a chart shades and labels them.
 pub fn fault_windows(recording: &Recording, end: i64) -> Vec<FaultWindow> {
-    let mut windows: Vec<FaultWindow> = Vec::new();
-    for mark in &recording.header.faults {
-        let at = (mark.at_s * 1e6).round() as i64;
-        let action = mark.action.replace('_', "-");
-        let network = ["partition", "cut", "heal", "degrade"].contains(&action.as_str());
-        let nodes: Vec<String> = if network {
-            Vec::new()
-        } else {
-            let named = |arg: &&String| recording.names.find_node(arg).is_some();
-            mark.args.iter().take(1).filter(named).cloned().collect()
-        };
-        for window in &mut windows {
-            let ends = match action.as_str() {
-                "heal" => ["partition", "cut", "degrade"].contains(&window.action.as_str()),
-                "resume" => window.action == "pause" && window.nodes == nodes,
-                "start" => {
-                    ["kill", "kill-host", "power-off", "terminate"].contains(&window.action.as_str())
-                        && window.nodes == nodes
-                }
-                _ => false,
-            };
-            if ends && window.to_us == end {
-                window.to_us = at;
-            }
-        }
-        let to = match action.as_str() {
-            "kill" | "kill-host" | "power-off" | "terminate" | "pause" | "partition" | "cut" | "degrade" => end,
-            "stall" => at + mark.args.get(1).and_then(|text| parse_span(text)).unwrap_or(0),
-            _ => at,
-        };
-        let label = fault_label(&action, &mark.args);
-        windows.push(FaultWindow { from_us: at, to_us: to.clamp(at, end.max(at)), action, nodes, label });
-    }
-    windows
-}
-
-/// Microseconds of a duration as the scenario file writes it.
-fn parse_span(text: &str) -> Option<i64> {
-    let digits = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit {
-        "us" => 1.0,
-        "ms" => 1e3,
-        "s" | "" => 1e6,
-        "m" => 6e7,
-        _ => return None,
+    let window = |window: Window| {
+        let (from_us, label) = (window.from_us, fault_label(&window.fault));
+        let to_us = window.until_or(end).min(end).max(from_us);
+        let nodes = if window.effect().is_of_network() { Vec::new() } else { window.nodes };
+        FaultWindow { from_us, to_us, fault: window.fault, nodes, label }
     };
-    number.parse::<f64>().ok().map(|n| (n * scale).round() as i64)
+    windows(recording).into_iter().map(window).collect()
 }
 
-fn fault_label(action: &str, args: &[String]) -> String {
-    if action == "partition" {
-        let group = |arg: &String| arg.replace(',', " ");
-        let groups: Vec<String> = args.iter().map(group).collect();
-        return match groups.len() {
-            1 => format!("partition: {} | the others", groups[0]),
-            _ => format!("partition: {}", groups.join(" | ")),
-        };
+fn fault_label(fault: &Fault) -> String {
+    let Fault::Partition { groups } = fault else { return fault.to_string() };
+    let groups: Vec<String> = groups.iter().map(|group| group.join(" ")).collect();
+    match groups.as_slice() {
+        [one] => format!("partition: {one} | the others"),
+        all => format!("partition: {}", all.join(" | ")),
     }
-    if args.is_empty() { action.to_string() } else { format!("{action} {}", args.join(" ")) }
 }
 
 /// A [`FaultWindow`]'s label in at most `most` characters.

@@ -14,6 +14,7 @@ use super::lanes::Lanes;
 use crate::analysis::Analysis;
 use crate::analysis::ledger::{Cause, Fate};
 use crate::analysis::stats::quantile;
+use crate::record::Outcome;
 
 const WIDTH: u32 = 1280;
 const LEFT: f64 = 70.0;
@@ -73,7 +74,7 @@ impl Chart for LatencyChart<'_> {
     }
 
     fn title(&self) -> String {
-        let acknowledged = |message: &&crate::analysis::ledger::Message| message.outcome == "ok";
+        let acknowledged = |message: &&crate::analysis::ledger::Message| message.outcome == Outcome::Ok;
         let sample: Vec<f64> =
             self.analysis.ledger.messages.iter().filter(acknowledged).map(|m| m.took_us as f64 / 1e3).collect();
         let failed = self.analysis.ledger.messages.len() - sample.len();
@@ -117,7 +118,7 @@ impl Chart for LatencyChart<'_> {
             if !failures && many {
                 continue;
             }
-            for message in shown.iter().filter(|message| (message.outcome != "ok") == failures) {
+            for message in shown.iter().filter(|message| (message.outcome != Outcome::Ok) == failures) {
                 let (rank, color) = match (failures, message.cause) {
                     (false, _) => (0, look.shade(palette::BLUE)),
                     (true, Some(cause)) => (2 + cause as u8, look.shade(causes::color(cause))),
@@ -142,7 +143,7 @@ impl LatencyChart<'_> {
         DB::ErrorType: 'static,
     {
         let mut columns: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-        for message in self.analysis.ledger.messages.iter().filter(|message| message.outcome == "ok") {
+        for message in self.analysis.ledger.messages.iter().filter(|message| message.outcome == Outcome::Ok) {
             if message.published_us >= scale.from_us && message.published_us <= scale.to_us {
                 let column = ((scale.x(message.published_us) - LEFT) / COLUMN) as i64;
                 columns.entry(column).or_default().push(message.took_us.max(1) as f64 / 1e3);

@@ -26,6 +26,7 @@ use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
 use crate::analysis::sample::Summary;
 use crate::analysis::stats::quantile;
+use crate::record::Source;
 
 /// Names of the files of many runs.
 const FILES: [&str; 9] = [
@@ -115,7 +116,7 @@ struct ManyJson<'a> {
     runs: Vec<RunJson>,
     scenario: &'a str,
     schema: u32,
-    source: &'static str,
+    source: Source,
     version: &'a str,
 }
 
@@ -130,7 +131,7 @@ enum RunJson {
 #[derive(Clone, Debug)]
 pub struct Many {
     scenario: String,
-    source: &'static str,
+    source: Source,
     version: String,
     frame: Frame,
     over_time: OverTime,
@@ -233,7 +234,7 @@ impl Many {
 
     /// The name of their folder: the scenario's and the first and last number, as in `partition-1..1000`.
     pub fn folder(&self) -> String {
-        let real = if self.source == "real" { "-real" } else { "" };
+        let real = if self.source == Source::Real { "-real" } else { "" };
         format!("{}{real}-{}..{}", super::safe_name(&self.scenario), self.first, self.last)
     }
 

@@ -74,7 +74,7 @@ pub fn metrics(recording: &Recording, lanes: &Lanes, interval: Span) -> String {
     for scrape in first..=lanes.end_us.div_euclid(interval) {
         let at = scrape * interval;
         redis(&mut families, lanes, at, &replicas);
-        sentinels(&mut families, lanes, at, quorum);
+        sentinels(&mut families, lanes, at, (&recording.names.master, quorum));
         haproxy(&mut families, lanes, at, &backups);
         clients(&mut families, lanes, at);
         let job = [("job", "sim")];
@@ -139,7 +139,7 @@ fn redis(families: &mut Families, lanes: &Lanes, at: i64, replicas: &BTreeMap<St
     }
 }
 
-fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, quorum: u64) {
+fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, (master, quorum): (&str, u64)) {
     let all = lanes.sentinels.len() as u64;
     for lane in &lanes.sentinels {
         let instance = format!("{}:26379", lane.node);
@@ -168,7 +168,7 @@ fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, quorum: u64) {
         let tilt = u64::from(state == Opinion::Tilt);
         families.add(at, "redis_sentinel_tilt", "Sentinel is in TILT mode", &[job, target], tilt);
         let address = format!("{}:6379", last(&lane.beliefs, at).map_or("", String::as_str));
-        let (name, address) = (("master_name", "mymaster"), ("master_address", address.as_str()));
+        let (name, address) = (("master_name", master), ("master_address", address.as_str()));
         let status = match state {
             Opinion::Sdown => "sdown",
             Opinion::Odown | Opinion::Leads => "odown",
@@ -288,7 +288,7 @@ fn clients(families: &mut Families, lanes: &Lanes, at: i64) {
             let labels = [
                 ("job", "clients"),
                 ("instance", lane.node.as_str()),
-                ("activity", lane.activity),
+                ("activity", lane.activity.as_str()),
                 ("outcome", outcome),
             ];
             families.add(at, "sim_client_attempts_total", "Attempts of the clients by outcome", &labels, count);
@@ -332,7 +332,7 @@ fn connected_replicas(recording: &Recording, lanes: &Lanes) -> BTreeMap<String, 
     for record in &recording.records {
         let node = recording.names.node(record.node);
         let What::Event(Event::Redis(event)) = &record.what else { continue };
-        if NodeKind::of(node) != NodeKind::Redis {
+        if recording.names.kind(record.node) != NodeKind::Redis {
             continue;
         }
         let by = match event {

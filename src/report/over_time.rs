@@ -13,6 +13,7 @@ use super::chart::{
 use super::lanes::{FaultWindow, Lanes};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
+use crate::record::Outcome;
 
 const WIDTH: u32 = 1280;
 const LEFT: f64 = 70.0;
@@ -76,7 +77,7 @@ impl OverTime {
             if let Some(cause) = message.cause {
                 *bucket.lost.entry(cause).or_default() += 1;
             }
-            if message.outcome == "ok" {
+            if message.outcome == Outcome::Ok {
                 let class = libm::floor(libm::log10(message.took_us.max(1) as f64) * CLASSES) as i32;
                 *bucket.took.entry(class).or_default() += 1;
             }

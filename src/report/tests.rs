@@ -10,8 +10,9 @@ use super::lanes::{Lanes, Link, Opinion, RedisState, ServerState, fault_windows,
 use super::timeline::Timeline;
 use super::{RunReport, files, html, metrics, text, trace, write_run_folder};
 use crate::analysis::Analysis;
+use crate::analysis::outages::Activity;
 use crate::kernel::Span;
-use crate::record::{FaultMark, Recording};
+use crate::record::{Fault, FaultMark, Order, Recording};
 
 fn read(name: &str) -> (Recording, Analysis, Lanes) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/recordings").join(format!("{name}.00.jsonl.gz"));
@@ -73,28 +74,28 @@ fn servers_and_subscribers_go_down_and_up() {
     let states = |i: usize| lanes.proxies[i].bars.iter().map(|bar| bar.state).collect::<Vec<_>>();
     assert_eq!(states(0), [ServerState::Up, ServerState::Down]);
     assert_eq!(states(1), [ServerState::Up, ServerState::Down, ServerState::Up]);
-    let subscriber = lanes.clients.iter().find(|lane| lane.activity == "receive").expect("there is a subscriber");
+    let subscriber =
+        lanes.clients.iter().find(|lane| lane.activity == Activity::Receive).expect("there is a subscriber");
     assert!(subscriber.bars.iter().any(|bar| bar.state == Link::Closed && bar.from_us > 0));
-    assert!(lanes.clients.iter().filter(|lane| lane.activity != "receive").all(|lane| lane.bars.is_empty()));
+    assert!(lanes.clients.iter().filter(|lane| lane.activity != Activity::Receive).all(|lane| lane.bars.is_empty()));
 }
 
 #[test]
 fn faults_last_until_they_are_undone() {
     let (mut recording, _, _) = read("master-kill-container");
-    let mark = |at_s: f64, action: &str, args: &[&str]| FaultMark {
-        at_s,
-        action: action.into(),
-        args: args.iter().map(|arg| arg.to_string()).collect(),
-    };
-    recording.header.faults = vec![
-        mark(0.0, "pause", &["redis-1"]),
-        mark(1.0, "partition", &["redis-1", "redis-2,redis-3"]),
-        mark(2.0, "resume", &["redis-2"]),
-        mark(3.0, "resume", &["redis-1"]),
-        mark(4.0, "stall", &["redis-2", "1500ms"]),
-        mark(5.0, "heal", &[]),
-        mark(6.0, "power_off", &["redis-3"]),
+    let order = |order, node: &str| Fault::Program { order, node: Some(node.into()) };
+    let group = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+    let faults = [
+        order(Order::Pause, "redis-1"),
+        Fault::Partition { groups: vec![group(&["redis-1"]), group(&["redis-2", "redis-3"])] },
+        order(Order::Resume, "redis-2"),
+        order(Order::Resume, "redis-1"),
+        Fault::Stall { node: "redis-2".into(), lasts: Span::from_millis(1500) },
+        Fault::Heal,
+        order(Order::PowerOff, "redis-3"),
     ];
+    let marks = faults.into_iter().zip(0..).map(|(fault, at)| FaultMark { at_s: f64::from(at), fault });
+    recording.header.faults = marks.collect();
     let windows = fault_windows(&recording, 10_000_000);
     let spans: Vec<(i64, i64)> = windows.iter().map(|w| (w.from_us / 100_000, w.to_us / 100_000)).collect();
     assert_eq!(spans, [(0, 30), (10, 50), (20, 20), (30, 30), (40, 55), (50, 50), (60, 100)]);

@@ -238,7 +238,7 @@ fn sentinel_told(event: &SentinelEvent, names: &Names, sentinels: &BTreeMap<RunI
     let who = |who: &crate::record::Instance| {
         let (host, port) = (names.host(who.addr.host), who.addr.port);
         match who.kind {
-            InstanceKind::Master => format!("master mymaster {host} {port}"),
+            InstanceKind::Master => format!("master {} {host} {port}", names.master),
             InstanceKind::Slave => format!("slave {host}:{port}"),
             InstanceKind::Sentinel => format!("sentinel {host}"),
         }
@@ -283,10 +283,7 @@ pub fn timeline(run: &RunReport<'_>, lanes: &Lanes) -> String {
     let mut out = String::new();
     let bold = Style::new().bold();
     let faint = Tone::Faint.style();
-    let run_name = match run.analysis.source {
-        "real" => format!("real run {}", run.analysis.run),
-        _ => format!("seed {}", run.analysis.run),
-    };
+    let run_name = run.analysis.run_name();
     let _ = writeln!(out, "{bold}{}{bold:#}, {run_name}", run.analysis.scenario);
     for entry in entries {
         let style = entry.tone.style();

@@ -13,6 +13,7 @@ use super::chart::{
 use super::lanes::{Bar, ClientLane, Lanes, Link, Opinion, RedisState, ServerState, shorten};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
+use crate::analysis::outages::Activity;
 use crate::record::Outcome;
 
 const WIDTH: u32 = 1280;
@@ -214,7 +215,7 @@ impl<'a> Timeline<'a> {
             }
         }
         let fails = |lane: &ClientLane| {
-            lane.activity != "publish" && lane.attempts.iter().any(|(_, outcome, _)| *outcome != Outcome::Ok)
+            lane.activity != Activity::Publish && lane.attempts.iter().any(|(_, outcome, _)| *outcome != Outcome::Ok)
         };
         if self.lanes.clients.iter().any(fails) {
             add(failed_color(look), "write or read failed");
@@ -236,7 +237,7 @@ impl<'a> Timeline<'a> {
                 bucket.entry(rank).or_insert((color, 0)).1 += 1;
             }
         };
-        if lane.activity == "publish" {
+        if lane.activity == Activity::Publish {
             let mine = self.analysis.ledger.messages.iter().filter(|message| message.client == lane.node);
             for message in mine {
                 match message.cause {
@@ -249,7 +250,7 @@ impl<'a> Timeline<'a> {
             for (at, outcome, seq) in &lane.attempts {
                 if *outcome != Outcome::Ok {
                     add(*at, (2, 0), failed_color(look));
-                } else if lane.activity == "set" && writes.has_lost(&lane.node, *seq) {
+                } else if lane.activity == Activity::Set && writes.has_lost(&lane.node, *seq) {
                     add(*at, (1, 0), look.shade(causes::LOST_WRITE));
                 } else {
                     add(*at, (0, 0), look.good);
@@ -269,10 +270,7 @@ impl Chart for Timeline<'_> {
 
     fn title(&self) -> String {
         let sums = &self.analysis.ledger.sums;
-        let mut parts = vec![match self.analysis.source {
-            "real" => format!("real run {}", self.analysis.run),
-            _ => format!("seed {}", self.analysis.run),
-        }];
+        let mut parts = vec![self.analysis.run_name()];
         if sums.published > 0 {
             parts.push(format!("{} of {} messages lost", sums.lost, sums.published));
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::lanes::{Bar, Lanes, Link};
 use super::timeline::{opinion_word, redis_word, server_word};
 use crate::analysis::Analysis;
+use crate::analysis::outages::Activity;
 use crate::record::{Op, Recording, What};
 
 /// The process of what belongs to no node.
@@ -59,9 +60,9 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
     // Node n is process n + 2.
     let pid = |name: &str| recording.names.find_node(name).map_or(RUN, |node| node.0 as usize + RUN + 1);
     trace.name("process_name", RUN, 0, &format!("run: {}", analysis.scenario));
-    for (i, name) in recording.names.nodes.iter().enumerate() {
+    for (i, node) in recording.names.nodes.iter().enumerate() {
         let pid = i + RUN + 1;
-        trace.name("process_name", pid, 0, name);
+        trace.name("process_name", pid, 0, &node.name);
         trace
             .events
             .push(json!({"ph": "M", "name": "process_sort_index", "pid": pid, "tid": 0, "args": {"sort_index": pid}}));
@@ -105,7 +106,7 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
         }
     }
     messages(&mut trace, analysis, &pid);
-    for lane in lanes.clients.iter().filter(|lane| lane.activity != "publish") {
+    for lane in lanes.clients.iter().filter(|lane| lane.activity != Activity::Publish) {
         let pid = pid(&lane.node);
         if !lane.bars.is_empty() {
             trace.name("thread_name", pid, 2, "connection");
@@ -115,7 +116,7 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
         // Receptions are drawn with the messages.
         for ((at, outcome, seq), took) in lane.attempts.iter().zip(&lane.took_us) {
             let tid = tracks.place(&mut trace, pid, lane.activity, *at, at + took);
-            let name = format!("{} {seq}", lane.activity.to_uppercase());
+            let name = format!("{} {seq}", lane.activity.as_str().to_uppercase());
             trace.slice(pid, tid, &name, *at, at + took, json!({"outcome": outcome.as_str(), "seq": seq}));
         }
     }
@@ -160,7 +161,7 @@ struct Tracks(Vec<i64>);
 
 impl Tracks {
     /// The thread on which nothing is under way; names it when it is new.
-    fn place(&mut self, trace: &mut Trace, pid: usize, activity: &str, from: i64, to: i64) -> usize {
+    fn place(&mut self, trace: &mut Trace, pid: usize, activity: Activity, from: i64, to: i64) -> usize {
         let to = to.max(from + 1);
         let track = self.0.iter().position(|end| *end <= from).unwrap_or(self.0.len());
         if track == self.0.len() {
@@ -175,12 +176,12 @@ impl Tracks {
 }
 
 /// Each activity has a thousand threads.
-fn activity_base(activity: &str) -> usize {
+fn activity_base(activity: Activity) -> usize {
     match activity {
-        "publish" => 0,
-        "set" => 1_000,
-        "get" => 2_000,
-        _ => 3_000,
+        Activity::Publish => 0,
+        Activity::Set => 1_000,
+        Activity::Get => 2_000,
+        Activity::Receive => 3_000,
     }
 }
 
@@ -198,7 +199,7 @@ fn messages(trace: &mut Trace, analysis: &Analysis, pid: &impl Fn(&str) -> usize
         let from_pid = pid(&message.client);
         let (from, to) = (message.published_us, message.published_us + message.took_us);
         let i = tracks(&mut publishing, from_pid);
-        let tid = publishing[i].1.place(trace, from_pid, "publish", from, to);
+        let tid = publishing[i].1.place(trace, from_pid, Activity::Publish, from, to);
         let cause = message.cause.map(|cause| cause.as_str());
         let args =
             json!({"outcome": message.outcome, "seq": message.seq, "receivers": message.receivers, "cause": cause});
@@ -215,7 +216,7 @@ fn messages(trace: &mut Trace, analysis: &Analysis, pid: &impl Fn(&str) -> usize
     let mut receiving: Vec<(usize, Tracks)> = Vec::new();
     for (to_pid, at, seq, id) in receptions {
         let i = tracks(&mut receiving, to_pid);
-        let tid = receiving[i].1.place(trace, to_pid, "receive", at, at + 1);
+        let tid = receiving[i].1.place(trace, to_pid, Activity::Receive, at, at + 1);
         trace.slice(to_pid, tid, &format!("message {seq}"), at, at + 1, json!({"seq": seq}));
         let ts = at - trace.begin;
         trace.events.push(json!({"ph": "f", "bp": "e", "cat": "message", "id": id, "pid": to_pid, "tid": tid,

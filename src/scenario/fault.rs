@@ -8,8 +8,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor, value::SeqAccessDeserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::units::{Rate, Share, SignedSpan};
 use crate::kernel::Span;
+use crate::record::Order;
+use crate::units::{Rate, Share, SignedSpan};
 
 /// One line of the fault script.
 #[derive(Clone, Debug)]
@@ -132,23 +133,43 @@ pub(super) enum Sense {
 }
 
 impl<N> Action<N> {
-    /// The name of the action as recordings have it.
+    /// The name of the action, as a file has it.
     pub const fn word(&self) -> &'static str {
         match self {
-            Action::Kill { .. } => "kill",
-            Action::KillHost { .. } => "kill_host",
-            Action::PowerOff { .. } => "power_off",
-            Action::Terminate { .. } => "terminate",
-            Action::Start { .. } => "start",
-            Action::Pause { .. } => "pause",
-            Action::Resume { .. } => "resume",
             Action::Partition { .. } => "partition",
             Action::Cut { .. } => "cut",
             Action::Heal {} => "heal",
             Action::Degrade { .. } => "degrade",
-            Action::ClockJump { .. } => "clock_jump",
+            Action::ClockJump { .. } => "clock-jump",
             Action::Stall { .. } => "stall",
             Action::Command { .. } => "command",
+            program => program.order().expect("all others are done to a program").0.word(),
+        }
+    }
+
+    /// What is done to a program or its host, and to whose; none for all that is done to links, clocks and event loops.
+    pub const fn order(&self) -> Option<(Order, &N)> {
+        Some(match self {
+            Action::Kill { node } => (Order::Kill, node),
+            Action::KillHost { node } => (Order::KillHost, node),
+            Action::PowerOff { node } => (Order::PowerOff, node),
+            Action::Terminate { node } => (Order::Terminate, node),
+            Action::Start { node } => (Order::Start, node),
+            Action::Pause { node } => (Order::Pause, node),
+            Action::Resume { node } => (Order::Resume, node),
+            _ => return None,
+        })
+    }
+
+    /// The node that it is about; none for what is about links.
+    pub const fn node(&self) -> Option<&N> {
+        match self {
+            Action::ClockJump { node, .. } | Action::Stall { node, .. } | Action::Command { node, .. } => Some(node),
+            Action::Partition { .. } | Action::Cut { .. } | Action::Heal {} | Action::Degrade { .. } => None,
+            program => match program.order() {
+                Some((_, node)) => Some(node),
+                None => None,
+            },
         }
     }
 

@@ -34,8 +34,9 @@ mod script;
 mod suggest;
 #[cfg(test)]
 mod tests;
-pub mod units;
 mod write;
+
+pub use crate::units;
 
 use std::fs;
 use std::path::Path;

@@ -249,7 +249,7 @@ fn bulk(len: u32) -> u32 {
 
 impl Command {
     /// Bytes that this command takes in the replication stream: `4 + Σ (len + digits(len) + 5)` (7.0.15,
-    /// `feedReplicationBuffer`; spec section 25.3).
+    /// `feedReplicationBuffer`; spec 25.3).
     pub fn stream_bytes(&self) -> u32 {
         match self {
             Command::Ping => 14,

@@ -23,7 +23,7 @@ use crate::wire::{ChannelId, NodeId, RunId};
 const SOMAXCONN: u32 = 4_096;
 /// When the first process is started.
 const BOOT_AT: Time = Time(1_000_000_000);
-/// Sentinels and HAProxy start this much later (README of the reference recordings).
+/// Sentinels and HAProxy start this much later (spec R2).
 const SENTINELS_AFTER: Span = Span::from_millis(700);
 /// The driver launches one process after the other: a fork takes it this long. Seen in the first log lines of 230
 /// recordings: redis-3 speaks 4 ms after redis-1 in the mean, sentinel-3 9 ms after sentinel-1.
@@ -146,7 +146,7 @@ impl World {
         let servers = self.layout.nodes() - self.scenario.clients.len();
         let mut missing = Vec::new();
         for (index, process) in self.processes[..servers].iter().enumerate() {
-            let mut say = |what: String| missing.push(format!("{} {what}", self.layout.names.nodes[index]));
+            let mut say = |what: String| missing.push(format!("{} {what}", self.layout.names.node(NodeId(index as u16))));
             match &process.program {
                 Some(_) if process.state != State::Running => say("does not run".into()),
                 Some(Program::Redis(redis)) if redis.master().is_some() && !redis.link_up() => say(redis.why_not_in_sync()),

@@ -1,6 +1,6 @@
 //! Who lives where: nodes, hosts, addresses and names of a scenario's stack.
 
-use crate::record::Names;
+use crate::record::{self, Names};
 use crate::scenario::{NodeRef, Scenario};
 use crate::wire::{Addr, HostId, NodeId};
 
@@ -20,6 +20,18 @@ pub enum NodeKind {
     Haproxy,
     /// A client, by its place in the scenario.
     Client(usize),
+}
+
+impl NodeKind {
+    /// The kind of program, as recordings have it.
+    pub const fn program(self) -> record::NodeKind {
+        match self {
+            NodeKind::Redis(_) => record::NodeKind::Redis,
+            NodeKind::Sentinel(_) => record::NodeKind::Sentinel,
+            NodeKind::Haproxy => record::NodeKind::Haproxy,
+            NodeKind::Client(_) => record::NodeKind::Client,
+        }
+    }
 }
 
 /// Nodes are numbered Redis servers first, then Sentinels, HAProxy, clients. Hosts likewise, clients' hosts by first
@@ -48,30 +60,30 @@ impl Layout {
             sentinels: scenario.sentinel.len(),
             haproxy: scenario.stack.haproxy,
         };
+        if let Some(config) = scenario.sentinel.first() {
+            layout.names.master.clone_from(&config.master_name);
+        }
         for n in 0..layout.redis {
-            layout.add(format!("redis-{}", n + 1), None, NodeKind::Redis(n));
+            let name = format!("redis-{}", n + 1);
+            layout.add(&name, &name, NodeKind::Redis(n));
         }
         for n in 0..layout.sentinels {
-            layout.add(format!("sentinel-{}", n + 1), None, NodeKind::Sentinel(n));
+            let name = format!("sentinel-{}", n + 1);
+            layout.add(&name, &name, NodeKind::Sentinel(n));
         }
         if layout.haproxy {
-            layout.add("haproxy".into(), None, NodeKind::Haproxy);
+            layout.add("haproxy", "haproxy", NodeKind::Haproxy);
         }
         for (n, client) in scenario.clients.iter().enumerate() {
-            layout.add(client.name.clone(), Some(client.host.clone()), NodeKind::Client(n));
+            layout.add(&client.name, &client.host, NodeKind::Client(n));
         }
         layout
     }
 
-    fn add(&mut self, name: String, host: Option<String>, kind: NodeKind) {
-        let host = host.unwrap_or_else(|| name.clone());
-        let id = self.names.find_host(&host).unwrap_or_else(|| {
-            self.names.hosts.push(host);
-            HostId(self.names.hosts.len() as u16 - 1)
-        });
-        self.names.nodes.push(name);
+    fn add(&mut self, name: &str, host: &str, kind: NodeKind) {
+        let node = self.names.add(name, kind.program(), host);
         self.kinds.push(kind);
-        self.hosts.push(id);
+        self.hosts.push(self.names.nodes[node.0 as usize].host);
     }
 
     /// How many nodes there are.

@@ -567,7 +567,11 @@ impl World {
         self.processes[node.0 as usize].state
     }
 
-    fn host_names(&self, hosts: &[HostId]) -> String {
-        hosts.iter().map(|&host| self.layout.names.host(host)).collect::<Vec<_>>().join(",")
+    fn host_names(&self, hosts: &[HostId]) -> Vec<String> {
+        hosts.iter().map(|&host| self.layout.names.host(host).to_owned()).collect()
+    }
+
+    fn name(&self, node: NodeId) -> String {
+        self.layout.names.node(node).to_owned()
     }
 }

@@ -6,7 +6,7 @@ use super::program::Program;
 use super::{World, boot};
 use crate::kernel::{Purpose, Span, Time};
 use crate::net::{Delivery, Input, Sock};
-use crate::record::FaultMark;
+use crate::record::{Fault, FaultMark, Order};
 use crate::scenario::{Action, NodeRef, Role};
 use crate::wire::{Command, HostId, Message, NodeId, Reply, parse_command};
 
@@ -18,7 +18,7 @@ const DEATH_MAX: Span = Span::from_micros(10_500);
 /// GB: the FIN came 113 and 83, 176 and 268 ms after SIGKILL.
 const TEARDOWN_A_GB: Span = Span::from_millis(160);
 /// From the death of a container's process to the end of its network interface (10 to 50 ms after the order, says the
-/// README of the reference recordings). Of 120 links of Sentinels to such a process 5 still met the refusal of a living
+/// spec R3). Of 120 links of Sentinels to such a process 5 still met the refusal of a living
 /// host, at one attempt in 72 ms: so these are a few milliseconds.
 const INTERFACE_GONE_MIN: Span = Span::from_millis(2);
 const INTERFACE_GONE_MAX: Span = Span::from_millis(6);
@@ -35,7 +35,7 @@ const RESTART_MAX: Span = Span::from_millis(15);
 const COMMAND_MIN: Span = Span::from_millis(1);
 const COMMAND_MAX: Span = Span::from_millis(4);
 /// Packet-filter rules are set one by one, pair by pair in the order of the groups. All are in place after about 0.13 s
-/// (README of the reference recordings); how fast it goes differs from run to run: in 20 recordings of `partition-master`
+/// (spec R3); how fast it goes differs from run to run: in 20 recordings of `partition-master`
 /// the last message before the cut passes 0.002 to 0.147 s after the order.
 const RULES_MIN: Span = Span::from_millis(40);
 const RULES_MAX: Span = Span::from_millis(140);
@@ -139,34 +139,30 @@ impl World {
         hosts
     }
 
-    fn mark(&mut self, now: Time, action: &str, args: Vec<String>) {
+    fn mark(&mut self, now: Time, fault: Fault) {
         let origin = self.origin.expect("faults come after time 0");
-        self.marks.push(FaultMark { at_s: now.seconds_since(origin), action: action.into(), args });
+        self.marks.push(FaultMark { at_s: now.seconds_since(origin), fault });
     }
 
     fn fault(&mut self, index: usize, now: Time) {
         let scenario = self.scenario.clone();
         let action = &scenario.faults[index].action;
-        match action {
-            Action::Kill { node }
-            | Action::KillHost { node }
-            | Action::PowerOff { node }
-            | Action::Terminate { node }
-            | Action::Start { node }
-            | Action::Pause { node }
-            | Action::Resume { node } => {
-                let word = action.word();
-                // A role that nobody has now: the fault falls away, and the recording says so.
-                let Some(node) = self.resolve(node) else {
-                    self.mark(now, word, vec!["nobody".into()]);
-                    return;
-                };
-                self.mark(now, word, vec![self.layout.names.node(node).to_string()]);
-                self.fault_on_node(action, node, now);
+        if let Some((order, node)) = action.order() {
+            let node = self.resolve(node);
+            // A role that nobody has now: the fault falls away, and the recording says so.
+            self.mark(now, Fault::Program { order, node: node.map(|node| self.name(node)) });
+            if let Some(node) = node {
+                self.order(order, node, now);
             }
+            return;
+        }
+        match action {
             Action::Partition { groups } => {
                 let groups: Vec<Vec<HostId>> = groups.iter().map(|group| self.hosts_of(group)).collect();
-                self.mark(now, "partition", groups.iter().map(|group| self.host_names(group)).collect());
+                self.mark(
+                    now,
+                    Fault::Partition { groups: groups.iter().map(|group| self.host_names(group)).collect() },
+                );
                 let mut pairs = Vec::new();
                 for (i, group) in groups.iter().enumerate() {
                     for other in &groups[i + 1..] {
@@ -179,12 +175,12 @@ impl World {
             }
             Action::Cut { from, to } => {
                 let (from, to) = (self.hosts_of(&from.0), self.hosts_of(&to.0));
-                self.mark(now, "cut", vec![self.host_names(&from), self.host_names(&to)]);
+                self.mark(now, Fault::Cut { from: self.host_names(&from), to: self.host_names(&to) });
                 let pairs = from.iter().flat_map(|&a| to.iter().filter(move |&&b| b != a).map(move |&b| (a, b)));
                 self.set_rules(pairs.collect(), now);
             }
             Action::Heal {} => {
-                self.mark(now, "heal", Vec::new());
+                self.mark(now, Fault::Heal);
                 self.net.topology.restore_links();
                 let mut hosts: Vec<HostId> = (0..self.layout.names.hosts.len() as u16).map(HostId).collect();
                 self.script.shuffle(&mut hosts);
@@ -197,7 +193,7 @@ impl World {
             }
             Action::Degrade { between, latency, jitter, loss, rate } => {
                 let hosts = self.hosts_of(between);
-                self.mark(now, "degrade", vec![self.host_names(&hosts)]);
+                self.mark(now, Fault::Degrade { hosts: self.host_names(&hosts) });
                 let [a, b] = hosts[..] else { return };
                 self.net.topology.degrade(a, b, |link| {
                     link.latency = latency.unwrap_or(link.latency);
@@ -209,24 +205,22 @@ impl World {
             }
             Action::ClockJump { node, by } => {
                 let Some(node) = self.resolve(node) else { return };
-                let name = self.layout.names.node(node).to_string();
-                self.mark(now, "clock_jump", vec![name, by.to_string()]);
+                self.mark(now, Fault::ClockJump { node: self.name(node), by: *by });
                 self.processes[node.0 as usize].wall_offset_ns += by.0;
             }
             Action::Stall { node, duration } => {
                 let Some(node) = self.resolve(node) else { return };
-                let name = self.layout.names.node(node).to_string();
-                self.mark(now, "stall", vec![name, duration.to_string()]);
+                self.mark(now, Fault::Stall { node: self.name(node), lasts: *duration });
                 let process = &mut self.processes[node.0 as usize];
                 process.busy_until = process.busy_until.max(now) + *duration;
             }
             Action::Command { node, run } => {
                 let Some(node) = self.resolve(node) else { return };
-                let name = self.layout.names.node(node).to_string();
-                self.mark(now, "command", [vec![name], run.clone()].concat());
+                self.mark(now, Fault::Command { node: self.name(node), words: run.clone() });
                 let delay = Span(self.script.between(COMMAND_MIN.0, COMMAND_MAX.0));
                 self.plan(now + delay, Step::Command(node, index));
             }
+            program => unreachable!("{program:?} is an order"),
         }
     }
 
@@ -279,16 +273,16 @@ impl World {
         span
     }
 
-    fn fault_on_node(&mut self, action: &Action, node: NodeId, now: Time) {
+    fn order(&mut self, order: Order, node: NodeId, now: Time) {
         let host = self.layout.host(node);
         let state = self.processes[node.0 as usize].state;
-        match action {
-            Action::Kill { .. } => {
+        match order {
+            Order::Kill => {
                 let death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0)) + self.teardown(node);
                 self.plan(death, Step::Die(node));
                 self.settled[host.0 as usize] = death;
             }
-            Action::KillHost { .. } => {
+            Order::KillHost => {
                 let mut death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0));
                 for node in self.nodes_on(host) {
                     let dies = death + self.teardown(node);
@@ -300,31 +294,31 @@ impl World {
                 self.plan(death + delay, Step::Vanish(host));
                 self.settled[host.0 as usize] = death + delay;
             }
-            Action::PowerOff { .. } => {
+            Order::PowerOff => {
                 // The kernel dies first: nobody is told. A machine keeps its hardware address, a container does not.
                 self.machines.push(host);
                 self.vanish(host);
                 self.nodes_on(host).into_iter().for_each(|node| self.process_dies(node));
             }
-            Action::Terminate { .. } if state != State::Down => {
+            Order::Terminate if state != State::Down => {
                 self.deliver(Delivery { node, sock: NOBODY, input: Input::Terminate });
             }
-            Action::Terminate { .. } => {}
+            Order::Terminate => {}
             // The driver gives one order after the other: it waits until a process or a container is gone.
-            Action::Start { .. } if self.settled[host.0 as usize] >= now => {
+            Order::Start if self.settled[host.0 as usize] >= now => {
                 self.plan(self.settled[host.0 as usize] + Span(1), Step::Order(node));
             }
-            Action::Start { .. } => self.order_start(node, now),
-            Action::Pause { .. } if state == State::Running => {
+            Order::Start => self.order_start(node, now),
+            Order::Pause if state == State::Running => {
                 self.processes[node.0 as usize].state = State::Paused;
             }
-            Action::Resume { .. } if state == State::Paused => {
+            Order::Resume if state == State::Paused => {
                 let process = &mut self.processes[node.0 as usize];
                 process.state = State::Running;
                 process.order_by_socket();
                 self.schedule_wake(node);
             }
-            _ => {}
+            Order::Pause | Order::Resume => {}
         }
     }
 

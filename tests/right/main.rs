@@ -1,6 +1,7 @@
 //! Right answers about right runs, and refusals of what cannot be answered: every input that once gave a wrong answer
 //! gives the right one. One module a subject.
 
+mod behaviour;
 mod commands;
 mod expectations;
 mod input;

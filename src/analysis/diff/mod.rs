@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Analysis;
+use super::faults::{Window, windows};
 use crate::record::{Recording, Source};
 use line::Lines;
 pub use line::{Line, Reading};
@@ -160,11 +161,14 @@ fn of_node(name: &str, a: &Lines, b: &Lines, how: How) -> Option<NodeDifference>
 fn facts(a: &Recording, b: &Recording, how: How) -> Vec<FactDifference> {
     let verbatim = how.reading == Reading::Verbatim;
     let script = |recording: &Recording| -> Vec<String> {
-        let mark = |fault: &super::Fault| {
-            let words = [vec![fault.action.clone()], fault.args.clone()].concat().join(" ");
-            if how.tolerance_us == Some(0) { format!("{:.4} s {words}", fault.at_us as f64 / 1e6) } else { words }
+        let mark = |Window { from_us, fault, .. }: &Window| {
+            if how.tolerance_us == Some(0) {
+                format!("{:.4} s {fault}", *from_us as f64 / 1e6)
+            } else {
+                fault.to_string()
+            }
         };
-        super::faults(recording).iter().map(mark).collect()
+        windows(recording).iter().map(mark).collect()
     };
     let master = |recording: &Recording| recording.header.final_master.clone().unwrap_or_else(|| "none".into());
     let roles = |recording: &Recording| {

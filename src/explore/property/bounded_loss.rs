@@ -5,10 +5,10 @@
 //! 10` "the old master will be unavailable after 10 seconds". The lag is counted in whole seconds, by a job that runs
 //! once a second (`refreshGoodSlavesCount`), so two more seconds may pass.
 
-use super::disturbances::disturbances;
+use super::disturbances::{disturbances, hits_redis};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
-use crate::record::{Event, RedisEvent, What};
+use crate::record::{Effect, Event, RedisEvent, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "bounded-loss",
@@ -32,9 +32,10 @@ fn check(run: &Run) -> Answer {
     }
     // Not what it promises anything about: servers that come back empty, links so slow that acknowledgements come and
     // data does not, settings changed under way, a master made by hand.
-    let outside = disturbances(run).iter().any(|fault| {
-        let odd = ["start", "degrade", "command", "clock-jump"].contains(&fault.action.as_str());
-        odd && (fault.hits_redis() || fault.of_network())
+    let outside = disturbances(run).iter().any(|fault| match fault.effect() {
+        Effect::Slows => true,
+        Effect::Starts | Effect::Commands | Effect::Skews => hits_redis(run, fault),
+        _ => false,
     });
     let paced = scenario.clients.iter().all(|client| client.pause.is_none());
     let slow = scenario.network.default.rate.bits_per_second().is_some();

@@ -4,11 +4,12 @@
 //! So no client reads `-READONLY` on a connection that is older than the demotion. Who answered follows from the causes
 //! of events.
 
-use super::disturbances::{Disturbance, disturbances};
+use super::disturbances::{disturbances, was_told};
 use super::replica_writes::answered_by;
 use super::{Answer, Kind, Property};
+use crate::analysis::faults::Window;
 use crate::explore::observe::{Needs, Run};
-use crate::record::{ConnectEnd, Event, Op, Outcome, RedisEvent, What};
+use crate::record::{ConnectEnd, Effect, Event, Op, Outcome, RedisEvent, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "demotion-cuts-clients",
@@ -23,15 +24,13 @@ pub(super) const PROPERTY: Property = Property {
 const ACCEPT_US: i64 = 5_000_000;
 
 fn check(run: &Run) -> Answer {
-    let by_hand = run.analysis.faults.iter().any(|fault| {
-        fault.action == "command" && fault.args.iter().any(|word| ["REPLICAOF", "SLAVEOF"].contains(&word.as_str()))
-    });
+    let by_hand = was_told(run, &["REPLICAOF", "SLAVEOF"]);
     // A proxy that stands still, or that packets do not reach, opens its own side of a connection late: what the client
     // opened before the demotion may lead to a session after it. A server that stands still accepts late.
     let all = disturbances(run);
-    let hit = |fault: &Disturbance, name: &str| fault.nodes.iter().any(|node| node == name);
-    let still = |fault: &Disturbance| ["pause", "stall"].contains(&fault.action.as_str());
-    if by_hand || all.iter().any(|fault| hit(fault, "haproxy")) || run.result.trace.is_none() {
+    let still = |fault: &Window| fault.effect() == Effect::Stops;
+    let proxy = run.layout.haproxy().map(|node| run.name(node));
+    if by_hand || all.iter().any(|fault| proxy.is_some_and(|proxy| fault.hits(proxy))) || run.result.trace.is_none() {
         return Answer::Moot;
     }
     let records = &run.recording().records;
@@ -50,7 +49,7 @@ fn check(run: &Run) -> Answer {
         });
         let (Some(opened), Some(demoted)) = (opened, demoted) else { continue };
         let since = run.recording().micros(opened.time) - ACCEPT_US;
-        if all.iter().any(|fault| still(fault) && hit(fault, run.name(server)) && fault.overlaps(since, at)) {
+        if all.iter().any(|fault| still(fault) && fault.hits(run.name(server)) && fault.overlaps(since, at)) {
             continue;
         }
         answer = Answer::Holds;

@@ -3,6 +3,7 @@
 //! Source: `sentinelProcessHelloMessage` takes a configuration over only if its epoch is greater; both epochs are
 //! written to the file when they change (`sentinelFlushConfig`).
 
+use super::disturbances::was_told;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Event, SentinelEvent, What};
@@ -17,10 +18,7 @@ pub(super) const PROPERTY: Property = Property {
 };
 
 fn check(run: &Run) -> Answer {
-    let removed = run.analysis.faults.iter().any(|fault| {
-        fault.action == "command" && fault.args.iter().any(|word| ["REMOVE", "MONITOR"].contains(&word.as_str()))
-    });
-    if removed || run.layout.all_sentinels().count() == 0 {
+    if was_told(run, &["REMOVE", "MONITOR"]) || run.layout.all_sentinels().count() == 0 {
         return Answer::Moot;
     }
     for (place, node) in run.layout.all_sentinels().enumerate() {

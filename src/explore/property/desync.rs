@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
-use crate::record::{Event, SentinelEvent, What};
+use crate::record::{Effect, Event, SentinelEvent, What};
 use crate::wire::NodeId;
 
 pub(super) const PROPERTY: Property = Property {
@@ -23,7 +23,7 @@ pub(super) const PROPERTY: Property = Property {
 const NONE_US: i64 = 5_000;
 
 fn check(run: &Run) -> Answer {
-    if run.analysis.faults.iter().any(|fault| fault.action == "clock-jump" || fault.action == "command") {
+    if run.analysis.faults.iter().any(|fault| matches!(fault.effect(), Effect::Skews | Effect::Commands)) {
         return Answer::Moot;
     }
     let mut voted: BTreeMap<NodeId, i64> = BTreeMap::new();

@@ -7,7 +7,7 @@
 use super::disturbances::disturbances;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
-use crate::record::{Event, InstanceKind, NodeKind, SentinelEvent, SentinelEventKind, What};
+use crate::record::{Event, InstanceKind, Order, SentinelEvent, SentinelEventKind, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "detection-in-time",
@@ -24,11 +24,10 @@ const SLACK_US: i64 = 400_000;
 fn check(run: &Run) -> Answer {
     let all = disturbances(run);
     let mut answer = Answer::Moot;
-    for fault in all.iter().filter(|fault| ["pause", "power-off"].contains(&fault.action.as_str())) {
-        let [silent] = fault.nodes.as_slice() else { continue };
-        if NodeKind::of(silent) != NodeKind::Redis {
-            continue;
-        }
+    for fault in &all {
+        let falls_silent = matches!(fault.fault.order(), Some(Order::Pause | Order::PowerOff));
+        let silent = fault.fault.node().filter(|name| falls_silent && run.recording().names.is_redis(name));
+        let Some(silent) = silent else { continue };
         for (place, node) in run.layout.all_sentinels().enumerate() {
             let config = &run.case.scenario.sentinel[place];
             let limit =
@@ -36,12 +35,12 @@ fn check(run: &Run) -> Answer {
             let deadline = fault.from_us + limit * 1_000 + SLACK_US;
             // Anything else that happens from shortly before until then may have a part in it.
             let alone = all.iter().all(|other| other == fault || !other.overlaps(fault.from_us - 35_000_000, deadline));
-            if !alone || fault.to_us < deadline || run.analysis.end_us < deadline {
+            if !alone || fault.until_us.is_some_and(|until| until < deadline) || run.analysis.end_us < deadline {
                 continue;
             }
             let before = run.sample_at(fault.from_us - 1);
             let Some(view) = before.and_then(|sample| sample.sentinels[place]) else { continue };
-            let is_master = view.names.is_some_and(|place| run.redis_name(place) == silent.as_str());
+            let is_master = view.names.is_some_and(|place| run.redis_name(place) == silent);
             if !is_master || tilted(run, node, fault.from_us - 35_000_000, deadline) {
                 continue;
             }

@@ -2,91 +2,30 @@
 
 use std::collections::BTreeMap;
 
+use crate::analysis::faults::Window;
 use crate::explore::observe::{RedisView, Run, Sample};
-use crate::kernel::Span;
-use crate::record::{Event, InstanceKind, NodeKind, SentinelEvent, SentinelEventKind, What};
-use crate::scenario::units::parse_span;
+use crate::record::{Effect, Event, Fault, InstanceKind, Order, SentinelEvent, SentinelEventKind, What};
 use crate::wire::{NodeId, Role};
 use crate::world::State;
 
-/// A fault from its beginning to its undoing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Disturbance {
-    /// When it began.
-    pub from_us: i64,
-    /// When it was undone; the end of time if it never was.
-    pub to_us: i64,
-    /// The action, as in the scenario file.
-    pub action: String,
-    /// Whom it hit; both ends of a link.
-    pub nodes: Vec<String>,
+/// All that disturbed a run, in order of its beginning. A start disturbs too; to heal and to resume only ends something.
+pub(super) fn disturbances(run: &Run) -> Vec<&Window> {
+    let only_ends = |window: &&Window| matches!(window.effect(), Effect::Heals | Effect::Resumes);
+    run.analysis.faults.iter().filter(|window| !only_ends(window)).collect()
 }
 
-impl Disturbance {
-    /// Whether it dropped or delayed packets.
-    pub fn of_network(&self) -> bool {
-        ["partition", "cut", "degrade"].contains(&self.action.as_str())
-    }
-
-    /// Whether it ended a process.
-    pub fn of_death(&self) -> bool {
-        ["kill", "kill-host", "power-off", "terminate"].contains(&self.action.as_str())
-    }
-
-    /// Whether it hit a Redis server.
-    pub fn hits_redis(&self) -> bool {
-        self.nodes.iter().any(|name| NodeKind::of(name) == NodeKind::Redis)
-    }
-
-    /// Whether it was in force at some moment of a time.
-    pub fn overlaps(&self, from_us: i64, to_us: i64) -> bool {
-        self.from_us <= to_us && from_us <= self.to_us
-    }
+/// Whether a fault hit a Redis server.
+pub(super) fn hits_redis(run: &Run, fault: &Window) -> bool {
+    fault.nodes.iter().any(|name| run.recording().names.is_redis(name))
 }
 
-fn micros(span: Span) -> i64 {
-    (span.0 / 1_000) as i64
+/// Whether a command that has one of these words was executed, whatever their case.
+pub(super) fn was_told(run: &Run, words: &[&str]) -> bool {
+    let is_one = |word: &String| words.iter().any(|wanted| wanted.eq_ignore_ascii_case(word));
+    run.analysis.faults.iter().any(|window| window.fault.command().iter().any(is_one))
 }
 
-/// All disturbances of a run, in order of their beginning.
-pub(super) fn disturbances(run: &Run) -> Vec<Disturbance> {
-    let mut found: Vec<Disturbance> = Vec::new();
-    for fault in &run.analysis.faults {
-        let at = fault.at_us;
-        let action = fault.action.as_str();
-        let first = fault.args.first().map_or("", String::as_str);
-        let close = |found: &mut Vec<Disturbance>, undone: &dyn Fn(&Disturbance) -> bool| {
-            for open in found.iter_mut().filter(|open| open.to_us == i64::MAX && undone(open)) {
-                open.to_us = at;
-            }
-        };
-        let to_us = match action {
-            "heal" => {
-                close(&mut found, &Disturbance::of_network);
-                continue;
-            }
-            "start" => {
-                close(&mut found, &|open| open.of_death() && open.nodes.iter().any(|name| name == first));
-                at
-            }
-            "resume" => {
-                close(&mut found, &|open| open.action == "pause" && open.nodes.iter().any(|name| name == first));
-                continue;
-            }
-            "stall" => at + fault.args.get(1).and_then(|text| parse_span(text).ok()).map_or(0, micros),
-            "clock-jump" | "command" => at,
-            _ => i64::MAX,
-        };
-        let nodes = match action {
-            "stall" | "clock-jump" | "command" => vec![first.to_owned()],
-            _ => fault.nodes().map(str::to_owned).collect(),
-        };
-        found.push(Disturbance { from_us: at, to_us, action: action.to_owned(), nodes });
-    }
-    found
-}
-
-/// The smallest and the largest of a setting over all Sentinels of a run, in microseconds.
+/// The longest `failover-timeout` of all Sentinels of a run, in microseconds.
 pub(super) fn failover_timeout_us(run: &Run) -> i64 {
     let longest = run.case.scenario.sentinel.iter().map(|config| config.failover_timeout).max();
     longest.unwrap_or(0) as i64 * 1_000
@@ -102,38 +41,37 @@ fn calm_since(run: &Run) -> Option<i64> {
     let mut since = 0;
     let all = disturbances(run);
     for disturbance in &all {
-        let lasting = disturbance.to_us == i64::MAX;
-        if lasting && !disturbance.of_death() {
+        if disturbance.until_us.is_none() && disturbance.effect() != Effect::Kills {
             return None;
         }
-        since = since.max(if lasting { disturbance.from_us } else { disturbance.to_us });
+        since = since.max(disturbance.until_or(disturbance.from_us));
         // A terminated process may take its time (`shutdown-timeout`).
-        if disturbance.action == "terminate" {
+        if disturbance.fault.order() == Some(Order::Terminate) {
             since = since.max(disturbance.from_us + 10_000_000);
         }
     }
     let removed: Vec<&str> = all
         .iter()
-        .filter(|fault| fault.action == "kill-host")
+        .filter(|fault| fault.fault.order() == Some(Order::KillHost))
         .flat_map(|fault| &fault.nodes)
         .map(String::as_str)
         .collect();
-    for start in run.analysis.faults.iter().filter(|fault| fault.action == "start") {
-        if start.nodes().any(|node| removed.contains(&node)) {
-            since = since.max(start.at_us + STALE_NEIGHBOUR_US);
+    for start in all.iter().filter(|fault| fault.effect() == Effect::Starts) {
+        if start.nodes.iter().any(|node| removed.contains(&node.as_str())) {
+            since = since.max(start.from_us + STALE_NEIGHBOUR_US);
         }
     }
     // Nobody told the peers of a machine that lost its power: a replica that was just shaking hands with it, or loading
     // from it, waits for `repl-timeout` (`replicationCron`).
-    let vanished: Vec<&Disturbance> =
-        all.iter().filter(|fault| fault.action == "power-off" && fault.hits_redis()).collect();
+    let powered_off = |fault: &&&Window| fault.fault.order() == Some(Order::PowerOff) && hits_redis(run, fault);
     let patience = run.case.scenario.redis.iter().map(|config| config.repl_timeout as i64).max().unwrap_or(0);
-    for fault in vanished.iter().filter(|fault| fault.to_us != i64::MAX) {
-        since = since.max(fault.to_us + patience * 1_000_000);
+    for until in all.iter().filter(powered_off).filter_map(|fault| fault.until_us) {
+        since = since.max(until + patience * 1_000_000);
     }
-    for fault in run.analysis.faults.iter().filter(|fault| fault.action == "clock-jump") {
-        let by = fault.args.get(1).and_then(|text| parse_span(text.trim_start_matches(['-', '+'])).ok());
-        since = since.max(fault.at_us + by.map_or(0, micros));
+    for fault in &all {
+        if let Fault::ClockJump { by, .. } = fault.fault {
+            since = since.max(fault.from_us + (by.0.unsigned_abs() / 1_000) as i64);
+        }
     }
     for record in &run.recording().records {
         if let What::Event(Event::Sentinel(SentinelEvent::Tilt(true))) = record.what {

@@ -41,7 +41,7 @@ fn check(run: &Run) -> Answer {
     let publisher_died = run.analysis.faults.iter().any(|fault| {
         let clients = &run.case.scenario.clients;
         let is_client = |node: &str| clients.iter().any(|client| client.name == node || client.host == node);
-        !fault.heals() && fault.nodes().any(is_client)
+        !fault.is_undoing() && fault.nodes.iter().any(|node| is_client(node))
     });
     let go = run.case.scenario.clients.iter().any(|client| client.profile == crate::client::Profile::GoRedisV8);
     let in_flight = run.case.scenario.clients.iter().map(|client| u64::from(client.connections)).sum::<u64>();

@@ -8,11 +8,12 @@
 //! started again; REPLICAOF and FAILOVER by hand. Sentinels that are disturbed may fail over a healthy master (a quorum
 //! of them cut off from it). Faults of HAProxy and of clients excuse nothing.
 
-use super::disturbances::{Disturbance, disturbances, failover_timeout_us};
+use super::disturbances::{disturbances, failover_timeout_us, hits_redis};
 use super::{Answer, Kind, Property, RECORDING};
+use crate::analysis::faults::Window;
 use crate::client::Kind as ClientKind;
 use crate::explore::observe::Run;
-use crate::record::{NodeKind, Op, Outcome, What};
+use crate::record::{Effect, NodeKind, Op, Outcome, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "no-undocumented-loss",
@@ -27,9 +28,14 @@ pub(super) const PROPERTY: Property = Property {
 const LAG_US: i64 = 1_500_000;
 
 /// Whether a fault is of a kind that is documented to lose writes.
-fn is_documented(fault: &Disturbance) -> bool {
-    let on_servers = fault.nodes.iter().any(|name| NodeKind::of(name) != NodeKind::Client && name != "haproxy");
-    on_servers && fault.action != "clock-jump" || fault.of_network()
+fn is_documented(run: &Run, fault: &Window) -> bool {
+    let is_server =
+        |name: &String| matches!(run.recording().names.kind_of(name), Some(NodeKind::Redis | NodeKind::Sentinel));
+    match fault.effect() {
+        Effect::Cuts | Effect::Slows => true,
+        Effect::Skews => false,
+        _ => fault.nodes.iter().any(is_server),
+    }
 }
 
 fn check(run: &Run) -> Answer {
@@ -39,12 +45,15 @@ fn check(run: &Run) -> Answer {
     if run.analysis.final_master.is_none() {
         return Answer::Moot;
     }
-    let all: Vec<Disturbance> = disturbances(run).into_iter().filter(is_documented).collect();
+    let all: Vec<&Window> = disturbances(run).into_iter().filter(|fault| is_documented(run, fault)).collect();
     // Until the Sentinels have settled it: an attempt may wait for twice the timeout, and take it once more.
     let settle = 3 * failover_timeout_us(run) + 60_000_000;
     // A server that starts again without its data takes everything with it that was written before.
-    let started =
-        all.iter().filter(|fault| fault.action == "start" && fault.hits_redis()).map(|fault| fault.from_us).max();
+    let started = all
+        .iter()
+        .filter(|fault| fault.effect() == Effect::Starts && hits_redis(run, fault))
+        .map(|fault| fault.from_us);
+    let started = started.max();
     let excused = |at: i64| {
         started.is_some_and(|started| at < started + settle)
             || all.iter().any(|fault| fault.overlaps(at - settle, at + LAG_US))

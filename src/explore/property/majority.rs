@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::disturbances::was_told;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
@@ -30,10 +31,7 @@ struct Stand {
 }
 
 fn check(run: &Run) -> Answer {
-    let resets = run.analysis.faults.iter().any(|fault| {
-        fault.action == "command" && fault.args.iter().any(|word| ["RESET", "REMOVE"].contains(&word.as_str()))
-    });
-    if resets {
+    if was_told(run, &["RESET", "REMOVE"]) {
         return Answer::Moot;
     }
     let mut stands: BTreeMap<NodeId, Stand> = BTreeMap::new();
@@ -81,9 +79,5 @@ fn check(run: &Run) -> Answer {
 /// The quorum that a Sentinel was started with; `SENTINEL SET` may have lowered it.
 fn quorum_of(run: &Run, node: NodeId) -> usize {
     let place = run.layout.all_sentinels().position(|sentinel| sentinel == node).expect("it is a Sentinel");
-    let changed =
-        run.analysis.faults.iter().any(|fault| {
-            fault.action == "command" && fault.args.iter().any(|word| word.eq_ignore_ascii_case("quorum"))
-        });
-    if changed { 1 } else { run.case.scenario.sentinel[place].quorum as usize }
+    if was_told(run, &["quorum"]) { 1 } else { run.case.scenario.sentinel[place].quorum as usize }
 }

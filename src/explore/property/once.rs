@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::client::{Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
-use crate::record::{ConnectEnd, Op, Outcome, What};
+use crate::record::{ConnectEnd, Effect, Op, Outcome, What};
 use crate::wire::NodeId;
 
 pub(super) const PROPERTY: Property = Property {
@@ -29,9 +29,8 @@ const ATTEMPTS_MAX: u32 = 4;
 fn check(run: &Run) -> Answer {
     let clients = &run.case.scenario.clients;
     let restarted = |place: u16| {
-        let (name, host) = (&clients[place as usize].name, &clients[place as usize].host);
-        let faults = &run.analysis.faults;
-        faults.iter().any(|fault| fault.action == "start" && fault.nodes().any(|node| node == name || node == host))
+        let name = &clients[place as usize].name;
+        run.analysis.faults.iter().any(|fault| fault.effect() == Effect::Starts && fault.hits(name))
     };
     let acknowledged: BTreeSet<(NodeId, u32)> = run
         .recording()

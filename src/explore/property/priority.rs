@@ -2,6 +2,7 @@
 //!
 //! Source: redis.conf on `replica-priority`; `sentinelSelectSlave`.
 
+use super::disturbances::was_told;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
@@ -16,8 +17,7 @@ pub(super) const PROPERTY: Property = Property {
 };
 
 fn check(run: &Run) -> Answer {
-    let changed = run.analysis.faults.iter().any(|fault| fault.args.iter().any(|word| word == "replica-priority"));
-    if changed {
+    if was_told(run, &["replica-priority", "slave-priority"]) {
         return Answer::Moot;
     }
     let mut answer = Answer::Moot;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
-use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
+use crate::record::{Effect, Event, NodeKind, SentinelEvent, SentinelEventKind, What};
 use crate::wire::NodeId;
 
 pub(super) const PROPERTY: Property = Property {
@@ -22,9 +22,11 @@ pub(super) const PROPERTY: Property = Property {
 
 fn check(run: &Run) -> Answer {
     // Wall clocks that jump move the delay, and commands may change or skip it.
-    let odd = run.analysis.faults.iter().any(|fault| {
-        let commands_sentinel = fault.action == "command" && fault.args[0].starts_with("sentinel");
-        fault.action == "clock-jump" || commands_sentinel
+    let is_sentinel = |name: &String| run.recording().names.kind_of(name) == Some(NodeKind::Sentinel);
+    let odd = run.analysis.faults.iter().any(|fault| match fault.effect() {
+        Effect::Skews => true,
+        Effect::Commands => fault.nodes.iter().any(is_sentinel),
+        _ => false,
     });
     if odd {
         return Answer::Moot;

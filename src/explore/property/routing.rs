@@ -3,9 +3,10 @@
 //! Source: HAProxy's check asks for `role:master`, and only one server is one; Sentinel closes the clients of a server
 //! whose role it changes (`CLIENT KILL TYPE normal` and `pubsub` in `sentinelSendSlaveOf`).
 
-use super::disturbances::{disturbances, is_pinned, must_be_well};
+use super::disturbances::{disturbances, hits_redis, is_pinned, must_be_well};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
+use crate::record::Effect;
 use crate::world::State;
 
 pub(super) const PROPERTY: Property = Property {
@@ -30,7 +31,7 @@ fn check(run: &Run) -> Answer {
         return Answer::at_end(run, format!("HAProxy routes to {whom}, the master is {of}"));
     }
     // REPLICAOF by hand closes nobody's connection, and a packet may be lost for good when its sender has died.
-    let by_hand = disturbances(run).iter().any(|fault| fault.action == "command" && fault.hits_redis());
+    let by_hand = disturbances(run).iter().any(|fault| fault.effect() == Effect::Commands && hits_redis(run, fault));
     let elsewhere = view.sessions.iter().enumerate().find(|(other, sessions)| *other != place && **sessions > 0);
     match elsewhere {
         Some((other, sessions)) if !by_hand && !is_pinned(run) && last.redis[other].is_some() => {

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::disturbances::{disturbances, is_pinned, must_be_well};
+use super::disturbances::{disturbances, is_pinned, must_be_well, was_told};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::client::{Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
-use crate::record::{Op, Outcome, What};
+use crate::record::{Effect, Op, Outcome, What};
 use crate::world::NodeKind;
 
 pub(super) const PROPERTY: Property = Property {
@@ -37,11 +37,11 @@ fn check(run: &Run) -> Answer {
     }
     let replicas = run.last().redis.iter().flatten().count().saturating_sub(1);
     let starved = scenario.redis.iter().any(|config| config.min_replicas_to_write as usize > replicas)
-        || run.analysis.faults.iter().any(|fault| fault.args.iter().any(|word| word.starts_with("min-replicas")));
-    let dead: Vec<String> = disturbances(run)
+        || was_told(run, &["min-replicas-to-write", "min-replicas-max-lag"]);
+    let dead: Vec<&String> = disturbances(run)
         .into_iter()
-        .filter(|fault| fault.of_death() && fault.to_us == i64::MAX)
-        .flat_map(|fault| fault.nodes)
+        .filter(|fault| fault.effect() == Effect::Kills && fault.until_us.is_none())
+        .flat_map(|fault| &fault.nodes)
         .collect();
     let (from, to) = (run.analysis.end_us - WINDOW_US, run.analysis.end_us - TAIL_US);
     let mut tried: BTreeMap<usize, (u32, u32, &'static str)> = BTreeMap::new();
@@ -64,7 +64,7 @@ fn check(run: &Run) -> Answer {
         }
     }
     for (place, client) in scenario.clients.iter().enumerate() {
-        if dead.contains(&client.name) || dead.contains(&client.host) || client.requests.is_some() {
+        if dead.contains(&&client.name) || client.requests.is_some() {
             continue;
         }
         let works = match client.kind {
@@ -83,9 +83,8 @@ fn check(run: &Run) -> Answer {
             }
         }
     }
-    let subscribers = scenario.clients.iter().filter(|client| {
-        client.kind == ClientKind::Subscribe && !dead.contains(&client.name) && !dead.contains(&client.host)
-    });
+    let subscribers =
+        scenario.clients.iter().filter(|client| client.kind == ClientKind::Subscribe && !dead.contains(&&client.name));
     for subscriber in subscribers {
         // go-redis's health check may close a connection that is well (its ping is answered late under a full buffer).
         let heard = |message: &crate::analysis::ledger::Message| {
@@ -95,7 +94,7 @@ fn check(run: &Run) -> Answer {
             |name: &str| scenario.clients.iter().find(|client| client.name == name).map(|client| &client.channel);
         let meant = run.analysis.ledger.messages.iter().filter(|message| {
             (from..to).contains(&message.published_us)
-                && message.outcome == "ok"
+                && message.outcome == Outcome::Ok
                 && channel(&message.client) == Some(&subscriber.channel)
         });
         let (mut missed, mut total) = (0, 0);

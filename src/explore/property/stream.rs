@@ -24,7 +24,7 @@ fn check(run: &Run) -> Answer {
     if run.case.scenario.stack.haproxy && !run.case.scenario.haproxy.backup {
         return Answer::Moot;
     }
-    let first_fault = run.analysis.faults.first().map_or(run.analysis.end_us, |fault| fault.at_us);
+    let first_fault = run.analysis.faults.first().map_or(run.analysis.end_us, |fault| fault.from_us);
     let before: Vec<_> = run.samples.iter().take_while(|sample| sample.at_us < first_fault - 100_000).collect();
     let (Some(first), Some(last)) = (before.first(), before.last()) else { return Answer::Moot };
     let (Some(old), Some(new)) = (first.redis[0], last.redis[0]) else { return Answer::Moot };

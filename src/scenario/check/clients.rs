@@ -3,6 +3,7 @@
 use super::{Names, Places, Reader, Stack, Table};
 use crate::client;
 use crate::kernel::Span;
+use crate::record::NOBODY;
 use crate::scenario::error::Finding;
 
 /// The client programs; if the file has none, those of the reference stack.
@@ -51,6 +52,10 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     let name = &client.name;
     if places.has("name") && (name.is_empty() || name.starts_with('@') || name.contains(char::is_whitespace)) {
         report("name", format!("`{name}` is no name for a client"), "this name", "use letters, digits and dashes");
+    }
+    if [name, &client.host].into_iter().any(|name| name == NOBODY) {
+        let key = if name == NOBODY { "name" } else { "host" };
+        report(key, format!("`{NOBODY}` is no name for anybody"), "this word means that there is none", "use another");
     }
     if nodes.node(name).is_some() || name == "haproxy" {
         let message = format!("the client `{name}` is called like a node");

@@ -1,6 +1,7 @@
 //! Rules of the settings that types do not tell.
 
 use crate::kernel::Span;
+use crate::record::is_master_name;
 use crate::scenario::error::Finding;
 use crate::scenario::plan::Stack;
 use crate::scenario::reader::{Places, Reader};
@@ -34,8 +35,7 @@ pub(super) fn check_sentinel(
             config.quorum
         )));
     }
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if config.master_name.is_empty() || !config.master_name.chars().all(good) {
+    if !is_master_name(&config.master_name) {
         let label = "Sentinel refuses this name";
         let finding = Finding::new("the master's name is invalid", places.value("master-name"), label);
         reader.report(finding.help("use letters, digits and the characters `.`, `-`, `_`"));

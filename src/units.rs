@@ -1,7 +1,7 @@
 //! Quantities as people write them: durations, sizes, rates, shares and yes/no.
 //!
 //! Every quantity is kept as an integer and printed in its largest exact unit, so that what is written by
-//! [`Scenario::to_toml`](super::Scenario::to_toml) reads back as the same number.
+//! [`Scenario::to_toml`](crate::scenario::Scenario::to_toml) reads back as the same number.
 
 use std::borrow::Cow;
 use std::fmt;

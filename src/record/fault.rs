@@ -1,0 +1,256 @@
+//! What a fault script did, as values.
+//!
+//! Whoever asks later what was done to whom asks one of these: the words stand in files and on paper only. A recording
+//! of real programs names what was done in the same words, so both arms give the same values.
+
+use std::fmt;
+
+use crate::kernel::Span;
+use crate::units::SignedSpan;
+
+/// One executed fault and when it was executed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultMark {
+    /// Seconds after time 0.
+    pub at_s: f64,
+    /// What was done.
+    pub fault: Fault,
+}
+
+/// What is done to one program, or to the host on which it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Order {
+    /// SIGKILL; the host stays.
+    Kill,
+    /// SIGKILL, then the host's address disappears.
+    KillHost,
+    /// The host vanishes at once.
+    PowerOff,
+    /// SIGTERM.
+    Terminate,
+    /// Started again.
+    Start,
+    /// SIGSTOP.
+    Pause,
+    /// SIGCONT.
+    Resume,
+}
+
+impl Order {
+    /// All of them.
+    pub const ALL: [Order; 7] =
+        [Order::Kill, Order::KillHost, Order::PowerOff, Order::Terminate, Order::Start, Order::Pause, Order::Resume];
+
+    /// The word of a scenario file.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Order::Kill => "kill",
+            Order::KillHost => "kill-host",
+            Order::PowerOff => "power-off",
+            Order::Terminate => "terminate",
+            Order::Start => "start",
+            Order::Pause => "pause",
+            Order::Resume => "resume",
+        }
+    }
+
+    /// Whether it hits the whole host: all programs that run there.
+    pub const fn hits_host(self) -> bool {
+        matches!(self, Order::KillHost | Order::PowerOff)
+    }
+}
+
+/// What was done, and to whom. Names are those of nodes and hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Something was done to one program or its host.
+    Program {
+        /// What.
+        order: Order,
+        /// To which node; none if nobody played the role that the script names.
+        node: Option<String>,
+    },
+    /// Packets between hosts of different groups were dropped from then on.
+    Partition {
+        /// The hosts of each group. A single group was cut off from all others.
+        groups: Vec<Vec<String>>,
+    },
+    /// Packets one way were dropped from then on.
+    Cut {
+        /// The sending hosts.
+        from: Vec<String>,
+        /// The receiving hosts.
+        to: Vec<String>,
+    },
+    /// All partitions, cuts and degradations ended.
+    Heal,
+    /// The links between hosts became slow or lossy.
+    Degrade {
+        /// The ends; fewer than two where a role was nobody's.
+        hosts: Vec<String>,
+    },
+    /// A wall clock jumped.
+    ClockJump {
+        /// Whose.
+        node: String,
+        /// How far.
+        by: SignedSpan,
+    },
+    /// An event loop was blocked.
+    Stall {
+        /// Whose.
+        node: String,
+        /// For how long.
+        lasts: Span,
+    },
+    /// A command was executed.
+    Command {
+        /// By whom.
+        node: String,
+        /// The command and its arguments.
+        words: Vec<String>,
+    },
+    /// Something that a file names and this program does not know.
+    Other {
+        /// Its word, as it stands in the file.
+        action: String,
+        /// Its arguments, as they stand in the file.
+        args: Vec<String>,
+    },
+}
+
+/// Of what kind a fault's effect is: what readers ask for, so that they need not list actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// Ends programs, until they are started again.
+    Kills,
+    /// Ends the death of a program.
+    Starts,
+    /// A program stands still; its kernel goes on.
+    Stops,
+    /// Ends a stop.
+    Resumes,
+    /// Packets are dropped.
+    Cuts,
+    /// Packets are late, or some of them lost.
+    Slows,
+    /// Ends cuts and slow links.
+    Heals,
+    /// A clock jumps.
+    Skews,
+    /// A program does what it was told.
+    Commands,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Effect {
+    /// Whether it is about the network and not about programs.
+    pub const fn is_of_network(self) -> bool {
+        matches!(self, Effect::Cuts | Effect::Slows | Effect::Heals)
+    }
+
+    /// Whether it ends another fault rather than being one.
+    pub const fn is_undoing(self) -> bool {
+        matches!(self, Effect::Starts | Effect::Resumes | Effect::Heals)
+    }
+}
+
+impl Fault {
+    /// The word of a scenario file.
+    pub fn word(&self) -> &str {
+        match self {
+            Fault::Program { order, .. } => order.word(),
+            Fault::Partition { .. } => "partition",
+            Fault::Cut { .. } => "cut",
+            Fault::Heal => "heal",
+            Fault::Degrade { .. } => "degrade",
+            Fault::ClockJump { .. } => "clock-jump",
+            Fault::Stall { .. } => "stall",
+            Fault::Command { .. } => "command",
+            Fault::Other { action, .. } => action,
+        }
+    }
+
+    /// What kind of effect it has.
+    pub const fn effect(&self) -> Effect {
+        match self {
+            Fault::Program { order, .. } => match order {
+                Order::Kill | Order::KillHost | Order::PowerOff | Order::Terminate => Effect::Kills,
+                Order::Start => Effect::Starts,
+                Order::Pause => Effect::Stops,
+                Order::Resume => Effect::Resumes,
+            },
+            Fault::Partition { .. } | Fault::Cut { .. } => Effect::Cuts,
+            Fault::Heal => Effect::Heals,
+            Fault::Degrade { .. } => Effect::Slows,
+            Fault::ClockJump { .. } => Effect::Skews,
+            Fault::Stall { .. } => Effect::Stops,
+            Fault::Command { .. } => Effect::Commands,
+            Fault::Other { .. } => Effect::Unknown,
+        }
+    }
+
+    /// What was done to one program or its host, if it is such a fault.
+    pub const fn order(&self) -> Option<Order> {
+        match self {
+            Fault::Program { order, .. } => Some(*order),
+            _ => None,
+        }
+    }
+
+    /// The one node that it is about; none for what is about links, and where nobody played the role.
+    pub fn node(&self) -> Option<&str> {
+        match self {
+            Fault::Program { node, .. } => node.as_deref(),
+            Fault::ClockJump { node, .. } | Fault::Stall { node, .. } | Fault::Command { node, .. } => Some(node),
+            Fault::Partition { .. } | Fault::Cut { .. } | Fault::Heal | Fault::Degrade { .. } | Fault::Other { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The hosts whose links it is about, as it names them; none for what is about programs.
+    pub fn hosts(&self) -> Vec<&str> {
+        let lists: Vec<&Vec<String>> = match self {
+            Fault::Partition { groups } => groups.iter().collect(),
+            Fault::Cut { from, to } => vec![from, to],
+            Fault::Degrade { hosts } => vec![hosts],
+            _ => Vec::new(),
+        };
+        lists.into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// The command that it executed, if it is one.
+    pub fn command(&self) -> &[String] {
+        match self {
+            Fault::Command { words, .. } => words,
+            _ => &[],
+        }
+    }
+
+    /// What stands behind the word: one text for each argument, names of a group separated by commas.
+    pub fn arguments(&self) -> Vec<String> {
+        match self {
+            Fault::Program { node, .. } => vec![node.clone().unwrap_or_else(|| NOBODY.into())],
+            Fault::Partition { groups } => groups.iter().map(|group| group.join(",")).collect(),
+            Fault::Cut { from, to } => vec![from.join(","), to.join(",")],
+            Fault::Heal => Vec::new(),
+            Fault::Degrade { hosts } => vec![hosts.join(",")],
+            Fault::ClockJump { node, by } => vec![node.clone(), by.to_string()],
+            Fault::Stall { node, lasts } => vec![node.clone(), lasts.to_string()],
+            Fault::Command { node, words } => [std::slice::from_ref(node), words].concat(),
+            Fault::Other { args, .. } => args.clone(),
+        }
+    }
+}
+
+/// Stands in recordings for the node of a role that nobody played: no node and no host may be called so.
+pub const NOBODY: &str = "nobody";
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
+        self.arguments().iter().try_for_each(|argument| write!(f, " {argument}"))
+    }
+}

@@ -1,0 +1,144 @@
+//! Who is who in a recording: every node with what it is and where it runs.
+//!
+//! A name says nothing about what bears it: a publisher may be called `redis-publisher`. What a node is stands in this
+//! table, the table stands in the head of a recording, and only for recordings without one names are guessed from.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::{HostId, NodeId, ReplId, RunId, hex40};
+
+/// What kind of program a node runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeKind {
+    /// A Redis server.
+    Redis,
+    /// A Sentinel.
+    Sentinel,
+    /// HAProxy.
+    Haproxy,
+    /// A publisher, subscriber or writer.
+    Client,
+}
+
+/// A program of the stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Where it runs.
+    pub host: HostId,
+}
+
+/// Names of hosts and nodes, what the nodes are, and where they run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Names {
+    /// By [`HostId`].
+    pub hosts: Vec<String>,
+    /// By [`NodeId`].
+    pub nodes: Vec<Node>,
+    /// Forty-digit identities that were read from a file, by their first sixteen digits: those of real programs do not
+    /// follow from them. Empty for a simulated run.
+    pub ids: BTreeMap<u64, Box<str>>,
+    /// The name under which the Sentinels monitor the master.
+    pub master: String,
+}
+
+/// Whether a text can be the name of a master: "The valid charset is A-z 0-9 and the three characters \".-_\""
+/// (sentinel.conf).
+pub fn is_master_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.chars().all(good)
+}
+
+/// What the demo calls its master, and so recordings that do not say it.
+const MASTER: &str = "mymaster";
+
+impl Default for Names {
+    fn default() -> Self {
+        Names { hosts: Vec::new(), nodes: Vec::new(), ids: BTreeMap::new(), master: MASTER.into() }
+    }
+}
+
+impl Names {
+    /// Adds a node on a host, which is added too if it is new.
+    pub fn add(&mut self, name: &str, kind: NodeKind, host: &str) -> NodeId {
+        let host = self.find_host(host).unwrap_or_else(|| {
+            self.hosts.push(host.to_owned());
+            HostId(u16::try_from(self.hosts.len() - 1).expect("hosts have numbers of 16 bits"))
+        });
+        self.nodes.push(Node { name: name.to_owned(), kind, host });
+        NodeId(u16::try_from(self.nodes.len() - 1).expect("nodes have numbers of 16 bits"))
+    }
+    /// The name of a host.
+    pub fn host(&self, host: HostId) -> &str {
+        &self.hosts[host.0 as usize]
+    }
+    /// The name of a node.
+    pub fn node(&self, node: NodeId) -> &str {
+        &self.nodes[node.0 as usize].name
+    }
+    /// What a node is.
+    pub fn kind(&self, node: NodeId) -> NodeKind {
+        self.nodes[node.0 as usize].kind
+    }
+    /// What the node with a name is.
+    pub fn kind_of(&self, name: &str) -> Option<NodeKind> {
+        self.find_node(name).map(|node| self.kind(node))
+    }
+    /// Whether a name is that of a Redis server.
+    pub fn is_redis(&self, name: &str) -> bool {
+        self.kind_of(name) == Some(NodeKind::Redis)
+    }
+    /// All nodes of a kind, in the order of their numbers.
+    pub fn of_kind(&self, kind: NodeKind) -> impl Iterator<Item = (NodeId, &str)> {
+        let nodes = (0..).map(NodeId).zip(&self.nodes);
+        nodes.filter(move |(_, node)| node.kind == kind).map(|(id, node)| (id, node.name.as_str()))
+    }
+    /// HAProxy, if there is one.
+    pub fn haproxy(&self) -> Option<NodeId> {
+        self.of_kind(NodeKind::Haproxy).next().map(|(node, _)| node)
+    }
+    /// Every node's name with that of its host.
+    pub fn homes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.nodes.iter().map(|node| (node.name.as_str(), self.host(node.host)))
+    }
+    /// The name of the host on which the node with a name runs.
+    pub fn host_of(&self, name: &str) -> Option<&str> {
+        self.find_node(name).map(|node| self.host(self.nodes[node.0 as usize].host))
+    }
+    /// What the first program on a host is.
+    ///
+    /// # Panics
+    /// If nothing runs there.
+    pub fn first_on(&self, host: HostId) -> NodeKind {
+        self.nodes.iter().find(|node| node.host == host).expect("a host has a program").kind
+    }
+    /// The forty digits of a process's identity.
+    pub fn id(&self, id: RunId) -> Cow<'_, str> {
+        match self.ids.get(&id.0) {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(hex40(id.0)),
+        }
+    }
+    /// The forty digits of a replication history's identity.
+    pub fn repl_id(&self, id: ReplId) -> Cow<'_, str> {
+        match self.ids.get(&id.0) {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(id.to_string()),
+        }
+    }
+    /// The node with a name.
+    pub fn find_node(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|node| node.name == name).map(|i| NodeId(i as u16))
+    }
+    /// The host with a name.
+    pub fn find_host(&self, name: &str) -> Option<HostId> {
+        self.hosts.iter().position(|n| n == name).map(|i| HostId(i as u16))
+    }
+}
