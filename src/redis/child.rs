@@ -145,7 +145,7 @@ impl Redis {
     fn fork(&mut self, target: Target, out: &mut Out) {
         assert!(self.child.is_none(), "one child at a time");
         let rdb = self.rdb_now();
-        let fork = self.draw(FORK_NS) + self.config.fork_span(self.data.keys(), self.data.bytes());
+        let fork = self.draw(FORK_NS) + self.config.fork_span(self.data.ballast());
         let start = self.draw(CHILD_START_NS);
         let span = self.config.save_span(&rdb.snapshot);
         out.work(fork);

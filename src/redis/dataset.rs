@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::wire::{Key, Snapshot};
+use crate::wire::{Ballast, Key, Snapshot};
 
 /// Keys and values.
 #[derive(Clone, Debug, Default)]
@@ -11,14 +11,6 @@ pub struct Dataset {
     entries: BTreeMap<Key, u32>,
     bytes: u64,
     ballast: Ballast,
-}
-
-/// Data that nobody looks at (`dataset-bytes`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Ballast {
-    keys: u64,
-    /// In an RDB file.
-    bytes: u64,
 }
 
 /// An RDB file without keys. Measured on 7.0.15: 89 bytes without replication information, which adds about 84
@@ -45,8 +37,8 @@ const FILL_KEY_BYTES: u64 = 1 + 1 + 12 + 2;
 
 /// An RDB file of about so many bytes of data that nobody looks at, in values of the given size.
 pub fn ballast_file(bytes: u64, value_bytes: u64) -> Snapshot {
-    let ballast_keys = bytes.div_ceil(value_bytes + FILL_KEY_BYTES);
-    Snapshot { bytes, ballast_keys, ..Snapshot::default() }
+    let ballast = Ballast { keys: bytes.div_ceil(value_bytes + FILL_KEY_BYTES), bytes };
+    Snapshot { bytes: RDB_EMPTY_BYTES + bytes, ballast, ..Snapshot::default() }
 }
 
 impl Dataset {
@@ -78,25 +70,22 @@ impl Dataset {
         self.entries.len() as u64 + self.ballast.keys
     }
 
-    /// Bytes of keys and values in an RDB file.
-    pub fn bytes(&self) -> u64 {
-        self.bytes + self.ballast.bytes
+    /// The part that nobody looks at.
+    pub fn ballast(&self) -> Ballast {
+        self.ballast
     }
 
     /// All of it, as a child process sees it at the fork.
     pub fn snapshot(&self) -> Snapshot {
         let entries = Arc::new(self.entries.iter().map(|(&key, &value)| (key, value)).collect());
-        Snapshot { entries, bytes: RDB_EMPTY_BYTES + self.bytes(), ballast_keys: self.ballast.keys }
+        Snapshot { entries, bytes: RDB_EMPTY_BYTES + self.bytes + self.ballast.bytes, ballast: self.ballast }
     }
 
     /// The content of an RDB file, in place of what was there.
     pub fn load(&mut self, snapshot: &Snapshot) {
         self.entries = snapshot.entries.iter().copied().collect();
         self.bytes = snapshot.entries.iter().map(|&(key, value)| entry_bytes(key, value)).sum();
-        self.ballast = Ballast {
-            keys: snapshot.ballast_keys,
-            bytes: snapshot.bytes.saturating_sub(RDB_EMPTY_BYTES + self.bytes),
-        };
+        self.ballast = snapshot.ballast;
     }
 }
 

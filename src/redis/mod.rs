@@ -489,7 +489,7 @@ impl Redis {
 
     /// About what its data takes in memory.
     pub fn memory_bytes(&self) -> u64 {
-        speed::memory_bytes(self.data.keys(), self.data.bytes())
+        speed::memory_bytes(self.data.ballast())
     }
 
     /// Whether it loads an RDB file.

@@ -415,7 +415,7 @@ impl Redis {
         self.disconnect_replicas(out);
         self.history.backlog = None;
         log(out, RedisEvent::FlushingOldData);
-        out.work(self.config.free_span(self.data.keys(), self.data.bytes()));
+        out.work(self.config.free_span(self.data.ballast()));
         log(out, RedisEvent::LoadingDb);
         let mut done = out.now() - begun;
         if to_disk {

@@ -23,9 +23,9 @@ pub(super) fn write(path: &Path, data: &Snapshot, value_bytes: u64) -> io::Resul
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     // Version 10, database 0, how many keys it has (`RDB_OPCODE_SELECTDB`, `RDB_OPCODE_RESIZEDB` of rdb.h).
     out.write_all(b"REDIS0010\xfe\x00\xfb")?;
-    write_length(&mut out, data.ballast_keys)?;
+    write_length(&mut out, data.ballast.keys)?;
     write_length(&mut out, 0)?;
-    for number in 0..data.ballast_keys {
+    for number in 0..data.ballast.keys {
         out.write_all(&[0])?;
         let key = format!("fill:{number}");
         write_length(&mut out, key.len() as u64)?;

@@ -418,14 +418,23 @@ pub struct Snapshot {
     pub entries: Arc<Vec<(Key, u32)>>,
     /// Size of the file in bytes: what a transfer takes.
     pub bytes: u64,
-    /// Keys in it that nobody looks at (`dataset-bytes`).
-    pub ballast_keys: u64,
+    /// The part of it that nobody looks at (`dataset-bytes`).
+    pub ballast: Ballast,
+}
+
+/// Data that nobody looks at (`dataset-bytes`): only its amount is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ballast {
+    /// Keys.
+    pub keys: u64,
+    /// Bytes in an RDB file.
+    pub bytes: u64,
 }
 
 impl Snapshot {
     /// How many keys it holds.
     pub fn keys(&self) -> u64 {
-        self.entries.len() as u64 + self.ballast_keys
+        self.entries.len() as u64 + self.ballast.keys
     }
 }
 
