@@ -135,9 +135,7 @@ impl Campaign<'_> {
 
     fn outcome(&self, number: u64) -> Outcome {
         match observe_with(&self.case(number), needs(&self.properties), self.build) {
-            Err(panic) => {
-                Outcome { answers: Vec::new(), broken: Some(panic.message), unready: None, events: 0 }
-            }
+            Err(panic) => Outcome { answers: Vec::new(), broken: Some(panic.message), unready: None, events: 0 },
             Ok(run) if run.result.unready.is_some() => {
                 let answers = vec![Answer::Moot; self.properties.len()];
                 let unready = run.result.unready.map(|unready| unready.to_string());

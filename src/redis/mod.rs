@@ -53,8 +53,8 @@ use crate::wire::{
 };
 
 use backlog::Backlog;
-use client::{Blocked, Clients, Slot};
 use child::{Bulk, Child};
+use client::{Blocked, Clients, Slot};
 use cron::{BULK, CHILD, CRON, Cron, LOAD};
 use dataset::Dataset;
 use pause::Pause;

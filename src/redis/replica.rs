@@ -2,10 +2,10 @@
 
 use super::backlog::Backlog;
 use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, log_text, unixtime};
+use crate::kernel::{Span, Time};
 use crate::mistake::Mistake;
 use crate::net::{Ended, Out, Sock, Token};
 use crate::record::RedisEvent;
-use crate::kernel::{Span, Time};
 use crate::wire::{Addr, Command, ErrorKind, Message, RdbPiece, ReplId, Reply, Snapshot, StreamItem};
 
 /// The name of the link's socket.

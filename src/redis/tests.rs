@@ -514,7 +514,10 @@ fn a_large_load_answers_loading_and_runs_no_cron() {
     net.run(10_000);
     assert_eq!(net.ask(client, Command::Ping), Some(Reply::Pong));
     let log = net.log(0, Time::ZERO);
-    assert!(matches!(log[..], [RedisEvent::DbLoaded(took), RedisEvent::Ready] if took > Span::from_millis(100)), "{log:?}");
+    assert!(
+        matches!(log[..], [RedisEvent::DbLoaded(took), RedisEvent::Ready] if took > Span::from_millis(100)),
+        "{log:?}"
+    );
 }
 
 #[test]

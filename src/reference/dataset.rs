@@ -70,8 +70,7 @@ mod tests {
     fn the_file_has_about_the_size_that_was_asked_for() {
         let folder = tempfile::tempdir().expect("a folder");
         for value_bytes in [3, 100, 1_000, 100_000] {
-            let config =
-                Config { dataset_bytes: 3_000_000, dataset_value_bytes: value_bytes, ..Config::default() };
+            let config = Config { dataset_bytes: 3_000_000, dataset_value_bytes: value_bytes, ..Config::default() };
             let path = folder.path().join("dump.rdb");
             write(&path, &config.dataset(), value_bytes).expect("it can be written");
             let bytes = std::fs::metadata(&path).expect("it is there").len();

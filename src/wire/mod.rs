@@ -12,7 +12,7 @@ mod parse;
 pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
 pub use message::{
-    Ballast, ClientType, Command, ErrorKind, Hello, InfoSection, Message, PauseKind, Payload, Reply, SentinelCommand,
-    RdbPiece, SentinelReply, SetOption, Snapshot, StreamItem,
+    Ballast, ClientType, Command, ErrorKind, Hello, InfoSection, Message, PauseKind, Payload, RdbPiece, Reply,
+    SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::parse_command;

@@ -146,10 +146,13 @@ impl World {
         let servers = self.layout.nodes() - self.scenario.clients.len();
         let mut missing = Vec::new();
         for (index, process) in self.processes[..servers].iter().enumerate() {
-            let mut say = |what: String| missing.push(format!("{} {what}", self.layout.names.node(NodeId(index as u16))));
+            let mut say =
+                |what: String| missing.push(format!("{} {what}", self.layout.names.node(NodeId(index as u16))));
             match &process.program {
                 Some(_) if process.state != State::Running => say("does not run".into()),
-                Some(Program::Redis(redis)) if redis.master().is_some() && !redis.link_up() => say(redis.why_not_in_sync()),
+                Some(Program::Redis(redis)) if redis.master().is_some() && !redis.link_up() => {
+                    say(redis.why_not_in_sync())
+                }
                 Some(Program::Sentinel(sentinel)) => {
                     let (known, others) = sentinel.knows();
                     let all_others = sentinels.saturating_sub(1);

@@ -87,13 +87,17 @@ fn a_killed_master_has_the_file_of_its_last_synchronisation() {
 fn a_stack_that_never_starts_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     // One client at a time: the master has no room for its replicas.
-    let text = "duration = '5s'\n[redis.redis-1]\nmaxclients = 1\n[[fault]]\nat = '0s'\naction = 'kill'\nnode = 'redis-1'\n";
+    let text =
+        "duration = '5s'\n[redis.redis-1]\nmaxclients = 1\n[[fault]]\nat = '0s'\naction = 'kill'\nnode = 'redis-1'\n";
     std::fs::write(folder.path().join("crowded.toml"), text).expect("it can be written");
-    for more in [&["--seed", "3"][..], &["--runs", "3"], &["--branch", "1s", "--branches", "2"]] {
+    for more in [&["--seed", "3"][..], &["--runs", "3"], &["--at", "1s", "--branch", "2"]] {
         let out = sim(folder.path(), &[&["run", "crowded.toml"][..], more].concat());
         let said = String::from_utf8_lossy(&out.stderr);
         assert_eq!(out.status.code(), Some(2), "{more:?}: {said}");
-        assert!(said.contains("not ready after 600 s") && said.contains("redis-2 has no link"), "{more:?}: {said}");
+        assert!(
+            said.contains("not ready after 600 s") && said.contains("has no link to its master"),
+            "{more:?}: {said}"
+        );
         assert!(!folder.path().join("output").exists(), "nothing is written: {more:?}");
     }
     let swept = sim(folder.path(), &["sweep", "crowded.toml", "--runs", "2", "--vary", "haproxy.inter=1s,2s"]);
@@ -112,7 +116,8 @@ fn a_loop_made_in_a_cut_copies_everything_and_repeats_messages() {
     let scenario = std::sync::Arc::new(sim::scenario::Scenario::load(&scenario).expect("a right scenario"));
     for seed in 1..=10 {
         let run = sim::run(&scenario, seed);
-        let copied = texts(&run, "redis-1").iter().any(|(at, text)| *at > 0.0 && text.contains("Full resync from master"));
+        let copied =
+            texts(&run, "redis-1").iter().any(|(at, text)| *at > 0.0 && text.contains("Full resync from master"));
         let duplicates = run.analysis.metrics()["duplicates"];
         assert!(copied && duplicates >= 1.0, "seed {seed}: copied {copied}, {duplicates} duplicates");
     }
