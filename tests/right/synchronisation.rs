@@ -13,6 +13,11 @@ fn texts(run: &sim::Run, node: &str) -> Vec<(f64, String)> {
     .collect()
 }
 
+/// What was printed, in one line.
+fn unwrapped(said: &[u8]) -> String {
+    String::from_utf8_lossy(said).split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ")
+}
+
 fn when(run: &sim::Run, node: &str, part: &str) -> Option<f64> {
     texts(run, node).into_iter().find(|(_, text)| text.contains(part)).map(|(at, _)| at)
 }
@@ -92,10 +97,10 @@ fn a_stack_that_never_starts_is_refused() {
     std::fs::write(folder.path().join("crowded.toml"), text).expect("it can be written");
     for more in [&["--seed", "3"][..], &["--runs", "3"], &["--at", "1s", "--branch", "2"]] {
         let out = sim(folder.path(), &[&["run", "crowded.toml"][..], more].concat());
-        let said = String::from_utf8_lossy(&out.stderr);
+        let said = unwrapped(&out.stderr);
         assert_eq!(out.status.code(), Some(2), "{more:?}: {said}");
         assert!(
-            said.contains("not ready after 600 s") && said.contains("has no link to its master"),
+            said.contains("the stack is not ready after 60") && said.contains("has no link to its master"),
             "{more:?}: {said}"
         );
         assert!(!folder.path().join("output").exists(), "nothing is written: {more:?}");
@@ -109,16 +114,18 @@ fn a_stack_that_never_starts_is_refused() {
 }
 
 /// Two nodes that follow each other, made while they cannot reach each other: the replica is behind when it is asked, so
-/// the old master copies everything from it, and what its subscribers had heard comes back to them.
+/// the old master copies everything from it, and what its subscribers had heard comes back to them, unless an acknowledgement
+/// that was lost in the cut is repeated first and meets a closed socket.
 #[test]
 fn a_loop_made_in_a_cut_copies_everything_and_repeats_messages() {
     let scenario = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/scenarios/loop-in-cut.toml");
     let scenario = std::sync::Arc::new(sim::scenario::Scenario::load(&scenario).expect("a right scenario"));
-    for seed in 1..=10 {
+    let mut repeated = 0;
+    for seed in 1..=12 {
         let run = sim::run(&scenario, seed);
-        let copied =
-            texts(&run, "redis-1").iter().any(|(at, text)| *at > 0.0 && text.contains("Full resync from master"));
-        let duplicates = run.analysis.metrics()["duplicates"];
-        assert!(copied && duplicates >= 1.0, "seed {seed}: copied {copied}, {duplicates} duplicates");
+        let copied = |(at, text): &(f64, String)| *at > 0.0 && text.contains("Full resync from master");
+        assert!(texts(&run, "redis-1").iter().any(copied), "seed {seed}");
+        repeated += usize::from(run.analysis.metrics()["duplicates"] >= 1.0);
     }
+    assert!((6..12).contains(&repeated), "{repeated} of 12 runs repeat messages");
 }
