@@ -127,5 +127,5 @@ fn a_loop_made_in_a_cut_copies_everything_and_repeats_messages() {
         assert!(texts(&run, "redis-1").iter().any(copied), "seed {seed}");
         repeated += usize::from(run.analysis.metrics()["duplicates"] >= 1.0);
     }
-    assert!((6..12).contains(&repeated), "{repeated} of 12 runs repeat messages");
+    assert!(repeated >= 6, "{repeated} of 12 runs repeat messages");
 }
