@@ -85,7 +85,7 @@ fn mesh_of_messages(bencher: Bencher, hosts: u32) {
                 }
                 _ => continue,
             };
-            let message = Message::Command(Command::Set(Key { space: 0, index: seq }, seq));
+            let message = Message::Command(Command::Set(Key::new(0, seq), seq));
             mesh.act(|net, now, cx| net.send(sock, message, now, cx));
         }
         mesh.kernel.digest()

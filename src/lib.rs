@@ -31,6 +31,7 @@ pub mod reference;
 pub mod report;
 pub mod scenario;
 pub mod sentinel;
+mod suggest;
 pub mod units;
 pub mod wire;
 pub mod world;
@@ -45,7 +46,7 @@ pub struct Run {
     /// What follows from the recording.
     pub analysis: analysis::Analysis,
     /// The expectations of the scenario that it does not meet.
-    pub misses: Vec<analysis::expect::Miss>,
+    pub misses: Vec<analysis::Miss>,
 }
 
 /// Runs `scenario` with `seed` to its end and analyses it: the same two give the same run, on every machine.
@@ -54,7 +55,7 @@ pub fn run(scenario: &Arc<scenario::Scenario>, seed: u64) -> Run {
     world.run();
     let result = world.finish();
     let mut analysis = analysis::Analysis::of(&result.recording, Some(&result.lost_writes));
-    analysis.name_settings(&result.recording, &report::settings(scenario));
-    let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| analysis::expect::check(expect, &analysis));
+    analysis.name_settings(&result.recording, &scenario.timer_settings());
+    let misses = scenario.expect.as_ref().map_or(Vec::new(), |expect| scenario::unmet(expect, &analysis));
     Run { result, analysis, misses }
 }

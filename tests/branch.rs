@@ -41,7 +41,7 @@ fn one_moment_has_a_distribution_and_json_says_all() {
     let output = run(out.path(), &["--at", "4.5s", "--branch", "20"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stdout);
-    assert!(said.contains("set-outage-s") && said.contains("P(lost-acked-sets > 0)"), "{said}");
+    assert!(said.contains("set-outage") && said.contains("P(lost-acked-sets > 0)"), "{said}");
     let output = run(out.path(), &["--at", "4.5s", "--branch", "20", "--format", "json"]);
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     let branches = found["moments"][0]["branches"].as_array().expect("the branches");

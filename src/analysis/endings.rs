@@ -5,8 +5,9 @@
 //! idle timeouts (`timeout client`, `timeout server`, `timeout tunnel`) say nothing: they are what is left when a quiet
 //! connection ends and nobody had a reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::fate::Ending;
 use super::faults::windows;
 use crate::record::{Effect, Event, Fault, HaproxyEvent, NodeKind, Recording, RedisEvent, What};
 
@@ -14,17 +15,6 @@ use crate::record::{Effect, Event, Fault, HaproxyEvent, NodeKind, Recording, Red
 const REACHES_US: i64 = 1_000_000;
 /// A time limit shorter than this is not believed to be an idle timeout.
 const SHORTEST_IDLE_US: i64 = 300_000;
-
-/// Why a connection ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// A program died, was demoted or marked down, the network failed, or the connection was not quiet.
-    Explained,
-    /// `client-output-buffer-limit`.
-    OutputLimit,
-    /// HAProxy's idle timeouts.
-    Idle,
-}
 
 /// Where a fault of links may end connections of clients: at these servers; at an empty name if at any.
 fn reach(recording: &Recording, fault: &Fault) -> BTreeSet<String> {
@@ -36,23 +26,26 @@ fn reach(recording: &Recording, fault: &Fault) -> BTreeSet<String> {
             all => (1..all.len()).flat_map(|i| all[..i].iter().map(move |a| (a.clone(), all[i].clone()))).collect(),
         },
         Fault::Cut { from, to } => vec![(from.clone(), to.clone())],
-        Fault::Degrade { hosts } => hosts.iter().map(|host| (vec![host.clone()], hosts.clone())).collect(),
+        Fault::Degrade { hosts } => match hosts.as_slice() {
+            [a, b] => vec![(vec![a.clone()], vec![b.clone()])],
+            _ => Vec::new(),
+        },
         _ => return BTreeSet::from([String::new()]),
     };
-    let on = |host: &str| {
-        let here = names.nodes.iter().filter(|node| names.host(node.host) == host).map(|node| node.kind);
-        here.collect::<BTreeSet<NodeKind>>()
-    };
+    let mut programs: BTreeMap<&str, BTreeSet<NodeKind>> = BTreeMap::new();
+    for node in &names.nodes {
+        programs.entry(names.host(node.host)).or_default().insert(node.kind);
+    }
+    let runs = |host: &String, kind| programs.get(host.as_str()).is_none_or(|kinds| kinds.contains(&kind));
+    // Of a host of which nothing is known anybody may speak to servers.
+    let speaks = |host: &String| runs(host, NodeKind::Client) || runs(host, NodeKind::Haproxy);
     let mut found = BTreeSet::new();
-    for (a, b) in links.iter().flat_map(|(a, b)| a.iter().flat_map(|a| b.iter().map(move |b| (a, b)))) {
-        let (at_a, at_b) = (on(a), on(b));
-        let speaks =
-            |kinds: &BTreeSet<NodeKind>| kinds.contains(&NodeKind::Client) || kinds.contains(&NodeKind::Haproxy);
-        for (server, here, there) in [(b, &at_b, &at_a), (a, &at_a, &at_b)] {
-            if here.is_empty() || speaks(here) && speaks(there) {
+    for (a, b) in &links {
+        for (here, there) in [(a, b), (b, a)] {
+            if here.iter().any(speaks) && there.iter().any(speaks) {
                 found.insert(String::new());
-            } else if here.contains(&NodeKind::Redis) && speaks(there) {
-                found.insert(server.clone());
+            } else if there.iter().any(speaks) {
+                found.extend(here.iter().filter(|host| runs(host, NodeKind::Redis)).cloned());
             }
         }
     }
@@ -124,20 +117,22 @@ impl Endings {
         Endings { reasons, has_proxy: recording.names.haproxy().is_some() }
     }
 
-    /// Why a connection to `server` that was quiet from `last` on ended at `ended`.
-    pub(super) fn why(&self, last: i64, ended: i64, server: Option<&str>) -> Ending {
-        let from = self.reasons.partition_point(|(at, ..)| *at < ended - REACHES_US);
-        let upto = self.reasons.partition_point(|(at, ..)| *at <= ended);
-        let near = &self.reasons[from..upto];
+    /// Why a connection to `server` that was quiet from `last` on ended, which its client found between `from` and `found`:
+    /// it may have ended earlier, if the client did not look.
+    pub(super) fn why(&self, last: i64, from: i64, found: i64, server: Option<&str>) -> Ending {
         let here = |name: &str| name.is_empty() || server.is_none_or(|server| server == name);
-        if near.iter().any(|(_, name, limit)| *limit && here(name)) {
+        let near = |since: i64| {
+            let begin = self.reasons.partition_point(|(at, ..)| *at < since);
+            let end = self.reasons.partition_point(|(at, ..)| *at <= found);
+            self.reasons[begin.min(end)..end].iter().filter(|(_, name, _)| here(name))
+        };
+        if near(found - REACHES_US).any(|(.., limit)| *limit) {
             return Ending::OutputLimit;
         }
-        let quiet = ended - last >= SHORTEST_IDLE_US;
-        if self.has_proxy && quiet && !near.iter().any(|(_, name, _)| here(name)) {
-            Ending::Idle
-        } else {
-            Ending::Explained
-        }
+        // An attempt that fails at once finds an end that came any time since the last reply.
+        let at_once = found - from < SHORTEST_IDLE_US;
+        let since = if at_once { last.min(found - REACHES_US) } else { found - REACHES_US };
+        let quiet = found - last >= SHORTEST_IDLE_US;
+        if self.has_proxy && quiet && near(since).next().is_none() { Ending::Idle } else { Ending::Explained }
     }
 }

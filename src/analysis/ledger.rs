@@ -10,114 +10,18 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::endings::{Ending, Endings};
+use super::endings::Endings;
+pub use super::fate::{Cause, Fate};
+use super::fate::{Ending, Failure, Listener, Unheard};
+use super::loads::Loads;
 use super::masters::Masters;
-use super::writes::{Write, WriteFate, writes};
-use crate::record::{ConnectEnd, Op, Outcome, Recording, What};
+use super::writes::{History, Write, WriteFate, WriteLoss, writes};
+use crate::kernel::Span;
+use crate::record::{ConnectEnd, Heard, Op, Outcome, Recording, What};
 use crate::wire::NodeId;
 
 /// A message that was acknowledged this shortly before the end of the recording and not received is undecided.
-const UNDECIDED_US: i64 = 1_000_000;
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fate {
-    /// The publisher was told that it succeeded, and a subscriber has it.
-    Delivered,
-    /// The publisher was told that it failed, and a subscriber has it all the same.
-    FailedButDelivered,
-    /// The publisher was told that it failed, and no subscriber has it.
-    Failed,
-    /// The publisher was told that it succeeded, and no subscriber has it.
-    LostSilently,
-    /// On its way when the recording ended.
-    Undecided,
-}
-
-/// Why a message was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// HAProxy accepted the connection and closed it: it had no server.
-    RefusedNoServer,
-    /// HAProxy was not running, or its host was gone.
-    ProxyDown,
-    /// The connection was refused.
-    ConnectionRefused,
-    /// The connection did not open: no answer or no route.
-    ConnectTimeout,
-    /// The connection ended before the reply.
-    ConnectionCut,
-    /// HAProxy closed the connection because nothing came for as long as its `timeout client`, `timeout server` or
-    /// `timeout tunnel`: the publisher's before its reply, or the subscriber's, which was not back yet.
-    ProxyIdleTimeout,
-    /// No reply in time.
-    ReplyTimeout,
-    /// The client library had no free connection.
-    PoolTimeout,
-    /// No Sentinel named a master.
-    NoMaster,
-    /// The server answered with an error.
-    ErrorReply,
-    /// Accepted by a node that is not a master, to which no subscriber listens.
-    AcceptedByReplica,
-    /// Accepted; the subscriber was still connected to another server.
-    SubscriberPinnedToOldMaster,
-    /// Accepted; the subscriber was between two connections.
-    SubscriberReconnecting,
-    /// Accepted; the server had closed the subscriber's connection because too much was waiting to be sent to it
-    /// (`client-output-buffer-limit`), or dropped the message with it.
-    OutputBufferKill,
-    /// Accepted; nobody was subscribed.
-    AcceptedButNobodySubscribed,
-    /// Accepted and sent on; the subscriber's connection ended before it arrived.
-    CutInDelivery,
-}
-
-impl Cause {
-    /// All causes.
-    pub const ALL: [Cause; 16] = [
-        Cause::RefusedNoServer,
-        Cause::ProxyDown,
-        Cause::ConnectionRefused,
-        Cause::ConnectTimeout,
-        Cause::ConnectionCut,
-        Cause::ProxyIdleTimeout,
-        Cause::ReplyTimeout,
-        Cause::PoolTimeout,
-        Cause::NoMaster,
-        Cause::ErrorReply,
-        Cause::AcceptedByReplica,
-        Cause::SubscriberPinnedToOldMaster,
-        Cause::SubscriberReconnecting,
-        Cause::OutputBufferKill,
-        Cause::AcceptedButNobodySubscribed,
-        Cause::CutInDelivery,
-    ];
-
-    /// The word in tables and files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Cause::RefusedNoServer => "refused-no-server",
-            Cause::ProxyDown => "proxy-down",
-            Cause::ConnectionRefused => "connection-refused",
-            Cause::ConnectTimeout => "connect-timeout",
-            Cause::ConnectionCut => "connection-cut",
-            Cause::ProxyIdleTimeout => "proxy-idle-timeout",
-            Cause::ReplyTimeout => "reply-timeout",
-            Cause::PoolTimeout => "pool-timeout",
-            Cause::NoMaster => "no-master",
-            Cause::ErrorReply => "error-reply",
-            Cause::AcceptedByReplica => "accepted-by-replica",
-            Cause::SubscriberPinnedToOldMaster => "subscriber-pinned-to-old-master",
-            Cause::SubscriberReconnecting => "subscriber-reconnecting",
-            Cause::OutputBufferKill => "output-buffer-kill",
-            Cause::AcceptedButNobodySubscribed => "accepted-but-nobody-subscribed",
-            Cause::CutInDelivery => "cut-in-delivery",
-        }
-    }
-}
+pub(super) const UNDECIDED_US: i64 = 1_000_000;
 
 /// A message's way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -167,6 +71,8 @@ pub struct MessageSums {
     pub by_outcome: BTreeMap<&'static str, u64>,
     /// Lost messages by cause.
     pub by_cause: BTreeMap<&'static str, u64>,
+    /// Published messages that a subscriber has, by subscriber; a crowd is one.
+    pub received_by: BTreeMap<String, u64>,
     /// Published messages that a subscriber does not have, by subscriber.
     pub missed_by: BTreeMap<String, u64>,
 }
@@ -181,8 +87,7 @@ pub struct Unanswered {
     pub lost: u64,
 }
 
-/// Sums over all writes. Attempts count from time 0 on; what is lost counts from the first write on, as the header of a
-/// recording counts it.
+/// Sums over all writes that were tried from time 0 on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct WriteSums {
     /// Attempts to SET.
@@ -197,12 +102,14 @@ pub struct WriteSums {
     pub failed_by_cause: BTreeMap<&'static str, u64>,
     /// Acknowledged ones that the final master does not hold; unknown if there is no master.
     pub lost: Option<u64>,
+    /// The same of those from before time 0: the header of a recording counts both.
+    pub lost_before: Option<u64>,
     /// Lost ones by cause.
     pub lost_by_cause: BTreeMap<&'static str, u64>,
     /// Whether it is known which ones are lost; otherwise only their number is, and which ones they were follows from
     /// who acted as master when.
     pub lost_keys_known: bool,
-    /// The SEQ of lost ones by client, in order.
+    /// The SEQ of lost ones by client, in order; those from before time 0 too, and none of clients with many connections.
     pub lost_keys: BTreeMap<String, Vec<u32>>,
 }
 
@@ -246,13 +153,61 @@ impl Connections {
     }
 }
 
-struct Accountant<'a> {
-    recording: &'a Recording,
+/// Written times are this far apart.
+const TICK_US: i64 = 100;
+/// The least time after which a client library tries again: `MinRetryBackoff` of go-redis (`options.go`).
+const RETRY_MIN: Span = Span::from_millis(8);
+
+/// The attempts of a client that records each of them, in order of their beginnings.
+#[derive(Default)]
+struct Attempts {
+    all: Vec<Attempt>,
+    /// Whether the last one lost its connection.
+    lost: bool,
+    last_reply: Option<i64>,
+}
+
+#[derive(Clone, Copy)]
+struct Attempt {
+    at: i64,
+    /// Since when the connection it used was open, by a client that does not report it: since the first attempt after
+    /// one that lost its connection, or the end of one that took long enough to be tried again.
+    opened: i64,
+    /// The last reply before it.
+    last_reply: Option<i64>,
+}
+
+impl Attempts {
+    fn add(&mut self, at: i64, took: Span, outcome: Outcome) {
+        let answered = at + ((took.0 + 500) / 1_000) as i64;
+        let opened = match self.all.last().filter(|_| !self.lost) {
+            // A library that tries again does so on another connection, and does not tell.
+            Some(_) | None if took >= RETRY_MIN => answered,
+            Some(last) => last.opened,
+            None => at,
+        };
+        self.all.push(Attempt { at, opened, last_reply: self.last_reply });
+        self.lost = !outcome.is_reply();
+        if !self.lost {
+            self.last_reply = Some(answered);
+        }
+    }
+
+    /// The attempt that began at an instant.
+    fn find(&self, began: i64) -> Option<&Attempt> {
+        self.all.get(self.all.partition_point(|attempt| attempt.at < began)).filter(|attempt| attempt.at == began)
+    }
+}
+
+pub(super) struct Accountant<'a> {
+    pub(super) recording: &'a Recording,
     masters: &'a Masters,
     endings: &'a Endings,
-    end: i64,
-    publishers: BTreeMap<NodeId, Connections>,
-    subscribers: BTreeMap<NodeId, Connections>,
+    pub(super) end: i64,
+    history: History,
+    attempts: BTreeMap<NodeId, Attempts>,
+    connections: BTreeMap<NodeId, Connections>,
+    pub(super) subscribers: BTreeSet<NodeId>,
 }
 
 /// Draws up the ledger. `lost_writes` are the clients and SEQs of acknowledged writes that the final master does not
@@ -264,18 +219,21 @@ pub fn ledger(recording: &Recording, masters: &Masters, lost_writes: Option<&[(N
     // Without a master at the end nobody can say what is lost.
     let lost_writes = lost_writes.filter(|_| recording.header.final_master.is_some());
     let endings = Endings::of(recording);
+    let loads = Loads::of(recording);
     let mut accountant = Accountant {
         recording,
         masters,
         endings: &endings,
         end: super::end_us(recording),
-        publishers: recording.publishers().into_iter().map(|node| (node, Connections::default())).collect(),
-        subscribers: BTreeMap::new(),
+        history: History::of(recording),
+        attempts: BTreeMap::new(),
+        connections: BTreeMap::new(),
+        subscribers: BTreeSet::new(),
     };
     let mut ledger = Ledger::default();
     let mut index: BTreeMap<(NodeId, u32), Vec<usize>> = BTreeMap::new();
     let mut nodes = Vec::new();
-    let mut writers: BTreeSet<NodeId> = BTreeSet::new();
+    let makes_attempts = recording.attempting();
     for record in &recording.records {
         let at = recording.micros(record.time);
         match record.what {
@@ -293,67 +251,90 @@ pub fn ledger(recording: &Recording, masters: &Masters, lost_writes: Option<&[(N
                     fate: Fate::Undecided,
                     cause: None,
                 });
+                accountant.attempts.entry(record.node).or_default().add(at, took, outcome);
             }
-            What::Op(Op::Set { .. } | Op::Get { .. }) => {
-                writers.insert(record.node);
+            What::Op(Op::Set { outcome, took, .. } | Op::Get { outcome, took, .. }) => {
+                accountant.attempts.entry(record.node).or_default().add(at, took, outcome);
             }
-            What::Op(Op::Receive { .. }) => {
-                accountant.subscribers.entry(record.node).or_default().receptions.push(at);
+            What::Op(Op::Receive { .. } | Op::Heard(_)) => {
+                accountant.subscribers.insert(record.node);
+                accountant.connections.entry(record.node).or_default().receptions.push(at);
             }
-            What::Op(Op::Connect(end)) => match accountant.publishers.get_mut(&record.node) {
-                Some(connections) => connections.changes.push((at, end)),
-                // A writer's connections stand among the subscribers' until it is known that it never receives.
-                None => accountant.subscribers.entry(record.node).or_default().changes.push((at, end)),
-            },
+            What::Op(Op::Connect(end)) => {
+                if !makes_attempts.contains(&record.node) {
+                    accountant.subscribers.insert(record.node);
+                }
+                accountant.connections.entry(record.node).or_default().changes.push((at, end));
+            }
             _ => {}
         }
     }
-    let mut connections = BTreeMap::new();
-    for node in writers {
-        if let Some(of_writer) = accountant.subscribers.remove(&node) {
-            connections.insert(node, of_writer);
-        }
-    }
-    match_receptions(recording, &index, &mut ledger);
+    match_receptions(recording, &index, &loads, &mut ledger);
     for (message, node) in ledger.messages.iter_mut().zip(nodes) {
         (message.fate, message.cause) = accountant.judge(message, node);
     }
     sum_up(&mut ledger, &accountant);
-    let why_failed = |outcome, from, to| accountant.why_failed(outcome, from, to);
-    let opened = |node, at| connections.get(&node).and_then(|connections: &Connections| connections.opened(at));
-    ledger.sets = writes(recording, masters, lost_writes, why_failed, opened);
-    ledger.writes.lost_keys_known = lost_writes.is_some();
-    sum_up_writes(&mut ledger, lost_writes.is_some() || recording.header.lost_acked_sets.is_some());
+    loads.add_messages(&mut ledger.sums, &accountant);
+    ledger.sums.assert_they_add_up();
+    let lost_loads = loads.lost_sets();
+    ledger.sets = writes(recording, &accountant, lost_writes, lost_loads);
+    let marked = lost_writes.is_some() || super::writes::all_are_marked(recording, lost_loads);
+    let known = lost_writes.is_some() || recording.header.lost_acked_sets.is_some();
+    ledger.writes.lost_keys_known = marked;
+    sum_up_writes(&mut ledger, known);
+    loads.add_writes(&mut ledger.writes, &accountant);
+    ledger.writes.assert_they_add_up();
     ledger
 }
 
-fn match_receptions(recording: &Recording, index: &BTreeMap<(NodeId, u32), Vec<usize>>, ledger: &mut Ledger) {
+fn match_receptions(
+    recording: &Recording,
+    index: &BTreeMap<(NodeId, u32), Vec<usize>>,
+    loads: &Loads,
+    ledger: &mut Ledger,
+) {
     for record in &recording.records {
-        let What::Op(Op::Receive { publisher, seq }) = record.what else { continue };
         let at = recording.micros(record.time);
-        let candidates = recording.client(publisher).and_then(|node| index.get(&(node, seq)));
-        // A publisher that was started again counts from one again: the last one that was published by then.
-        let found = candidates.and_then(|candidates| {
-            let before = candidates.iter().rev().find(|i| ledger.messages[**i].published_us <= at);
-            before.or(candidates.first()).copied()
-        });
-        match found {
-            Some(i) => {
-                let subscriber = recording.names.node(record.node).to_string();
-                let received = &mut ledger.messages[i].received;
-                ledger.sums.duplicates += u64::from(received.iter().any(|(name, _)| *name == subscriber));
-                received.push((subscriber, at));
-            }
-            None => ledger.sums.unmatched += 1,
+        let (publisher, first, last, crowd) = match record.what {
+            What::Op(Op::Receive { publisher, seq }) => (publisher, seq, seq, false),
+            What::Op(Op::Heard(Heard { publisher, seqs: (first, last), .. })) => (publisher, first, last, true),
+            _ => continue,
+        };
+        let Some(node) = recording.client(publisher) else {
+            ledger.sums.unmatched += 1;
+            continue;
+        };
+        if loads.publishes(node) {
+            // Counted there.
+            continue;
         }
+        let subscriber = recording.names.node(record.node);
+        let mut found = false;
+        for candidates in index.range((node, first)..=(node, last)).map(|(_, candidates)| candidates) {
+            // A publisher of an old recording that was started again counts from one again: the last one that was
+            // published by then.
+            let before = candidates.iter().rev().find(|i| ledger.messages[**i].published_us <= at);
+            let Some(place) = before.or(candidates.first()).copied() else { continue };
+            found = true;
+            let received = &mut ledger.messages[place].received;
+            let again = received.iter().any(|(name, _)| name == subscriber);
+            // Each connection of a crowd is a subscriber of its own, and may be late.
+            if crowd && again {
+                continue;
+            }
+            ledger.sums.duplicates += u64::from(again);
+            received.push((subscriber.to_string(), at));
+        }
+        ledger.sums.unmatched += u64::from(!found && !crowd);
     }
 }
 
 fn sum_up(ledger: &mut Ledger, accountant: &Accountant<'_>) {
     let sums = &mut ledger.sums;
-    for node in accountant.subscribers.keys() {
+    for node in &accountant.subscribers {
         sums.missed_by.insert(accountant.recording.names.node(*node).to_string(), 0);
     }
+    sums.received_by = sums.missed_by.clone();
     for message in ledger.messages.iter().filter(|message| message.published_us >= 0) {
         sums.published += 1;
         *sums.by_outcome.entry(message.outcome.as_str()).or_default() += 1;
@@ -379,16 +360,16 @@ fn sum_up(ledger: &mut Ledger, accountant: &Accountant<'_>) {
         if let Some(cause) = message.cause {
             *sums.by_cause.entry(cause.as_str()).or_default() += 1;
         }
-        for (subscriber, missed) in &mut sums.missed_by {
-            *missed += u64::from(!message.received.iter().any(|(name, _)| name == subscriber));
+        for ((subscriber, missed), received) in sums.missed_by.iter_mut().zip(sums.received_by.values_mut()) {
+            let has_it = message.received.iter().any(|(name, _)| name == subscriber);
+            *(if has_it { received } else { missed }) += 1;
         }
     }
-    sums.assert_they_add_up();
 }
 
 fn sum_up_writes(ledger: &mut Ledger, known: bool) {
     let sums = &mut ledger.writes;
-    let (mut kept, mut lost) = (0, 0);
+    let (mut lost, mut lost_before) = (0, 0);
     for write in &ledger.sets {
         let counts = write.at_us >= 0;
         sums.attempts += u64::from(counts);
@@ -397,12 +378,13 @@ fn sum_up_writes(ledger: &mut Ledger, known: bool) {
                 *sums.failed.entry(write.outcome.as_str()).or_default() += 1;
                 *sums.failed_by_cause.entry(cause.as_str()).or_default() += 1;
             }
-            WriteFate::Failed(_) => continue,
-            WriteFate::Kept | WriteFate::Unknown => kept += 1,
+            WriteFate::Failed(_) | WriteFate::Kept | WriteFate::Unknown => {}
             WriteFate::Lost(why) => {
-                lost += 1;
-                *sums.lost_by_cause.entry(why.as_str()).or_default() += 1;
                 sums.lost_keys.entry(write.client.to_string()).or_default().push(write.seq);
+                if counts {
+                    *sums.lost_by_cause.entry(why.as_str()).or_default() += 1;
+                }
+                *(if counts { &mut lost } else { &mut lost_before }) += 1;
             }
         }
         if write.outcome == Outcome::Ok {
@@ -410,13 +392,7 @@ fn sum_up_writes(ledger: &mut Ledger, known: bool) {
         }
     }
     sums.lost_keys.values_mut().for_each(|keys| keys.sort_unstable());
-    sums.lost = known.then_some(lost);
-    assert_eq!(
-        sums.acknowledged + sums.acknowledged_before,
-        kept + lost,
-        "every acknowledged write is kept or lost, or nobody knows"
-    );
-    sums.assert_they_add_up();
+    (sums.lost, sums.lost_before) = (known.then_some(lost), known.then_some(lost_before));
 }
 
 impl MessageSums {
@@ -425,6 +401,10 @@ impl MessageSums {
     pub fn assert_they_add_up(&self) {
         assert_eq!(self.published, self.delivered + self.lost + self.undecided, "every message has one fate");
         assert_eq!(self.lost, self.by_cause.values().sum::<u64>(), "every lost message has one cause");
+        assert!(self.missed_by.keys().eq(self.received_by.keys()), "every subscriber has two sums");
+        for (missed, received) in self.missed_by.values().zip(self.received_by.values()) {
+            assert_eq!(self.published, missed + received, "every subscriber has a message or misses it");
+        }
     }
 }
 
@@ -436,6 +416,8 @@ impl WriteSums {
         assert_eq!(self.attempts, self.acknowledged + sum(&self.failed), "every write is acknowledged or failed");
         assert_eq!(sum(&self.failed), sum(&self.failed_by_cause), "every failed write has one cause");
         assert_eq!(self.lost.unwrap_or(0), sum(&self.lost_by_cause), "every lost write has one cause");
+        assert!(self.lost.is_none_or(|lost| lost <= self.acknowledged), "what is lost was acknowledged");
+        assert!(self.lost_before.is_none_or(|lost| lost <= self.acknowledged_before), "what is lost was acknowledged");
     }
 
     /// Whether an acknowledged write is lost.
@@ -451,61 +433,74 @@ impl Accountant<'_> {
             (false, false) => (Fate::FailedButDelivered, None),
             (false, true) => {
                 let (from, to) = (message.published_us, message.published_us + message.took_us);
-                (Fate::Failed, Some(self.why_failed(message.outcome, from, to)))
+                (Fate::Failed, Some(self.why_failed(publisher, message.outcome, from, to)))
             }
             (true, true) if message.receivers != Some(0) && message.published_us > self.end - UNDECIDED_US => {
                 (Fate::Undecided, None)
             }
-            (true, true) => (Fate::LostSilently, Some(self.why_unheard(message, publisher))),
+            (true, true) => (
+                Fate::LostSilently,
+                Some({
+                    let at = message.published_us;
+                    let told = message.receivers.is_some_and(|receivers| receivers > 0);
+                    self.why_unheard(publisher, at, at + message.took_us, told)
+                }),
+            ),
         }
     }
 
-    /// Why an attempt from `from` to `to` failed.
-    fn why_failed(&self, outcome: Outcome, from: i64, to: i64) -> Cause {
+    /// Why an attempt of a client from `from` to `to` failed.
+    pub(super) fn why_failed(&self, client: NodeId, outcome: Outcome, from: i64, to: i64) -> Cause {
         let routes = [from, to].map(|at| self.masters.route(at));
-        let stopped = routes.iter().flatten().any(|route| !route.running);
-        let no_server = routes.iter().flatten().any(|route| route.server.is_none());
-        match outcome {
-            Outcome::Ok => unreachable!("only failed attempts are judged here"),
-            Outcome::Readonly
-            | Outcome::Loading
-            | Outcome::NoReplicas
-            | Outcome::MasterDown
-            | Outcome::Misconf
-            | Outcome::Err => Cause::ErrorReply,
-            Outcome::NoMaster => Cause::NoMaster,
-            _ if stopped => Cause::ProxyDown,
-            Outcome::ReplyClosed | Outcome::ConnectClosed if no_server => Cause::RefusedNoServer,
-            Outcome::ReplyClosed if self.endings.why(from, to, self.server(from)) == Ending::Idle => {
-                Cause::ProxyIdleTimeout
-            }
-            Outcome::ReplyClosed | Outcome::ConnectClosed => Cause::ConnectionCut,
-            Outcome::ConnectRefused => Cause::ConnectionRefused,
-            Outcome::ConnectTimeout | Outcome::ConnectUnreachable => Cause::ConnectTimeout,
-            Outcome::ReplyTimeout => Cause::ReplyTimeout,
-            Outcome::PoolTimeout => Cause::PoolTimeout,
+        let opened = self.opened(client, from, to);
+        let reports = self.connections.get(&client).is_some_and(|connections| !connections.changes.is_empty());
+        let stood = reports && opened.is_some_and(|opened| opened < from);
+        // Quiet was the connection since the last reply on it, if that is known.
+        let reply = self.attempts.get(&client).and_then(|attempts| attempts.find(from)?.last_reply);
+        let quiet = reply.filter(|reply| opened.is_none_or(|opened| opened <= *reply)).unwrap_or(from);
+        Failure {
+            outcome,
+            proxy_down: routes.iter().flatten().any(|route| !route.running),
+            // HAProxy closes what it cannot pass on; a session that stood before was cut.
+            no_server: !stood && routes.iter().flatten().any(|route| route.server.is_none()),
+            ended: match outcome {
+                Outcome::ReplyClosed => {
+                    self.endings.why(quiet, from, to, opened.and_then(|opened| self.server(opened)))
+                }
+                _ => Ending::Explained,
+            },
         }
+        .cause()
+    }
+
+    /// When the connection was opened that a client used for an attempt from `from` to `to`: as it reports, or as its
+    /// attempts tell. A session stays with the server that HAProxy chose when it began. A library that reports nothing
+    /// and has several connections may have tried several times: nobody knows.
+    fn opened(&self, client: NodeId, from: i64, to: i64) -> Option<i64> {
+        let reported = self.connections.get(&client).filter(|connections| !connections.changes.is_empty());
+        match reported {
+            // Written times are rounded.
+            Some(connections) => connections.opened(to + TICK_US),
+            None => self.attempts.get(&client)?.find(from).map(|attempt| attempt.opened),
+        }
+    }
+
+    /// Why an acknowledged write would be lost, and how long after its answer that was decided. Where nobody knows which
+    /// connection it took, it was the one to the server of the moment at which it was sent.
+    pub(super) fn write_loss(&self, client: NodeId, at: i64, answered: i64) -> (WriteLoss, i64) {
+        let opened = self.opened(client, at, answered).unwrap_or(at);
+        self.history.loss_of(self.recording, self.masters, opened, answered)
     }
 
     fn server(&self, at: i64) -> Option<&str> {
         self.masters.route(at)?.server.as_deref()
     }
 
-    fn why_unheard(&self, message: &Message, publisher: NodeId) -> Cause {
-        if message.receivers.is_some_and(|receivers| receivers > 0) {
-            return if self.killed_in_delivery(message) { Cause::OutputBufferKill } else { Cause::CutInDelivery };
-        }
-        let at = message.published_us;
-        let answered = at + message.took_us;
-        // A session stays with the server that HAProxy chose when it began. A library that does not report its
-        // connections may have tried several times: the last one was answered.
-        let server = self.server(self.publishers[&publisher].opened(answered).unwrap_or(answered));
-        if server.is_some_and(|server| !self.masters.acts(server, answered)) {
-            return Cause::AcceptedByReplica;
-        }
+    /// Why a message that was published from `at` to `answered` was accepted and not heard.
+    pub(super) fn why_unheard(&self, publisher: NodeId, at: i64, answered: i64, told: bool) -> Cause {
+        let server = self.server(self.opened(publisher, at, answered).unwrap_or(answered));
         let elsewhere = |since: i64| server.is_some() && self.server(since).is_some_and(|other| Some(other) != server);
-        let mut cause = Cause::AcceptedButNobodySubscribed;
-        for subscriber in self.subscribers.values() {
+        let listener = |subscriber: &Connections| {
             // A client library that does not report its connections: it was where it last received something.
             let (connected, since) = match subscriber.last(at) {
                 Some((since, end)) => (end == ConnectEnd::Open, Some(since)),
@@ -513,18 +508,21 @@ impl Accountant<'_> {
                 None => (false, None),
             };
             let silent = subscriber.changes.is_empty();
-            if (connected || silent) && since.is_some_and(elsewhere) {
-                return Cause::SubscriberPinnedToOldMaster;
+            match (connected || silent) && since.is_some_and(elsewhere) {
+                true => Listener::Elsewhere,
+                false if connected => Listener::Connected,
+                false => Listener::Between(self.how_ended(subscriber, at)),
             }
-            if !connected {
-                cause = match self.how_ended(subscriber, at) {
-                    Ending::OutputLimit => Cause::OutputBufferKill,
-                    Ending::Idle => Cause::ProxyIdleTimeout,
-                    Ending::Explained => Cause::SubscriberReconnecting,
-                };
-            }
+        };
+        let subscribers = || self.subscribers.iter().filter_map(|node| self.connections.get(node));
+        Unheard {
+            told,
+            dropped_from_buffer: told && self.killed_in_delivery(at),
+            // Who acts as master is known up to the end; clients are stopped a little later.
+            by_replica: server.is_some_and(|server| !self.masters.acted(server, at.min(self.end - 1), answered)),
+            listeners: subscribers().map(listener).collect(),
         }
-        cause
+        .cause()
     }
 
     /// Why the subscription that a subscriber lacks at an instant ended.
@@ -539,13 +537,12 @@ impl Accountant<'_> {
             return Ending::Explained;
         }
         let last = subscriber.last_reception(*ended).unwrap_or(since).max(since);
-        self.endings.why(last, *ended, self.server(since))
+        self.endings.why(last, *ended, *ended, self.server(since))
     }
 
     /// Whether a server closed a subscriber's connection for its output buffer while a message was in it.
-    fn killed_in_delivery(&self, message: &Message) -> bool {
-        let after = message.published_us;
-        self.subscribers.values().any(|subscriber| {
+    fn killed_in_delivery(&self, after: i64) -> bool {
+        self.subscribers.iter().filter_map(|node| self.connections.get(node)).any(|subscriber| {
             let next = subscriber.changes[subscriber.changes.partition_point(|(t, _)| *t < after)..].first();
             next.is_some_and(|(ended, end)| {
                 *end == ConnectEnd::ReadClosed && self.how_ended(subscriber, *ended) == Ending::OutputLimit
@@ -606,19 +603,6 @@ impl Write {
             fixed(self.took_us, 1_000),
             self.fate.as_str(),
         );
-    }
-}
-
-impl Fate {
-    /// The word in tables and files.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Fate::Delivered => "delivered",
-            Fate::FailedButDelivered => "failed-but-delivered",
-            Fate::Failed => "failed",
-            Fate::LostSilently => "lost-silently",
-            Fate::Undecided => "undecided",
-        }
     }
 }
 

@@ -66,6 +66,11 @@ impl Masters {
         self.lanes.iter().any(|lane| lane.node == node && lane.from_us <= at_us && at_us < lane.to_us)
     }
 
+    /// Whether a node acted as master at some moment of a span of time.
+    pub fn acted(&self, node: &str, from_us: i64, to_us: i64) -> bool {
+        self.lanes.iter().any(|lane| lane.node == node && lane.from_us <= to_us && from_us < lane.to_us)
+    }
+
     /// HAProxy's choice at an instant.
     pub fn route(&self, at_us: i64) -> Option<&Route> {
         self.routes.iter().rev().find(|route| route.from_us <= at_us)

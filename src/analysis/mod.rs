@@ -6,11 +6,14 @@
 
 pub mod diff;
 mod endings;
-pub mod expect;
+pub mod fate;
 pub mod faults;
 mod keys;
 pub mod ledger;
+mod loads;
 pub mod masters;
+pub mod metrics;
+mod miss;
 pub mod outages;
 pub mod phases;
 pub mod sample;
@@ -23,19 +26,21 @@ mod tests;
 pub mod timers;
 pub mod writes;
 
+pub use miss::Miss;
 pub use summary::{RunFacts, SCHEMA, Summary};
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::record::{ConnectEnd, Op, Recording, Source, What};
+use crate::record::{ClientMark, ConnectEnd, NodeKind, Op, Recording, Source, What};
 use crate::wire::NodeId;
 use faults::Window;
 use ledger::{Ledger, ledger};
 use masters::{Masters, masters};
+use metrics::Figures;
 use outages::{Activity, ClientOutages, outages};
-use phases::{Ending, Failover, Phase, failovers};
+use phases::{Ending, Failover, failovers};
 
 /// The end of a recording: its header's, at the precision of written times.
 fn end_us(recording: &Recording) -> i64 {
@@ -64,6 +69,10 @@ pub struct Analysis {
     pub run: u64,
     /// When the recording ends.
     pub end_us: i64,
+    /// How many Sentinels there are.
+    pub sentinels: usize,
+    /// The client programs, as the recording names them; none where it does not.
+    pub clients: Vec<ClientMark>,
     /// What the fault script did.
     pub faults: Vec<Window>,
     /// Every attempt at a failover.
@@ -112,6 +121,8 @@ impl Analysis {
             source: recording.header.source,
             run: recording.header.run,
             end_us: end_us(recording),
+            sentinels: recording.names.nodes.iter().filter(|node| node.kind == NodeKind::Sentinel).count(),
+            clients: recording.header.clients.clone(),
             faults: faults::windows(recording),
             failovers: failovers(recording, &masters, &outages),
             ledger: ledger(recording, &masters, lost_writes),
@@ -164,67 +175,8 @@ impl Analysis {
         self.lines.iter().filter(fits)
     }
 
-    /// Figures by name: what expectations, sweeps and `runs.csv` work with. Counts, and seconds where the name ends in
-    /// `-s`; a figure that a run does not have is absent.
-    pub fn metrics(&self) -> BTreeMap<String, f64> {
-        let mut metrics = BTreeMap::new();
-        let mut set = |name: &str, value: f64| {
-            metrics.insert(name.to_string(), value);
-        };
-        let seconds = |micros: i64| micros as f64 / 1e6;
-        set("failovers", self.completed().count() as f64);
-        set("aborted-failovers", self.aborted().count() as f64);
-        set("failover-attempts", self.failovers.len() as f64);
-        if let Some(first) = self.completed().next() {
-            let fault = first.step(Phase::Fault).map_or(0, |step| step.at_us);
-            for step in first.steps.iter().filter(|step| step.phase != Phase::Fault) {
-                set(&format!("{}-s", step.phase.as_str()), seconds(step.at_us - fault));
-            }
-            if let Some(step) = first.step(Phase::Confirmed) {
-                set("first-failover-s", seconds(step.at_us));
-            }
-        }
-        for activity in [Activity::Publish, Activity::Set, Activity::Get] {
-            if let Some(longest) = self.longest_outage_us(activity) {
-                set(&format!("{}-outage-s", activity.as_str()), seconds(longest));
-            }
-        }
-        if let Some(longest) = self.longest_outage_us(Activity::Receive) {
-            set("receive-gap-s", seconds(longest));
-        }
-        let sums = &self.ledger.sums;
-        let ok = sums.by_outcome.get("ok").copied().unwrap_or(0);
-        for (name, value) in [
-            ("publish-attempts", sums.published),
-            ("publish-acknowledged", ok),
-            ("publish-failed", sums.published - ok),
-            ("publish-delivered", sums.delivered),
-            ("publish-lost", sums.lost),
-            ("publish-lost-silently", sums.lost_silently),
-            ("publish-failed-but-delivered", sums.failed_but_delivered),
-            ("publish-undecided", sums.undecided),
-            ("duplicates", sums.duplicates),
-            ("set-attempts", self.ledger.writes.attempts),
-            ("set-acknowledged", self.ledger.writes.acknowledged),
-            ("set-failed", self.ledger.writes.attempts - self.ledger.writes.acknowledged),
-        ] {
-            set(name, value as f64);
-        }
-        for (cause, count) in &sums.by_cause {
-            set(&format!("lost.{cause}"), *count as f64);
-        }
-        if let Some(lost) = self.ledger.writes.lost {
-            set("lost-acked-sets", lost as f64);
-        }
-        for (cause, count) in &self.ledger.writes.lost_by_cause {
-            set(&format!("lost-write.{cause}"), *count as f64);
-        }
-        set("two-masters-s", seconds(self.masters.two_masters_us()));
-        set("no-server-s", seconds(self.masters.no_server_us()));
-        let subscribers = self.outages.iter().filter(|client| client.activity == Activity::Receive);
-        let reconnects = |client: &ClientOutages| self.reconnects.get(&client.client).copied().unwrap_or(0);
-        set("reconnects", subscribers.map(reconnects).sum::<u64>() as f64);
-        set("final-masters", self.final_roles.values().filter(|role| *role == "master").count() as f64);
-        metrics
+    /// All metrics of the run.
+    pub fn figures(&self) -> Figures {
+        Figures::of(self)
     }
 }

@@ -12,8 +12,9 @@ const BUCKETS_AN_OCTAVE: f64 = 256.0;
 
 /// A sample: count, mean, spread and quantiles, in bounded memory.
 ///
-/// The first 4096 values are kept; of what comes after, quantiles are exact to 0.4 %. Mean and spread are exact, and
-/// depend on the order of the values alone, which is that of the rows.
+/// Up to 4096 values, all are kept; of more, quantiles are exact to 0.4 %, and exactly those of the sample where only one value
+/// fell into a bucket, as with small counts. Mean, spread, least and greatest value are exact, and depend on the order of the
+/// values alone, which is that of the rows.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     count: u64,
@@ -22,7 +23,15 @@ pub struct Summary {
     least: f64,
     most: f64,
     values: Vec<f64>,
-    buckets: BTreeMap<i64, u64>,
+    buckets: BTreeMap<i64, Bucket>,
+}
+
+/// Values that are near each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bucket {
+    count: u64,
+    least: f64,
+    most: f64,
 }
 
 fn bucket(value: f64) -> i64 {
@@ -60,9 +69,16 @@ impl Summary {
             return;
         }
         for kept in std::mem::take(&mut self.values) {
-            *self.buckets.entry(bucket(kept)).or_default() += 1;
+            self.count_in(kept);
         }
-        *self.buckets.entry(bucket(value)).or_default() += 1;
+        self.count_in(value);
+    }
+
+    fn count_in(&mut self, value: f64) {
+        let new = Bucket { count: 0, least: value, most: value };
+        let bucket = self.buckets.entry(bucket(value)).or_insert(new);
+        bucket.count += 1;
+        (bucket.least, bucket.most) = (bucket.least.min(value), bucket.most.max(value));
     }
 
     /// How many values there were.
@@ -93,10 +109,17 @@ impl Summary {
         }
         let wanted = (p * (self.count - 1) as f64) as u64;
         let mut below = 0;
-        for (bucket, count) in &self.buckets {
-            below += count;
-            if below > wanted {
-                return Some(middle(*bucket).clamp(self.least, self.most));
+        for (index, bucket) in &self.buckets {
+            // The first and the last of a bucket are known; between them its middle stands for all.
+            if wanted == below {
+                return Some(bucket.least);
+            }
+            below += bucket.count;
+            if wanted + 1 == below {
+                return Some(bucket.most);
+            }
+            if wanted < below {
+                return Some(middle(*index).clamp(bucket.least, bucket.most));
             }
         }
         Some(self.most)
@@ -133,7 +156,28 @@ mod tests {
                 let (got, exact) = (summary.quantile(p).expect("values"), stats::quantile(&sample, p).expect("values"));
                 assert!((got - exact).abs() <= exact * 0.006 + 0.01, "{count} {p}: {got} and {exact}");
             }
-            assert_eq!(summary.quantile(1.0).map(|most| most <= f64::from(count)), Some(true));
+            let most = sample.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            assert_eq!((summary.quantile(0.0), summary.quantile(1.0)), (Some(0.0), Some(most)));
+            assert_eq!((summary.least(), summary.most()), (Some(0.0), Some(most)));
+        }
+    }
+
+    #[test]
+    fn the_greatest_value_is_never_below_one_that_was_seen() {
+        let mut summary = Summary::default();
+        (0..5_000).for_each(|_| summary.add(7.3));
+        // One above the middle of its bucket, and one below.
+        summary.add(7.311);
+        summary.add(7.291);
+        assert_eq!((summary.quantile(0.0), summary.quantile(1.0)), (Some(7.291), Some(7.311)));
+    }
+
+    #[test]
+    fn quantiles_of_counts_are_counts() {
+        let mut summary = Summary::default();
+        (0..10_000).for_each(|n| summary.add(f64::from(n % 10)));
+        for (p, count) in [(0.05, 0.0), (0.5, 4.0), (0.95, 9.0), (0.35, 3.0)] {
+            assert_eq!(summary.quantile(p), Some(count), "{p}");
         }
     }
 

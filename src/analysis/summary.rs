@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Analysis;
+use super::Miss;
 use super::faults::Window;
 use super::ledger::{MessageSums, WriteSums};
 use super::masters::{Route, TwoMasters};
+use super::metrics::Figures;
 use super::outages::ClientOutages;
 use super::phases::Failover;
 use crate::record::Source;
 
 /// The version of the summary's form: it changes when a key changes its meaning or goes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What the world knows of a run and its recording does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,8 +28,8 @@ pub struct RunFacts {
     pub events: u64,
 }
 
-/// The summary of a run. Times that end in `_us` are microseconds since time 0; metrics whose names end in `-s` are
-/// seconds. The order of the keys is that of the fields, and alphabetical within maps.
+/// The summary of a run. Times that end in `_us` are microseconds since time 0; of metrics, docs/metrics.md says the unit.
+/// The order of the keys is that of the fields, and alphabetical within maps.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// [`SCHEMA`].
@@ -48,8 +50,12 @@ pub struct Summary {
     pub end_us: i64,
     /// What the fault script did.
     pub faults: Vec<Window>,
-    /// Figures by name.
-    pub metrics: BTreeMap<String, f64>,
+    /// Every metric by its name; null where the run has none or nobody knows it.
+    pub metrics: Figures,
+    /// Why a metric is null.
+    pub reasons: BTreeMap<&'static str, String>,
+    /// The expectations of the scenario that were missed; null if it has none, or if the scenario is not known.
+    pub misses: Option<Vec<Miss>>,
     /// Every attempt at a failover, with its phases.
     pub failovers: Vec<Failover>,
     /// Times without success, by client.
@@ -71,8 +77,9 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The summary of an analysed run.
-    pub fn new(analysis: &Analysis, facts: &RunFacts) -> Summary {
+    /// The summary of an analysed run, with the expectations that it missed, if there are any.
+    pub fn new(analysis: &Analysis, misses: Option<&[Miss]>, facts: &RunFacts) -> Summary {
+        let figures = analysis.figures();
         Summary {
             schema: SCHEMA,
             scenario: analysis.scenario.clone(),
@@ -83,7 +90,9 @@ impl Summary {
             events: facts.events,
             end_us: analysis.end_us,
             faults: analysis.faults.clone(),
-            metrics: analysis.metrics(),
+            reasons: figures.reasons(),
+            metrics: figures,
+            misses: misses.map(<[Miss]>::to_vec),
             failovers: analysis.failovers.clone(),
             outages: analysis.outages.clone(),
             messages: analysis.ledger.sums.clone(),

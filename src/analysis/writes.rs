@@ -1,15 +1,17 @@
 //! What became of every write: which acknowledged ones the final master does not hold, and why.
 //!
-//! The simulator knows which writes are lost. A recording of the real stack only says how many; which ones then follows
-//! from the log lines: writes that a master took while another had already been promoted are lost for certain, and of
-//! those that it took before, the latest are those that were not replicated.
+//! The simulator knows which writes are lost, and its recordings say so. A recording of the real stack only says how many;
+//! which ones then follows from the log lines: writes that a master took while another had already been promoted are lost
+//! for certain, and of those that it took before, the latest are those that were not replicated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::ledger::Cause;
+use super::fate::Cause;
+use super::faults::{Window, windows};
+use super::ledger::Accountant;
 use super::masters::Masters;
-use crate::record::{Event, Op, Outcome, Recording, RedisEvent, What};
+use crate::record::{Effect, Event, Fault, Op, Outcome, Recording, RedisEvent, What};
 use crate::wire::NodeId;
 
 /// What became of a write.
@@ -47,19 +49,22 @@ pub enum WriteLoss {
     OverwrittenAtResync,
     /// The old master took it after another node had been promoted, and never came back to the others.
     StrandedOnOldMaster,
-    /// The master was started again without it.
+    /// The master that had it, or the one that was promoted and had it, was started again without it.
     LostAtRestart,
-    /// Nothing in the recording says why: a command that deletes, for example.
+    /// A command of the script deleted it.
+    Deleted,
+    /// Nothing in the recording says why.
     Unexplained,
 }
 
 impl WriteLoss {
     /// All of them.
-    pub const ALL: [WriteLoss; 5] = [
+    pub const ALL: [WriteLoss; 6] = [
         WriteLoss::NotReplicatedBeforePromotion,
         WriteLoss::OverwrittenAtResync,
         WriteLoss::StrandedOnOldMaster,
         WriteLoss::LostAtRestart,
+        WriteLoss::Deleted,
         WriteLoss::Unexplained,
     ];
 
@@ -70,6 +75,7 @@ impl WriteLoss {
             WriteLoss::OverwrittenAtResync => "overwritten-at-resync",
             WriteLoss::StrandedOnOldMaster => "stranded-on-old-master",
             WriteLoss::LostAtRestart => "lost-at-restart",
+            WriteLoss::Deleted => "deleted-by-command",
             WriteLoss::Unexplained => "unexplained",
         }
     }
@@ -92,10 +98,14 @@ pub struct Write {
     pub fate: WriteFate,
 }
 
-/// When nodes became masters, ceased to be, and were started.
-struct History {
+/// A master stops passing writes on this long before its fault is marked, at most: the driver acts, then writes it down.
+const SLACK_US: i64 = 50_000;
+
+/// When nodes became masters, ceased to be, were started and emptied.
+pub(super) struct History {
     /// In order of time: when, who, what.
     turns: Vec<(i64, String, Turn)>,
+    faults: Vec<Window>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,10 +113,11 @@ enum Turn {
     Promoted,
     Demoted,
     Started,
+    Emptied,
 }
 
 impl History {
-    fn of(recording: &Recording) -> History {
+    pub(super) fn of(recording: &Recording) -> History {
         let mut turns: Vec<(i64, String, Turn)> = Vec::new();
         for record in &recording.records {
             let turn = match record.what {
@@ -117,8 +128,16 @@ impl History {
             };
             turns.push((recording.micros(record.time), recording.names.node(record.node).to_string(), turn));
         }
+        let faults = windows(recording);
+        for window in &faults {
+            if let Fault::Command { node, words } = &window.fault
+                && words.first().is_some_and(|word| ["FLUSHALL", "FLUSHDB"].contains(&word.to_uppercase().as_str()))
+            {
+                turns.push((window.from_us, node.clone(), Turn::Emptied));
+            }
+        }
         turns.sort_by_key(|(at, ..)| *at);
-        History { turns }
+        History { turns, faults }
     }
 
     /// Why a write that `server` acknowledged at an instant would be lost, and how long after it that was decided; a
@@ -134,66 +153,94 @@ impl History {
             let loss = if dropped { WriteLoss::OverwrittenAtResync } else { WriteLoss::StrandedOnOldMaster };
             return (loss, 0);
         }
+        // Whoever is promoted has what its master had passed on, and may lose it in its turn.
+        let (mut holder, mut at_promotion) = (server, None);
         for (when, who, turn) in future {
-            match (who == server, turn) {
-                (false, Turn::Promoted) => return (WriteLoss::NotReplicatedBeforePromotion, when - at),
+            match (who == holder, turn) {
+                (false, Turn::Promoted) => {
+                    let first = *at_promotion.get_or_insert((WriteLoss::NotReplicatedBeforePromotion, when - at));
+                    if at >= self.stopped(holder, *when) - SLACK_US {
+                        return first;
+                    }
+                    holder = who;
+                }
                 (true, Turn::Started) => return (WriteLoss::LostAtRestart, when - at),
+                (true, Turn::Emptied) => return (WriteLoss::Deleted, when - at),
                 // Made a replica before anybody was promoted: an operator's doing.
-                (true, Turn::Demoted) => return (WriteLoss::OverwrittenAtResync, when - at),
+                (true, Turn::Demoted) => {
+                    return at_promotion.unwrap_or((WriteLoss::OverwrittenAtResync, when - at));
+                }
                 _ => {}
             }
         }
-        (WriteLoss::Unexplained, i64::MAX)
+        at_promotion.unwrap_or((WriteLoss::Unexplained, i64::MAX))
+    }
+
+    /// Since when a master may have passed nothing on that lost its place at `until`: the last fault that hit it or the
+    /// network.
+    fn stopped(&self, master: &str, until: i64) -> i64 {
+        let network = |fault: &Window| matches!(fault.effect(), Effect::Cuts | Effect::Slows);
+        let hits = |fault: &&Window| !fault.is_undoing() && (network(fault) || fault.hits(master));
+        let last = self.faults.iter().filter(|fault| fault.from_us <= until).filter(hits).next_back();
+        last.map_or(until, |fault| fault.from_us)
     }
 }
 
-/// All writes of a run with their fates. `why_failed` says it of an attempt's outcome, beginning and end; `opened`, when
-/// the connection that a client used at an instant was opened, if the recording has it.
+/// Whether the recording itself says which writes are lost.
+pub(super) fn all_are_marked(recording: &Recording, lost_loads: u64) -> bool {
+    let marked = recording.records.iter().filter(|record| matches!(record.what, What::Op(Op::Set { lost: true, .. })));
+    recording.header.lost_acked_sets == Some(marked.count() as u64 + lost_loads)
+}
+
+/// All writes of a run with their fates. `lost` are clients and SEQs of those that are lost, where the caller knows them;
+/// `lost_loads` is how many of the lost ones were counted and not recorded.
 pub(super) fn writes(
     recording: &Recording,
-    masters: &Masters,
+    accountant: &Accountant<'_>,
     lost: Option<&[(NodeId, u32)]>,
-    why_failed: impl Fn(Outcome, i64, i64) -> Cause,
-    opened: impl Fn(NodeId, i64) -> Option<i64>,
+    lost_loads: u64,
 ) -> Vec<Write> {
     let publishers = recording.publishers();
     let mut names: BTreeMap<NodeId, Arc<str>> = BTreeMap::new();
-    let mut nodes = Vec::new();
+    let (mut nodes, mut marked) = (Vec::new(), BTreeSet::new());
     let mut writes = Vec::new();
     for record in &recording.records {
-        let What::Op(Op::Set { seq, outcome, took }) = record.what else { continue };
+        let What::Op(Op::Set { seq, outcome, took, lost }) = record.what else { continue };
         let at_us = recording.micros(record.time);
         let took_us = ((took.0 + 500) / 1_000) as i64;
         let name = || recording.written_name(record, &publishers).into();
         let client = names.entry(record.node).or_insert_with(name).clone();
         let fate = match outcome {
             Outcome::Ok => WriteFate::Unknown,
-            _ => WriteFate::Failed(why_failed(outcome, at_us, at_us + took_us)),
+            _ => WriteFate::Failed(accountant.why_failed(record.node, outcome, at_us, at_us + took_us)),
         };
+        if lost {
+            marked.insert(writes.len());
+        }
         nodes.push(record.node);
         writes.push(Write { client, seq, at_us, outcome, took_us, fate });
     }
-    let known: Option<BTreeSet<(NodeId, u32)>> = lost.map(|lost| lost.iter().copied().collect());
-    let count = known.as_ref().map(|lost| lost.len() as u64).or(recording.header.lost_acked_sets);
-    let Some(count) = count else { return writes };
+    let given: Option<BTreeSet<(NodeId, u32)>> = lost.map(|lost| lost.iter().copied().collect());
+    let known: Option<BTreeSet<usize>> = match given {
+        Some(lost) => Some((0..writes.len()).filter(|i| lost.contains(&(nodes[*i], writes[*i].seq))).collect()),
+        None => all_are_marked(recording, lost_loads).then_some(marked),
+    };
+    let Some(count) = known.as_ref().map(|lost| lost.len() as u64).or(recording.header.lost_acked_sets) else {
+        return writes;
+    };
     for write in writes.iter_mut().filter(|write| write.fate == WriteFate::Unknown) {
         write.fate = WriteFate::Kept;
     }
     if count == 0 {
         return writes;
     }
-    let history = History::of(recording);
     let loss = |i: usize| {
-        let (write, node): (&Write, NodeId) = (&writes[i], nodes[i]);
-        let answered = write.at_us + write.took_us;
-        let server = taker(recording, masters, opened(node, answered).unwrap_or(answered), answered);
-        server.map_or((WriteLoss::Unexplained, i64::MAX), |server| history.loss(server, answered))
+        let write: &Write = &writes[i];
+        accountant.write_loss(nodes[i], write.at_us, write.at_us + write.took_us)
     };
     let acknowledged = (0..writes.len()).filter(|i| writes[*i].fate == WriteFate::Kept);
     let chosen: Vec<(usize, WriteLoss)> = match &known {
-        Some(lost) => {
-            acknowledged.filter(|i| lost.contains(&(nodes[*i], writes[*i].seq))).map(|i| (i, loss(i).0)).collect()
-        }
+        Some(lost) => acknowledged.filter(|i| lost.contains(i)).map(|i| (i, loss(i).0)).collect(),
         None => {
             // Those whose loss was decided soonest after they were taken.
             let with_loss = |i: usize| {
@@ -209,6 +256,25 @@ pub(super) fn writes(
         writes[i].fate = WriteFate::Lost(why);
     }
     writes
+}
+
+impl History {
+    /// Why a write would be lost that was answered at an instant over a connection that was opened at `opened`.
+    pub(super) fn loss_of(
+        &self,
+        recording: &Recording,
+        masters: &Masters,
+        opened: i64,
+        answered: i64,
+    ) -> (WriteLoss, i64) {
+        let loss = |server| self.loss(server, answered);
+        let first = taker(recording, masters, opened, answered).map(loss);
+        // Who keeps what it takes cannot have taken it: a connection may be older than anybody knows.
+        let explained = |(why, _): &(WriteLoss, i64)| *why != WriteLoss::Unexplained;
+        let acting = || masters.lanes.iter().filter(|lane| lane.from_us <= answered && answered < lane.to_us);
+        let other = || acting().map(|lane| loss(&lane.node)).find(explained);
+        first.filter(explained).or_else(other).unwrap_or((WriteLoss::Unexplained, i64::MAX))
+    }
 }
 
 /// The server that answered over a connection that was opened at `opened`: where HAProxy sent it, or the node that acted

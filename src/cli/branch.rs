@@ -1,6 +1,5 @@
 //! `sim run --at … --branch N`: what else could have come of a moment, and from when on an outcome was settled.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,9 +9,9 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::run::Format;
 use super::{Failure, VERSION, Verdict};
+use crate::analysis::metrics::Metric;
 use crate::analysis::stats::{describe, quantile};
 use crate::explore::branching::{self, EARLIEST_US, Event, Fork, Relation, Settled, Share, Trunk};
-use crate::explore::sweep::METRICS;
 use crate::report::chances::{ChanceChart, ChanceSeries};
 use crate::report::chart::{Chart, Theme};
 use crate::report::lanes;
@@ -64,12 +63,10 @@ fn event(text: &str) -> Result<Event, String> {
         Some((metric.trim(), *relation, limit.trim()))
     });
     let (metric, relation, limit) = found.ok_or("a metric, one of > >= < <= =, and a value: lost-acked-sets>0")?;
-    if !METRICS.iter().any(|known| known == metric) {
-        return Err(format!("there is no metric `{metric}`; there are {}", METRICS.join(", ")));
-    }
+    let metric = Metric::parse(metric)?;
     let limit = limit.parse::<f64>().ok().filter(|limit| limit.is_finite());
-    let limit = limit.ok_or("the value is a number (of seconds, where the metric's name ends in -s)")?;
-    Ok(Event { metric: metric.to_owned(), relation, limit })
+    let limit = limit.ok_or("the value is a number (of seconds, where the metric is a time)")?;
+    Ok(Event { metric, relation, limit })
 }
 
 impl Arguments {
@@ -80,7 +77,7 @@ impl Arguments {
 
     fn outcomes(&self) -> Vec<Event> {
         match self.outcomes.is_empty() {
-            true => vec![Event { metric: "lost-acked-sets".into(), relation: Relation::Above, limit: 0.0 }],
+            true => vec![Event { metric: Metric::named("lost-acked-sets"), relation: Relation::Above, limit: 0.0 }],
             false => self.outcomes.clone(),
         }
     }
@@ -168,10 +165,6 @@ fn seconds(us: i64) -> String {
 
 /// The figures of the branches of one moment, where they are not all the same.
 fn distribution(trunk: &Trunk, fork: &Fork) -> Table {
-    let mut samples: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (name, value) in fork.leaves.iter().flat_map(|leaf| &leaf.metrics) {
-        samples.entry(name).or_default().push(*value);
-    }
     let mut table = Table::new();
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let header = [format!("branches at {}", seconds(fork.at_us)), "the run".into(), "n".into(), "mean".into()];
@@ -181,14 +174,16 @@ fn distribution(trunk: &Trunk, fork: &Fork) -> Table {
         0 => Cell::new(text),
         _ => right(text),
     }));
-    for (name, values) in samples {
+    for metric in Metric::all() {
+        let values: Vec<f64> = fork.leaves.iter().filter_map(|leaf| leaf.metrics.number(metric)).collect();
         let Some(described) = describe(&values) else { continue };
-        let run = trunk.metrics.get(name).copied();
+        let run = trunk.metrics.number(metric);
         if described.min == described.max && run == Some(described.min) && values.len() == fork.leaves.len() {
             continue;
         }
         let number = |value: Option<f64>| right(value.map_or("-".into(), |value| format!("{value:.3}")));
-        let mut row = vec![Cell::new(name), number(run), right(values.len().to_string()), number(Some(described.mean))];
+        let mut row =
+            vec![Cell::new(metric.name()), number(run), right(values.len().to_string()), number(Some(described.mean))];
         row.extend(quantiles.map(|(_, p)| number(quantile(&values, p))));
         table.add_row(row);
     }
@@ -267,16 +262,16 @@ fn chart(task: &Task<'_>, branches: u64, trunk: &Trunk, found: &[Found]) -> Chan
 
 fn csv(forks: &[Fork]) -> String {
     let mut text = String::from("at_us,branch,digest");
-    METRICS.iter().for_each(|name| {
+    Metric::all().for_each(|metric| {
         text.push(',');
-        text.push_str(name);
+        text.push_str(metric.name());
     });
     text.push('\n');
     for fork in forks {
         for leaf in &fork.leaves {
             let _ = write!(text, "{},{},{:032x}", fork.at_us, leaf.number, leaf.digest);
-            for name in METRICS.iter() {
-                let _ = match leaf.metrics.get(name) {
+            for number in leaf.metrics.numbers() {
+                let _ = match number {
                     Some(value) => write!(text, ",{value}"),
                     None => write!(text, ","),
                 };
@@ -370,11 +365,11 @@ mod tests {
 
     #[test]
     fn outcomes_are_read_and_nonsense_is_refused() {
-        for text in ["failovers>0", "set-outage-s >= 7.5", "failovers=0", "two-masters-s<1", "failovers<=2"] {
+        for text in ["failovers>0", "set-outage >= 7.5", "failovers=0", "two-masters<1", "failovers<=2"] {
             let event = event(text).expect("a right outcome");
             assert_eq!(event.to_string().replace(' ', ""), text.replace(' ', ""));
         }
-        for wrong in ["failovers", "failures>0", "failovers>many", "failovers>inf", ">0"] {
+        for wrong in ["failovers", "failures>0", "set-outage-s>7", "failovers>many", "failovers>inf", ">0"] {
             assert!(event(wrong).is_err(), "{wrong}");
         }
     }

@@ -232,7 +232,7 @@ fn text(a: &Side, b: &Side, how: How, diff: &Diff, out: &mut impl Write) -> std:
         writeln!(out, "\n{BOLD}figures that differ{BOLD:#}")?;
         let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
         let delta = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:+.3}"));
-        let rows = diff.metrics.iter().map(|m| [m.name.clone(), number(m.a), number(m.b), delta(m.delta)]).collect();
+        let rows = diff.metrics.iter().map(|m| [m.name.to_owned(), number(m.a), number(m.b), delta(m.delta)]).collect();
         writeln!(out, "{}", table(["", "a", "b", "b − a"], rows, CellAlignment::Right))?;
     }
     Ok(())

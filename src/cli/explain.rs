@@ -33,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   sim explain output/partition-1                          what is worth asking about this run
   sim explain output/partition-1 --message 120            why was it lost, or who received it?
+  sim explain output/partition-1 --write writer:35        why was it acknowledged and lost?
   sim explain output/partition-1 --failover               what took how long, and which setting would change it?
   sim explain scenarios/quorum-loss.toml --seed 3 --between 12s 28s    why did no failover happen?";
 
@@ -42,6 +43,9 @@ struct Questions {
     /// What became of a message: its number, or PUBLISHER:NUMBER
     #[arg(long, value_name = "[NAME:]N", value_parser = message)]
     message: Option<(Option<String>, u32)>,
+    /// What became of a write: its number, or CLIENT:NUMBER
+    #[arg(long, value_name = "[NAME:]N", value_parser = message)]
+    write: Option<(Option<String>, u32)>,
     /// What took how long in a failover: the N-th attempt, counted from 1
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
     failover: Option<usize>,
@@ -60,8 +64,7 @@ enum Format {
 
 fn message(text: &str) -> Result<(Option<String>, u32), String> {
     let (name, number) = text.rsplit_once(':').map_or((None, text), |(name, number)| (Some(name.to_string()), number));
-    let number =
-        number.parse().map_err(|_| format!("`{number}` is no message number: a whole number, or NAME:NUMBER"))?;
+    let number = number.parse().map_err(|_| format!("`{number}` is no number: a whole number, or NAME:NUMBER"))?;
     Ok((name, number))
 }
 
@@ -77,6 +80,9 @@ fn bad(problem: impl Into<String>, remedy: impl Into<String>) -> Failure {
 
 impl Questions {
     fn question(&self) -> Question {
+        if let Some((name, number)) = &self.write {
+            return Question::Write(name.clone(), *number);
+        }
         match (&self.message, self.failover, self.between.as_deref()) {
             (Some((name, number)), ..) => Question::Message(name.clone(), *number),
             (_, Some(number), _) => Question::Failover(number),

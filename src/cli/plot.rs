@@ -1,6 +1,6 @@
 //! `sim plot`: charts again, from run folders or recordings, simulated or real.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,9 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
 use crate::record::{Recording, Source};
 use crate::report::many::{Many, OneRun};
-use crate::report::{RunReport, lanes, metrics, safe_name, settings, write_run_folder};
+use crate::report::{RunReport, lanes, metrics, safe_name, write_run_folder};
 use crate::scenario::Scenario;
+use crate::scenario::unmet;
 use crate::wire::NodeId;
 
 /// Draw the charts again, from run folders or recordings, simulated or real
@@ -130,7 +131,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         group.sort_by_key(|(run, _)| *run);
         let folder = match group.as_slice() {
             [(_, one)] => plot_one(arguments, scenario.as_ref(), one)?,
-            several => plot_many(arguments, several)?,
+            several => plot_many(arguments, scenario.as_ref(), several)?,
         };
         writeln!(out, "{}", folder.display())?;
     }
@@ -151,8 +152,11 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
     if let Ok(scenario) = Scenario::parse("scenario.toml", &toml)
         && !toml.is_empty()
     {
-        analysis.name_settings(&recording, &settings(&scenario));
+        analysis.name_settings(&recording, &scenario.timer_settings());
     }
+    let expected =
+        Scenario::parse("scenario.toml", &toml).ok().filter(|_| !toml.is_empty()).and_then(|scenario| scenario.expect);
+    let misses = expected.map(|expect| unmet(&expect, &analysis));
     let folder = match (&found.folder, &arguments.out) {
         (Some(folder), None) => folder.clone(),
         (_, out) => {
@@ -168,6 +172,7 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
     let report = RunReport {
         recording: &recording,
         analysis: &analysis,
+        misses: misses.as_deref(),
         digest,
         events,
         version: VERSION,
@@ -180,19 +185,22 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
     Ok(folder)
 }
 
-fn plot_many(arguments: &Arguments, group: &[(u64, &Found)]) -> Result<PathBuf, Failure> {
+fn plot_many(arguments: &Arguments, scenario: Option<&Scenario>, group: &[(u64, &Found)]) -> Result<PathBuf, Failure> {
     let first = read(group[0].1)?;
     let analysis = Analysis::of(&first, None);
-    let mut many = Many::new(&analysis, &lanes::lanes(&first), VERSION);
-    for (i, (_, found)) in group.iter().enumerate() {
+    let mut many = Many::new(&analysis, &lanes::lanes(&first), VERSION)?;
+    let mut taken = BTreeSet::new();
+    for (_, found) in group {
         let recording = read(found)?;
         let analysis = Analysis::of(&recording, None);
         let mut run = OneRun::of(&analysis, many.frame());
-        // Runs of several recordings with one number are counted in their order.
-        if group[..i].iter().any(|(number, _)| *number == run.run) {
-            run.run = many.runs().max().unwrap_or(0).saturating_add(1);
+        run.misses = scenario.and_then(|scenario| scenario.expect.as_ref()).map(|expect| unmet(expect, &analysis));
+        // Runs of several recordings with one number are counted on, in their order.
+        if !taken.insert(run.run) {
+            run.run = taken.last().map_or(0, |last| last.saturating_add(1));
+            taken.insert(run.run);
         }
-        many.add(run);
+        many.add(run)?;
     }
     let folder = arguments.out.as_deref().unwrap_or(Path::new("output")).join(many.folder());
     many.write(&folder).map_err(Failure::io(folder.display()))?;

@@ -10,14 +10,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, VERSION, Verdict};
 use crate::Run;
-use crate::analysis::expect::Miss;
+use crate::analysis::Miss;
 use crate::analysis::{RunFacts, Summary};
 use crate::explain;
 use crate::explore::in_order;
 use crate::kernel::{EventId, Span};
 use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
-use crate::report::{RunReport, lanes, metrics, text, write_run_folder};
+use crate::report::{CausalLink, RunReport, lanes, metrics, text, write_run_folder};
 use crate::scenario::{Scenario, units::parse_span};
 use crate::world::RunResult;
 
@@ -90,7 +90,9 @@ fn write_folder(arguments: &Arguments, scenario: &Arc<Scenario>, run: &Run) -> R
     let seed = arguments.seed;
     let folder = arguments.out.join(format!("{}-{seed}", scenario.name));
     let (toml, command, causes) = (scenario.to_toml(seed, VERSION), command(arguments), causes(scenario, seed, run));
-    let report = RunReport { causes: &causes, scrape: arguments.scrape_interval, ..report(run, &toml, &command) };
+    let misses = misses(scenario, run);
+    let report =
+        RunReport { misses, causes: &causes, scrape: arguments.scrape_interval, ..report(run, &toml, &command) };
     write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
     Ok(folder)
 }
@@ -100,7 +102,7 @@ fn command(arguments: &Arguments) -> String {
 }
 
 /// What led to each log line, by event.
-type Causes = BTreeMap<EventId, Vec<explain::Cause>>;
+type Causes = BTreeMap<EventId, Vec<CausalLink>>;
 
 /// The run once more with its trace, for the causes of its log lines; none for a run with so many events that the trace
 /// would cost more than it tells.
@@ -114,10 +116,16 @@ fn causes(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Causes {
     lines.map(|record| (record.during, traced.causes_of(record))).collect()
 }
 
+/// What a run missed; none if the scenario expects nothing.
+fn misses<'a>(scenario: &Scenario, run: &'a Run) -> Option<&'a [Miss]> {
+    scenario.expect.as_ref().map(|_| &run.misses[..])
+}
+
 fn report<'a>(run: &'a Run, toml: &'a str, command: &'a str) -> RunReport<'a> {
     RunReport {
         recording: &run.result.recording,
         analysis: &run.analysis,
+        misses: None,
         digest: run.result.digest,
         events: run.result.events,
         version: VERSION,
@@ -159,7 +167,7 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
                 digest: format!("{:032x}", run.result.digest),
                 events: run.result.events,
             };
-            write!(out, "{}", Summary::new(&run.analysis, &facts).to_json())?;
+            write!(out, "{}", Summary::new(&run.analysis, misses(scenario, &run), &facts).to_json())?;
         }
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
@@ -167,8 +175,8 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
             writeln!(out, "\nrun folder: {} (open report.html)", folder.display())?;
         }
     }
-    let misses: Vec<String> = run.misses.iter().map(Miss::to_string).collect();
-    verdict(usize::from(!misses.is_empty()), &[(arguments.seed, misses)], scenario, arguments.format, &mut out)
+    let missed = usize::from(!run.misses.is_empty());
+    verdict(missed, &[(arguments.seed, run.misses)], scenario, arguments.format, &mut out)
 }
 
 fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
@@ -180,23 +188,20 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
     // The first run sets the axes of the charts.
     let first = crate::run(scenario, arguments.seed);
     ready(scenario, arguments.seed, &first.result)?;
-    let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION);
+    let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION)?;
     let frame = many.frame().clone();
     let one = |seed: u64, run: &Run| {
         ready(scenario, seed, &run.result)?;
         record(scenario, seed, run, arguments.recordings.as_deref())?;
         let mut one = OneRun::of(&run.analysis, &frame);
         (one.digest, one.events) = (Some(run.result.digest), run.result.events);
-        one.misses = run.misses.iter().map(Miss::to_string).collect();
+        one.misses = misses(scenario, run).map(<[Miss]>::to_vec);
         progress.inc(1);
         Ok(one)
     };
-    many.add(one(arguments.seed, &first)?);
+    many.add(one(arguments.seed, &first)?)?;
     let work = |k| one(arguments.seed + k, &crate::run(scenario, arguments.seed + k));
-    let add = |one| {
-        many.add(one);
-        Ok(())
-    };
+    let add = |one| many.add(one).map_err(Failure::from);
     let first_folder = move || write_folder(arguments, scenario, &first);
     let (written, done) = pool.install(|| rayon::join(first_folder, || in_order(1..arguments.runs, work, add)));
     written.and(done)?;
@@ -230,9 +235,17 @@ fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Res
     let mut header = vec!["", "runs", "mean"];
     header.extend(QUANTILES.map(|(name, _)| name));
     table.set_header(header);
-    for (name, sample) in many.figures() {
-        let Some(mean) = sample.mean() else { continue };
-        let mut cells = vec![name.clone(), sample.count().to_string(), format!("{mean:.3}")];
+    for (metric, sample, unknown) in many.figures() {
+        // Files have them; a person reads the causes that there were.
+        if metric.is_of_a_cause() && sample.most() == Some(0.0) {
+            continue;
+        }
+        let mean = match (sample.mean(), unknown) {
+            (Some(mean), _) => format!("{mean:.3}"),
+            (None, 0) => continue,
+            (None, _) => "unknown".into(),
+        };
+        let mut cells = vec![metric.name().to_owned(), sample.count().to_string(), mean];
         cells.extend(QUANTILES.map(|(_, p)| sample.quantile(p).map_or("-".into(), |value| format!("{value:.3}"))));
         table.add_row(cells);
     }
@@ -245,7 +258,7 @@ fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Res
 /// Says which expectations were missed; in JSON the runs carry them.
 fn verdict(
     missed: usize,
-    runs: &[(u64, Vec<String>)],
+    runs: &[(u64, Vec<Miss>)],
     scenario: &Scenario,
     format: Format,
     out: &mut impl Write,

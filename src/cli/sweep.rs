@@ -7,16 +7,19 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, Verdict};
+use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
+use crate::analysis::stats::proportion_interval;
 use crate::explore::sweep::pauses::{DailyCost, PauseKind, Pauses};
-use crate::explore::sweep::{self, Axis, Combination, METRICS, Outcome, Shard, Sweep, Until, axis};
+use crate::explore::sweep::{self, Axis, Combination, Outcome, Shard, Sweep, Until, axis};
 use crate::scenario::Scenario;
 
 /// Compare settings under the same luck
 ///
 /// Runs every combination of the varied settings (or a random sample of them) under the same seeds, prints a table of the
-/// main metrics with confidence intervals, draws charts, and writes one row a run to runs.csv and runs.parquet. The rows
-/// do not depend on --jobs, and the parts of a sharded sweep put together (--merge) are the unsharded files.
+/// main metrics with confidence intervals and of how often [expect] was met, draws charts, and writes one row a run to
+/// runs.csv and runs.parquet. The rows do not depend on --jobs, and the parts of a sharded sweep put together (--merge) are
+/// the unsharded files. Exit status 1 if any run missed an expectation of its scenario; of the parts, --merge says so.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
@@ -44,13 +47,13 @@ pub(super) struct Arguments {
     /// Folder for runs.csv, runs.parquet and the charts; default: output/NAME-sweep
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Metrics of the tables and charts
-    #[arg(long = "metric", value_name = "NAME", value_parser = metric)]
-    metrics: Vec<String>,
+    /// Metrics of the tables and charts, by the names of docs/metrics.md
+    #[arg(long = "metric", value_name = "NAME", value_parser = Metric::parse)]
+    metrics: Vec<Metric>,
     /// Compare with the combination of these values, one for each --vary, run by run
     #[arg(long, value_name = "V1,V2,…")]
     baseline: Option<String>,
-    /// Stop when the mean of this metric is known this well in every combination (95 %), such as set-outage-s=0.1; with
+    /// Stop when the mean of this metric is known this well in every combination (95 %), such as set-outage=0.1; with
     /// --baseline, when its differences are
     #[arg(long, value_name = "METRIC=HALF-WIDTH", value_parser = until)]
     until: Option<Until>,
@@ -69,32 +72,18 @@ pub(super) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   sim sweep scenarios/master-kill-container.toml --vary sentinel.down-after-milliseconds=1000,2000,5000
-  sim sweep FILE --vary haproxy.inter=1s,2s --vary haproxy.rise=1,2,10 --baseline 1s,2 --until set-outage-s=0.05
+  sim sweep FILE --vary haproxy.inter=1s,2s --vary haproxy.rise=1,2,10 --baseline 1s,2 --until set-outage=0.05
   sim sweep FILE --vary sentinel.down-after-milliseconds=log:500..20000 --vary haproxy.inter=200ms..2s --samples 50
   sim sweep FILE --vary sentinel.down-after-milliseconds=1000,2000,5000 --pauses 500/day:lognormal:80ms:1.2";
 
 /// The metrics that are shown if none is asked for.
-const MAIN: [&str; 6] =
-    ["set-outage-s", "publish-outage-s", "receive-gap-s", "lost-acked-sets", "two-masters-s", "failovers"];
-
-fn known_metric(name: &str) -> Result<(), String> {
-    match METRICS.iter().any(|metric| metric == name) {
-        true => Ok(()),
-        false => Err(format!("there is no such metric; there are {}", METRICS.join(", "))),
-    }
-}
-
-fn metric(name: &str) -> Result<String, String> {
-    known_metric(name).map(|()| name.to_owned())
-}
+const MAIN: [&str; 6] = ["set-outage", "publish-outage", "receive-gap", "lost-acked-sets", "two-masters", "failovers"];
 
 fn until(text: &str) -> Result<Until, String> {
     let (metric, width) = text.split_once('=').ok_or("METRIC=HALF-WIDTH")?;
-    known_metric(metric)?;
+    let metric = Metric::parse(metric)?;
     match width.trim_start_matches('±').parse::<f64>() {
-        Ok(half_width) if half_width > 0.0 && half_width.is_finite() => {
-            Ok(Until { metric: metric.to_owned(), half_width })
-        }
+        Ok(half_width) if half_width > 0.0 && half_width.is_finite() => Ok(Until { metric, half_width }),
         _ => Err("the half width is a number above 0".into()),
     }
 }
@@ -110,11 +99,11 @@ fn bad(message: impl Into<String>) -> Failure {
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut out = anstream::stdout().lock();
     if arguments.merge {
-        let files = sweep::merge(&arguments.file).map_err(Failure::io(arguments.file.display()))?;
+        let (files, met) = sweep::merge(&arguments.file).map_err(Failure::io(arguments.file.display()))?;
         for file in files {
             writeln!(out, "{}", file.display())?;
         }
-        return Ok(Verdict::Fine);
+        return Ok(if met { Verdict::Fine } else { Verdict::Missed });
     }
     let name = arguments.file.display().to_string();
     // A file that cannot be read is told as `sim run` tells it.
@@ -165,7 +154,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     bar.finish_and_clear();
     let outcome = outcome.map_err(Failure::io(folder.display()))?;
     print(arguments, &sweep, &outcome, &mut out)?;
-    Ok(Verdict::Fine)
+    // A part has done its work whatever its runs met: schedulers would start it again.
+    let met = arguments.shard.is_some() || outcome.found.iter().all(|found| found.met == found.judged);
+    Ok(if met { Verdict::Fine } else { Verdict::Missed })
 }
 
 /// How many combinations a grid would have; 0 with a range.
@@ -194,9 +185,9 @@ fn baseline(values: &str, arguments: &Arguments) -> Result<Vec<String>, Failure>
     }
 }
 
-fn wanted_metrics(arguments: &Arguments) -> Vec<String> {
+fn wanted_metrics(arguments: &Arguments) -> Vec<Metric> {
     match arguments.metrics.is_empty() {
-        true => MAIN.map(str::to_owned).to_vec(),
+        true => MAIN.map(Metric::named).to_vec(),
         false => arguments.metrics.clone(),
     }
 }
@@ -213,23 +204,26 @@ fn progress(bar: ProgressBar) -> ProgressBar {
 }
 
 fn print(arguments: &Arguments, sweep: &Sweep, outcome: &Outcome, out: &mut impl Write) -> std::io::Result<()> {
-    for name in wanted_metrics(arguments) {
-        let index = METRICS.iter().position(|metric| *metric == name).expect("the names were checked");
+    for metric in wanted_metrics(arguments) {
+        let index = metric.index();
         let values: Vec<&Summary> = outcome.found.iter().map(|found| &found.values[index]).collect();
         if values.iter().all(|summary| summary.count() == 0) {
             continue;
         }
-        let unit = sweep::unit(&name);
-        writeln!(out, "{name} ({unit})\n{}\n", table(sweep, &values))?;
+        let unit = metric.unit().as_str();
+        writeln!(out, "{metric} ({unit})\n{}\n", table(sweep, &values))?;
         if let Some(baseline) = sweep.baseline {
             let differences: Vec<&Summary> = outcome.found.iter().map(|found| &found.differences[index]).collect();
             let base = sweep.combinations[baseline].values.join(", ");
-            writeln!(out, "{name} ({unit}): difference from {base}, run by run\n{}\n", table(sweep, &differences))?;
+            writeln!(out, "{metric} ({unit}): difference from {base}, run by run\n{}\n", table(sweep, &differences))?;
         }
     }
     if let Some(pauses) = &sweep.pauses {
         let model = format!("{}, {}", pauses.text, pauses.kind.as_str());
         writeln!(out, "what pauses of the master cost a day ({model})\n{}\n", daily_table(sweep, &outcome.daily))?;
+    }
+    if outcome.found.iter().any(|found| found.judged > 0) {
+        writeln!(out, "[expect]: runs that met it\n{}\n", met_table(sweep, outcome))?;
     }
     let runs = outcome.rows as f64 / sweep.combinations.len() as f64;
     writeln!(out, "{} runs, {runs} of each of {} combinations", outcome.rows, sweep.combinations.len())?;
@@ -268,6 +262,22 @@ fn daily_table(sweep: &Sweep, daily: &[DailyCost]) -> Table {
     table.load_preset(presets::NOTHING).set_header(keys.chain(costs));
     for (Combination { values, .. }, cost) in sweep.combinations.iter().zip(daily) {
         let figures = [&cost.failovers, &cost.outage_s, &cost.lost_sets].map(figure);
+        let figures = figures.into_iter().map(|text| Cell::new(text).set_alignment(CellAlignment::Right));
+        table.add_row(values.iter().map(Cell::new).chain(figures));
+    }
+    table
+}
+
+fn met_table(sweep: &Sweep, outcome: &Outcome) -> Table {
+    let mut table = Table::new();
+    let keys = sweep.axes.iter().map(|axis| axis.key.as_str());
+    table.load_preset(presets::NOTHING).set_header(keys.chain(["runs", "met", "part", "95 % interval"]));
+    for (Combination { values, .. }, found) in sweep.combinations.iter().zip(&outcome.found) {
+        let (met, judged) = (found.met as usize, found.judged as usize);
+        let part = if judged == 0 { "-".into() } else { format!("{:.1} %", met as f64 / judged as f64 * 100.0) };
+        let interval = proportion_interval(met, judged);
+        let interval = interval.map(|found| format!("{:.1} … {:.1} %", found.low * 100.0, found.high * 100.0));
+        let figures = [judged.to_string(), met.to_string(), part, interval.unwrap_or("-".into())];
         let figures = figures.into_iter().map(|text| Cell::new(text).set_alignment(CellAlignment::Right));
         table.add_row(values.iter().map(Cell::new).chain(figures));
     }

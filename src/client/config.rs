@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
+use crate::record::{Activity, ClientMark};
 
 /// The settings of one client program: what it asks, how often, and whose habits it has.
 ///
@@ -34,7 +35,9 @@ pub struct Config {
     /// The client stops after this many attempts, summed over its connections; absent: it never stops.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
-    /// Connections that work side by side, each a closed loop of its own, or a subscriber of its own.
+    /// Connections that work side by side, each a closed loop of its own, or a subscriber of its own. More than one: they
+    /// use one key, their attempts are counted instead of recorded, and one that fails is opened anew after `pause`, at
+    /// least 100 ms.
     pub connections: u32,
 }
 
@@ -62,6 +65,18 @@ impl Config {
         [("publisher", Kind::Publish), ("subscriber", Kind::Subscribe), ("writer", Kind::Set)]
             .map(|(name, kind)| Config { name: name.to_owned(), kind, host: "clients".to_owned(), ..Config::default() })
             .to_vec()
+    }
+
+    /// How the header of a recording names it.
+    pub fn mark(&self) -> ClientMark {
+        let does = match self.kind {
+            Kind::Publish if self.then_set => vec![Activity::Publish, Activity::Set],
+            Kind::Publish => vec![Activity::Publish],
+            Kind::Set => vec![Activity::Set],
+            Kind::Get => vec![Activity::Get],
+            Kind::Subscribe => vec![Activity::Receive],
+        };
+        ClientMark { name: self.name.clone(), does, connections: self.connections, requests: self.requests }
     }
 }
 

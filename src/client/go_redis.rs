@@ -63,7 +63,7 @@ pub(super) struct Writer {
     /// Commands that were handed a turn during this call.
     ready: VecDeque<u32>,
     due: Time,
-    seq: u32,
+    pub(super) seq: u32,
     pub(super) counters: Counters,
 }
 
@@ -82,7 +82,7 @@ impl Writer {
             free: Vec::new(),
             ready: VecDeque::new(),
             due: Time::ZERO,
-            seq: 0,
+            seq: setup.counted,
             counters: Counters::default(),
         }
     }
@@ -218,7 +218,7 @@ impl Writer {
         self.slot(slot).state = State::Reading(conn);
         let (sock, ended) = self.pool.write(conn, out.now());
         if let Some(sock) = sock {
-            out.command(sock, command(kind, self.channel, self.index, seq));
+            out.command(sock, command(kind, self.channel, self.index, seq, false));
         }
         match ended {
             // The kernel took the command, but the read finds the FIN; or the write failed.

@@ -1,13 +1,18 @@
 //! Closed loops: every connection sends its next command when the reply to the last is there.
 //!
 //! One connection is a script, as `redis-mock-data`: a pause, a command, its reply; every attempt is recorded, and after
-//! a failure it connects anew with the next attempt. Several connections are `redis-benchmark` 7.0: they are opened 64
-//! at a time with 50 ms in between, share the number of requests, use one key, count and measure instead of
-//! recording, take error replies for answers, and the first broken connection ends the program (`redis-benchmark.c`:
-//! `createMissingClients`, `writeHandler`, `readHandler`).
+//! a failure it connects anew with the next attempt. Several connections load Redis as `redis-benchmark` 7.0 does: they
+//! are opened 64 at a time with 50 ms in between, share the number of requests, use one key, and count and measure
+//! ([`Tally`]) instead of recording (`redis-benchmark.c`: `createMissingClients`, `writeHandler`, `readHandler`). There
+//! the likeness ends: `redis-benchmark` exits with its first broken connection, which would make every test of a failover
+//! the test of a program that is not there. This one is a program that goes on: a connection that fails or ends is opened
+//! anew with the next attempt, after its pause and at least [`RETRY_PAUSE`].
+//!
+//! No attempt has a time limit of its own: a connection waits for its reply as long as the kernel keeps it.
 
 use super::histogram::Histogram;
 use super::sentinel_aware::{Answer, Asker};
+use super::tally::Tally;
 use super::timing::Timing;
 use super::{
     Config, Counters, Kind, OPENED_AT_ONCE, OPENING_PAUSE, Setup, Target, command, record_attempt, reply_outcome,
@@ -19,6 +24,8 @@ use crate::wire::{Addr, ChannelId, Message, Reply};
 
 /// The pause after all Sentinels were asked in vain.
 const ASKING_PAUSE: Span = Span::from_secs(1);
+/// The least pause of one of several connections after a failure: that of the reference's subscriber.
+const RETRY_PAUSE: Span = Span::from_millis(100);
 
 /// The asker's, and those of the whole program; connection `n` has token and timer `FIRST + n`.
 const SENTINEL: Token = Token(0);
@@ -41,8 +48,6 @@ pub struct LoadReport {
     pub started: Time,
     /// When the last reply came.
     pub finished: Time,
-    /// Whether a broken connection ended the program.
-    pub aborted: bool,
     /// From writing a command to reading its reply.
     pub latency: Histogram,
 }
@@ -59,6 +64,8 @@ impl LoadReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Closed,
+    /// Waits for the Sentinels' answer.
+    Asking,
     Connecting(Sock),
     /// Between two requests.
     Idle(Sock),
@@ -83,7 +90,12 @@ pub(super) struct Load {
     pauses: Stream,
     addr: Option<Addr>,
     asker: Option<Asker>,
+    /// Whether the Sentinels are being asked.
+    asking: bool,
     lanes: Vec<Lane>,
+    /// Attempts of earlier lives: SEQs go on behind them.
+    counted: u32,
+    tally: Tally,
     report: LoadReport,
 }
 
@@ -101,6 +113,9 @@ impl Load {
             pauses: setup.program,
             addr,
             asker,
+            asking: false,
+            counted: setup.counted,
+            tally: Tally::new(setup.origin),
             lanes: Vec::with_capacity(setup.config.connections as usize),
             config: setup.config,
             report: LoadReport::default(),
@@ -124,15 +139,22 @@ impl Load {
         self.lanes.iter().any(|lane| matches!(lane.state, State::Idle(_) | State::Waiting(_)))
     }
 
-    /// A script with one connection is recorded attempt by attempt; a benchmark is measured.
+    /// What was counted; nothing where every attempt is recorded.
+    pub(super) fn tally(&self) -> Option<&Tally> {
+        (!self.is_script()).then_some(&self.tally)
+    }
+
+    /// The last SEQ that it gave out.
+    pub(super) fn numbered(&self) -> u32 {
+        self.counted + self.report.issued as u32
+    }
+
+    /// A script with one connection is recorded attempt by attempt; of several the attempts are counted.
     fn is_script(&self) -> bool {
         self.config.connections == 1
     }
 
     pub(super) fn handle(&mut self, input: Input, out: &mut Out) {
-        if self.report.aborted {
-            return;
-        }
         match input {
             Input::Start => {
                 self.report.started = out.now();
@@ -168,7 +190,13 @@ impl Load {
         match asker.handle(input, &mut self.timing, out) {
             Answer::Pending => {}
             Answer::Master(addr) => {
-                self.addr = Some(addr);
+                (self.addr, self.asking) = (Some(addr), false);
+                for lane in 0..self.lanes.len() as u32 {
+                    if self.lane(lane).state == State::Asking {
+                        self.lane(lane).state = State::Closed;
+                        self.next(lane, out);
+                    }
+                }
                 self.begin(out);
             }
             Answer::Nobody => out.set_timer(OPENING, self.timing.python_sleep(out.now(), ASKING_PAUSE)),
@@ -178,11 +206,7 @@ impl Load {
     /// Opens the next connections, or asks where to.
     fn begin(&mut self, out: &mut Out) {
         if self.addr.is_none() {
-            let asker = self.asker.as_mut().expect("a client without an address asks for it");
-            return asker.start(&mut self.timing, out);
-        }
-        if let [Lane { state: State::Closed, .. }] = self.lanes[..] {
-            return self.next(0, out);
+            return self.ask(out);
         }
         for _ in 0..OPENED_AT_ONCE {
             if self.lanes.len() == self.config.connections as usize {
@@ -194,13 +218,26 @@ impl Load {
         out.set_timer(OPENING, self.timing.python_sleep(out.now(), OPENING_PAUSE));
     }
 
+    /// Asks the Sentinels, unless that is under way.
+    fn ask(&mut self, out: &mut Out) {
+        let asker = self.asker.as_mut().expect("a client without an address asks for it");
+        asker.start(&mut self.timing, out);
+        self.asking = true;
+    }
+
     fn lane(&mut self, lane: u32) -> &mut Lane {
         &mut self.lanes[lane as usize]
     }
 
     /// The next request of a connection, if there is one left.
     fn next(&mut self, lane: u32, out: &mut Out) {
-        let Some(addr) = self.addr else { return self.begin(out) };
+        let Some(addr) = self.addr else {
+            self.lane(lane).state = State::Asking;
+            if !self.asking {
+                self.ask(out);
+            }
+            return;
+        };
         let is_last = self.config.requests.is_some_and(|requests| self.report.issued >= requests);
         match self.lane(lane).state {
             State::Idle(sock) if is_last => {
@@ -217,13 +254,19 @@ impl Load {
                 let sock = out.connect(addr, Token(FIRST + lane));
                 self.lane(lane).state = State::Connecting(sock);
             }
-            State::Connecting(_) | State::Waiting(_) | State::Done => unreachable!("one request at a time"),
+            State::Connecting(_) | State::Waiting(_) | State::Asking | State::Done => {
+                unreachable!("one request at a time")
+            }
         }
     }
 
     fn take_number(&mut self, lane: u32, out: &Out) {
         self.report.issued += 1;
-        let seq = u32::try_from(self.report.issued).expect("requests fit in 32 bits");
+        let issued = u32::try_from(self.report.issued).ok();
+        let seq = issued.and_then(|issued| issued.checked_add(self.counted)).expect("requests fit in 32 bits");
+        if !self.is_script() {
+            self.tally.begins(seq, out.now());
+        }
         *self.lane(lane) = Lane { began: out.now(), seq, ..*self.lane(lane) };
     }
 
@@ -236,9 +279,9 @@ impl Load {
         let Lane { state: State::Idle(sock), seq, .. } = *self.lane(lane) else {
             unreachable!("a request is written to an open connection")
         };
-        // Without `-r` the benchmark's key is always the same.
-        let number = if self.is_script() || self.config.kind == Kind::Publish { seq } else { 0 };
-        out.command(sock, command(self.config.kind, self.channel, self.index, number));
+        // Without `-r` the key of redis-benchmark is always the same.
+        let one_key = !self.is_script();
+        out.command(sock, command(self.config.kind, self.channel, self.index, seq, one_key));
         self.lane(lane).state = State::Waiting(sock);
     }
 
@@ -256,28 +299,34 @@ impl Load {
         self.report.finished = out.now();
         self.report.latency.record(out.now().since(began));
         self.lane(lane).state = State::Idle(sock);
+        let receivers = match reply {
+            Reply::Int(count) => u32::try_from(*count).ok(),
+            _ => None,
+        };
         if self.is_script() {
-            let receivers = match reply {
-                Reply::Int(count) => u32::try_from(*count).ok(),
-                _ => None,
-            };
             record_attempt(self.config.kind, seq, began, outcome, receivers, out);
-            if outcome == Outcome::Readonly && self.asker.is_some() {
-                out.close(sock);
-                self.lane(lane).state = State::Closed;
-                self.addr = None;
-            }
+        } else {
+            let nobody = self.config.kind == Kind::Publish && receivers == Some(0);
+            self.tally.ends(seq, (outcome, nobody), out.now());
+        }
+        if outcome == Outcome::Readonly && self.asker.is_some() {
+            out.close(sock);
+            self.lane(lane).state = State::Closed;
+            self.addr = None;
         }
         self.pause(lane, out);
     }
 
     fn pause(&mut self, lane: u32, out: &mut Out) {
-        match self.config.pause {
-            Some(pause) if pause.max > Span::ZERO => {
-                let span = Span(self.pauses.between(pause.min.0, pause.max.0));
-                out.set_timer(TimerId(FIRST + lane), self.timing.python_sleep(out.now(), span));
-            }
-            _ => self.next(lane, out),
+        let failed = self.lane(lane).state == State::Closed;
+        let least = if failed && !self.is_script() { RETRY_PAUSE } else { Span::ZERO };
+        let span = match self.config.pause {
+            Some(pause) if pause.max > Span::ZERO => Span(self.pauses.between(pause.min.0, pause.max.0)),
+            _ => Span::ZERO,
+        };
+        match span.max(least) {
+            Span::ZERO => self.next(lane, out),
+            span => out.set_timer(TimerId(FIRST + lane), self.timing.python_sleep(out.now(), span)),
         }
     }
 
@@ -286,15 +335,12 @@ impl Load {
             State::Idle(sock) => {
                 super::close_after(how, sock, out);
                 self.lane(lane).state = State::Closed;
-                if !self.is_script() {
-                    self.abort(out);
-                }
             }
             State::Waiting(sock) => {
                 super::close_after(how, sock, out);
                 self.lost(lane, Outcome::ReplyClosed, out);
             }
-            State::Closed | State::Connecting(_) | State::Done => {}
+            State::Closed | State::Asking | State::Connecting(_) | State::Done => {}
         }
     }
 
@@ -302,25 +348,15 @@ impl Load {
     fn lost(&mut self, lane: u32, outcome: Outcome, out: &mut Out) {
         self.report.lost += 1;
         self.lane(lane).state = State::Closed;
-        if !self.is_script() {
-            return self.abort(out);
-        }
         let Lane { began, seq, .. } = *self.lane(lane);
-        record_attempt(self.config.kind, seq, began, outcome, None, out);
+        if self.is_script() {
+            record_attempt(self.config.kind, seq, began, outcome, None, out);
+        } else {
+            self.tally.ends(seq, (outcome, false), out.now());
+        }
         if self.asker.is_some() {
             self.addr = None;
         }
         self.pause(lane, out);
-    }
-
-    fn abort(&mut self, out: &mut Out) {
-        self.report.aborted = true;
-        for lane in &mut self.lanes {
-            if let State::Connecting(sock) | State::Idle(sock) | State::Waiting(sock) = lane.state {
-                out.close(sock);
-            }
-            lane.state = State::Done;
-        }
-        out.exit();
     }
 }

@@ -9,8 +9,8 @@
 //! | `reference` | blocking Python clients of the recordings | `reference.rs` |
 //! | `sentinel` | the same, asking the Sentinels where the master is | `sentinel_aware.rs`, `line.rs` |
 //! | `go-redis-v8` | the demo's programs: pool, retries, Pub/Sub | `go_redis.rs`, `go_pool.rs`, `go_pubsub.rs` |
-//! | any, with `pause` or several `connections` | closed loop | `load.rs` |
-//! | any, subscribing on several `connections` | crowd of subscribers | `crowd.rs` |
+//! | `reference` or `sentinel`, with `pause` | closed loop | `load.rs`, `tally.rs` |
+//! | `reference`, subscribing on several `connections` | crowd of subscribers | `crowd.rs` |
 //!
 //! A publisher of go-redis with `then-set` records its SETs under its own node; the recordings of the real stack list
 //! them under the name `writer`.
@@ -26,6 +26,7 @@ mod line;
 mod load;
 mod reference;
 mod sentinel_aware;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod timing;
@@ -33,6 +34,7 @@ mod timing;
 pub use config::{Config, Kind, Pause, Profile};
 pub use histogram::Histogram;
 pub use load::LoadReport;
+pub use tally::{End, Slice, Tally, Times};
 
 use crate::kernel::{Span, Stream, Time};
 use crate::net::{Ended, Input, Out, Sock};
@@ -59,6 +61,11 @@ pub struct Setup {
     pub target: Target,
     /// Its channel.
     pub channel: ChannelId,
+    /// SEQs that earlier lives of it have given out: it goes on behind them, so that no two of its messages and keys are
+    /// called the same.
+    pub counted: u32,
+    /// Time 0.
+    pub origin: Time,
     /// The choices that it makes itself.
     pub program: Stream,
     /// How long its own work takes.
@@ -170,6 +177,32 @@ impl Client {
         }
     }
 
+    /// What a client with many connections counted; nothing for one whose attempts are recorded.
+    pub fn tally(&self) -> Option<&Tally> {
+        match &self.program {
+            Program::Load(load) => load.tally(),
+            _ => None,
+        }
+    }
+
+    /// What a crowd has heard and not yet recorded.
+    pub fn unrecorded(&self) -> Vec<(Time, Op)> {
+        match &self.program {
+            Program::Crowd(crowd) => crowd.unrecorded(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The last SEQ that it, or an earlier life of it, has given out.
+    pub fn numbered(&self) -> u32 {
+        match &self.program {
+            Program::Writer(writer) => writer.seq,
+            Program::GoWriter(writer) => writer.seq,
+            Program::Load(load) => load.numbered(),
+            Program::Subscriber(_) | Program::GoSubscriber(_) | Program::Crowd(_) => 0,
+        }
+    }
+
     /// What a closed loop measured; nothing for a client at a pace.
     pub fn load_report(&self) -> Option<&LoadReport> {
         match &self.program {
@@ -179,12 +212,13 @@ impl Client {
     }
 }
 
-/// The command of an attempt.
-fn command(kind: Kind, channel: ChannelId, index: u16, seq: u32) -> Command {
+/// The command of an attempt; with one key for all keys of the client, or one of its own.
+fn command(kind: Kind, channel: ChannelId, index: u16, seq: u32, one: bool) -> Command {
+    let key = Key { space: index, one, index: seq };
     match kind {
         Kind::Publish => Command::Publish(channel, Payload::Sequence { publisher: index, seq }),
-        Kind::Set => Command::Set(Key { space: index, index: seq }, seq),
-        Kind::Get => Command::Get(Key { space: index, index: seq }),
+        Kind::Set => Command::Set(key, key.number()),
+        Kind::Get => Command::Get(key),
         Kind::Subscribe => unreachable!("a subscriber makes no attempts"),
     }
 }
@@ -194,7 +228,7 @@ fn record_attempt(kind: Kind, seq: u32, began: Time, outcome: Outcome, receivers
     let took = out.now().since(began);
     let op = match kind {
         Kind::Publish => Op::Publish { seq, outcome, took, receivers: receivers.filter(|_| outcome == Outcome::Ok) },
-        Kind::Set => Op::Set { seq, outcome, took },
+        Kind::Set => Op::Set { seq, outcome, took, lost: false },
         Kind::Get => Op::Get { seq, outcome, took },
         Kind::Subscribe => unreachable!("a subscriber makes no attempts"),
     };

@@ -46,7 +46,7 @@ pub(super) struct Writer {
     start: Time,
     phase: Phase,
     began: Time,
-    seq: u32,
+    pub(super) seq: u32,
     pub(super) counters: Counters,
 }
 
@@ -62,7 +62,7 @@ impl Writer {
             start: Time::ZERO,
             phase: Phase::Idle,
             began: Time::ZERO,
-            seq: 0,
+            seq: setup.counted,
             counters: Counters::default(),
         }
     }
@@ -108,7 +108,7 @@ impl Writer {
 
     fn send(&mut self, out: &mut Out) {
         self.timing.python_step(out);
-        self.line.command(command(self.config.kind, self.channel, self.index, self.seq), out);
+        self.line.command(command(self.config.kind, self.channel, self.index, self.seq, false), out);
         self.phase = Phase::Waiting;
         match self.line.stale() {
             // The kernel takes the command, and the read finds the FIN that has been there all along; or the peer's

@@ -63,7 +63,16 @@ impl Bench {
     pub(super) fn with_target(config: Config, target: Target) -> Bench {
         let program = Stream::named(1, 1, Purpose::Program);
         let work = Stream::named(1, 1, Purpose::Work);
-        let setup = Setup { config, index: 0, target, channel: CHANNEL, program, work };
+        let setup = Setup {
+            config,
+            index: 0,
+            target,
+            channel: CHANNEL,
+            counted: 0,
+            origin: Time(2_000_000_000),
+            program,
+            work,
+        };
         Bench {
             client: Client::new(setup),
             service: Service::Healthy,

@@ -1,33 +1,19 @@
 //! The chain of causes of an event: what it heard, who sent that, what that one had heard, and so on.
 
-use serde::Serialize;
-
 use super::run::Traced;
 use super::words;
 use crate::kernel::EventId;
 use crate::net::{Action, Input, NetEvent};
 use crate::record::Record;
+use crate::report::CausalLink;
 use crate::scenario;
 use crate::world::{Event, Pass};
 
-/// One link of a chain of causes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// When, in microseconds since time 0.
-    pub at_us: i64,
-    /// The number of the event in the trace.
-    pub event: u32,
-    /// Who: a node; empty for the network and the script.
-    pub who: String,
-    /// What.
-    pub text: String,
-}
-
 /// What led to an event, the event itself first. The chain ends where a timer was set by its own last ringing (a
 /// periodic one has no other cause), at a step of the script, or with the beginning of the world.
-pub fn causes(run: &Traced, event: EventId) -> Vec<Cause> {
+pub fn causes(run: &Traced, event: EventId) -> Vec<CausalLink> {
     let Some(trace) = &run.result.trace else { return Vec::new() };
-    let mut chain: Vec<Cause> = Vec::new();
+    let mut chain: Vec<CausalLink> = Vec::new();
     let mut id = event;
     while id.0 > 0
         && let Some(entry) = trace.get(id.0 as usize)
@@ -52,7 +38,7 @@ pub fn causes(run: &Traced, event: EventId) -> Vec<Cause> {
 
 impl Traced {
     /// What led to a line of the recording.
-    pub fn causes_of(&self, record: &Record) -> Vec<Cause> {
+    pub fn causes_of(&self, record: &Record) -> Vec<CausalLink> {
         causes(self, record.during)
     }
 
@@ -65,7 +51,7 @@ impl Traced {
     }
 
     /// An event in words; none if it was nothing that anybody noticed.
-    pub(super) fn cause(&self, id: EventId) -> Option<Cause> {
+    pub(super) fn cause(&self, id: EventId) -> Option<CausalLink> {
         let entry = self.result.trace.as_ref()?.get(id.0 as usize)?;
         let names = &self.layout.names;
         let name = |node: Option<crate::wire::NodeId>| node.map_or(String::new(), |node| names.node(node).to_string());
@@ -96,7 +82,7 @@ impl Traced {
             }
             (Event::Wake(node), []) => (name(Some(node)), "goes on".into()),
         };
-        Some(Cause { at_us: self.micros(entry.time), event: id.0, who, text })
+        Some(CausalLink { at_us: self.micros(entry.time), event: id.0, who, text })
     }
 
     fn arrival(&self, node: Option<crate::wire::NodeId>) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Explanation, Step, Subject};
 use crate::analysis::ledger::Message;
 use crate::analysis::phases::Failover;
+use crate::analysis::writes::{Write, WriteFate};
 use crate::record::{Event, InstanceKind, SentinelEvent, SentinelEventKind as Kind, What};
 use crate::report::causes::words;
 
@@ -42,6 +43,27 @@ pub(super) fn message(subject: &Subject, entry: &Message, done: &mut Explanation
         "Read from the lines of the recording alone: which connection it took and who accepted it is concluded, not seen."
             .into(),
     );
+}
+
+/// What became of a write, as far as lines tell.
+pub(super) fn write(subject: &Subject, entry: &Write, done: &mut Explanation) {
+    let analysis = subject.analysis();
+    let took = entry.took_us as f64 / 1e3;
+    done.steps.push(Step::new(entry.at_us, &*entry.client, format!("begins to set k:{}", entry.seq)));
+    let text = format!("its attempt ends after {took:.3} ms: {}", entry.outcome.as_str());
+    done.steps.push(Step::new(entry.at_us + entry.took_us, &*entry.client, text));
+    let lanes = analysis.masters.lanes.iter();
+    let acting: Vec<&str> =
+        lanes.filter(|lane| lane.from_us <= entry.at_us && entry.at_us < lane.to_us).map(|lane| &*lane.node).collect();
+    let acting = if acting.is_empty() { "nobody".to_string() } else { acting.join(" and ") };
+    done.steps.push(Step::new(entry.at_us, "stack", format!("{acting} acts as master")));
+    let why = match entry.fate {
+        WriteFate::Lost(why) => format!(" Most likely: {}", super::write::lost_words(why)),
+        WriteFate::Failed(cause) => format!(" Most likely: {}.", words(cause)),
+        WriteFate::Kept | WriteFate::Unknown => String::new(),
+    };
+    done.answer = format!("Write {} of {}: {}.{why}", entry.seq, entry.client, entry.fate.as_str());
+    done.remarks.push("Read from the lines of the recording alone: who took it is concluded, not seen.".into());
 }
 
 /// Why no failover happened, as far as the Sentinels' lines tell.

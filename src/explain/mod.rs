@@ -7,7 +7,8 @@
 //!
 //! | question | file |
 //! | --- | --- |
-//! | what became of a message, and why | `message` |
+//! | what became of a message, and why | `message`, `trail` |
+//! | what became of a write, and why | `write`, `trail` |
 //! | what took how long in a failover, and which setting decides it | `failover`, `what_if` |
 //! | why no failover happened between two instants | `between` |
 //! | what is worth asking about a run | `summary`, `traps` |
@@ -20,17 +21,20 @@ mod lines;
 mod message;
 mod proxy;
 mod run;
+mod seen;
 mod sentinels;
 mod story;
 mod summary;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod trail;
 mod traps;
 mod what_if;
 mod words;
+mod write;
 
-pub use causes::{Cause, causes};
+pub use causes::causes;
 pub use run::Traced;
 
 use serde::Serialize;
@@ -131,6 +135,8 @@ pub enum Question {
     Summary,
     /// What became of a message: its number, and its publisher if there are several.
     Message(Option<String>, u32),
+    /// What became of a write: its number, and its client if there are several.
+    Write(Option<String>, u32),
     /// What took how long: the number of the attempt, from 1.
     Failover(usize),
     /// Why no failover happened between two instants, in microseconds since time 0.
@@ -183,6 +189,7 @@ impl Subject {
         let mut explanation = match question {
             Question::Summary => summary::summary(self),
             Question::Message(client, seq) => message::message(self, client.as_deref(), *seq)?,
+            Question::Write(client, seq) => write::write(self, client.as_deref(), *seq)?,
             Question::Failover(number) => failover::failover(self, *number)?,
             Question::Between(from, to) => between::between(self, *from, *to)?,
         };

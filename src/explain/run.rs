@@ -60,6 +60,11 @@ impl Traced {
         Ok(Traced { scenario, seed, result, analysis, layout, story })
     }
 
+    /// Why a message was lost as the trace shows it, where it does: what its ledger says should be the same.
+    pub fn seen_cause(&self, message: &crate::analysis::ledger::Message) -> Option<crate::analysis::fate::Cause> {
+        super::seen::cause(self, message)
+    }
+
     /// An instant of the world in microseconds since time 0.
     pub(super) fn micros(&self, at: Time) -> i64 {
         (at.0 as i64 - self.result.recording.origin.0 as i64).div_euclid(1_000)

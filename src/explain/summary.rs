@@ -6,7 +6,9 @@ use super::run::Traced;
 use super::words::{plural, seconds};
 use super::{Ask, Explanation, Step, Subject, Table, traps};
 use crate::analysis::ledger::{Cause, Message};
-use crate::report::causes::words;
+use crate::analysis::metrics::{Metric, Value};
+use crate::analysis::writes::{Write, WriteFate, WriteLoss};
+use crate::report::causes::{words, write_words};
 
 /// At most so many questions about failovers.
 const FAILOVERS: usize = 4;
@@ -20,7 +22,13 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
     };
     let mut done = Explanation::new(subject, format!("{}, {seed}: what is worth asking?", analysis.scenario));
     let sums = &analysis.ledger.sums;
-    let (completed, aborted) = (analysis.completed().count() as u64, analysis.aborted().count() as u64);
+    let figures = analysis.figures();
+    let count = |name: &str| match figures.get(Metric::named(name)).value() {
+        Some(Value::Count(count)) => count,
+        // Without Sentinels nobody fails over.
+        _ => 0,
+    };
+    let (completed, aborted) = (count("failovers"), count("aborted-failovers"));
     done.answer = format!(
         "{} in {}, {} given up; {} of {} lost; two masters for {}; HAProxy without a server for {}.",
         plural(completed, "failover"),
@@ -38,6 +46,7 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
         done.ask_next.push(Ask { arguments: format!("--failover {}", place + 1), why });
     }
     lost(subject, &mut done);
+    lost_writes(subject, &mut done);
     faults_without_failover(subject, &mut done);
     for finding in traps::findings(subject) {
         let Step { text, .. } = &finding.step;
@@ -75,6 +84,22 @@ fn lost(subject: &Subject, done: &mut Explanation) {
     for (cause, (entry, count)) in first {
         let why = format!("{}: {}", plural(count, "message"), words(cause));
         done.ask_next.push(Ask { arguments: traps::message_argument(subject, &entry.client, entry.seq), why });
+    }
+}
+
+/// For each cause for which acknowledged writes were lost the first of them.
+fn lost_writes(subject: &Subject, done: &mut Explanation) {
+    let sets = &subject.analysis().ledger.sets;
+    let several = sets.iter().any(|write| write.client != sets[0].client);
+    let mut first: BTreeMap<WriteLoss, (&Write, u64)> = BTreeMap::new();
+    for write in sets.iter().filter(|write| write.at_us >= 0) {
+        if let WriteFate::Lost(why) = write.fate {
+            first.entry(why).or_insert((write, 0)).1 += 1;
+        }
+    }
+    for (why, (write, count)) in first {
+        let why = format!("{}: {}", plural(count, "acknowledged write"), write_words(why));
+        done.ask_next.push(Ask { arguments: super::write::suggestion(write, several), why });
     }
 }
 
@@ -160,7 +185,7 @@ fn settings(run: &Traced) -> Table {
         row("haproxy.backup", proxy.backup.to_string(), "whether redis-1 is the only active server".into());
         row(
             "haproxy.on-marked-down",
-            super::message::on_marked_down(run).into(),
+            super::trail::on_marked_down(run).into(),
             "what becomes of sessions on a server that goes DOWN".into(),
         );
     }

@@ -170,7 +170,7 @@ fn no_session_fencing(subject: &Subject) -> Option<Finding> {
         _ => None,
     })?;
     if let Subject::Traced(run) = subject
-        && super::message::on_marked_down(run) != "none"
+        && super::trail::on_marked_down(run) != "none"
     {
         return None;
     }

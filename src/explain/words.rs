@@ -113,7 +113,7 @@ fn reply(reply: &Reply, names: &Names) -> String {
 pub(super) fn error(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Readonly => "-READONLY",
-        ErrorKind::Loading => "-LOADING",
+        ErrorKind::Loading => "-LOADING, its data is still being loaded",
         ErrorKind::NoReplicas => "-NOREPLICAS",
         ErrorKind::MasterDown => "-MASTERDOWN",
         ErrorKind::Misconf => "-MISCONF",
@@ -151,7 +151,7 @@ pub(super) const fn connect_error(error: ConnectError) -> &'static str {
 pub(super) const fn ended(how: Ended) -> &'static str {
     match how {
         Ended::Eof => "FIN",
-        Ended::Reset => "RST",
+        Ended::Reset => "a reset (RST)",
         Ended::TimedOut => "the end of retransmission (ETIMEDOUT)",
     }
 }
@@ -161,7 +161,9 @@ pub(super) const fn session_end(why: SessionEnd) -> &'static str {
     match why {
         SessionEnd::Client => "the client left",
         SessionEnd::Server => "the server ended its connection",
-        SessionEnd::Idle => "`timeout client`, `timeout server` or `timeout tunnel` ran out",
+        SessionEnd::Idle => {
+            "nothing came on it for too long (idle): `timeout client`, `timeout server` or `timeout tunnel` ran out"
+        }
         SessionEnd::NotConnected => "no attempt to connect to the server succeeded, `retries` included",
         SessionEnd::NowhereToGo => "`option redispatch` found no server that is UP",
         SessionEnd::Marked => "`on-marked-down` or `on-marked-up` closes it",

@@ -7,12 +7,12 @@
 //!
 //! Branch 0 keeps its luck. That it ends as the run itself did, to the last bit of the digest, is asserted every time.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use crate::analysis::Analysis;
+use crate::analysis::metrics::{Figures, Metric};
 use crate::analysis::stats::{Interval, proportion_interval};
 use crate::kernel::{Span, Time};
 use crate::scenario::Scenario;
@@ -24,8 +24,8 @@ pub const EARLIEST_US: i64 = -3_000_000;
 /// A figure and the limit that it must keep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its name among [`Analysis::metrics`].
-    pub metric: String,
+    /// Which.
+    pub metric: Metric,
     /// How value and limit are compared.
     pub relation: Relation,
     /// The limit.
@@ -67,8 +67,8 @@ impl std::fmt::Display for Event {
 
 impl Event {
     /// Whether it happened in a run; none if the run does not have the figure.
-    pub fn happened(&self, metrics: &BTreeMap<String, f64>) -> Option<bool> {
-        let value = *metrics.get(&self.metric)?;
+    pub fn happened(&self, metrics: &Figures) -> Option<bool> {
+        let value = metrics.number(self.metric)?;
         Some(match self.relation {
             Relation::Above => value > self.limit,
             Relation::AtLeast => value >= self.limit,
@@ -86,8 +86,8 @@ pub struct Trunk {
     pub result: RunResult,
     /// What follows from that.
     pub analysis: Analysis,
-    /// Figures by name.
-    pub metrics: BTreeMap<String, f64>,
+    /// All metrics.
+    pub metrics: Figures,
 }
 
 /// How a branch ended.
@@ -97,8 +97,8 @@ pub struct Leaf {
     pub number: u64,
     /// Digest over all its events, those before the moment included.
     pub digest: u128,
-    /// Figures by name.
-    pub metrics: BTreeMap<String, f64>,
+    /// All metrics.
+    pub metrics: Figures,
 }
 
 /// The branches that leave at a moment.
@@ -192,7 +192,7 @@ pub fn branch(
     let keep = Keep { records: true, ..Keep::default() };
     let start = World::new(scenario.clone(), seed, keep);
     let (result, analysis) = end(start.clone());
-    let trunk = Trunk { metrics: analysis.metrics(), result, analysis };
+    let trunk = Trunk { metrics: analysis.figures(), result, analysis };
     if trunk.result.unready.is_some() {
         return (trunk, Vec::new());
     }
@@ -209,7 +209,7 @@ pub fn branch(
         let leaves = (0..=branches).into_par_iter().map(|number| {
             let (result, analysis) = end(world.branch(number));
             done();
-            Leaf { number, digest: result.digest, metrics: analysis.metrics() }
+            Leaf { number, digest: result.digest, metrics: analysis.figures() }
         });
         let mut leaves: Vec<Leaf> = leaves.collect();
         let same = leaves.remove(0);
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_outcome_is_open_at_first_and_settled_in_the_end_whatever_the_threads() {
-        let event = Event { metric: "failovers".into(), relation: Relation::Above, limit: 0.0 };
+        let event = Event { metric: Metric::named("failovers"), relation: Relation::Above, limit: 0.0 };
         let moments = [0, 5_000_000, 9_000_000];
         let run = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");

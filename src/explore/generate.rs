@@ -87,7 +87,7 @@ pub fn case(campaign: u64, number: u64, limits: &Limits) -> Case {
     let entity = u32::try_from(number).expect("a campaign has less than four thousand million cases");
     let mut dice = Dice(Stream::named(campaign, entity, Purpose::Generate));
     let mut scenario = match &limits.stack {
-        Some(stack) => Scenario { faults: Vec::new(), expect: None, ..stack.clone() },
+        Some(stack) => Scenario { faults: Vec::new(), ..stack.clone() },
         None => stack(&mut dice),
     };
     scenario.name = format!("check-{campaign}-{number}");

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::kernel::Span;
+use crate::record::NodeKind;
 use crate::scenario::{Action, Fault, NodeRef, OneOrMany, Role, Scenario};
 
 /// What is known of a program.
@@ -41,7 +42,7 @@ struct Stage<'a> {
     scenario: &'a Scenario,
     lives: BTreeMap<String, Life>,
     /// Faults on roles that are not undone: by class, nobody knows whom they hit.
-    hidden: BTreeMap<&'static str, usize>,
+    hidden: BTreeMap<NodeKind, usize>,
     disturbed: bool,
 }
 
@@ -98,9 +99,19 @@ fn node_ref(scenario: &Scenario, name: &str) -> NodeRef {
     }
 }
 
-/// The beginning of the names of those who can play a role.
-fn class(role: Role) -> &'static str {
-    if role == Role::Leader { "sentinel-" } else { "redis-" }
+/// What those are who can play a role.
+fn class(role: Role) -> NodeKind {
+    if role == Role::Leader { NodeKind::Sentinel } else { NodeKind::Redis }
+}
+
+/// What a node is.
+fn kind(scenario: &Scenario, name: &str) -> NodeKind {
+    match node_ref(scenario, name) {
+        NodeRef::Redis(_) => NodeKind::Redis,
+        NodeRef::Sentinel(_) => NodeKind::Sentinel,
+        NodeRef::Haproxy => NodeKind::Haproxy,
+        NodeRef::Client(_) | NodeRef::Host(_) | NodeRef::Role(_) => NodeKind::Client,
+    }
 }
 
 impl<'a> Stage<'a> {
@@ -143,15 +154,7 @@ impl<'a> Stage<'a> {
                 let named = run.iter().filter_map(|word| word.strip_prefix("redis-")?.parse::<u16>().ok());
                 self.exists(node) && named.into_iter().all(|n| n <= self.scenario.stack.redis)
             }
-            Action::Kill { node }
-            | Action::KillHost { node }
-            | Action::PowerOff { node }
-            | Action::Terminate { node }
-            | Action::Start { node }
-            | Action::Pause { node }
-            | Action::Resume { node }
-            | Action::ClockJump { node, .. }
-            | Action::Stall { node, .. } => self.exists(node),
+            other => other.node().is_some_and(|node| self.exists(node)),
         }
     }
 
@@ -170,19 +173,21 @@ impl<'a> Stage<'a> {
         mates.map(|client| client.name.clone()).collect()
     }
 
-    fn out_of_action(&self, class: &'static str) -> usize {
-        let sure =
-            |(name, life): &(&String, &Life)| name.starts_with(class) && matches!(life, Life::Dead | Life::Paused);
-        self.lives.iter().filter(sure).count() + self.hidden.get(class).copied().unwrap_or(0)
+    fn out_of_action(&self, class: NodeKind) -> usize {
+        let sure = |(name, life): &(&String, &Life)| {
+            kind(self.scenario, name) == class && matches!(life, Life::Dead | Life::Paused)
+        };
+        self.lives.iter().filter(sure).count() + self.hidden.get(&class).copied().unwrap_or(0)
     }
 
-    fn within(&self, budget: Option<Budget>, more: &[String], hidden: Option<&'static str>) -> bool {
+    fn within(&self, budget: Option<Budget>, more: &[String], hidden: Option<NodeKind>) -> bool {
         let Some(budget) = budget else { return true };
-        let fits = |class: &'static str, most: usize| {
-            let new = more.iter().filter(|name| name.starts_with(class)).count() + usize::from(hidden == Some(class));
+        let fits = |class: NodeKind, most: usize| {
+            let new = more.iter().filter(|name| kind(self.scenario, name) == class).count()
+                + usize::from(hidden == Some(class));
             new == 0 || self.out_of_action(class) + new <= most
         };
-        fits("redis-", budget.redis) && fits("sentinel-", budget.sentinels)
+        fits(NodeKind::Redis, budget.redis) && fits(NodeKind::Sentinel, budget.sentinels)
     }
 
     /// Plays one fault; false if it does nothing, or too much.
@@ -226,12 +231,13 @@ impl<'a> Stage<'a> {
                 Life::Paused => (Life::MaybePaused, [Life::Dead, Life::MaybeDead]),
                 _ => (Life::MaybeDead, [Life::Paused, Life::MaybePaused]),
             };
-            let mut of_class = self.lives.iter().filter(|(name, _)| name.starts_with(class));
+            let mut of_class = self.lives.iter().filter(|(name, _)| kind(self.scenario, name) == class);
             if of_class.any(|(_, life)| other.contains(life)) || !self.within(budget, &[], Some(class)) {
                 return false;
             }
             *self.hidden.entry(class).or_default() += 1;
-            for (_, life) in self.lives.iter_mut().filter(|(name, _)| name.starts_with(class)) {
+            let scenario = self.scenario;
+            for (_, life) in self.lives.iter_mut().filter(|(name, _)| kind(scenario, name) == class) {
                 *life = maybe;
             }
             return true;
@@ -255,7 +261,7 @@ impl<'a> Stage<'a> {
         if let NodeRef::Role(role) = node {
             let class = class(*role);
             let maybe = from[1];
-            return self.lives.iter().any(|(name, life)| name.starts_with(class) && *life == maybe);
+            return self.lives.iter().any(|(name, life)| kind(self.scenario, name) == class && *life == maybe);
         }
         let programs = self.programs(node, false);
         let fits = programs.iter().all(|name| self.lives.get(name).is_some_and(|life| from.contains(life)));

@@ -58,7 +58,7 @@ impl Bench {
     }
 
     fn send(&mut self, sock: Sock, seq: u32) {
-        let message = Message::Command(Command::Set(Key { space: 0, index: seq }, seq));
+        let message = Message::Command(Command::Set(Key::new(0, seq), seq));
         self.with(|net, now, cx| net.send(sock, message, now, cx));
     }
 

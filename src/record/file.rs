@@ -1,5 +1,11 @@
 //! Recordings in files: JSON Lines, as the recordings of the real stack are, compressed if the name ends in `.gz`.
 //!
+//! Clients with many connections have rows of many: `publishes`, `sets` and `gets` for the attempts that began within the
+//! same tenth of a second and ended alike, `receives` for what a crowd heard within one. `seq` and `to` are the first and
+//! last SEQ (of attempts: of all that began then), `count` is how many they are, `missing` how many of them nobody heard or
+//! the final master does not hold, `receivers` 0 that they were answered so; `last`, `gap` and `gap_end` are in seconds
+//! after `t`: the last answer, the longest time without a success that one of them ended, and when that was.
+//!
 //! Times are written in units of 100 µs, and everything that looks at a recording looks at these written times
 //! ([`Recording::ticks`]), so that a run in memory and its file yield the same figures.
 
@@ -13,15 +19,21 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultMark, NOBODY, Order};
 use super::names::is_master_name;
-use super::{ConnectEnd, Event, Header, Names, Node, NodeKind, Op, Outcome, Record, Recording, Source, What};
+use super::{
+    Ask, ClientMark, ConnectEnd, Event, Header, Heard, Load, Names, Node, NodeKind, Op, Outcome, Pace, Record,
+    Recording, Source, Ticks, What,
+};
 use crate::kernel::{EventId, Span, Time};
 use crate::units::parse_span;
 use crate::wire::NodeId;
 
 /// Length of one unit of written time.
 const TICK_NANOS: u64 = 100_000;
+const TICKS_A_SECOND: u64 = 1_000_000_000 / TICK_NANOS;
 /// Times beyond this many seconds are not believed: 30 years.
 const MAX_SECONDS: f64 = 1e9;
+/// Pauses within one record beyond this many seconds are not believed: they are kept in 32 bits.
+const MAX_PACE_SECONDS: f64 = 4e5;
 
 /// Nodes have numbers of 16 bits.
 const NODES_MAX: usize = u16::MAX as usize;
@@ -82,6 +94,8 @@ struct HeaderRow {
     final_roles: BTreeMap<String, String>,
     #[serde(default)]
     lost_acked_sets: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    clients: Vec<ClientMark>,
     /// Every node, in the order of their numbers; not there in recordings that were made before this table was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     nodes: Vec<NodeRow>,
@@ -109,6 +123,16 @@ struct Row {
     ms: Option<f64>,
     receivers: Option<u32>,
     from: Option<String>,
+    /// Of a SET: acknowledged, and not in the final master's data.
+    #[serde(default)]
+    lost: bool,
+    // What follows is of many attempts or receptions in one row.
+    to: Option<u32>,
+    count: Option<u32>,
+    missing: Option<u32>,
+    last: Option<f64>,
+    gap: Option<f64>,
+    gap_end: Option<f64>,
 }
 
 impl Recording {
@@ -123,9 +147,19 @@ impl Recording {
         self.ticks(at) * (TICK_NANOS as i64 / 1_000)
     }
 
+    /// The written length of a time, for what stands in a record as [`Ticks`] after its own time.
+    pub fn ticks_between(from: Time, to: Time) -> Ticks {
+        Ticks::try_from((to.since(from).0 + TICK_NANOS / 2) / TICK_NANOS).unwrap_or(Ticks::MAX)
+    }
+
+    /// The instant so many ticks after a record's own, in microseconds since time 0.
+    pub fn micros_after(&self, record: &Record, ticks: Ticks) -> i64 {
+        (self.ticks(record.time) + i64::from(ticks)) * (TICK_NANOS as i64 / 1_000)
+    }
+
     /// The written time of an instant in seconds since time 0: the number that a reader of the file gets.
     pub fn seconds(&self, at: Time) -> f64 {
-        self.ticks(at) as f64 / (1_000_000_000 / TICK_NANOS) as f64
+        self.ticks(at) as f64 / TICKS_A_SECOND as f64
     }
 
     /// The name under which a record stands in a file: a publisher that also writes does so as `writer`.
@@ -138,8 +172,18 @@ impl Recording {
 
     /// The clients that publish.
     pub fn publishers(&self) -> BTreeSet<NodeId> {
-        let publishes = |record: &&Record| matches!(record.what, What::Op(Op::Publish { .. }));
+        let publishes = |record: &&Record| {
+            matches!(record.what, What::Op(Op::Publish { .. } | Op::Load(Load { ask: Ask::Publish, .. })))
+        };
         self.records.iter().filter(publishes).map(|record| record.node).collect()
+    }
+
+    /// The clients that make attempts.
+    pub fn attempting(&self) -> BTreeSet<NodeId> {
+        let attempts = |record: &&Record| {
+            matches!(record.what, What::Op(Op::Publish { .. } | Op::Set { .. } | Op::Get { .. } | Op::Load(_)))
+        };
+        self.records.iter().filter(attempts).map(|record| record.node).collect()
     }
 
     /// The client with a number, as [`Op::Receive`] numbers publishers.
@@ -183,13 +227,15 @@ impl Recording {
             What::Op(op) => {
                 out.push_str(",\"client\":");
                 push_string(out, name);
-                self.write_op(op, publishers.len() > 1, out);
+                self.write_op(op, publishers, out);
             }
         }
         out.push_str("}\n");
     }
 
-    fn write_op(&self, op: &Op, several: bool, out: &mut String) {
+    fn write_op(&self, op: &Op, publishers: &BTreeSet<NodeId>, out: &mut String) {
+        // Where one client publishes, every message is its.
+        let alone = |publisher: &NodeId| publishers.len() == 1 && publishers.contains(publisher);
         let attempt = |word: &str, seq: u32, outcome: Outcome, took: Span, out: &mut String| {
             out.push_str(",\"op\":\"");
             out.push_str(word);
@@ -208,12 +254,17 @@ impl Recording {
                     push_integer(out, receivers as u64);
                 }
             }
-            Op::Set { seq, outcome, took } => attempt("set", seq, outcome, took, out),
+            Op::Set { seq, outcome, took, lost } => {
+                attempt("set", seq, outcome, took, out);
+                if lost {
+                    out.push_str(",\"lost\":true");
+                }
+            }
             Op::Get { seq, outcome, took } => attempt("get", seq, outcome, took, out),
             Op::Receive { publisher, seq } => {
                 out.push_str(",\"op\":\"receive\",\"seq\":");
                 push_integer(out, seq as u64);
-                if several && let Some(node) = self.client(publisher) {
+                if let Some(node) = self.client(publisher).filter(|node| !alone(node)) {
                     out.push_str(",\"from\":");
                     push_string(out, self.names.node(node));
                 }
@@ -222,6 +273,12 @@ impl Recording {
                 out.push_str(",\"op\":\"connect\",\"outcome\":\"");
                 out.push_str(end.as_str());
                 out.push('"');
+            }
+            Op::Load(load) => write_load(&load, out),
+            Op::Heard(heard) => {
+                out.push_str(",\"op\":\"receives\",\"from\":");
+                push_string(out, self.client(heard.publisher).map_or("", |node| self.names.node(node)));
+                push_many(heard.seqs, heard.count, heard.pace, out);
             }
         }
     }
@@ -300,15 +357,15 @@ impl Recording {
         let mut records = Vec::with_capacity(rows.len());
         for (number, row) in rows {
             let time = Time((origin.0 as i64 + (row.t * 1e9).round() as i64) as u64);
-            let (name, what) = match (row.node, row.event, row.client, &row.op) {
+            let (name, what) = match (&row.node, &row.event, &row.client, &row.op) {
                 (Some(node), Some(event), None, None) => {
-                    names.learn_ids(&event);
-                    let event = Event::parse(names.kind(nodes[&node]), &event, &names);
+                    names.learn_ids(event);
+                    let event = Event::parse(names.kind(nodes[node]), event, &names);
                     (node, What::Event(event))
                 }
                 (None, None, Some(client), Some(op)) => {
                     let from = row.from.as_deref().map_or(publisher, place);
-                    let op = reader.op(number, op, row.seq, row.outcome.as_deref(), row.ms, row.receivers, from)?;
+                    let op = reader.op(number, op, &row, from)?;
                     (client, What::Op(op))
                 }
                 _ => {
@@ -319,7 +376,7 @@ impl Recording {
                     ));
                 }
             };
-            records.push(Record { time, node: nodes[&name], during: EventId::default(), what });
+            records.push(Record { time, node: nodes[name], during: EventId::default(), what });
         }
         records.sort_by_key(|record| record.time);
         Ok(Recording { header, names, origin, records })
@@ -346,6 +403,7 @@ impl Header {
             final_master: self.final_master.clone(),
             final_roles: self.final_roles.clone(),
             lost_acked_sets: self.lost_acked_sets,
+            clients: self.clients.clone(),
             nodes: names.nodes.iter().map(|node| NodeRow::of(node, names)).collect(),
             master_name: Some(names.master.clone()),
         };
@@ -475,6 +533,7 @@ impl<'a> Reader<'a> {
             final_master: row.final_master,
             final_roles: row.final_roles,
             lost_acked_sets: row.lost_acked_sets,
+            clients: row.clients,
         };
         if let Some(name) = row.master_name.as_ref().filter(|name| !is_master_name(name)) {
             let help = "letters, digits and the characters `.`, `-`, `_`";
@@ -525,49 +584,76 @@ impl<'a> Reader<'a> {
         Ok(names)
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the fields of one line")]
-    fn op(
-        &self,
-        line: usize,
-        op: &str,
-        seq: Option<u32>,
-        outcome: Option<&str>,
-        ms: Option<f64>,
-        receivers: Option<u32>,
-        publisher: u16,
-    ) -> Result<Op, Box<LineError>> {
+    fn op(&self, line: usize, op: &str, row: &Row, publisher: u16) -> Result<Op, Box<LineError>> {
         let missing = |what: &str| self.error(line, format!("`{op}` without `{what}`"), "see the recordings' format");
         if op == "connect" {
-            let word = outcome.ok_or_else(|| missing("outcome"))?;
+            let word = row.outcome.as_deref().ok_or_else(|| missing("outcome"))?;
             let end = ConnectEnd::parse(word).ok_or_else(|| {
                 self.error(line, format!("unknown outcome `{word}`"), "for example `open` or `read-closed`")
             })?;
             return Ok(Op::Connect(end));
         }
-        let seq = seq.ok_or_else(|| missing("seq"));
+        let seq = row.seq.ok_or_else(|| missing("seq"));
         if op == "receive" {
             return Ok(Op::Receive { publisher, seq: seq? });
         }
-        if !["publish", "set", "get"].contains(&op) {
-            let help = "`publish`, `set`, `get`, `receive` or `connect`";
+        if op == "receives" {
+            let (seqs, count, pace) = self.many(line, op, row)?;
+            return Ok(Op::Heard(Heard { publisher, seqs, count, pace }));
+        }
+        let many = Ask::ALL.into_iter().find(|ask| ask.many() == op);
+        if many.is_none() && !Ask::ALL.into_iter().any(|ask| ask.as_str() == op) {
+            let help = "`publish`, `set`, `get`, `receive`, `connect`, `publishes`, `sets`, `gets` or `receives`";
             return Err(self.error(line, format!("unknown op `{op}`"), help));
         }
-        let word = outcome.ok_or_else(|| missing("outcome"))?;
+        let word = row.outcome.as_deref().ok_or_else(|| missing("outcome"))?;
         // The first word of an error reply is a single word: those without an outcome of their own are `err`.
         let reply = || word.bytes().all(|b| b.is_ascii_alphanumeric()).then_some(Outcome::Err);
         let outcome = Outcome::parse(word).or_else(reply).ok_or_else(|| {
             self.error(line, format!("unknown outcome `{word}`"), "for example `ok`, `readonly` or `reply-timeout`")
         })?;
-        let ms = ms.ok_or_else(|| missing("ms"))?;
+        if let Some(ask) = many {
+            let (seqs, count, pace) = self.many(line, op, row)?;
+            if row.missing.is_some_and(|missing| missing > count) {
+                return Err(self.error(
+                    line,
+                    "more are missing than there are".into(),
+                    "`missing` is a part of `count`",
+                ));
+            }
+            if ask == Ask::Publish && row.missing.is_none() {
+                return Err(missing("missing"));
+            }
+            let nobody = row.receivers == Some(0);
+            return Ok(Op::Load(Load { ask, outcome, nobody, count, lost: row.missing, seqs, pace }));
+        }
+        let ms = row.ms.ok_or_else(|| missing("ms"))?;
         if !(0.0..=MAX_SECONDS * 1e3).contains(&ms) {
             return Err(self.error(line, format!("ms is {ms}"), "ms is how long the attempt took"));
         }
-        let (seq, took) = (seq?, Span((ms * 1e6).round() as u64));
+        let (seq, took, receivers) = (seq?, Span((ms * 1e6).round() as u64), row.receivers);
         Ok(match op {
             "publish" => Op::Publish { seq, outcome, took, receivers },
-            "set" => Op::Set { seq, outcome, took },
+            "set" => Op::Set { seq, outcome, took, lost: row.lost },
             _ => Op::Get { seq, outcome, took },
         })
+    }
+
+    /// What rows of many attempts or receptions have in common.
+    fn many(&self, line: usize, op: &str, row: &Row) -> Result<((u32, u32), u32, Pace), Box<LineError>> {
+        let missing = |what: &str| self.error(line, format!("`{op}` without `{what}`"), "see the recordings' format");
+        let seqs = (row.seq.ok_or_else(|| missing("seq"))?, row.to.ok_or_else(|| missing("to"))?);
+        let count = row.count.ok_or_else(|| missing("count"))?;
+        if seqs.0 > seqs.1 || count == 0 {
+            return Err(self.error(line, "a row of nothing".into(), "`seq` ≤ `to`, and `count` is 1 or more"));
+        }
+        let ticks = |seconds: Option<f64>| match seconds.unwrap_or(0.0) {
+            seconds if (0.0..=MAX_PACE_SECONDS).contains(&seconds) => {
+                Ok((seconds * TICKS_A_SECOND as f64).round() as Ticks)
+            }
+            seconds => Err(self.error(line, format!("{seconds} s is no time within a run"), "seconds after `t`")),
+        };
+        Ok((seqs, count, Pace { last: ticks(row.last)?, gap: ticks(row.gap)?, gap_end: ticks(row.gap_end)? }))
     }
 }
 
@@ -613,6 +699,33 @@ fn collect_names<'a>(header: &Header, rows: impl Iterator<Item = &'a Row>) -> Na
 fn kind_by_name(name: &str) -> NodeKind {
     let kinds = [("redis", NodeKind::Redis), ("sentinel", NodeKind::Sentinel), ("haproxy", NodeKind::Haproxy)];
     kinds.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(NodeKind::Client, |(_, kind)| kind)
+}
+
+fn write_load(load: &Load, out: &mut String) {
+    out.push_str(",\"op\":\"");
+    out.push_str(load.ask.many());
+    out.push_str("\",\"outcome\":\"");
+    out.push_str(load.outcome.as_str());
+    out.push('"');
+    push_many(load.seqs, load.count, load.pace, out);
+    if load.nobody {
+        out.push_str(",\"receivers\":0");
+    }
+    if let Some(lost) = load.lost {
+        out.push_str(",\"missing\":");
+        push_integer(out, lost as u64);
+    }
+}
+
+fn push_many((first, last): (u32, u32), count: u32, pace: Pace, out: &mut String) {
+    for (word, number) in [(",\"seq\":", first), (",\"to\":", last), (",\"count\":", count)] {
+        out.push_str(word);
+        push_integer(out, number as u64);
+    }
+    for (word, ticks) in [(",\"last\":", pace.last), (",\"gap\":", pace.gap), (",\"gap_end\":", pace.gap_end)] {
+        out.push_str(word);
+        push_fixed(out, ticks as i64, 4);
+    }
 }
 
 fn push_integer(out: &mut String, mut value: u64) {

@@ -18,11 +18,11 @@ pub use event::{
 pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
 pub use names::{Names, Node, NodeKind, is_master_name};
-pub use op::{ConnectEnd, Op, Outcome};
+pub use op::{Activity, Ask, ConnectEnd, Heard, Load, Op, Outcome, Pace, Ticks};
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::{EventId, Time};
 use crate::wire::NodeId;
@@ -80,6 +80,36 @@ impl Source {
     }
 }
 
+/// A client program of the run. Without it a recording could not tell a client that did nothing from one that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientMark {
+    /// Its name.
+    pub name: String,
+    /// What it does, the main thing first.
+    pub does: Vec<Activity>,
+    /// Connections that work side by side; absent: one. What several did is counted in the recording.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub connections: u32,
+    /// After how many attempts it is done; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+fn is_one(connections: &u32) -> bool {
+    *connections == 1
+}
+
+impl ClientMark {
+    /// Whether each of its attempts, or of its receptions, has a row of its own.
+    pub fn is_recorded(&self) -> bool {
+        self.connections == 1
+    }
+}
+
 /// The first line of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
@@ -103,6 +133,8 @@ pub struct Header {
     pub final_roles: BTreeMap<String, String>,
     /// How many acknowledged SETs the final master does not hold at the end; none if there is no master.
     pub lost_acked_sets: Option<u64>,
+    /// The client programs; none in recordings that do not say.
+    pub clients: Vec<ClientMark>,
 }
 
 /// A whole recording: its header and its records in order of time.

@@ -2,9 +2,41 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activity {
+    /// PUBLISH.
+    Publish,
+    /// SET.
+    Set,
+    /// GET.
+    Get,
+    /// Receiving messages.
+    Receive,
+}
+
+impl Activity {
+    /// The word in recordings and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Activity::Publish => "publish",
+            Activity::Set => "set",
+            Activity::Get => "get",
+            Activity::Receive => "receive",
+        }
+    }
+}
+
+impl fmt::Display for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// How an attempt of a publisher or writer ended. The text is the recording's `outcome`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -66,6 +98,20 @@ impl Outcome {
         (Outcome::PoolTimeout, "pool-timeout"),
         (Outcome::NoMaster, "no-master"),
     ];
+
+    /// Whether it is a reply, an error's among them: the connection is still there.
+    pub const fn is_reply(self) -> bool {
+        matches!(
+            self,
+            Outcome::Ok
+                | Outcome::Readonly
+                | Outcome::Loading
+                | Outcome::NoReplicas
+                | Outcome::MasterDown
+                | Outcome::Misconf
+                | Outcome::Err
+        )
+    }
 
     /// The word in a recording.
     pub fn as_str(self) -> &'static str {
@@ -156,6 +202,8 @@ pub enum Op {
         outcome: Outcome,
         /// How long it took.
         took: Span,
+        /// Acknowledged, and known not to be in the final master's data.
+        lost: bool,
     },
     /// An attempt to GET.
     Get {
@@ -175,4 +223,98 @@ pub enum Op {
     },
     /// A connection opened, or a subscriber's ended.
     Connect(ConnectEnd),
+    /// Attempts of a client with many connections: its time is when the first of them began.
+    Load(Load),
+    /// Messages that a crowd of subscribers heard: its time is when it heard the first of them.
+    Heard(Heard),
+}
+
+/// What an attempt asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ask {
+    /// PUBLISH
+    Publish,
+    /// SET
+    Set,
+    /// GET
+    Get,
+}
+
+impl Ask {
+    /// All of them.
+    pub const ALL: [Ask; 3] = [Ask::Publish, Ask::Set, Ask::Get];
+
+    /// What a client does that makes such attempts.
+    pub const fn activity(self) -> Activity {
+        match self {
+            Ask::Publish => Activity::Publish,
+            Ask::Set => Activity::Set,
+            Ask::Get => Activity::Get,
+        }
+    }
+
+    /// The word in a recording for one attempt.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Ask::Publish => "publish",
+            Ask::Set => "set",
+            Ask::Get => "get",
+        }
+    }
+
+    /// The word in a recording for many of them.
+    pub const fn many(self) -> &'static str {
+        match self {
+            Ask::Publish => "publishes",
+            Ask::Set => "sets",
+            Ask::Get => "gets",
+        }
+    }
+}
+
+/// Units of written time, 100 µs each, after the time of the record: at most five days.
+pub type Ticks = u32;
+
+/// When many attempts or receptions that stand in one record came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// The last answer, or the last reception.
+    pub last: Ticks,
+    /// The longest time without a success that one of these ended.
+    pub gap: Ticks,
+    /// When that was.
+    pub gap_end: Ticks,
+}
+
+/// Attempts of a client with many connections that began within the same tenth of a second and ended alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// What they asked for.
+    pub ask: Ask,
+    /// How each of them ended.
+    pub outcome: Outcome,
+    /// Acknowledged PUBLISHes: whether each was answered with 0 receivers.
+    pub nobody: bool,
+    /// How many they are.
+    pub count: u32,
+    /// Of PUBLISHes, how many no subscriber heard, whatever their outcome; of acknowledged SETs, how many are not in the
+    /// final master's data. None if nobody can say.
+    pub lost: Option<u32>,
+    /// First and last SEQ of all attempts that began within that tenth of a second, whatever their outcomes.
+    pub seqs: (u32, u32),
+    /// When they were answered.
+    pub pace: Pace,
+}
+
+/// Messages of one publisher that a crowd of subscribers heard within a tenth of a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Whose messages.
+    pub publisher: u16,
+    /// First and last SEQ: each in between was heard, on one connection at least.
+    pub seqs: (u32, u32),
+    /// Receptions on all connections.
+    pub count: u32,
+    /// When they came.
+    pub pace: Pace,
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::wire::{Ballast, Key, Snapshot};
+use crate::wire::{Ballast, Gathering, Key, Ranges, Snapshot};
 
 /// Keys and values.
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
     entries: BTreeMap<Key, u32>,
+    /// By writer with one key for all: which of its SETs are in the history of that key. No server knows: it is how a
+    /// SET is told from the one that took its place.
+    histories: BTreeMap<u16, Gathering>,
     bytes: u64,
     ballast: Ballast,
 }
@@ -28,7 +31,7 @@ fn entry_bytes(key: Key, value: u32) -> u64 {
         128..=32_767 => 3,
         _ => 5,
     };
-    1 + 1 + 2 + length_digits(key.index as u64) + value_bytes
+    1 + 1 + 2 + length_digits(key.number() as u64) + value_bytes
 }
 
 /// What a filling key takes in an RDB file beyond its value: type, length bytes and `fill:` with its number
@@ -44,6 +47,10 @@ pub fn ballast_file(bytes: u64, value_bytes: u64) -> Snapshot {
 impl Dataset {
     /// SET.
     pub fn set(&mut self, key: Key, value: u32) {
+        if key.one {
+            self.histories.entry(key.space).or_default().add(key.index);
+        }
+        let key = Key { index: key.number(), ..key };
         if let Some(old) = self.entries.insert(key, value) {
             self.bytes -= entry_bytes(key, old);
         }
@@ -52,7 +59,12 @@ impl Dataset {
 
     /// GET.
     pub fn get(&self, key: Key) -> Option<u32> {
-        self.entries.get(&key).copied()
+        self.entries.get(&Key { index: key.number(), ..key }).copied()
+    }
+
+    /// Which SETs of a writer with one key for all are in the history of that key.
+    pub fn history(&self, space: u16) -> Option<Ranges> {
+        self.histories.get(&space).map(Gathering::ranges)
     }
 
     /// FLUSHALL.
@@ -78,12 +90,17 @@ impl Dataset {
     /// All of it, as a child process sees it at the fork.
     pub fn snapshot(&self) -> Snapshot {
         let entries = Arc::new(self.entries.iter().map(|(&key, &value)| (key, value)).collect());
-        Snapshot { entries, bytes: RDB_EMPTY_BYTES + self.bytes + self.ballast.bytes, ballast: self.ballast }
+        let ranges = |(space, history): (&u16, &Gathering)| (*space, history.ranges());
+        let histories = Arc::new(self.histories.iter().map(ranges).collect());
+        let bytes = RDB_EMPTY_BYTES + self.bytes + self.ballast.bytes;
+        Snapshot { entries, histories, bytes, ballast: self.ballast }
     }
 
     /// The content of an RDB file, in place of what was there.
     pub fn load(&mut self, snapshot: &Snapshot) {
         self.entries = snapshot.entries.iter().copied().collect();
+        let gathering = |(space, history): (&u16, &Ranges)| (*space, history.clone().into());
+        self.histories = snapshot.histories.iter().map(gathering).collect();
         self.bytes = snapshot.entries.iter().map(|&(key, value)| entry_bytes(key, value)).sum();
         self.ballast = snapshot.ballast;
     }
@@ -97,12 +114,24 @@ mod tests {
     fn a_snapshot_loads_into_the_same_data() {
         let mut data = Dataset::default();
         for n in [1, 500, 70_000, 1] {
-            data.set(Key { space: 0, index: n }, n);
+            data.set(Key::new(0, n), n);
         }
         let mut copy = Dataset::default();
-        copy.set(Key { space: 9, index: 9 }, 9);
+        copy.set(Key::new(9, 9), 9);
         copy.load(&data.snapshot());
         assert_eq!(copy.snapshot(), data.snapshot());
-        assert_eq!((copy.len(), copy.get(Key { space: 0, index: 500 })), (3, Some(500)));
+        assert_eq!((copy.len(), copy.get(Key::new(0, 500))), (3, Some(500)));
+    }
+    #[test]
+    fn one_key_for_all_is_one_key_and_remembers_what_was_set() {
+        let one = |index| Key { space: 3, one: true, index };
+        let mut data = Dataset::default();
+        [1, 2, 4].into_iter().for_each(|index| data.set(one(index), 0));
+        assert_eq!((data.len(), data.get(one(77))), (1, Some(0)));
+        let mut copy = Dataset::default();
+        copy.load(&data.snapshot());
+        assert_eq!(copy.history(3).map(|history| history.intervals().to_vec()), Some(vec![(1, 2), (4, 4)]));
+        data.clear();
+        assert_eq!(data.history(3), None);
     }
 }

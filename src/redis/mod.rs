@@ -474,6 +474,11 @@ impl Redis {
         self.data.get(*key)
     }
 
+    /// Which SETs of a writer with one key for all it has in the history of that key.
+    pub fn sets_of(&self, space: u16) -> Option<crate::wire::Ranges> {
+        self.data.history(space)
+    }
+
     /// How many keys it holds.
     pub fn key_count(&self) -> usize {
         self.data.len()

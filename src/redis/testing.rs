@@ -60,7 +60,7 @@ pub fn addr(node: usize) -> Addr {
 }
 
 pub fn key(index: u32) -> Key {
-    Key { space: 0, index }
+    Key::new(0, index)
 }
 
 pub fn publish(seq: u32) -> Command {

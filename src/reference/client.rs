@@ -72,11 +72,23 @@ pub struct Line {
 
 /// Works until it is killed, or until it has made its last attempt. Every line is in the file as soon as it is known.
 pub fn run(task: &Task, out: &Path) -> io::Result<()> {
+    let counted = counted(out)?;
     let out = File::options().create(true).append(true).open(out)?;
     match task.kind {
         Kind::Subscribe => subscribe(task, &out),
-        _ => attempts(task, &out),
+        _ => attempts(task, counted, &out),
     }
+}
+
+/// The last SEQ that earlier lives of this client may have used: no two keys and messages are called the same. The attempt
+/// in which a life ended has no line.
+fn counted(out: &Path) -> io::Result<u32> {
+    let text = match std::fs::read_to_string(out) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
+        text => text?,
+    };
+    let seqs = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()?.seq);
+    Ok(if text.is_empty() { 0 } else { seqs.max().unwrap_or(0) + 1 })
 }
 
 fn note(mut out: &File, line: &Line) -> io::Result<()> {
@@ -169,10 +181,10 @@ fn reply_outcome(error: &io::Error) -> Outcome {
     }
 }
 
-fn attempts(task: &Task, out: &File) -> io::Result<()> {
+fn attempts(task: &Task, counted: u32, out: &File) -> io::Result<()> {
     let start = Instant::now();
     let mut connection: Option<Connection> = None;
-    for seq in 1_u32.. {
+    for seq in counted + 1.. {
         let (at, began) = (now(), Instant::now());
         let (outcome, receivers) = match attempt(task, seq, &mut connection, out) {
             Ok(Value::Error(text)) => (text.split(' ').next().unwrap_or_default().to_lowercase(), None),
@@ -207,7 +219,7 @@ fn attempts(task: &Task, out: &File) -> io::Result<()> {
             };
             note(out, &line("set", outcome, began.elapsed().as_micros() as u64, at))?;
         }
-        if task.requests.is_some_and(|requests| u64::from(seq) >= requests) {
+        if task.requests.is_some_and(|requests| u64::from(seq - counted) >= requests) {
             break;
         }
         let ticks = start.elapsed().as_nanos() / task.every.as_nanos() + 1;
@@ -367,5 +379,10 @@ mod tests {
         let lines: Vec<Line> = text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
         let outcomes: Vec<&str> = lines.iter().filter_map(|line| line.outcome.as_deref()).collect();
         assert_eq!(outcomes, ["open", "ok", "readonly", "reply-closed", "connect-refused"]);
+        run(&Task { requests: Some(2), ..task }, &out).expect("it is started again");
+        let text = std::fs::read_to_string(&out).expect("its file");
+        let seqs: Vec<u32> =
+            text.lines().filter_map(|line| serde_json::from_str::<Line>(line).expect("a line").seq).collect();
+        assert_eq!(seqs, [1, 2, 3, 4, 6, 7], "a second life uses no number of the first, 5 may have been under way");
     }
 }

@@ -11,8 +11,8 @@ use super::{Error, Interrupt, logs};
 use crate::kernel::{EventId, Span, Time};
 use crate::record::{ConnectEnd, Event, Header, Op, Outcome, Record, Recording, Source, What};
 use crate::reference::ask::Value;
+use crate::scenario::NodeKind;
 use crate::wire::NodeId;
-use crate::world;
 
 /// Where time 0 lies in a recording's own time: later than everything before it.
 const ORIGIN: Time = Time(1_000_000_000_000);
@@ -52,7 +52,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
     }
     let mut acknowledged = Vec::new();
     for node in stack.layout.all_clients().collect::<Vec<_>>() {
-        let world::NodeKind::Client(place) = stack.layout.kinds[node.0 as usize] else { continue };
+        let NodeKind::Client(place) = stack.layout.kinds[node.0 as usize] else { continue };
         for line in lines_of_client(stack, node)? {
             let op = op(stack, place, &line)?;
             if let Op::Set { seq, outcome: Outcome::Ok, .. } = op {
@@ -77,6 +77,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         final_master: final_master.map(|node| stack.name(node).to_string()),
         final_roles,
         lost_acked_sets,
+        clients: stack.scenario.clients.iter().map(|client| client.mark()).collect(),
     };
     Ok(Recording { header, names, origin: ORIGIN, records })
 }
@@ -127,7 +128,7 @@ fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
     let took = Span::from_micros(line.us.ok_or_else(strange)?);
     Ok(match line.op.as_str() {
         "publish" => Op::Publish { seq, outcome, took, receivers: line.receivers },
-        "set" => Op::Set { seq, outcome, took },
+        "set" => Op::Set { seq, outcome, took, lost: false },
         "get" => Op::Get { seq, outcome, took },
         _ => return Err(strange()),
     })

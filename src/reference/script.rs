@@ -13,9 +13,9 @@ use super::stack::{ANSWER_LIMIT, Life, Stack};
 use super::{Error, Interrupt, logs};
 use crate::kernel::Span;
 use crate::record::{Fault, FaultMark, Order};
-use crate::scenario::{Action, NodeRef, Role};
+use crate::scenario::NodeKind;
+use crate::scenario::{Action, NodeRef, Role, partition_pairs};
 use crate::wire::{HostId, NodeId};
-use crate::world::NodeKind;
 
 /// Time with clients before the phase begins.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -117,7 +117,10 @@ impl Player<'_> {
     fn fault(&mut self, place: usize) -> Result<(), Error> {
         let action = self.stack.scenario.faults[place].action.clone();
         if let Some((order, node)) = action.order() {
-            let nodes = self.programs(node);
+            let mut nodes = self.programs(node);
+            if order.hits_host() {
+                nodes.truncate(1);
+            }
             if nodes.is_empty() {
                 self.mark(Fault::Program { order, node: None });
             }
@@ -131,17 +134,7 @@ impl Player<'_> {
             Action::Partition { groups } => {
                 let groups: Vec<Vec<HostId>> = groups.iter().map(|group| self.hosts_of(group)).collect();
                 self.mark(Fault::Partition { groups: groups.iter().map(|group| self.host_names(group)).collect() });
-                for (i, group) in groups.iter().enumerate() {
-                    for other in &groups[i + 1..] {
-                        for &a in group {
-                            for &b in other {
-                                self.block(a, b)?;
-                                self.block(b, a)?;
-                            }
-                        }
-                    }
-                }
-                Ok(())
+                partition_pairs(&groups).into_iter().try_for_each(|(from, to)| self.block(from, to))
             }
             Action::Cut { from, to } => {
                 let (from, to) = (self.hosts_of(&from.0), self.hosts_of(&to.0));

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::scenario::Scenario;
-use crate::world::{REDIS_PORT, SENTINEL_PORT};
+use crate::scenario::{REDIS_PORT, SENTINEL_PORT};
 use crate::{haproxy, redis, sentinel};
 
 /// Directives that are not those of a redis.conf begin with this, or are `config-file`.

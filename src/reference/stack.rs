@@ -15,8 +15,8 @@ use super::backend::{Backend, Host, Launch, Lines, Output, Running};
 use super::{Error, Interrupt, dataset, settings};
 use crate::client::Kind;
 use crate::scenario::{Action, Scenario};
+use crate::scenario::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 use crate::wire::{HostId, NodeId};
-use crate::world::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 
 /// Sentinels and HAProxy start this much later than the Redis nodes.
 const SENTINELS_AFTER: Duration = Duration::from_millis(700);

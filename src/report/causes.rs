@@ -19,6 +19,7 @@ pub fn color(cause: Cause) -> RGBColor {
         Cause::ReplyTimeout => RGBColor(0x8a, 0x35, 0x66),
         Cause::PoolTimeout => palette::GREY,
         Cause::NoMaster => RGBColor(0xb8, 0xa9, 0x8a),
+        Cause::Loading => RGBColor(0x7a, 0x7d, 0x2e),
         Cause::ErrorReply => RGBColor(0x4d, 0x4d, 0x4d),
         Cause::AcceptedByReplica => palette::YELLOW,
         Cause::SubscriberPinnedToOldMaster => palette::BLUE,
@@ -41,6 +42,7 @@ pub const fn words(cause: Cause) -> &'static str {
         Cause::ReplyTimeout => "no reply in time",
         Cause::PoolTimeout => "pool timeout",
         Cause::NoMaster => "no Sentinel names a master",
+        Cause::Loading => "the server loads its data (-LOADING)",
         Cause::ErrorReply => "error reply",
         Cause::AcceptedByReplica => "accepted by a replica",
         Cause::SubscriberPinnedToOldMaster => "subscriber pinned to the old master",
@@ -61,6 +63,7 @@ pub const fn write_words(why: WriteLoss) -> &'static str {
         WriteLoss::OverwrittenAtResync => "overwritten when the old master resynchronised",
         WriteLoss::StrandedOnOldMaster => "stranded on an old master",
         WriteLoss::LostAtRestart => "lost when the master restarted",
+        WriteLoss::Deleted => "deleted by a command",
         WriteLoss::Unexplained => "for no reason that the recording shows",
     }
 }

@@ -1,7 +1,7 @@
 //! The run folder: every file that a run leaves, all of them or none.
 
 use std::fs;
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 
 use super::chart::{Chart, Theme};
@@ -35,7 +35,17 @@ pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathB
 
 /// Writes `files` into the folder `dir` as [`write_run_folder`] does; a folder that is there already may hold `ours` and
 /// nothing else.
-pub(super) fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], ours: &[&str]) -> io::Result<Vec<PathBuf>> {
+fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], ours: &[&str]) -> io::Result<Vec<PathBuf>> {
+    write_folder_with(dir, files, None, ours)
+}
+
+/// As [`write_folder`], with one more file that may be larger than memory: its name, and where its content lies.
+pub(super) fn write_folder_with(
+    dir: &Path,
+    files: &[(&'static str, Vec<u8>)],
+    large: Option<(&'static str, &mut fs::File)>,
+    ours: &[&str],
+) -> io::Result<Vec<PathBuf>> {
     if dir.exists() {
         refuse_foreign(dir, ours)?;
     }
@@ -51,6 +61,12 @@ pub(super) fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], ours: 
     for (name, bytes) in files {
         fs::write(fresh.path().join(name), bytes)?;
     }
+    let mut paths: Vec<PathBuf> = files.iter().map(|(name, _)| dir.join(name)).collect();
+    if let Some((name, content)) = large {
+        content.rewind()?;
+        io::copy(content, &mut fs::File::create(fresh.path().join(name))?)?;
+        paths.push(dir.join(name));
+    }
     // The old folder is set aside, not emptied: whatever interrupts this leaves no half-written folder.
     let old = builder.tempdir_in(parent)?;
     if dir.exists() {
@@ -58,7 +74,7 @@ pub(super) fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], ours: 
     }
     fs::rename(fresh.keep(), dir)?;
     old.close()?;
-    Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
+    Ok(paths)
 }
 
 fn refuse_foreign(dir: &Path, ours: &[&str]) -> io::Result<()> {
@@ -81,7 +97,7 @@ pub fn files(run: &RunReport<'_>) -> Vec<(&'static str, Vec<u8>)> {
     let mut files = vec![
         ("recording.jsonl", recording.to_jsonl().into_bytes()),
         ("messages.csv", analysis.ledger.write_csv().into_bytes()),
-        ("summary.json", Summary::new(analysis, &facts).to_json().into_bytes()),
+        ("summary.json", Summary::new(analysis, run.misses, &facts).to_json().into_bytes()),
         ("timeline.svg", timeline.svg(Theme::Light).into_bytes()),
         ("timeline.png", timeline.png(Theme::Light)),
         ("loss.svg", LossChart::new(&lanes, analysis).svg(Theme::Light).into_bytes()),

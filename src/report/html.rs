@@ -18,10 +18,10 @@ use super::timeline::{Timeline, opinion_color, opinion_word, redis_color, redis_
 use super::{RunReport, causes};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::{Cause, Fate};
-use crate::analysis::outages::Activity;
+use crate::analysis::metrics::{self, Figure, Metric, Unit};
 use crate::analysis::phases::{Ending, Failover};
 use crate::kernel::EventId;
-use crate::record::{Event, HaproxyEvent, Op, Outcome, Source, What};
+use crate::record::{Activity, Event, HaproxyEvent, Op, Outcome, Source, What};
 
 const D3: &str = include_str!("assets/d3.v5.min.js");
 const D3_LICENSE: &str = include_str!("assets/d3.LICENSE");
@@ -51,6 +51,7 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
          <link rel=\"icon\" href=\"data:,\">\n<style>\n{STYLE}</style>\n</head>\n<body>"
     );
     write_head(&mut out, run);
+    write_misses(&mut out, run);
     write_timeline(&mut out, lanes, analysis);
     write_phases(&mut out, analysis);
     out.push_str("<h2 id=\"losses\">Losses and latency</h2>\n");
@@ -59,6 +60,7 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     write_ledger(&mut out, analysis);
     write_log(&mut out, run);
     write_clients(&mut out, analysis);
+    write_metrics(&mut out, analysis);
     write_scenario(&mut out, run);
     out.push_str("<script type=\"application/json\" id=\"data\">");
     // Within a script element only `<` can end it.
@@ -81,7 +83,6 @@ fn description(scenario_toml: &str) -> Option<String> {
 
 fn write_head(out: &mut String, run: &RunReport<'_>) {
     let analysis = run.analysis;
-    let sums = &analysis.ledger.sums;
     let arm = match analysis.source {
         Source::Real => "Real programs",
         Source::Sim => "Simulated",
@@ -101,33 +102,46 @@ fn write_head(out: &mut String, run: &RunReport<'_>) {
     out.push_str(
         "<nav aria-label=\"Parts of the report\"><a href=\"#timeline\">Timeline</a> <a href=\"#phases\">Where the time \
          went</a> <a href=\"#losses\">Losses and latency</a> <a href=\"#ledger\">Ledger</a> <a href=\"#log\">Log</a> \
-         <a href=\"#clients\">Clients</a> <a href=\"#reproduce\">How to reproduce</a></nav>\n",
+         <a href=\"#clients\">Clients</a> <a href=\"#metrics\">Metrics</a> <a href=\"#reproduce\">How to reproduce</a></nav>\n",
     );
     let mut facts: Vec<(String, String, bool)> = Vec::new();
     let mut fact = |figure: String, what: &str, warn: bool| facts.push((figure, what.to_string(), warn));
-    let completed = analysis.completed().count();
-    let aborted = analysis.aborted().count();
-    fact(completed.to_string(), if completed == 1 { "failover" } else { "failovers" }, false);
-    if aborted > 0 {
+    match run.misses {
+        None => {}
+        Some([]) => fact("all met".into(), "expectations", false),
+        Some(misses) => fact(format!("{} missed", misses.len()), "expectations", true),
+    }
+    let figures = analysis.figures();
+    let figure = |name: &str| figures.get(Metric::named(name));
+    let above_zero = |figure: &Figure| figure.number().is_some_and(|number| number > 0.0);
+    let failovers = figure("failovers");
+    fact(failovers.to_string(), if failovers.number() == Some(1.0) { "failover" } else { "failovers" }, false);
+    let aborted = figure("aborted-failovers");
+    if above_zero(aborted) {
         fact(aborted.to_string(), "failovers given up", true);
     }
-    if sums.published > 0 {
-        fact(format!("{} of {}", sums.lost, sums.published), "messages lost", sums.lost > 0);
-        fact(sums.lost_silently.to_string(), "of them silently", sums.lost_silently > 0);
+    for (part, whole, what) in [
+        ("publish-undelivered", "publish-attempts", "messages not delivered"),
+        ("publish-lost", "publish-ok", "published messages lost"),
+        ("lost-acked-sets", "set-ok", "acknowledged writes lost"),
+    ] {
+        let (part, whole) = (figure(part), figure(whole));
+        if !matches!(whole, Figure::Absent(_)) {
+            fact(format!("{part} of {whole}"), what, above_zero(part));
+        }
     }
-    if analysis.ledger.writes.attempts > 0 {
-        let lost = analysis.ledger.writes.lost.map_or("unknown".into(), |lost| lost.to_string());
-        let bad = analysis.ledger.writes.lost.is_some_and(|lost| lost > 0);
-        fact(format!("{lost} of {}", analysis.ledger.writes.acknowledged), "acknowledged writes lost", bad);
+    for (name, what) in [
+        ("publish-outage", "longest publish outage"),
+        ("set-outage", "longest write outage"),
+        ("receive-gap", "longest gap in receiving"),
+    ] {
+        let gap = figure(name);
+        if !matches!(gap, Figure::Absent(_)) {
+            fact(seconds_of(gap), what, false);
+        }
     }
-    if let Some(longest) = analysis.longest_outage_us(Activity::Publish) {
-        fact(format!("{} s", seconds(longest)), "longest publish outage", false);
-    }
-    if let Some(longest) = analysis.longest_outage_us(Activity::Receive) {
-        fact(format!("{} s", seconds(longest)), "longest gap in receiving", false);
-    }
-    let two = analysis.masters.two_masters_us();
-    fact(format!("{} s", seconds(two)), "with two masters", two > 0);
+    let two = figure("two-masters");
+    fact(seconds_of(two), "with two masters", above_zero(two));
     let master = analysis.final_master.as_deref().unwrap_or("none");
     fact(master.to_string(), "master at the end", analysis.final_master.is_none());
     out.push_str("<div class=\"facts\">");
@@ -136,6 +150,50 @@ fn write_head(out: &mut String, run: &RunReport<'_>) {
         let _ = write!(out, "<div{class}><b>{}</b><span>{}</span></div>", escape(&figure), escape(&what));
     }
     out.push_str("</div>\n");
+}
+
+/// A time, as the report writes times.
+fn seconds_of(figure: &Figure) -> String {
+    match figure.value() {
+        Some(metrics::Value::Span(span)) => format!("{} s", seconds((span.0 / 1_000) as i64)),
+        _ => figure.to_string(),
+    }
+}
+
+/// What was expected and not found, for everybody to see.
+fn write_misses(out: &mut String, run: &RunReport<'_>) {
+    let Some(misses) = run.misses.filter(|misses| !misses.is_empty()) else { return };
+    out.push_str(
+        "<h2 id=\"expectations\">Expectations that were missed</h2>\n<div class=\"scroll\"><table><thead><tr><th>[expect]</th>\
+         <th>expected</th><th>found</th></tr></thead>\n<tbody>",
+    );
+    for miss in misses {
+        let (expected, found) = (escape(&miss.expected), escape(&miss.found));
+        let _ = writeln!(out, "<tr><td>{}</td><td>{expected}</td><td>{found}</td></tr>", miss.key);
+    }
+    out.push_str("</tbody></table></div>\n");
+}
+
+/// All metrics that the run has, with what they mean.
+fn write_metrics(out: &mut String, analysis: &Analysis) {
+    out.push_str(
+        "<h2 id=\"metrics\">Metrics</h2>\n<details><summary>Every figure of the run by its name</summary>\n<div class=\"scroll\">\
+         <table><thead><tr><th>metric</th><th class=\"n\">value</th><th>meaning</th></tr></thead>\n<tbody>",
+    );
+    for (metric, figure) in analysis.figures().iter() {
+        if matches!(figure, Figure::Absent(_)) || metric.is_of_a_cause() && figure.number() == Some(0.0) {
+            continue;
+        }
+        let why = figure.reason().map_or(String::new(), |reason| format!(" ({reason})"));
+        let value = if metric.unit() == Unit::Ratio { ratio(figure) } else { seconds_of(figure) };
+        let says = escape(&format!("{}{why}", metric.says()));
+        let _ = writeln!(out, "<tr><td>{metric}</td><td class=\"n\">{}</td><td>{says}</td></tr>", escape(&value));
+    }
+    out.push_str("</tbody></table></div></details>\n");
+}
+
+fn ratio(figure: &Figure) -> String {
+    figure.number().map_or(figure.to_string(), |ratio| format!("{ratio:.4}"))
 }
 
 fn write_chart(out: &mut String, chart: &impl Chart) {
@@ -250,12 +308,12 @@ fn write_ledger(out: &mut String, analysis: &Analysis) {
     out.push_str("<h2 id=\"ledger\">Ledger of messages</h2>\n");
     let _ = writeln!(
         out,
-        "<p>{} published = {} delivered + {} lost + {} undecided at the end. {} arrived although the publisher was told \
+        "<p>{} published = {} delivered + {} not delivered + {} undecided at the end. {} arrived although the publisher was told \
          that they failed; {} were lost although it was told that they succeeded.</p>",
         sums.published, sums.delivered, sums.lost, sums.undecided, sums.failed_but_delivered, sums.lost_silently
     );
     if sums.lost > 0 {
-        out.push_str("<div class=\"scroll\"><table><thead><tr><th>cause</th><th class=\"n\">messages lost</th></tr></thead><tbody>");
+        out.push_str("<div class=\"scroll\"><table><thead><tr><th>cause</th><th class=\"n\">messages not delivered</th></tr></thead><tbody>");
         for cause in Cause::ALL {
             if let Some(count) = sums.by_cause.get(cause.as_str()) {
                 let _ = writeln!(
@@ -477,7 +535,7 @@ fn data(run: &RunReport<'_>, lanes: &Lanes) -> Value {
 struct Chains<'a> {
     /// The place of an event's link.
     place: BTreeMap<u32, usize>,
-    links: Vec<&'a crate::explain::Cause>,
+    links: Vec<&'a super::CausalLink>,
     before: Vec<i64>,
 }
 

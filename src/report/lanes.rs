@@ -567,9 +567,11 @@ fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
         }
         let (activity, outcome, seq, took) = match *op {
             Op::Publish { seq, outcome, took, .. } => (Activity::Publish, outcome, seq, Some(took)),
-            Op::Set { seq, outcome, took } => (Activity::Set, outcome, seq, Some(took)),
+            Op::Set { seq, outcome, took, .. } => (Activity::Set, outcome, seq, Some(took)),
             Op::Get { seq, outcome, took } => (Activity::Get, outcome, seq, Some(took)),
             Op::Receive { seq, .. } => (Activity::Receive, Outcome::Ok, seq, None),
+            // Counted, not recorded one by one.
+            Op::Load(_) | Op::Heard(_) => continue,
             Op::Connect(how) => {
                 let track = links.entry(node).or_insert_with(|| Track::new(at.max(first), Link::Closed));
                 track.to(at, if how == ConnectEnd::Open { Link::Open } else { Link::Closed });

@@ -1,11 +1,13 @@
 //! What many runs of one scenario leave behind: distributions instead of events.
 //!
-//! Figures are summed up as runs are added, in bounded memory. What charts and tables of single runs need is kept of the first
-//! [`KEPT`] runs only, and those say so by their n. Figures are kept by column: a run is one number in each.
+//! Figures are summed up as runs are added, in bounded memory; their rows go to a temporary file that becomes `runs.csv`, all of
+//! them. What charts need is kept of the first [`KEPT`] runs only, and those say so by their n; so is the list of runs in
+//! `summary.json`, which says how many it holds. Figures are kept by column: a run is one number in each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
@@ -19,11 +21,13 @@ use super::bars::{StackedBars, critical_path};
 use super::causes;
 use super::chart::{Chart, Drawn, Look, Pen, Theme, anchor, heading};
 use super::ecdf::EcdfChart;
-use super::folder::write_folder;
+use super::folder::write_folder_with;
 use super::lanes::Lanes;
 use super::over_time::{Frame, LatencyOverTime, LossOverTime, OverTime};
 use crate::analysis::Analysis;
+use crate::analysis::Miss;
 use crate::analysis::ledger::Cause;
+use crate::analysis::metrics::{Figure, Figures, Metric, field, met_field};
 use crate::analysis::sample::Summary;
 use crate::analysis::stats::quantile;
 use crate::record::Source;
@@ -31,7 +35,7 @@ use crate::record::Source;
 /// Names of the files of many runs.
 const FILES: [&str; 9] = [
     "summary.json",
-    "runs.csv",
+    RUNS,
     "failover.svg",
     "outages.svg",
     "losses.svg",
@@ -41,24 +45,28 @@ const FILES: [&str; 9] = [
     "latency.svg",
 ];
 
+/// One row a run.
+const RUNS: &str = "runs.csv";
+
 /// Quantiles in tables and summaries.
 pub const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)];
 
 /// Steps of a failover whose times after the fault are drawn.
 const STEPS: [(&str, &str); 5] = [
-    ("detected-s", "first +sdown"),
-    ("promoted-s", "promoted"),
-    ("propagated-s", "all Sentinels agree"),
-    ("proxy-switched-s", "HAProxy switched"),
-    ("publisher-ok-s", "publisher ok"),
+    ("detected", "first +sdown"),
+    ("promoted", "promoted"),
+    ("propagated", "all Sentinels agree"),
+    ("proxy-switched", "HAProxy switched"),
+    ("publisher-ok", "publisher ok"),
 ];
 const OUTAGES: [(&str, &str); 4] = [
-    ("publish-outage-s", "publishers without success"),
-    ("set-outage-s", "writers without success"),
-    ("get-outage-s", "readers without success"),
-    ("receive-gap-s", "subscribers without a message"),
+    ("publish-outage", "publishers without success"),
+    ("set-outage", "writers without success"),
+    ("get-outage", "readers without success"),
+    ("receive-gap", "subscribers without a message"),
 ];
-const LOSSES: [(&str, &str); 2] = [("publish-lost", "messages lost"), ("lost-acked-sets", "acknowledged writes lost")];
+const LOSSES: [(&str, &str); 2] =
+    [("publish-undelivered", "messages not delivered"), ("lost-acked-sets", "acknowledged writes lost")];
 
 /// Runs that are kept one by one: enough for every chart; the figures are those of all runs.
 pub const KEPT: usize = 10_000;
@@ -75,9 +83,9 @@ pub struct OneRun {
     pub digest: Option<u128>,
     /// How many events were dispatched.
     pub events: u64,
-    /// Expectations that were missed, in words.
-    pub misses: Vec<String>,
-    metrics: BTreeMap<String, f64>,
+    /// Expectations that were missed; none if there are none.
+    pub misses: Option<Vec<Miss>>,
+    metrics: Figures,
     paths: Vec<Vec<f64>>,
     over_time: OverTime,
 }
@@ -89,8 +97,8 @@ impl OneRun {
             run: analysis.run,
             digest: None,
             events: 0,
-            misses: Vec::new(),
-            metrics: analysis.metrics(),
+            misses: None,
+            metrics: analysis.figures(),
             paths: analysis.completed().filter_map(critical_path).collect(),
             over_time: OverTime::of(analysis, frame),
         }
@@ -104,7 +112,7 @@ struct Kept {
     row: usize,
     digest: Option<u128>,
     events: u64,
-    misses: Vec<String>,
+    misses: Option<Vec<Miss>>,
     paths: Vec<Vec<f64>>,
 }
 
@@ -112,8 +120,12 @@ struct Kept {
 #[derive(Serialize)]
 struct ManyJson<'a> {
     count: u64,
-    metrics: BTreeMap<String, serde_json::Value>,
-    runs: Vec<RunJson>,
+    /// Runs that met the expectations; null if there are none.
+    met: Option<u64>,
+    metrics: BTreeMap<&'static str, serde_json::Value>,
+    /// The first of them; `runs.csv` has all.
+    runs: Vec<RunJson<'a>>,
+    runs_listed: usize,
     scenario: &'a str,
     schema: u32,
     source: Source,
@@ -121,53 +133,68 @@ struct ManyJson<'a> {
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-enum RunJson {
-    Simulated { digest: String, events: u64, misses: Vec<String>, seed: u64 },
-    Real { run: u64 },
+struct RunJson<'a> {
+    run: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<u64>,
+    misses: Option<&'a [Miss]>,
 }
 
 /// Many runs of one scenario.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Many {
     scenario: String,
     source: Source,
     version: String,
     frame: Frame,
     over_time: OverTime,
-    /// Every figure, over the runs that have it.
-    figures: BTreeMap<String, Summary>,
+    /// Every metric, over the runs in which it is known.
+    figures: Vec<Summary>,
+    /// In how many runs it is unknown.
+    unknown: Vec<u64>,
+    /// The rows of all runs.
+    csv: BufWriter<File>,
     first: u64,
     last: u64,
     count: u64,
+    judged: u64,
     missed: usize,
-    shown: Vec<(u64, Vec<String>)>,
+    shown: Vec<(u64, Vec<Miss>)>,
     /// By number.
     runs: BTreeMap<u64, Kept>,
-    /// By figure: its value in each kept run, in the order in which they were added; NaN where a run does not have it.
-    columns: BTreeMap<String, Vec<f64>>,
-    rows: usize,
+    /// By metric: its value in each kept run, in the order in which they were added; NaN where it has none.
+    columns: Vec<Vec<f64>>,
 }
 
 impl Many {
     /// No runs yet; axes and faults are those of the first one.
-    pub fn new(first: &Analysis, lanes: &Lanes, version: &str) -> Many {
-        Many {
+    ///
+    /// # Errors
+    /// If there is no room for a temporary file.
+    pub fn new(first: &Analysis, lanes: &Lanes, version: &str) -> io::Result<Many> {
+        let mut csv = BufWriter::new(tempfile::tempfile()?);
+        let names: Vec<&str> = Metric::all().map(Metric::name).collect();
+        writeln!(csv, "run,digest,events,met,{}", names.join(","))?;
+        Ok(Many {
             scenario: first.scenario.clone(),
             source: first.source,
             version: version.into(),
             frame: Frame::of(lanes),
             over_time: OverTime::default(),
-            figures: BTreeMap::new(),
+            figures: vec![Summary::default(); Metric::count()],
+            unknown: vec![0; Metric::count()],
+            csv,
             first: u64::MAX,
             last: 0,
             count: 0,
+            judged: 0,
             missed: 0,
             shown: Vec::new(),
             runs: BTreeMap::new(),
-            columns: BTreeMap::new(),
-            rows: 0,
-        }
+            columns: vec![Vec::new(); Metric::count()],
+        })
     }
 
     /// Its axes.
@@ -176,29 +203,47 @@ impl Many {
     }
 
     /// Adds a run. The order of the runs decides the last bits of means, so it must not depend on chance.
-    pub fn add(&mut self, run: OneRun) {
-        for (name, value) in &run.metrics {
-            self.figures.entry(name.clone()).or_default().add(*value);
+    ///
+    /// # Errors
+    /// If its row cannot be written.
+    pub fn add(&mut self, run: OneRun) -> io::Result<()> {
+        self.write_row(&run)?;
+        for ((metric, figure), summary) in run.metrics.iter().zip(&mut self.figures) {
+            figure.number().iter().for_each(|value| summary.add(*value));
+            self.unknown[metric.index()] += u64::from(matches!(figure, Figure::Unknown(_)));
         }
         (self.first, self.last, self.count) = (self.first.min(run.run), self.last.max(run.run), self.count + 1);
-        if !run.misses.is_empty() {
+        self.judged += u64::from(run.misses.is_some());
+        if let Some(misses) = run.misses.as_ref().filter(|misses| !misses.is_empty()) {
             self.missed += 1;
             if self.shown.len() < SHOWN {
-                self.shown.push((run.run, run.misses.clone()));
+                self.shown.push((run.run, misses.clone()));
             }
         }
         self.over_time.merge(run.over_time);
         if self.runs.len() < KEPT {
-            let row = self.rows;
-            self.rows += 1;
-            for (name, value) in run.metrics {
-                let column = self.columns.entry(name).or_default();
-                column.resize(row, f64::NAN);
-                column.push(value);
+            let row = self.runs.len();
+            for (column, value) in self.columns.iter_mut().zip(run.metrics.numbers()) {
+                column.push(value.unwrap_or(f64::NAN));
             }
             let OneRun { digest, events, misses, paths, .. } = run;
-            self.runs.insert(run.run, Kept { row, digest, events, misses, paths });
+            let double = self.runs.insert(run.run, Kept { row, digest, events, misses, paths });
+            assert!(double.is_none(), "every run has a number of its own");
         }
+        Ok(())
+    }
+
+    fn write_row(&mut self, run: &OneRun) -> io::Result<()> {
+        let (digest, events) = match run.digest {
+            Some(digest) => (format!("{digest:032x}"), run.events.to_string()),
+            None => Default::default(),
+        };
+        let met = run.misses.as_ref().map(Vec::is_empty);
+        let mut row = format!("{},{digest},{events},{}", run.run, met_field(met));
+        for (_, figure) in run.metrics.iter() {
+            let _ = write!(row, ",{}", field(figure.value()));
+        }
+        writeln!(self.csv, "{row}")
     }
 
     /// How many runs were added.
@@ -211,13 +256,16 @@ impl Many {
         (self.first, self.last)
     }
 
-    /// Every figure, over all runs that have it.
-    pub fn figures(&self) -> &BTreeMap<String, Summary> {
-        &self.figures
+    /// Every metric over all runs in which it is known, and in how many it is unknown.
+    pub fn figures(&self) -> impl Iterator<Item = (Metric, &Summary, u64)> {
+        Metric::all()
+            .zip(&self.figures)
+            .zip(&self.unknown)
+            .map(|((metric, summary), unknown)| (metric, summary, *unknown))
     }
 
     /// How many runs missed an expectation, and the first [`SHOWN`] of them with what they missed.
-    pub fn missed(&self) -> (usize, &[(u64, Vec<String>)]) {
+    pub fn missed(&self) -> (usize, &[(u64, Vec<Miss>)]) {
         (self.missed, &self.shown)
     }
 
@@ -226,10 +274,10 @@ impl Many {
         self.runs.keys().copied()
     }
 
-    /// A figure in each run that is kept, in order of their numbers; none where a run does not have it.
-    fn values(&self, figure: &str) -> impl Iterator<Item = Option<f64>> {
-        let column = self.columns.get(figure).map_or(&[][..], Vec::as_slice);
-        self.runs.values().map(|run| column.get(run.row).copied().filter(|value| !value.is_nan()))
+    /// A metric in each run that is kept and in which it is known, in order of their numbers.
+    fn values(&self, metric: &str) -> impl Iterator<Item = f64> {
+        let column = &self.columns[Metric::named(metric).index()];
+        self.runs.values().map(|run| column[run.row]).filter(|value| !value.is_nan())
     }
 
     /// The name of their folder: the scenario's and the first and last number, as in `partition-1..1000`.
@@ -238,73 +286,55 @@ impl Many {
         format!("{}{real}-{}..{}", super::safe_name(&self.scenario), self.first, self.last)
     }
 
-    /// The text of `summary.json`: mean and quantiles of each figure, and every run.
+    /// The text of `summary.json`: mean and quantiles of each metric, and the runs that are kept.
     pub fn to_json(&self) -> String {
-        let figure = |(name, sample): (&String, &Summary)| {
-            let mut figure = json!({ "runs": sample.count(), "mean": sample.mean() });
+        let figure = |(metric, sample, unknown): (Metric, &Summary, u64)| {
+            let mut figure = json!({ "runs": sample.count(), "mean": sample.mean(), "min": sample.least() });
             for (name, p) in QUANTILES {
                 figure[name] = json!(sample.quantile(p));
             }
-            (name.clone(), figure)
+            if unknown > 0 {
+                figure["unknown"] = json!(unknown);
+            }
+            (metric.name(), figure)
         };
-        let metrics: BTreeMap<String, serde_json::Value> = self.figures.iter().map(figure).collect();
-        let run = |(&number, run): (&u64, &Kept)| match run.digest {
-            Some(digest) => RunJson::Simulated {
-                digest: format!("{digest:032x}"),
-                events: run.events,
-                misses: run.misses.clone(),
-                seed: number,
-            },
-            None => RunJson::Real { run: number },
-        };
+        let runs = self.runs.iter().map(|(&run, kept)| RunJson {
+            run,
+            digest: kept.digest.map(|digest| format!("{digest:032x}")),
+            events: kept.digest.map(|_| kept.events),
+            misses: kept.misses.as_deref(),
+        });
         let all = ManyJson {
             count: self.count,
-            metrics,
-            runs: self.runs.iter().map(run).collect(),
+            met: (self.judged > 0).then(|| self.judged - self.missed as u64),
+            metrics: self.figures().map(figure).collect(),
+            runs: runs.collect(),
+            runs_listed: self.runs.len(),
             scenario: &self.scenario,
-            schema: 1,
+            schema: crate::analysis::SCHEMA,
             source: self.source,
             version: &self.version,
         };
         serde_json::to_string_pretty(&all).expect("figures are valid JSON") + "\n"
     }
 
-    /// One row a run, one column a figure that any run has; empty where a run does not have it.
-    fn to_csv(&self) -> String {
-        let names: Vec<&str> = self.columns.keys().map(String::as_str).collect();
-        let mut out = format!("run,{}\n", names.join(","));
-        let mut columns: Vec<_> = names.iter().map(|name| self.values(name)).collect();
-        for number in self.runs() {
-            let _ = write!(out, "{number}");
-            for column in &mut columns {
-                let _ = match column.next().flatten() {
-                    Some(value) => write!(out, ",{value}"),
-                    None => write!(out, ","),
-                };
-            }
-            out.push('\n');
-        }
-        out
-    }
-
     fn ecdf(&self, title: &str, unit: &str, series: &[(&str, &str)]) -> EcdfChart {
         let present = series.iter().filter_map(|(metric, name)| {
-            let sample: Vec<f64> = self.values(metric).flatten().collect();
+            let sample: Vec<f64> = self.values(metric).collect();
             (!sample.is_empty()).then(|| (name.to_string(), sample))
         });
         let title = format!("{}: {title}", self.scenario);
         EcdfChart { title, unit: unit.into(), series: present.collect() }
     }
 
-    /// The files: names and contents.
-    pub fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
+    /// The files but `runs.csv`: names and contents.
+    fn files(&self) -> Vec<(&'static str, Vec<u8>)> {
         let n = self.runs.len();
         let mut paths: Vec<Vec<f64>> = self.runs.values().flat_map(|run| run.paths.clone()).collect();
         let phases = StackedBars::paths(ranked(&mut paths));
         let mut causes = CauseBars { scenario: self.scenario.clone(), n, rows: Vec::new() };
         for cause in Cause::ALL {
-            let name = format!("lost.{}", cause.as_str());
-            let sample: Vec<f64> = self.values(&name).map(|value| value.unwrap_or(0.0)).collect();
+            let sample: Vec<f64> = self.values(&format!("publish-undelivered-{}", cause.as_str())).collect();
             if sample.iter().any(|count| *count > 0.0) {
                 causes.rows.push((cause, sample));
             }
@@ -315,23 +345,26 @@ impl Many {
         let loss = LossOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
         let latency = LatencyOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
         let light = Theme::Light;
-        let contents: [&(dyn Fn() -> String + Sync); FILES.len()] = [
-            &|| self.to_json(),
-            &|| self.to_csv(),
-            &|| failover.svg(light),
-            &|| outages.svg(light),
-            &|| losses.svg(light),
-            &|| phases.svg(light),
-            &|| causes.svg(light),
-            &|| loss.svg(light),
-            &|| latency.svg(light),
+        let contents: [(&'static str, &(dyn Fn() -> String + Sync)); FILES.len() - 1] = [
+            ("summary.json", &|| self.to_json()),
+            ("failover.svg", &|| failover.svg(light)),
+            ("outages.svg", &|| outages.svg(light)),
+            ("losses.svg", &|| losses.svg(light)),
+            ("phases.svg", &|| phases.svg(light)),
+            ("causes.svg", &|| causes.svg(light)),
+            ("loss.svg", &|| loss.svg(light)),
+            ("latency.svg", &|| latency.svg(light)),
         ];
-        FILES.into_par_iter().zip(contents).map(|(name, content)| (name, content().into_bytes())).collect()
+        contents.into_par_iter().map(|(name, content)| (name, content().into_bytes())).collect()
     }
 
     /// Writes the files into the folder `dir`, all of them or none; returns their paths.
-    pub fn write(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        write_folder(dir, &self.files(), &FILES)
+    ///
+    /// # Errors
+    /// If one of them cannot be written.
+    pub fn write(&mut self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        self.csv.flush()?;
+        write_folder_with(dir, &self.files(), Some((RUNS, self.csv.get_mut())), &FILES)
     }
 }
 
@@ -412,5 +445,37 @@ impl Chart for CauseBars {
             pen.text(x(high.max(mean)) + 8.0, y, &text, &left)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::report::lanes;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn every_run_has_its_row_and_its_part_in_the_figures() {
+        let scenario = Scenario::parse("calm.toml", "duration = '1s'\nphase = '0s'\n").expect("a right file");
+        let run = crate::run(&Arc::new(scenario), 1);
+        let mut many = Many::new(&run.analysis, &lanes::lanes(&run.result.recording), "0").expect("there is room");
+        let one = OneRun::of(&run.analysis, many.frame());
+        let runs = KEPT as u64 + 5;
+        for number in 1..=runs {
+            many.add(OneRun { run: number, ..one.clone() }).expect("there is room");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        many.write(&folder.path().join("many")).expect("it can be written");
+        let csv = std::fs::read_to_string(folder.path().join("many/runs.csv")).expect("it was written");
+        let rows: Vec<&str> = csv.lines().skip(1).map(|row| row.split(',').next().expect("a run")).collect();
+        assert!(rows.iter().map(|run| run.parse::<u64>()).eq((1..=runs).map(Ok)), "{} rows", rows.len());
+        let summary: serde_json::Value = serde_json::from_str(&many.to_json()).expect("it is JSON");
+        assert_eq!((&summary["count"], &summary["runs_listed"]), (&runs.into(), &KEPT.into()));
+        assert_eq!(summary["metrics"]["set-ok"]["runs"], runs);
+        let ok = one.metrics.number(Metric::named("set-ok"));
+        assert_eq!(summary["metrics"]["set-ok"]["max"].as_f64(), ok);
+        assert_eq!(summary["metrics"]["first-failover"]["runs"], 0);
     }
 }

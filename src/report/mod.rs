@@ -30,12 +30,25 @@ pub use folder::{files, write_run_folder};
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::analysis::Analysis;
-use crate::analysis::timers::Settings;
-use crate::explain::Cause;
+use crate::analysis::Miss;
 use crate::kernel::{EventId, Span};
 use crate::record::Recording;
-use crate::scenario::Scenario;
+
+/// One link of a chain of causes: what `explain` finds and a report shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CausalLink {
+    /// When, in microseconds since time 0.
+    pub at_us: i64,
+    /// The number of the event in the trace.
+    pub event: u32,
+    /// Who: a node; empty for the network and the script.
+    pub who: String,
+    /// What.
+    pub text: String,
+}
 
 /// A run and what is to be said of it.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +57,8 @@ pub struct RunReport<'a> {
     pub recording: &'a Recording,
     /// What follows from it.
     pub analysis: &'a Analysis,
+    /// The expectations that the run missed; none if its scenario has none or is not known.
+    pub misses: Option<&'a [Miss]>,
     /// The digest over all events; 0 for a real run.
     pub digest: u128,
     /// How many events were dispatched; 0 for a real run.
@@ -55,7 +70,7 @@ pub struct RunReport<'a> {
     /// The command that repeats the run; empty if there is none.
     pub command: &'a str,
     /// What led to each line of the recording, by the event that wrote it; empty where the trace was not kept.
-    pub causes: &'a BTreeMap<EventId, Vec<Cause>>,
+    pub causes: &'a BTreeMap<EventId, Vec<CausalLink>>,
     /// How far apart the scrapes of the metrics are.
     pub scrape: Span,
 }
@@ -65,19 +80,4 @@ pub fn safe_name(name: &str) -> String {
     let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
     if name.is_empty() { "recording".into() } else { name }
-}
-
-/// The settings of a scenario that decide how long a failover takes; those of one node alone are not told apart.
-pub fn settings(scenario: &Scenario) -> Settings {
-    let sentinel = scenario.sentinel.first();
-    let proxy = Some(&scenario.haproxy).filter(|_| scenario.stack.haproxy);
-    Settings {
-        down_after_ms: sentinel.map(|config| config.down_after_milliseconds),
-        failover_timeout_ms: sentinel.map(|config| config.failover_timeout),
-        quorum: sentinel.map(|config| config.quorum),
-        parallel_syncs: sentinel.map(|config| config.parallel_syncs),
-        inter_ms: proxy.map(|config| config.inter.as_millis()),
-        fall: proxy.map(|config| config.fall),
-        rise: proxy.map(|config| config.rise),
-    }
 }

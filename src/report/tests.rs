@@ -26,6 +26,7 @@ fn report<'a>(recording: &'a Recording, analysis: &'a Analysis) -> RunReport<'a>
     RunReport {
         recording,
         analysis,
+        misses: None,
         digest: 0x00ab_cdef,
         events: 12_345,
         version: "0.1.0",

@@ -368,7 +368,7 @@ pub fn summary(analysis: &Analysis) -> String {
             let n = sums.duplicates.to_string();
             table.add_row(["  copies received beyond the first".to_string(), n, String::new()]);
         }
-        table.add_row(["lost".to_string(), sums.lost.to_string(), part(sums.lost)]);
+        table.add_row(["not delivered".to_string(), sums.lost.to_string(), part(sums.lost)]);
         for cause in Cause::ALL {
             if let Some(n) = sums.by_cause.get(cause.as_str()) {
                 table.add_row([format!("  {}", causes::words(cause)), n.to_string(), part(*n)]);

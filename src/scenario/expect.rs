@@ -7,73 +7,162 @@ use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor, value::MapAccessDeserializer};
+use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::fault::OneOrMany;
+use crate::analysis::metrics::{Metric, Unit, Value};
 use crate::kernel::Span;
 
 /// What must hold at the end of a run; what is absent is not checked. Times count from time 0, and only what happens
 /// from then on counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expect {
-    /// How often the Sentinels moved the master: `+switch-master` lines that differ, however many Sentinels print each.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failovers: Option<Within<u64>>,
-    /// Failovers that were begun and given up: lines that begin with `-failover-abort`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub aborted_failovers: Option<Within<u64>>,
-    /// When the first Sentinel printed `+switch-master`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_failover: Option<Within<Span>>,
+    /// In which range metrics lie.
+    pub metrics: BTreeMap<Metric, Bounds>,
     /// The Redis node that most Sentinels call master at the end, or a list of which one must be it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub final_master: Option<OneOrMany<String>>,
-    /// What Redis nodes call themselves at the end: "master", "slave" (as INFO says), or "down".
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// What Redis nodes call themselves at the end.
     pub final_roles: BTreeMap<String, FinalRole>,
-    /// Which Sentinels may have been elected leader: every `+elected-leader` comes from one of these.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Which Sentinels may have been elected leader.
     pub leader: Option<OneOrMany<String>>,
-    /// Acknowledged SETs that the final master does not hold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lost_acked_sets: Option<Within<u64>>,
-    /// SETs that were answered with `-READONLY`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub readonly_sets: Option<Within<u64>>,
-    /// Messages whose PUBLISH succeeded but which no subscriber got; those of the last second do not count.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub publish_lost: Option<Within<u64>>,
-    /// Attempts to PUBLISH that succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub publish_ok: Option<Within<u64>>,
-    /// Attempts to SET that succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub set_ok: Option<Within<u64>>,
-    /// The longest time between two PUBLISHes that succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub publish_outage: Option<Within<Span>>,
-    /// The longest time between two SETs that succeeded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub set_outage: Option<Within<Span>>,
-    /// The longest time in which a subscriber heard nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub receive_gap: Option<Within<Span>>,
-    /// How long, in sum, two or more Redis nodes that run called themselves master; a paused one does not run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub two_masters: Option<Within<Span>>,
-    /// How long, in sum, HAProxy ran and had no server that was up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_server: Option<Within<Span>>,
-    /// Connections that subscribers opened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reconnects: Option<Within<u64>>,
-    /// Log lines that must occur, each told by its beginning, with or without its node: "+tilt", "sentinel-1: +tilt".
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// Log lines that must occur, each told by its beginning.
     pub events: Vec<EventPattern>,
     /// Log lines that must not occur, told likewise.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub no_events: Vec<EventPattern>,
+}
+
+/// The keys of `[expect]` that are no metrics.
+#[derive(JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(dead_code, reason = "the fields are read through the schema only")]
+struct Others {
+    /// The Redis node that most Sentinels call master at the end, or a list of which one must be it.
+    final_master: Option<OneOrMany<String>>,
+    /// What Redis nodes call themselves at the end: "master", "slave" (as INFO says), or "down".
+    #[serde(default)]
+    final_roles: BTreeMap<String, FinalRole>,
+    /// Which Sentinels may have been elected leader: every `+elected-leader` comes from one of these.
+    leader: Option<OneOrMany<String>>,
+    /// Log lines that must occur, each told by its beginning, with or without its node: "+tilt", "sentinel-1: +tilt".
+    #[serde(default)]
+    events: Vec<EventPattern>,
+    /// Log lines that must not occur, told likewise.
+    #[serde(default)]
+    no_events: Vec<EventPattern>,
+}
+
+impl Serialize for Expect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (metric, bounds) in &self.metrics {
+            match bounds {
+                Bounds::Count(range) => map.serialize_entry(metric.name(), range)?,
+                Bounds::Span(range) => map.serialize_entry(metric.name(), range)?,
+                Bounds::Ratio(range) => map.serialize_entry(metric.name(), range)?,
+            }
+        }
+        let Expect { metrics: _, final_master, final_roles, leader, events, no_events } = self;
+        final_master.iter().try_for_each(|masters| map.serialize_entry("final-master", masters))?;
+        if !final_roles.is_empty() {
+            map.serialize_entry("final-roles", final_roles)?;
+        }
+        leader.iter().try_for_each(|leaders| map.serialize_entry("leader", leaders))?;
+        for (key, patterns) in [("events", events), ("no-events", no_events)] {
+            if !patterns.is_empty() {
+                map.serialize_entry(key, patterns)?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Expect {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ExpectVisitor;
+        impl<'de> Visitor<'de> for ExpectVisitor {
+            type Value = Expect;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of expectations")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Expect, A::Error> {
+                let mut expect = Expect::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "final-master" => expect.final_master = Some(map.next_value()?),
+                        "final-roles" => expect.final_roles = map.next_value()?,
+                        "leader" => expect.leader = Some(map.next_value()?),
+                        "events" => expect.events = map.next_value()?,
+                        "no-events" => expect.no_events = map.next_value()?,
+                        name => {
+                            let metric = Metric::parse(name).map_err(de::Error::custom)?;
+                            let bounds = match metric.unit() {
+                                Unit::Count => Bounds::Count(map.next_value()?),
+                                Unit::Seconds => Bounds::Span(map.next_value()?),
+                                Unit::Ratio => Bounds::Ratio(map.next_value()?),
+                            };
+                            expect.metrics.insert(metric, bounds);
+                        }
+                    }
+                }
+                Ok(expect)
+            }
+        }
+        deserializer.deserialize_map(ExpectVisitor)
+    }
+}
+
+impl JsonSchema for Expect {
+    fn schema_name() -> Cow<'static, str> {
+        "Expect".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Others::json_schema(generator);
+        for metric in Metric::all() {
+            let range = match metric.unit() {
+                Unit::Count => generator.subschema_for::<Within<u64>>(),
+                Unit::Seconds => generator.subschema_for::<Within<Span>>(),
+                Unit::Ratio => generator.subschema_for::<Within<f64>>(),
+            };
+            let mut range = range.to_value();
+            range["description"] = metric.says().into();
+            schema.pointer_mut("/properties").expect("it is an object")[metric.name()] = range;
+        }
+        schema
+    }
+}
+
+/// The range that a metric must lie in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bounds {
+    /// Of a count.
+    Count(Within<u64>),
+    /// Of a time.
+    Span(Within<Span>),
+    /// Of a part of a whole.
+    Ratio(Within<f64>),
+}
+
+impl Bounds {
+    /// Whether a value lies in the range; one in another unit does not.
+    pub fn contain(&self, value: Value) -> bool {
+        match (self, value) {
+            (Bounds::Count(range), Value::Count(count)) => range.contains(&count),
+            (Bounds::Span(range), Value::Span(span)) => range.contains(&span),
+            (Bounds::Ratio(range), Value::Ratio(ratio)) => range.contains(&ratio),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bounds::Count(range) => range.fmt(f),
+            Bounds::Span(range) => range.fmt(f),
+            Bounds::Ratio(range) => range.fmt(f),
+        }
+    }
 }
 
 /// What a Redis node calls itself at the end of a run.
@@ -122,6 +211,14 @@ trait Bound: Copy + PartialOrd + JsonSchema {
     const EXPECTED: &'static str;
     /// A number that stands for a range which holds nothing else, if numbers do.
     fn exactly(number: i64) -> Option<Self>;
+    /// As [`Bound::exactly`], of a number with a fraction.
+    fn exactly_real(_: f64) -> Option<Self> {
+        None
+    }
+    /// Whether it can be a limit at all.
+    fn is_sensible(&self) -> bool {
+        true
+    }
 }
 
 impl Bound for u64 {
@@ -135,6 +232,19 @@ impl Bound for Span {
     const EXPECTED: &'static str = "a range such as { min = \"1s\", max = \"3s\" }";
     fn exactly(_: i64) -> Option<Span> {
         None
+    }
+}
+
+impl Bound for f64 {
+    const EXPECTED: &'static str = "a number from 0 to 1, or a range such as { min = 0.9, max = 1.0 }";
+    fn exactly(number: i64) -> Option<f64> {
+        [0, 1].contains(&number).then_some(number as f64)
+    }
+    fn exactly_real(number: f64) -> Option<f64> {
+        number.is_sensible().then_some(number)
+    }
+    fn is_sensible(&self) -> bool {
+        (0.0..=1.0).contains(self)
     }
 }
 
@@ -166,10 +276,18 @@ impl<'de, T: Bound + Deserialize<'de>> Deserialize<'de> for Within<T> {
                 let value = T::exactly(number).ok_or_else(|| E::invalid_type(de::Unexpected::Signed(number), &self))?;
                 Ok(Within { min: Some(value), max: Some(value) })
             }
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+                let wrong = || E::invalid_type(de::Unexpected::Float(number), &self);
+                let value = T::exactly_real(number).ok_or_else(wrong)?;
+                Ok(Within { min: Some(value), max: Some(value) })
+            }
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
                 let Limits { min, max } = Limits::deserialize(MapAccessDeserializer::new(map))?;
                 match (&min, &max) {
                     (None, None) => Err(de::Error::custom("the range has no limit: give `min`, `max` or both")),
+                    (min, max) if !min.iter().chain(max).all(T::is_sensible) => {
+                        Err(de::Error::custom(format!("a limit is out of range: {}", T::EXPECTED)))
+                    }
                     (Some(min), Some(max)) if min > max => Err(de::Error::custom("`min` is greater than `max`")),
                     _ => Ok(Within { min, max }),
                 }
@@ -191,9 +309,10 @@ impl<T: Bound> JsonSchema for Within<T> {
             "minProperties": 1,
             "additionalProperties": false,
         });
-        match T::exactly(0) {
-            Some(_) => json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, range] }),
-            None => range,
+        match (T::exactly_real(0.0), T::exactly(0)) {
+            (Some(_), _) => json_schema!({ "anyOf": [{ "type": "number", "minimum": 0, "maximum": 1 }, range] }),
+            (None, Some(_)) => json_schema!({ "anyOf": [{ "type": "integer", "minimum": 0 }, range] }),
+            (None, None) => range,
         }
     }
 }

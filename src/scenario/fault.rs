@@ -123,6 +123,19 @@ pub enum Action<N = NodeRef> {
     },
 }
 
+/// The directions in which packets are dropped between groups: pair by pair in the order of the groups, both ways.
+pub fn partition_pairs<T: Copy>(groups: &[Vec<T>]) -> Vec<(T, T)> {
+    let mut pairs = Vec::new();
+    for (place, group) in groups.iter().enumerate() {
+        for other in &groups[place + 1..] {
+            for &a in group {
+                pairs.extend(other.iter().flat_map(|&b| [(a, b), (b, a)]));
+            }
+        }
+    }
+    pairs
+}
+
 /// What a name in an action is a name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sense {

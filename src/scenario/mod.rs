@@ -26,12 +26,13 @@ mod error;
 mod expect;
 mod fault;
 mod file;
+mod layout;
+mod met;
 mod names;
 mod overrides;
 mod plan;
 mod reader;
 mod script;
-mod suggest;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -44,9 +45,11 @@ use std::path::Path;
 use toml::de::DeTable;
 
 pub use error::{Problem, ScenarioError};
-pub use expect::{EventPattern, Expect, FinalRole, Within};
-pub use fault::{Action, Fault, NodeRef, OneOrMany, Role};
+pub use expect::{Bounds, EventPattern, Expect, FinalRole, Within};
+pub use fault::{Action, Fault, NodeRef, OneOrMany, Role, partition_pairs};
 pub use file::json_schema;
+pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
+pub use met::unmet;
 pub use plan::{Link, Network, Scenario, Stack};
 
 use error::{Finding, Sources};

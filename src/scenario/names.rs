@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::fault::{NodeRef, Role, Sense};
 use super::plan::Stack;
-use super::suggest::closest;
 use crate::client;
+use crate::suggest::closest;
 
 /// The names of a stack and its clients.
 #[derive(Clone, Debug)]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::expect::Expect;
 use super::fault::Fault;
 use super::units::{Rate, Share};
+use crate::analysis::timers::Settings;
 use crate::kernel::Span;
 use crate::{client, haproxy, redis, sentinel};
 
@@ -95,6 +96,23 @@ impl Default for Link {
             jitter: Span::from_micros(20),
             loss: Share::NEVER,
             rate: Rate::UNLIMITED,
+        }
+    }
+}
+
+impl Scenario {
+    /// The settings that decide how long a failover takes; those of one node alone are not told apart.
+    pub fn timer_settings(&self) -> Settings {
+        let sentinel = self.sentinel.first();
+        let proxy = Some(&self.haproxy).filter(|_| self.stack.haproxy);
+        Settings {
+            down_after_ms: sentinel.map(|config| config.down_after_milliseconds),
+            failover_timeout_ms: sentinel.map(|config| config.failover_timeout),
+            quorum: sentinel.map(|config| config.quorum),
+            parallel_syncs: sentinel.map(|config| config.parallel_syncs),
+            inter_ms: proxy.map(|config| config.inter.as_millis()),
+            fall: proxy.map(|config| config.fall),
+            rise: proxy.map(|config| config.rise),
         }
     }
 }

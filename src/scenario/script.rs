@@ -167,9 +167,12 @@ impl Stage<'_> {
 
     /// A role was hit: nothing is certain any more about the nodes that can play it, nor about clients beside them.
     fn forget(&mut self, role: Role) {
-        let prefix = if role == Role::Leader { "sentinel-" } else { "redis-" };
-        let mates = self.names.nodes().into_iter().filter(|name| name.starts_with(prefix));
-        let mates = mates.filter_map(|name| self.names.node(&name)).flat_map(|node| self.names.host_mates(&node));
+        let plays = |node: &NodeRef| match role {
+            Role::Leader => matches!(node, NodeRef::Sentinel(_)),
+            Role::Master | Role::Replica | Role::OldMaster => matches!(node, NodeRef::Redis(_)),
+        };
+        let nodes = self.names.nodes().into_iter().filter_map(|name| self.names.node(&name)).filter(plays);
+        let mates = nodes.flat_map(|node| self.names.host_mates(&node));
         for name in mates.collect::<Vec<_>>() {
             self.lives.insert(name, Life::Unknown);
         }

@@ -83,8 +83,23 @@ impl ChannelId {
 pub struct Key {
     /// Which writer's key space.
     pub space: u16,
+    /// Whether the writer has one key, `k:0`, for all that it sets, as `redis-benchmark` without `-r`: `index` then only
+    /// tells its SETs apart, and no server sees it.
+    pub one: bool,
     /// The number behind the colon.
     pub index: u32,
+}
+
+impl Key {
+    /// `k:INDEX` in the key space of a writer.
+    pub const fn new(space: u16, index: u32) -> Key {
+        Key { space, one: false, index }
+    }
+
+    /// The number behind the colon as servers see it.
+    pub const fn number(&self) -> u32 {
+        if self.one { 0 } else { self.index }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Commands, replies, pushes and the replication stream.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Addr, ChannelId, Info, Key, ReplId, RoleInfo, RunId};
+use super::{Addr, ChannelId, Info, Key, Ranges, ReplId, RoleInfo, RunId};
 use crate::kernel::Span;
 
 /// What a hello message says (eight fields in the real text; the master's name is a number here).
@@ -259,7 +260,7 @@ impl Command {
                 let channel_bytes = if *channel == ChannelId::HELLO { 18 } else { 2 };
                 4 + bulk(7) + bulk(channel_bytes) + bulk(payload.text_bytes())
             }
-            Command::Set(key, value) => 4 + bulk(3) + bulk(2 + digits(key.index)) + bulk(digits(*value)),
+            Command::Set(key, value) => 4 + bulk(3) + bulk(2 + digits(key.number())) + bulk(digits(*value)),
             Command::FlushAll => 4 + bulk(8),
             Command::FlushDb => 4 + bulk(7),
             _ => 0,
@@ -416,6 +417,8 @@ pub struct RdbPiece {
 pub struct Snapshot {
     /// Every key with its value, in key order. Shared: one RDB serves several replicas.
     pub entries: Arc<Vec<(Key, u32)>>,
+    /// By writer with one key for all: which of its SETs are in the history of that key.
+    pub histories: Arc<BTreeMap<u16, Ranges>>,
     /// Size of the file in bytes: what a transfer takes.
     pub bytes: u64,
     /// The part of it that nobody looks at (`dataset-bytes`).
@@ -472,7 +475,7 @@ impl Message {
         match self {
             Message::Command(Command::Publish(channel, payload)) => payload.word() ^ ((channel.0 as u64) << 48),
             Message::Command(Command::Set(key, value)) => {
-                ((key.space as u64) << 48) ^ ((key.index as u64) << 20) ^ *value as u64 ^ (1 << 63)
+                ((key.space as u64) << 48) ^ ((key.number() as u64) << 20) ^ *value as u64 ^ (1 << 63)
             }
             Message::Command(Command::ReplconfAck(offset)) => *offset ^ (2 << 60),
             Message::Command(command) => command.stream_bytes() as u64 ^ (3 << 60),
@@ -501,7 +504,7 @@ mod tests {
         // *3\r\n $7\r\nPUBLISH\r\n $2\r\nch\r\n $1\r\n7\r\n
         let publish = Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq: 7 });
         assert_eq!(publish.stream_bytes() as usize, "*3\r\n$7\r\nPUBLISH\r\n$2\r\nch\r\n$1\r\n7\r\n".len());
-        let set = Command::Set(Key { space: 0, index: 12 }, 12);
+        let set = Command::Set(Key::new(0, 12), 12);
         assert_eq!(set.stream_bytes() as usize, "*3\r\n$3\r\nSET\r\n$4\r\nk:12\r\n$2\r\n12\r\n".len());
         assert_eq!(Command::Select.stream_bytes() as usize, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n".len());
     }

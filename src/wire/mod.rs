@@ -8,6 +8,7 @@ mod id;
 mod info;
 mod message;
 mod parse;
+mod ranges;
 
 pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
@@ -16,3 +17,4 @@ pub use message::{
     SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::parse_command;
+pub use ranges::{Gathering, Ranges};

@@ -4,7 +4,7 @@
 //! replicas and all other Sentinels, the clients start, 3 s go by, and then a random time within the scenario's phase, so
 //! that faults meet every phase of every timer.
 
-use super::layout::NodeKind;
+use super::NodeKind;
 use super::process::{Disk, State};
 use super::program::Program;
 use super::script::Step;
@@ -273,6 +273,8 @@ impl World {
                     index: place as u16,
                     target,
                     channel: ChannelId(channel as u16),
+                    counted: if let Disk::Client(numbered) = disk { numbered } else { 0 },
+                    origin: self.origin.expect("clients start once time 0 is known"),
                     program: stream(Purpose::Program),
                     work: stream(Purpose::Work),
                 }))

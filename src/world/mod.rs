@@ -13,11 +13,11 @@
 mod boot;
 mod branch;
 mod journal;
-mod layout;
 mod process;
 mod program;
 mod result;
 mod script;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -26,7 +26,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub use journal::{Deed, Journal, Pass, Sent};
-pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
 pub use process::State;
 pub use result::{RunResult, Unready};
 
@@ -36,6 +35,7 @@ use crate::net::{
 };
 use crate::record::{FaultMark, Record};
 use crate::scenario::Scenario;
+pub use crate::scenario::{Layout, NodeKind};
 use crate::wire::{Addr, HostId, NodeId};
 use process::{Disk, Process};
 use program::Program;
@@ -135,6 +135,8 @@ pub struct World {
     settled: Vec<Time>,
     trace: Option<Vec<Traced>>,
     journal: Option<Box<Journal>>,
+    /// What clients that are gone had counted.
+    tallies: tallies::Tallies,
 }
 
 impl World {
@@ -198,6 +200,7 @@ impl World {
                 .trace
                 .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),
             journal: keep.trace.then(Box::default),
+            tallies: tallies::Tallies::default(),
             seed,
             layout: Arc::new(layout),
             scenario,
@@ -535,6 +538,10 @@ impl World {
         process.disk = match &process.program {
             Some(Program::Redis(redis)) => Disk::Redis(redis.disk()),
             Some(Program::Sentinel(sentinel)) => Disk::Sentinel(sentinel.persisted()),
+            Some(Program::Client(client)) => {
+                self.tallies.take(node, client, &self.out);
+                Disk::Client(client.numbered())
+            }
             _ => Disk::Empty,
         };
         let inbox = std::mem::take(&mut process.inbox);

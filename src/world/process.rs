@@ -28,6 +28,8 @@ pub enum Disk {
     Redis(redis::Disk),
     /// The rewritten configuration.
     Sentinel(sentinel::Persisted),
+    /// A client's last SEQ.
+    Client(u32),
 }
 
 #[derive(Clone, Copy, Debug, Default)]

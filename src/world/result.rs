@@ -5,10 +5,12 @@ use std::fmt;
 
 use super::process::State;
 use super::program::Program;
-use super::{Journal, Traced, World};
+use super::tallies::{self, Ends};
+use super::{Journal, NodeKind, Traced, World};
 use crate::kernel::{Span, Time};
 use crate::net::Noted;
-use crate::record::{Event, Header, Op, Outcome, Recording, Source, What};
+use crate::record::{Ask, Event, Header, Op, Outcome, Record, Recording, Source, What};
+use crate::redis::Redis;
 use crate::wire::{Addr, Key, NodeId, Role};
 
 /// A finished run.
@@ -20,7 +22,8 @@ pub struct RunResult {
     pub digest: u128,
     /// How many events it took.
     pub events: u64,
-    /// Sequence numbers of acknowledged SETs that the final master does not hold, by client.
+    /// Sequence numbers of acknowledged SETs that the final master does not hold, by client; those of clients with many
+    /// connections are counted in the recording.
     pub lost_writes: Vec<(NodeId, u32)>,
     /// Packets that the faults dropped.
     pub packets_dropped: u64,
@@ -79,7 +82,13 @@ impl World {
     /// Ends the run and answers what is left of it.
     pub fn finish(mut self) -> RunResult {
         let origin = self.origin.unwrap_or(Time::ZERO);
+        for node in self.layout.all_clients() {
+            if let Some(Program::Client(client)) = &self.processes[node.0 as usize].program {
+                self.tallies.take(node, client, &self.out);
+            }
+        }
         let mut records = self.out.take_records();
+        records.append(&mut self.tallies.take_records());
         for record in &mut records {
             // Redis and Sentinel stamp their log lines with whole milliseconds (`serverLogRaw`).
             if let What::Event(Event::Redis(_) | Event::Sentinel(_)) = record.what {
@@ -90,10 +99,13 @@ impl World {
         let final_master = self.named_master().and_then(|addr| self.layout.redis_at(addr)).filter(|&node| {
             self.processes[node.0 as usize].state == State::Running && self.role(node) == Some(Role::Master)
         });
-        let lost_writes = match final_master {
-            Some(master) => self.lost_writes(master, &records),
-            None => Vec::new(),
-        };
+        let master = final_master.and_then(|master| self.redis(master));
+        let lost_writes = self.mark_lost(master, &mut records);
+        let (mut loads, lost_loads) = self.loads(master, &records);
+        if !loads.is_empty() {
+            records.append(&mut loads);
+            records.sort_by_key(|record| record.time);
+        }
         let final_roles = self
             .layout
             .all_redis()
@@ -116,7 +128,8 @@ impl World {
             redis: self.layout.all_redis().map(|node| self.layout.names.node(node).to_string()).collect(),
             final_master: final_master.map(|node| self.layout.names.node(node).to_string()),
             final_roles,
-            lost_acked_sets: final_master.map(|_| lost_writes.len() as u64),
+            lost_acked_sets: final_master.map(|_| lost_writes.len() as u64 + lost_loads),
+            clients: self.scenario.clients.iter().map(|client| client.mark()).collect(),
         };
         RunResult {
             recording: Recording { header, names: self.layout.names.clone(), origin, records },
@@ -131,18 +144,37 @@ impl World {
         }
     }
 
-    fn lost_writes(&self, master: NodeId, records: &[crate::record::Record]) -> Vec<(NodeId, u32)> {
-        let Some(Program::Redis(redis)) = &self.processes[master.0 as usize].program else { return Vec::new() };
-        records
-            .iter()
-            .filter_map(|record| match record.what {
-                What::Op(Op::Set { seq, outcome: Outcome::Ok, .. }) => Some((record.node, seq)),
-                _ => None,
-            })
-            .filter(|&(node, seq)| {
-                let super::NodeKind::Client(place) = self.kind(node) else { return false };
-                redis.data(&Key { space: place as u16, index: seq }).is_none()
-            })
-            .collect()
+    /// Marks the acknowledged SETs that the final master does not hold, and answers whose they are.
+    fn mark_lost(&self, master: Option<&Redis>, records: &mut [Record]) -> Vec<(NodeId, u32)> {
+        let Some(master) = master else { return Vec::new() };
+        let mut all = Vec::new();
+        for record in records {
+            if let What::Op(Op::Set { seq, outcome: Outcome::Ok, lost, .. }) = &mut record.what
+                && let NodeKind::Client(place) = self.kind(record.node)
+                && master.data(&Key::new(place as u16, *seq)).is_none()
+            {
+                *lost = true;
+                all.push((record.node, *seq));
+            }
+        }
+        all
+    }
+
+    /// The records of clients with many connections, and how many of their acknowledged SETs are lost.
+    fn loads(&self, master: Option<&Redis>, records: &[Record]) -> (Vec<Record>, u64) {
+        if self.tallies.nodes().next().is_none() {
+            return (Vec::new(), 0);
+        }
+        let heard = tallies::heard(records);
+        self.tallies.loads(|node| {
+            let NodeKind::Client(place) = self.kind(node) else { unreachable!("only clients count attempts") };
+            let ask = tallies::ask(self.scenario.clients[place].kind).expect("a subscriber makes no attempts");
+            let arrived = match ask {
+                Ask::Publish => Some(heard.get(&(place as u16)).cloned().unwrap_or_default()),
+                Ask::Set => master.map(|master| master.sets_of(place as u16).unwrap_or_default()),
+                Ask::Get => None,
+            };
+            Ends { ask, arrived }
+        })
     }
 }

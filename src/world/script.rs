@@ -1,13 +1,13 @@
 //! The fault script: each action of the interface, done to the world as the reference driver does it to the real stack.
 
-use super::layout::NodeKind;
+use super::NodeKind;
 use super::process::State;
 use super::program::Program;
 use super::{World, boot};
 use crate::kernel::{Purpose, Span, Time};
 use crate::net::{Delivery, Input, Sock};
 use crate::record::{Fault, FaultMark, Order};
-use crate::scenario::{Action, NodeRef, Role};
+use crate::scenario::{Action, NodeRef, Role, partition_pairs};
 use crate::wire::{Command, HostId, Message, NodeId, Reply, parse_command};
 
 /// From the order to the death of a process: the kernel takes its memory apart before it closes its sockets. Seen in the
@@ -127,6 +127,18 @@ impl World {
         }
     }
 
+    /// The programs that a name stands for at this moment, for what is to be done to them; of a host all that run there,
+    /// or the first where the whole host is hit anyway.
+    fn programs(&self, name: &NodeRef, order: Order) -> Vec<NodeId> {
+        match (name, self.layout.host_of(name)) {
+            (NodeRef::Host(_), Some(host)) => {
+                let all = if order.hits_host() { 1 } else { usize::MAX };
+                self.nodes_on(host).into_iter().take(all).collect()
+            }
+            _ => self.resolve(name).into_iter().collect(),
+        }
+    }
+
     fn hosts_of(&self, names: &[NodeRef]) -> Vec<HostId> {
         let mut hosts: Vec<HostId> = Vec::new();
         for name in names {
@@ -148,10 +160,13 @@ impl World {
         let scenario = self.scenario.clone();
         let action = &scenario.faults[index].action;
         if let Some((order, node)) = action.order() {
-            let node = self.resolve(node);
-            // A role that nobody has now: the fault falls away, and the recording says so.
-            self.mark(now, Fault::Program { order, node: node.map(|node| self.name(node)) });
-            if let Some(node) = node {
+            let nodes = self.programs(node, order);
+            if nodes.is_empty() {
+                // A role that nobody has now: the fault falls away, and the recording says so.
+                self.mark(now, Fault::Program { order, node: None });
+            }
+            for node in nodes {
+                self.mark(now, Fault::Program { order, node: Some(self.name(node)) });
                 self.order(order, node, now);
             }
             return;
@@ -163,15 +178,7 @@ impl World {
                     now,
                     Fault::Partition { groups: groups.iter().map(|group| self.host_names(group)).collect() },
                 );
-                let mut pairs = Vec::new();
-                for (i, group) in groups.iter().enumerate() {
-                    for other in &groups[i + 1..] {
-                        for &a in group {
-                            pairs.extend(other.iter().flat_map(|&b| [(a, b), (b, a)]));
-                        }
-                    }
-                }
-                self.set_rules(pairs, now);
+                self.set_rules(partition_pairs(&groups), now);
             }
             Action::Cut { from, to } => {
                 let (from, to) = (self.hosts_of(&from.0), self.hosts_of(&to.0));

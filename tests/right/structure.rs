@@ -76,7 +76,7 @@ fn the_name_of_a_client_decides_nothing() {
         let mut sums = run.analysis.ledger.sums.clone();
         assert_eq!(sums.missed_by.len(), 1, "one client subscribes");
         sums.missed_by = std::mem::take(&mut sums.missed_by).into_values().map(|n| (String::new(), n)).collect();
-        (lines, sums, run.analysis.ledger.writes.lost, run.analysis.metrics(), run.analysis.masters, run.result.digest)
+        (lines, sums, run.analysis.ledger.writes.lost, run.analysis.figures(), run.analysis.masters, run.result.digest)
     };
     let usual = with("some-publisher", "some-subscriber", "some-writer", "some-host");
     assert!(usual.0.contains("\"client\":\"SUBSCRIBER\",\"op\":\"receive\""), "somebody receives");
@@ -249,4 +249,47 @@ fn the_master_bears_its_name_everywhere() {
     assert_eq!(Analysis::of(&read, None).completed().count(), orders.analysis.completed().count());
     let odd = text.replacen("\"master_name\":\"orders\"", "\"master_name\":\"a b\"", 1);
     assert!(Recording::parse("odd.jsonl", &odd).expect_err("no name").message.contains("`a b`"));
+}
+
+#[test]
+fn a_host_of_clients_stands_for_all_that_runs_there() {
+    let text = "duration = '12s'\nphase = '0s'\n\
+        [[client]]\nname = 'a'\nkind = 'publish'\nhost = 'box'\n[[client]]\nname = 'b'\nkind = 'set'\nhost = 'box'\n\
+        [[client]]\nname = 'c'\nkind = 'subscribe'\n\
+        [[fault]]\nat = '2s'\naction = 'kill'\nnode = 'box'\n[[fault]]\nat = '4s'\naction = 'start'\nnode = 'box'\n\
+        [[fault]]\nat = '6s'\naction = 'kill-host'\nnode = 'box'\n[[fault]]\nat = '8s'\naction = 'start'\nnode = 'box'\n\
+        [[fault]]\nat = '10s'\naction = 'pause'\nnode = 'box'\n[[fault]]\nat = '11s'\naction = 'resume'\nnode = 'box'\n";
+    let run = run(text, 3);
+    let told: Vec<String> = windows(&run.result.recording)
+        .iter()
+        .map(|window| format!("{} {}", window.fault, window.nodes.len()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "kill a 1",
+            "kill b 1",
+            "start a 1",
+            "start b 1",
+            "kill-host a 2",
+            "start a 1",
+            "start b 1",
+            "pause a 1",
+            "pause b 1",
+            "resume a 1",
+            "resume b 1"
+        ]
+    );
+    for client in ["a", "b"] {
+        let attempts = run.result.recording.records.iter().filter(|record| {
+            matches!(record.what, What::Op(_)) && run.result.recording.names.node(record.node) == client
+        });
+        let at: Vec<i64> = attempts.map(|record| run.result.recording.micros(record.time) / 1_000).collect();
+        for silent in [2_100..3_990, 6_100..7_990, 10_100..10_990] {
+            assert!(!at.iter().any(|at| silent.contains(at)), "{client} is dead in {silent:?}");
+        }
+        for alive in [1_000..1_900, 4_200..5_900, 8_200..9_900] {
+            assert!(at.iter().any(|at| alive.contains(at)), "{client} lives in {alive:?}");
+        }
+    }
 }

@@ -99,7 +99,7 @@ impl Lines {
 fn took_us(op: &Op) -> i64 {
     match *op {
         Op::Publish { took, .. } | Op::Set { took, .. } | Op::Get { took, .. } => written_us(took),
-        Op::Receive { .. } | Op::Connect(_) => 0,
+        Op::Receive { .. } | Op::Connect(_) | Op::Load(_) | Op::Heard(_) => 0,
     }
 }
 
@@ -120,13 +120,15 @@ fn words(op: &Op, reading: Reading) -> String {
             }
             text
         }
-        Op::Set { seq, outcome, took } => attempt("set", seq, outcome, took),
+        Op::Set { seq, outcome, took, .. } => attempt("set", seq, outcome, took),
         Op::Get { seq, outcome, took } => attempt("get", seq, outcome, took),
         Op::Receive { publisher, seq } if reading == Reading::Verbatim => {
             format!("receive {seq} of publisher {publisher}")
         }
         Op::Receive { .. } => "receive".into(),
         Op::Connect(end) => format!("connection: {}", end.as_str()),
+        Op::Load(load) => format!("{}: {} × {}", load.ask.many(), load.count, load.outcome.as_str()),
+        Op::Heard(heard) => format!("receives: {} of publisher {}", heard.count, heard.publisher),
     }
 }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::Analysis;
 use super::faults::{Window, windows};
+use super::metrics::Metric;
 use crate::record::{Recording, Source};
 use line::Lines;
 pub use line::{Line, Reading};
@@ -73,8 +74,8 @@ pub struct NodeDifference {
 /// A figure of both runs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MetricDifference {
-    /// Its name; seconds where it ends in `-s`.
-    pub name: String,
+    /// Its name.
+    pub name: &'static str,
     /// In the first recording, if it has it.
     pub a: Option<f64>,
     /// In the second.
@@ -193,12 +194,11 @@ fn facts(a: &Recording, b: &Recording, how: How) -> Vec<FactDifference> {
 }
 
 fn metrics(a: &Recording, b: &Recording) -> Vec<MetricDifference> {
-    let (a, b) = (Analysis::of(a, None).metrics(), Analysis::of(b, None).metrics());
-    let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-    let difference = |name: &String| {
-        let (a, b) = (a.get(name).copied(), b.get(name).copied());
+    let (a, b) = (Analysis::of(a, None).figures(), Analysis::of(b, None).figures());
+    let difference = |metric: Metric| {
+        let (a, b) = (a.number(metric), b.number(metric));
         let delta = a.zip(b).map(|(a, b)| b - a);
-        MetricDifference { name: name.clone(), a, b, delta }
+        MetricDifference { name: metric.name(), a, b, delta }
     };
-    names.into_iter().map(difference).filter(|difference| difference.a != difference.b).collect()
+    Metric::all().map(difference).filter(|difference| difference.a != difference.b).collect()
 }

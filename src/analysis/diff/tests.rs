@@ -86,7 +86,7 @@ fn another_setting_parts_the_runs_where_it_first_acts() {
     let first = &found.nodes[0];
     assert_eq!(first.line.b.as_ref().map(|line| line.text.split(' ').next()), Some(Some("+sdown")));
     assert!((3_900_000..4_300_000).contains(&first.at_us), "{first:?}");
-    let outage = found.metrics.iter().find(|metric| metric.name == "set-outage-s").expect("the outage is shorter");
+    let outage = found.metrics.iter().find(|metric| metric.name == "set-outage").expect("the outage is shorter");
     assert!(outage.delta.is_some_and(|delta| (-3.0..-1.0).contains(&delta)), "{outage:?}");
 }
 

@@ -60,7 +60,9 @@ fn check(run: &Run) -> Answer {
     };
     for (node, seq) in &run.result.lost_writes {
         let when = run.recording().records.iter().find_map(|record| match record.what {
-            What::Op(Op::Set { seq: found, outcome: Outcome::Ok, took }) if record.node == *node && found == *seq => {
+            What::Op(Op::Set { seq: found, outcome: Outcome::Ok, took, .. })
+                if record.node == *node && found == *seq =>
+            {
                 Some(run.recording().micros(record.time) + (took.0 / 1_000) as i64)
             }
             _ => None,

@@ -7,12 +7,14 @@
 mod agreement;
 mod backup;
 mod bounded_loss;
+mod causes;
 mod clients_cut;
 mod config_epoch;
 mod desync;
 mod detection;
 mod digest;
 mod disturbances;
+mod expectations;
 mod following;
 mod leader;
 mod ledger;
@@ -30,6 +32,8 @@ mod stream;
 mod vote;
 
 use std::fmt;
+
+pub use expectations::EXPECTATIONS;
 
 use super::observe::{Needs, Run};
 
@@ -132,6 +136,7 @@ pub const NO_PANIC: &str = "no-broken-invariant";
 
 /// All properties, in the order in which they are reported.
 pub const ALL: &[Property] = &[
+    expectations::PROPERTY,
     leader::PROPERTY,
     majority::PROPERTY,
     vote::PROPERTY,
@@ -147,6 +152,7 @@ pub const ALL: &[Property] = &[
     desync::PROPERTY,
     once::PROPERTY,
     ledger::PROPERTY,
+    causes::PROPERTY,
     loss::PROPERTY,
     bounded_loss::PROPERTY,
     digest::PROPERTY,

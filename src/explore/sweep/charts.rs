@@ -9,8 +9,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::axis::{Values, number};
-use super::rows::{METRICS, Whole, unit};
+use super::rows::Whole;
 use super::{Outcome, Sweep};
+use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
 use crate::report::chart::{Chart, Theme};
 use crate::report::ecdf::EcdfChart;
@@ -27,11 +28,11 @@ const PICTURES: usize = 12;
 pub(super) fn write(sweep: &Sweep, outcome: &Outcome, folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut pictures: Vec<(String, String)> = Vec::new();
     for metric in &sweep.charts {
-        let Some(index) = METRICS.iter().position(|name| name == metric) else { continue };
+        let index = metric.index();
         let found: Vec<&Summary> = outcome.found.iter().map(|found| &found.values[index]).collect();
         let says_something = found.iter().any(|summary| summary.most().is_some_and(|most| most != 0.0));
         if says_something && !sweep.axes.is_empty() {
-            let view = View { sweep, metric, found };
+            let view = View { sweep, metric: *metric, found };
             pictures.extend(view.ecdfs());
             pictures.extend(view.effects());
             pictures.extend(view.heat_maps());
@@ -52,7 +53,7 @@ pub(super) fn write(sweep: &Sweep, outcome: &Outcome, folder: &Path) -> io::Resu
 /// One metric of a sweep.
 struct View<'a> {
     sweep: &'a Sweep,
-    metric: &'a str,
+    metric: Metric,
     /// By combination.
     found: Vec<&'a Summary>,
 }
@@ -70,7 +71,7 @@ fn distinct(sweep: &Sweep, axis: usize) -> Vec<&str> {
 
 impl View<'_> {
     fn label(&self) -> String {
-        self.metric.strip_suffix("-s").unwrap_or(self.metric).to_owned()
+        self.metric.name().to_owned()
     }
 
     /// `key = value` for all axes but some.
@@ -121,7 +122,7 @@ impl View<'_> {
             let title = if fixed.is_empty() { self.label() } else { format!("{} with {fixed}", self.label()) };
             let series: Vec<(String, Vec<f64>)> =
                 places.iter().map(curve).filter(|(_, sample)| !sample.is_empty()).collect();
-            let chart = EcdfChart { title, unit: unit(self.metric).into(), series };
+            let chart = EcdfChart { title, unit: self.metric.unit().as_str().into(), series };
             (self.name("ecdf", number, groups.len()), chart.svg(Theme::Light))
         };
         groups.iter().enumerate().map(picture).collect()
@@ -175,7 +176,7 @@ impl View<'_> {
         let durations = distinct(self.sweep, axis).iter().any(|value| value.parse::<f64>().is_err());
         EffectChart {
             metric: self.label(),
-            unit: unit(self.metric).into(),
+            unit: self.metric.unit().as_str().into(),
             key: if durations { format!("{} (s)", key.key) } else { key.key.clone() },
             log,
             n: self.found.iter().map(|summary| summary.count()).max().unwrap_or(0),
@@ -203,7 +204,7 @@ impl View<'_> {
             let owned = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<String>>();
             let chart = HeatMap {
                 metric: self.label(),
-                unit: unit(self.metric).into(),
+                unit: self.metric.unit().as_str().into(),
                 fixed: fixed.clone(),
                 columns: (self.sweep.axes[1].key.clone(), owned(&columns)),
                 rows: (self.sweep.axes[0].key.clone(), owned(&rows)),
@@ -218,7 +219,7 @@ impl View<'_> {
 fn tradeoff(sweep: &Sweep, outcome: &Outcome) -> Option<(String, String)> {
     let pauses = sweep.pauses.as_ref()?;
     let metric = sweep.outage_metric();
-    let index = METRICS.iter().position(|name| name == metric)?;
+    let index = metric.index();
     let with_interval = |summary: &Summary| {
         let mean = summary.mean()?;
         let interval = summary.mean_interval();
@@ -231,7 +232,7 @@ fn tradeoff(sweep: &Sweep, outcome: &Outcome) -> Option<(String, String)> {
     };
     let all = sweep.combinations.iter().zip(&outcome.found).zip(&outcome.daily);
     let chart = TradeoffChart {
-        outage: format!("{} ({})", metric.strip_suffix("-s").unwrap_or(metric), unit(metric)),
+        outage: format!("{metric} ({})", metric.unit().as_str()),
         keys: sweep.axes.iter().map(|axis| axis.key.as_str()).collect::<Vec<_>>().join(", "),
         model: format!("{}, {}", pauses.text, pauses.kind.as_str()),
         n: outcome.found.first().map_or(0, |found| found.values[index].count()),

@@ -6,12 +6,13 @@
 //! contiguous part of that order, so that the parts put one after the other are the whole.
 //!
 //! - `axis`: what varies, and the settings that follow; `stopping`: when the intervals are narrow enough.
-//! - `rows`, `parquet`: one row a run; `summary`: what is kept of a sample; `pauses`: false failovers a day.
+//! - `rows`, `parquet`, `cell`: one row a run; `summary`: what is kept of a sample; `pauses`: false failovers a day.
 //!
 //! Memory does not grow with the number of runs: rows are written as they come, and what is kept of each combination and
 //! metric is a [`Summary`] of bounded size.
 
 pub mod axis;
+mod cell;
 mod charts;
 mod parquet;
 pub mod pauses;
@@ -23,12 +24,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use axis::Axis;
-pub use rows::{Columns, METRICS, unit};
+pub use cell::{Cell, Kind};
+pub use rows::{Columns, Key};
 pub use stopping::Until;
 
 use crate::analysis::Analysis;
+use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
 use crate::explore::in_order;
+use crate::scenario::unmet;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::{Keep, RunResult, World};
 use parquet::ParquetFile;
@@ -112,16 +116,20 @@ pub struct Sweep {
     /// Pauses of the master, to count false failovers.
     pub pauses: Option<Pauses>,
     /// Metrics that are drawn; the first one that is an outage is weighed against false failovers.
-    pub charts: Vec<String>,
+    pub charts: Vec<Metric>,
 }
 
-/// What a sweep found about one combination: by metric, in the order of [`METRICS`].
+/// What a sweep found about one combination: by metric, in the order of their table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// The values themselves.
     pub values: Vec<Summary>,
     /// Their differences from the baseline's value in the same run.
     pub differences: Vec<Summary>,
+    /// Runs that met the scenario's expectations.
+    pub met: u64,
+    /// Runs of a scenario with expectations.
+    pub judged: u64,
 }
 
 /// What a sweep found.
@@ -159,9 +167,9 @@ impl Sweep {
     }
 
     /// The outage that is weighed against false failovers.
-    pub fn outage_metric(&self) -> &str {
-        let is_outage = |name: &&String| name.ends_with("-outage-s") || *name == "receive-gap-s";
-        self.charts.iter().find(is_outage).map_or("set-outage-s", String::as_str)
+    pub fn outage_metric(&self) -> Metric {
+        let is_outage = |metric: &&Metric| metric.name().ends_with("-outage") || metric.name() == "receive-gap";
+        self.charts.iter().find(is_outage).copied().unwrap_or_else(|| Metric::named("set-outage"))
     }
 
     /// The row with a number.
@@ -171,10 +179,13 @@ impl Sweep {
         let combination = &self.combinations[place];
         let seed = self.seed + run;
         let (result, analysis) = analysed(combination.scenario.clone(), seed);
-        let metrics = if result.unready.is_none() { analysis.metrics() } else { Default::default() };
-        let metrics = METRICS.iter().map(|name| metrics.get(name.as_str()).copied()).collect();
         let unready = result.unready.map(|unready| format!("seed {seed}: {unready}"));
-        Row { run, place, seed, digest: result.digest, events: result.events, metrics, unready }
+        // What was not played is unknown, and meets nothing.
+        let is_met = |expect| unready.is_none() && unmet(expect, &analysis).is_empty();
+        let met = combination.scenario.expect.as_ref().map(is_met);
+        let known = |value: &Option<_>| if unready.is_none() { *value } else { None };
+        let metrics = analysis.figures().iter().map(|(_, figure)| known(&figure.value())).collect();
+        Row { place, seed, digest: result.digest, events: result.events, met, metrics, unready }
     }
 
     /// Runs the sweep and writes its rows into `folder`. `done` is called after each run.
@@ -183,15 +194,19 @@ impl Sweep {
     /// If a file cannot be written. No file is left half-written.
     pub fn run(&self, folder: &Path, done: &(dyn Fn() + Sync)) -> io::Result<Outcome> {
         let count = self.combinations.len() as u64;
-        let columns = Columns::new(&self.axes);
+        let columns = Columns::new(&self.axes, &self.combinations);
+        let cells: Vec<Vec<Cell>> =
+            self.combinations.iter().map(|combination| columns.cells(&combination.values)).collect();
         let stem = self.shard.stem();
         let files = [folder.join(format!("{stem}.csv")), folder.join(format!("{stem}.parquet"))];
         std::fs::create_dir_all(folder)?;
         let mut csv = CsvFile::create(&files[0], &columns, self.shard.index == 0)?;
         let mut parquet = ParquetFile::create(&files[1], &columns)?;
         let none = Found {
-            values: vec![Summary::default(); METRICS.len()],
-            differences: vec![Summary::default(); METRICS.len()],
+            values: vec![Summary::default(); Metric::count()],
+            differences: vec![Summary::default(); Metric::count()],
+            met: 0,
+            judged: 0,
         };
         let mut found = vec![none; self.combinations.len()];
         let range = self.shard.range(self.runs * count);
@@ -213,12 +228,14 @@ impl Sweep {
                 Ok::<_, io::Error>(row)
             };
             let add = |row: Row| {
-                let values = &self.combinations[row.place].values;
-                csv.write(&row, values)?;
-                parquet.write(&row, values)?;
-                for (summary, value) in found[row.place].values.iter_mut().zip(&row.metrics) {
-                    value.iter().for_each(|value| summary.add(*value));
+                csv.write(&row, &cells[row.place])?;
+                parquet.write(&row, &cells[row.place])?;
+                let found_here = &mut found[row.place];
+                for (summary, value) in found_here.values.iter_mut().zip(&row.metrics) {
+                    value.iter().for_each(|value| summary.add(value.number()));
                 }
+                found_here.judged += u64::from(row.met.is_some());
+                found_here.met += u64::from(row.met == Some(true));
                 if let Some(why) = &row.unready {
                     unready.get_or_insert((0, why.clone())).0 += 1;
                 }
@@ -264,18 +281,19 @@ impl Sweep {
     ) -> io::Result<Vec<DailyCost>> {
         let count = self.combinations.len() as u64;
         let sample = pauses.sample(runs, self.seed);
-        let mut csv = PausesCsv::create(path, &columns.keys)?;
+        let mut csv = PausesCsv::create(path, columns)?;
+        let cells: Vec<Vec<Cell>> =
+            self.combinations.iter().map(|combination| columns.cells(&combination.values)).collect();
         let mut daily = vec![DailyCost::default(); self.combinations.len()];
         let run = |number: u64| {
             let (pause, place) = (sample[(number / count) as usize], (number % count) as usize);
             let scenario = pauses.scenario(&self.combinations[place].scenario, pause);
             let (_, analysis) = analysed(Arc::new(scenario), self.seed + number / count);
-            let metrics = analysis.metrics();
-            let metric = |name: &str| metrics.get(name).copied().unwrap_or(0.0);
+            let metric = |name: &str| Metric::named(name).of(&analysis).number();
             done();
             let found = PauseRun {
                 failovers: metric("failovers"),
-                outage_s: metric("set-outage-s"),
+                outage_s: metric("set-outage"),
                 lost_sets: metric("lost-acked-sets"),
             };
             Ok::<_, io::Error>((number, found))
@@ -283,7 +301,7 @@ impl Sweep {
         let add = |(number, found): (u64, PauseRun)| {
             let (k, place) = (number / count, (number % count) as usize);
             let pause: Pause = sample[k as usize];
-            csv.write((k, self.seed + k), &self.combinations[place].values, pause, found)?;
+            csv.write(self.seed + k, &cells[place], pause, found)?;
             daily[place].add(pauses.a_day, pause.weight, found);
             Ok(())
         };
@@ -300,18 +318,19 @@ impl Sweep {
             let pairs = row.metrics.iter().zip(&base.metrics);
             for (summary, pair) in found[row.place].differences.iter_mut().zip(pairs) {
                 if let (Some(value), Some(base)) = pair {
-                    summary.add(value - base);
+                    summary.add(value.number() - base.number());
                 }
             }
         }
     }
 }
 
-/// Puts the parts that the shards of a sweep wrote together: the files are those of the whole, byte for byte.
+/// Puts the parts that the shards of a sweep wrote together: the files are those of the whole, byte for byte. Answers them, and
+/// whether every run met the scenario's expectations.
 ///
 /// # Errors
 /// If a part is missing or is none.
-pub fn merge(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn merge(folder: &Path) -> io::Result<(Vec<PathBuf>, bool)> {
     let mut parts: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -346,7 +365,7 @@ mod tests {
         let axes: Vec<Axis> = axes.iter().map(|text| Axis::parse(text).expect("a good axis")).collect();
         let settings = axis::settings(&axes, None, 3);
         let combinations = combinations("test.toml", TEXT, &axes, settings).expect("good settings");
-        let charts = vec!["set-outage-s".to_owned()];
+        let charts = vec![Metric::named("set-outage")];
         Sweep { axes, combinations, seed: 3, runs: 5, shard, baseline: None, until: None, pauses: None, charts }
     }
 
@@ -380,7 +399,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let sweep = Sweep { baseline: Some(0), ..sweep(Shard::WHOLE) };
         let outcome = sweep.run(folder.path(), &|| {}).expect("it can be written");
-        let outage = METRICS.iter().position(|name| name == "set-outage-s").expect("a metric");
+        let outage = Metric::named("set-outage").index();
         let mean = |summary: &Summary| summary.mean().expect("there are values");
         let [base, other] = [&outcome.found[0], &outcome.found[3]];
         let difference = mean(&other.values[outage]) - mean(&base.values[outage]);
@@ -393,7 +412,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         of(&["haproxy.inter=1s,1000ms"], Shard::WHOLE).run(folder.path(), &|| {}).expect("it can be written");
         let text = String::from_utf8(bytes(folder.path(), "runs.csv")).expect("it is text");
-        let digests: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(3).expect("a digest")).collect();
+        let digests: Vec<&str> = text.lines().skip(1).map(|line| line.split(',').nth(2).expect("a digest")).collect();
         assert_eq!(digests.len(), 10);
         assert!(digests.chunks(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
         assert_ne!(digests[0], digests[2], "another run is another luck");
@@ -406,7 +425,7 @@ mod tests {
         let sweep =
             Sweep { baseline: Some(0), runs: 40, ..of(&["sentinel.down-after-milliseconds=3000,4000"], Shard::WHOLE) };
         let outcome = sweep.run(folder.path(), &|| {}).expect("it can be written");
-        let metric = METRICS.iter().position(|name| name == "first-failover-s").expect("a metric");
+        let metric = Metric::named("first-failover").index();
         let width =
             |summary: &Summary| summary.mean_interval().map(|found| found.high - found.low).expect("an interval");
         let [base, other] = [&outcome.found[0], &outcome.found[1]];
@@ -418,7 +437,7 @@ mod tests {
 
     #[test]
     fn a_sweep_stops_at_the_same_run_whatever_the_number_of_threads() {
-        let until = Until { metric: "set-outage-s".into(), half_width: 0.05 };
+        let until = Until { metric: Metric::named("set-outage"), half_width: 0.05 };
         let sweep = Sweep { runs: 400, until: Some(until.clone()), ..of(&["haproxy.inter=500ms,1s"], Shard::WHOLE) };
         let with_threads = |threads: usize| {
             let folder = tempfile::tempdir().expect("a folder");

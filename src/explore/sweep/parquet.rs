@@ -13,7 +13,9 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
 use tempfile::NamedTempFile;
 
-use super::rows::{Columns, METRICS, Row, readable};
+use super::cell::{Cell, Kind};
+use super::rows::{Columns, Row, readable};
+use crate::analysis::metrics::{Metric, Unit, Value};
 
 /// Rows that are kept back until they are written as a row group.
 const GROUP: usize = 4_096;
@@ -22,76 +24,161 @@ fn failed(error: ParquetError) -> io::Error {
     io::Error::other(error)
 }
 
+/// A column, and whence its values come.
+#[derive(Clone, Copy)]
+enum Column {
+    Run,
+    Key(usize, Kind),
+    Digest,
+    Events,
+    Met,
+    Metric(Metric),
+}
+
+/// The values of a column, those that are there.
+enum Values {
+    Whole(Vec<Option<i64>>),
+    Real(Vec<Option<f64>>),
+    Switch(Vec<Option<bool>>),
+    Text(Vec<Option<ByteArray>>),
+}
+
+impl Column {
+    fn all(columns: &Columns) -> Vec<Column> {
+        let keys = columns.keys.iter().enumerate().map(|(place, key)| Column::Key(place, key.kind));
+        let fixed = [Column::Digest, Column::Events, Column::Met];
+        std::iter::once(Column::Run).chain(keys).chain(fixed).chain(Metric::all().map(Column::Metric)).collect()
+    }
+
+    fn field(self, columns: &Columns) -> Arc<Type> {
+        let text = (Physical::BYTE_ARRAY, Some(LogicalType::String));
+        let (name, (physical, logical)) = match self {
+            Column::Run => ("run", (Physical::INT64, None)),
+            Column::Digest => ("digest", text),
+            Column::Events => ("events", (Physical::INT64, None)),
+            Column::Met => ("met", (Physical::INT64, None)),
+            Column::Key(place, kind) => {
+                let physical = match kind {
+                    Kind::Whole => (Physical::INT64, None),
+                    Kind::Real => (Physical::DOUBLE, None),
+                    Kind::Switch => (Physical::BOOLEAN, None),
+                    Kind::Text => text,
+                };
+                (columns.keys[place].name.as_str(), physical)
+            }
+            Column::Metric(metric) => match metric.unit() {
+                Unit::Count => (metric.name(), (Physical::INT64, None)),
+                Unit::Seconds | Unit::Ratio => (metric.name(), (Physical::DOUBLE, None)),
+            },
+        };
+        let repetition = if self.is_optional() { Repetition::OPTIONAL } else { Repetition::REQUIRED };
+        let column =
+            Type::primitive_type_builder(name, physical).with_logical_type(logical).with_repetition(repetition);
+        Arc::new(column.build().expect("the column is one of Parquet's kinds"))
+    }
+
+    const fn is_optional(self) -> bool {
+        matches!(self, Column::Met | Column::Metric(_))
+    }
+
+    fn values(self, rows: &[(Row, Vec<Cell>)]) -> Values {
+        let whole = |of: &dyn Fn(&Row) -> Option<i64>| Values::Whole(rows.iter().map(|(row, _)| of(row)).collect());
+        match self {
+            Column::Run => whole(&|row| Some(row.seed as i64)),
+            Column::Events => whole(&|row| Some(row.events as i64)),
+            Column::Met => whole(&|row| row.met.map(i64::from)),
+            Column::Digest => {
+                let digest = |(row, _): &(Row, Vec<Cell>)| Some(format!("{:032x}", row.digest).as_str().into());
+                Values::Text(rows.iter().map(digest).collect())
+            }
+            Column::Metric(metric) if metric.unit() == Unit::Count => whole(&|row| match row.metrics[metric.index()] {
+                Some(Value::Count(count)) => Some(count as i64),
+                _ => None,
+            }),
+            Column::Metric(metric) => {
+                let number = |(row, _): &(Row, Vec<Cell>)| row.metrics[metric.index()].map(Value::number);
+                Values::Real(rows.iter().map(number).collect())
+            }
+            Column::Key(place, kind) => {
+                let cells = || rows.iter().map(|(_, cells)| &cells[place]);
+                macro_rules! all {
+                    ($kind:ident, $value:ident => $as:expr) => {
+                        Values::$kind(
+                            cells()
+                                .map(|cell| match cell {
+                                    Cell::$kind($value) => Some($as),
+                                    _ => unreachable!("a cell is of the kind of its column"),
+                                })
+                                .collect(),
+                        )
+                    };
+                }
+                match kind {
+                    Kind::Whole => all!(Whole, number => *number),
+                    Kind::Real => all!(Real, number => *number),
+                    Kind::Switch => all!(Switch, yes => *yes),
+                    Kind::Text => all!(Text, text => text.as_str().into()),
+                }
+            }
+        }
+    }
+}
+
+/// Which values are there, and those that are.
+fn levels<T>(values: Vec<Option<T>>) -> (Vec<i16>, Vec<T>) {
+    (values.iter().map(|value| i16::from(value.is_some())).collect(), values.into_iter().flatten().collect())
+}
+
 /// A Parquet file under way; it appears under its name when it is complete.
 pub(super) struct ParquetFile {
     writer: SerializedFileWriter<std::fs::File>,
     file: NamedTempFile,
     path: std::path::PathBuf,
-    rows: Vec<(Row, Vec<String>)>,
-}
-
-fn column(name: &str, physical: Physical, logical: Option<LogicalType>, repetition: Repetition) -> Arc<Type> {
-    let column = Type::primitive_type_builder(name, physical).with_logical_type(logical).with_repetition(repetition);
-    Arc::new(column.build().expect("the column is one of Parquet's kinds"))
+    columns: Vec<Column>,
+    rows: Vec<(Row, Vec<Cell>)>,
 }
 
 impl ParquetFile {
     pub(super) fn create(path: &Path, columns: &Columns) -> io::Result<ParquetFile> {
-        let text = |name: &str| column(name, Physical::BYTE_ARRAY, Some(LogicalType::String), Repetition::REQUIRED);
-        let number = |name: &str| column(name, Physical::INT64, None, Repetition::REQUIRED);
-        let mut fields = vec![number("run"), number("seed")];
-        fields.extend(columns.keys.iter().map(|key| text(key)));
-        fields.extend([text("digest"), number("events")]);
-        fields.extend(METRICS.iter().map(|name| column(name, Physical::DOUBLE, None, Repetition::OPTIONAL)));
+        let all = Column::all(columns);
+        let fields = all.iter().map(|column| column.field(columns)).collect();
         let schema = Type::group_type_builder("run").with_fields(fields).build().map_err(failed)?;
         let properties = WriterProperties::builder().set_created_by("sim".to_owned()).build();
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = NamedTempFile::new_in(folder)?;
         let handle = file.as_file().try_clone()?;
         let writer = SerializedFileWriter::new(handle, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
-        Ok(ParquetFile { writer, file, path: path.to_owned(), rows: Vec::new() })
+        Ok(ParquetFile { writer, file, path: path.to_owned(), columns: all, rows: Vec::new() })
     }
 
-    pub(super) fn write(&mut self, row: &Row, values: &[String]) -> io::Result<()> {
+    pub(super) fn write(&mut self, row: &Row, values: &[Cell]) -> io::Result<()> {
         self.rows.push((row.clone(), values.to_vec()));
         if self.rows.len() == GROUP { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        let Some((_, first)) = rows.first() else { return Ok(()) };
-        let keys = first.len();
+        if rows.is_empty() {
+            return Ok(());
+        }
         let mut group = self.writer.next_row_group().map_err(failed)?;
-        let mut index = 0;
-        while let Some(mut column) = group.next_column().map_err(failed)? {
-            match column.untyped() {
-                ColumnWriter::Int64ColumnWriter(writer) => {
-                    let value = |row: &Row| match index {
-                        0 => row.run,
-                        1 => row.seed,
-                        _ => row.events,
-                    };
-                    let values: Vec<i64> = rows.iter().map(|(row, _)| value(row) as i64).collect();
-                    writer.write_batch(&values, None, None).map_err(failed)?;
-                }
-                ColumnWriter::ByteArrayColumnWriter(writer) => {
-                    let value = |row: &Row, values: &[String]| match index - 2 {
-                        key if key < keys => ByteArray::from(values[key].as_str()),
-                        _ => ByteArray::from(format!("{:032x}", row.digest).as_str()),
-                    };
-                    let values: Vec<ByteArray> = rows.iter().map(|(row, values)| value(row, values)).collect();
-                    writer.write_batch(&values, None, None).map_err(failed)?;
-                }
-                ColumnWriter::DoubleColumnWriter(writer) => {
-                    let metric = |row: &Row| row.metrics[index - keys - 4];
-                    let values: Vec<f64> = rows.iter().filter_map(|(row, _)| metric(row)).collect();
-                    let there: Vec<i16> = rows.iter().map(|(row, _)| i16::from(metric(row).is_some())).collect();
-                    writer.write_batch(&values, Some(&there), None).map_err(failed)?;
-                }
-                _ => unreachable!("there are columns of three kinds"),
+        for column in &self.columns {
+            let mut writer = group.next_column().map_err(failed)?.expect("there is a writer for each column");
+            macro_rules! batch {
+                ($typed:expr, $values:expr) => {{
+                    let (there, values) = levels($values);
+                    let there = column.is_optional().then_some(&there[..]);
+                    $typed.write_batch(&values, there, None).map_err(failed)?
+                }};
             }
-            column.close().map_err(failed)?;
-            index += 1;
+            match (writer.untyped(), column.values(&rows)) {
+                (ColumnWriter::Int64ColumnWriter(typed), Values::Whole(values)) => batch!(typed, values),
+                (ColumnWriter::DoubleColumnWriter(typed), Values::Real(values)) => batch!(typed, values),
+                (ColumnWriter::BoolColumnWriter(typed), Values::Switch(values)) => batch!(typed, values),
+                (ColumnWriter::ByteArrayColumnWriter(typed), Values::Text(values)) => batch!(typed, values),
+                _ => unreachable!("a column has values of its own kind"),
+            };
+            writer.close().map_err(failed)?;
         }
         group.close().map_err(failed)?;
         Ok(())

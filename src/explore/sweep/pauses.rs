@@ -17,7 +17,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::axis::unit;
-use super::rows::Whole;
+use super::cell::Cell;
+use super::rows::{Columns, Whole};
 use crate::analysis::sample::Summary;
 use crate::explore::generate::places;
 use crate::explore::script::fault;
@@ -106,17 +107,24 @@ pub struct DailyCost {
 /// What one run saw of a pause.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct PauseRun {
-    pub failovers: f64,
-    pub outage_s: f64,
-    pub lost_sets: f64,
+    /// What the run does not have, or nobody knows, is none.
+    pub failovers: Option<f64>,
+    pub outage_s: Option<f64>,
+    pub lost_sets: Option<f64>,
 }
 
 impl DailyCost {
     pub(super) fn add(&mut self, a_day: f64, weight: f64, run: PauseRun) {
-        let failed_over = run.failovers > 0.0;
-        self.failovers.add(a_day * weight * run.failovers);
-        self.outage_s.add(a_day * weight * if failed_over { run.outage_s } else { 0.0 });
-        self.lost_sets.add(a_day * weight * run.lost_sets);
+        let failed_over = run.failovers.is_some_and(|count| count > 0.0);
+        let outage_s = run.outage_s.map(|seconds| if failed_over { seconds } else { 0.0 });
+        let costs = [
+            (&mut self.failovers, run.failovers),
+            (&mut self.outage_s, outage_s),
+            (&mut self.lost_sets, run.lost_sets),
+        ];
+        for (summary, cost) in costs {
+            cost.into_iter().for_each(|cost| summary.add(a_day * weight * cost));
+        }
     }
 }
 
@@ -241,24 +249,19 @@ fn measured(path: &str) -> Result<Vec<Span>, String> {
 pub(super) struct PausesCsv(Whole);
 
 impl PausesCsv {
-    pub(super) fn create(path: &Path, keys: &[String]) -> io::Result<PausesCsv> {
+    pub(super) fn create(path: &Path, columns: &Columns) -> io::Result<PausesCsv> {
         let mut file = Whole::create(path)?;
-        let keys: String = keys.iter().map(|key| format!(",{}", super::rows::quoted(key))).collect();
-        writeln!(file.writer, "run,seed{keys},pause-s,weight,failovers,set-outage-s,lost-acked-sets")?;
+        let keys: String = columns.keys.iter().map(|key| format!(",{}", super::rows::quoted(&key.name))).collect();
+        writeln!(file.writer, "run{keys},pause,weight,failovers,set-outage,lost-acked-sets")?;
         Ok(PausesCsv(file))
     }
 
-    pub(super) fn write(
-        &mut self,
-        (run, seed): (u64, u64),
-        values: &[String],
-        pause: Pause,
-        found: PauseRun,
-    ) -> io::Result<()> {
-        let values: String = values.iter().map(|value| format!(",{}", super::rows::quoted(value))).collect();
-        let (length, PauseRun { failovers, outage_s, lost_sets }) = (pause.length.as_secs_f64(), found);
-        let weight = pause.weight;
-        writeln!(self.0.writer, "{run},{seed}{values},{length},{weight},{failovers},{outage_s},{lost_sets}")
+    pub(super) fn write(&mut self, seed: u64, values: &[Cell], pause: Pause, found: PauseRun) -> io::Result<()> {
+        let values: String = values.iter().map(|value| format!(",{value}")).collect();
+        let (length, weight) = (pause.length.as_secs_f64(), pause.weight);
+        let number = |number: Option<f64>| number.map_or(String::new(), |number| number.to_string());
+        let [failovers, outage_s, lost_sets] = [found.failovers, found.outage_s, found.lost_sets].map(number);
+        writeln!(self.0.writer, "{seed}{values},{length},{weight},{failovers},{outage_s},{lost_sets}")
     }
 
     pub(super) fn finish(self) -> io::Result<()> {
@@ -298,7 +301,11 @@ mod tests {
         let mut cost = DailyCost::default();
         for pause in pauses.sample(500, 1) {
             let failovers = f64::from(u8::from(pause.length > Span::from_secs(2)));
-            cost.add(pauses.a_day, pause.weight, PauseRun { failovers, outage_s: 7.0, lost_sets: 0.0 });
+            cost.add(
+                pauses.a_day,
+                pause.weight,
+                PauseRun { failovers: Some(failovers), outage_s: Some(7.0), lost_sets: Some(0.0) },
+            );
         }
         let right = 100.0 * libm::exp(-4.0);
         let got = cost.failovers.mean().expect("values");

@@ -3,87 +3,72 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 
 use tempfile::NamedTempFile;
 
-use super::Axis;
+use super::cell::{Cell, Kind};
 use super::parquet::ParquetFile;
-use crate::analysis::ledger::Cause;
-use crate::analysis::phases::Phase;
-
-/// The metrics that every row has, in their order: [`Analysis::metrics`](crate::analysis::Analysis::metrics) by name.
-pub static METRICS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let mut names: Vec<String> =
-        ["failovers", "aborted-failovers", "failover-attempts", "first-failover-s"].map(str::to_owned).to_vec();
-    let steps = Phase::ALL.into_iter().filter(|phase| *phase != Phase::Fault);
-    names.extend(steps.map(|phase| format!("{}-s", phase.as_str())));
-    names.extend(
-        [
-            "publish-outage-s",
-            "set-outage-s",
-            "get-outage-s",
-            "receive-gap-s",
-            "publish-attempts",
-            "publish-acknowledged",
-            "publish-failed",
-            "publish-delivered",
-            "publish-lost",
-            "publish-lost-silently",
-            "publish-failed-but-delivered",
-            "publish-undecided",
-            "duplicates",
-            "set-attempts",
-            "set-acknowledged",
-            "set-failed",
-            "lost-acked-sets",
-            "two-masters-s",
-            "no-server-s",
-            "reconnects",
-            "final-masters",
-        ]
-        .map(str::to_owned),
-    );
-    names.extend(Cause::ALL.map(|cause| format!("lost.{}", cause.as_str())));
-    names
-});
-
-/// The unit of a metric: seconds, or a number of things.
-pub fn unit(metric: &str) -> &'static str {
-    if metric.ends_with("-s") { "s" } else { "count" }
-}
+use super::{Axis, Combination};
+use crate::analysis::metrics::{Metric, Unit, Value, field, met_field};
+use crate::kernel::Span;
 
 /// A run's row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
-    pub run: u64,
+    /// The place of its combination.
     pub place: usize,
+    /// The run: its seed.
     pub seed: u64,
     pub digest: u128,
     pub events: u64,
-    /// In the order of [`METRICS`]; all unknown if the stack was never ready.
-    pub metrics: Vec<Option<f64>>,
+    /// Whether it met the scenario's expectations; none if it has none.
+    pub met: Option<bool>,
+    /// In the order of the table of metrics; all unknown if the stack was never ready.
+    pub metrics: Vec<Option<Value>>,
     /// Why the script was not played.
     pub unready: Option<String>,
 }
 
-/// The names of the columns.
+/// A key that varies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its path.
+    pub name: String,
+    /// What its values are.
+    pub kind: Kind,
+}
+
+/// The columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     /// The keys that vary.
-    pub keys: Vec<String>,
+    pub keys: Vec<Key>,
 }
 
+/// Columns beside those of keys and metrics: the run, and after the keys digest, events and whether the expectations were met.
+const BEFORE: usize = 1;
+const BETWEEN: usize = 3;
+
 impl Columns {
-    pub(super) fn new(axes: &[Axis]) -> Columns {
-        Columns { keys: axes.iter().map(|axis| axis.key.clone()).collect() }
+    pub(super) fn new(axes: &[Axis], combinations: &[Combination]) -> Columns {
+        let key = |(place, axis): (usize, &Axis)| {
+            let values = combinations.iter().map(|combination| Cell::of(&combination.values[place]));
+            let kind = values.fold(None, |kind, value| Some(value.join(kind))).unwrap_or(Kind::Text);
+            Key { name: axis.key.clone(), kind }
+        };
+        Columns { keys: axes.iter().enumerate().map(key).collect() }
+    }
+
+    /// The values of a combination, as these columns hold them.
+    pub(super) fn cells(&self, values: &[String]) -> Vec<Cell> {
+        values.iter().zip(&self.keys).map(|(value, key)| Cell::of(value).cast(key.kind)).collect()
     }
 
     fn header(&self) -> String {
-        let fixed = ["run", "seed"].map(str::to_owned);
-        let keys = self.keys.iter().map(|key| quoted(key));
-        let more = ["digest", "events"].map(str::to_owned);
-        fixed.into_iter().chain(keys).chain(more).chain(METRICS.iter().cloned()).collect::<Vec<_>>().join(",")
+        let keys = self.keys.iter().map(|key| quoted(&key.name));
+        let metrics = Metric::all().map(|metric| metric.name().to_owned());
+        let between = ["digest", "events", "met"].map(str::to_owned);
+        std::iter::once("run".to_owned()).chain(keys).chain(between).chain(metrics).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -135,18 +120,15 @@ impl CsvFile {
         Ok(CsvFile(file))
     }
 
-    pub(super) fn write(&mut self, row: &Row, values: &[String]) -> io::Result<()> {
+    pub(super) fn write(&mut self, row: &Row, values: &[Cell]) -> io::Result<()> {
         let out = &mut self.0.writer;
-        write!(out, "{},{}", row.run, row.seed)?;
+        write!(out, "{}", row.seed)?;
         for value in values {
-            write!(out, ",{}", quoted(value))?;
+            write!(out, ",{value}")?;
         }
-        write!(out, ",{:032x},{}", row.digest, row.events)?;
+        write!(out, ",{:032x},{},{}", row.digest, row.events, met_field(row.met))?;
         for metric in &row.metrics {
-            match metric {
-                Some(value) => write!(out, ",{value}")?,
-                None => write!(out, ",")?,
-            }
+            write!(out, ",{}", field(*metric))?;
         }
         writeln!(out)
     }
@@ -156,9 +138,9 @@ impl CsvFile {
     }
 }
 
-/// Splits a line at its commas.
-fn fields(line: &str) -> Vec<String> {
-    let (mut fields, mut field, mut inside) = (Vec::new(), String::new(), false);
+/// Splits a line at its commas: each field, and whether it was quoted.
+fn fields(line: &str) -> Vec<(String, bool)> {
+    let (mut fields, mut field, mut inside, mut was_quoted) = (Vec::new(), String::new(), false, false);
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -166,12 +148,12 @@ fn fields(line: &str) -> Vec<String> {
                 chars.next();
                 field.push('"');
             }
-            '"' => inside = !inside,
-            ',' if !inside => fields.push(std::mem::take(&mut field)),
+            '"' => (inside, was_quoted) = (!inside, true),
+            ',' if !inside => fields.push((std::mem::take(&mut field), std::mem::take(&mut was_quoted))),
             c => field.push(c),
         }
     }
-    fields.push(field);
+    fields.push((field, was_quoted));
     fields
 }
 
@@ -179,48 +161,88 @@ fn wrong(path: &Path, line: usize) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: this is no row of a sweep", path.display()))
 }
 
-/// Puts parts together.
-pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut whole = Whole::create(csv)?;
-    let mut twin: Option<(ParquetFile, usize)> = None;
-    for part in parts {
+/// The header of the first part, whose kinds are those of all values in the parts.
+fn columns(parts: &[PathBuf]) -> io::Result<Columns> {
+    let mut keys: Vec<(String, Option<Kind>)> = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
         for (index, line) in BufReader::new(File::open(part)?).lines().enumerate() {
-            let line = line?;
-            writeln!(whole.writer, "{line}")?;
-            let fields = fields(&line);
-            match &mut twin {
-                None => {
-                    let keys = fields.len().checked_sub(4 + METRICS.len()).ok_or_else(|| wrong(part, index + 1))?;
-                    let columns = Columns { keys: fields[2..2 + keys].to_vec() };
-                    if columns.header() != line {
-                        return Err(wrong(part, index + 1));
-                    }
-                    twin = Some((ParquetFile::create(parquet, &columns)?, keys));
-                }
-                Some((file, keys)) => {
-                    let row = row(&fields, *keys).ok_or_else(|| wrong(part, index + 1))?;
-                    file.write(&row, &fields[2..2 + *keys])?;
-                }
+            let fields = fields(&line?);
+            let count = fields.len().checked_sub(BEFORE + BETWEEN + Metric::count());
+            let count = count.ok_or_else(|| wrong(part, index + 1))?;
+            let values = fields.into_iter().skip(BEFORE).take(count);
+            if (place, index) == (0, 0) {
+                keys = values.map(|(name, _)| (name, None)).collect();
+                continue;
+            }
+            for ((text, was_quoted), (_, kind)) in values.zip(&mut keys) {
+                *kind = Some(Cell::read(&text, was_quoted).join(*kind));
             }
         }
     }
-    whole.finish()?;
-    if let Some((file, _)) = twin {
-        file.finish()?;
-    }
-    Ok(vec![csv.to_owned(), parquet.to_owned()])
+    let key = |(name, kind): (String, Option<Kind>)| Key { name, kind: kind.unwrap_or(Kind::Text) };
+    Ok(Columns { keys: keys.into_iter().map(key).collect() })
 }
 
-fn row(fields: &[String], keys: usize) -> Option<Row> {
-    let metric = |text: &String| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
-    let metrics = fields.get(4 + keys..)?;
-    Some(Row {
-        unready: None,
-        run: fields.first()?.parse().ok()?,
+/// Puts parts together; answers the files, and whether every run met its expectations.
+pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<(Vec<PathBuf>, bool)> {
+    let columns = columns(parts)?;
+    let header = columns.header();
+    let mut whole = Whole::create(csv)?;
+    let mut twin = ParquetFile::create(parquet, &columns)?;
+    let mut met = true;
+    for (place, part) in parts.iter().enumerate() {
+        for (index, line) in BufReader::new(File::open(part)?).lines().enumerate() {
+            let line = line?;
+            writeln!(whole.writer, "{line}")?;
+            if (place, index) == (0, 0) {
+                if line != header {
+                    return Err(wrong(part, 1));
+                }
+                continue;
+            }
+            let (row, values) = row(&fields(&line), &columns).ok_or_else(|| wrong(part, index + 1))?;
+            met &= row.met != Some(false);
+            twin.write(&row, &values)?;
+        }
+    }
+    whole.finish()?;
+    twin.finish()?;
+    Ok((vec![csv.to_owned(), parquet.to_owned()], met))
+}
+
+fn row(fields: &[(String, bool)], columns: &Columns) -> Option<(Row, Vec<Cell>)> {
+    let keys = columns.keys.len();
+    if fields.len() != BEFORE + keys + BETWEEN + Metric::count() {
+        return None;
+    }
+    let text = |place: usize| fields[place].0.as_str();
+    let value = |metric: Metric| match text(BEFORE + keys + BETWEEN + metric.index()) {
+        "" => Some(None),
+        text => match metric.unit() {
+            Unit::Count => text.parse().ok().map(|count| Some(Value::Count(count))),
+            Unit::Ratio => text.parse().ok().map(|ratio| Some(Value::Ratio(ratio))),
+            Unit::Seconds => {
+                let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds >= 0.0)?;
+                // Written with all its digits: what is read is the time that was written.
+                Some(Some(Value::Span(Span::from_nanos(libm::round(seconds * 1e9) as u64))))
+            }
+        },
+    };
+    let values = fields[BEFORE..BEFORE + keys].iter().zip(&columns.keys);
+    let cells = values.map(|((text, was_quoted), key)| Cell::read(text, *was_quoted).cast(key.kind)).collect();
+    let row = Row {
         place: 0,
-        seed: fields.get(1)?.parse().ok()?,
-        digest: u128::from_str_radix(fields.get(2 + keys)?, 16).ok()?,
-        events: fields.get(3 + keys)?.parse().ok()?,
-        metrics: metrics.iter().map(metric).collect::<Option<Vec<_>>>().filter(|all| all.len() == METRICS.len())?,
-    })
+        seed: text(0).parse().ok()?,
+        digest: u128::from_str_radix(text(BEFORE + keys), 16).ok()?,
+        events: text(BEFORE + keys + 1).parse().ok()?,
+        met: match text(BEFORE + keys + 2) {
+            "" => None,
+            "0" => Some(false),
+            "1" => Some(true),
+            _ => return None,
+        },
+        metrics: Metric::all().map(value).collect::<Option<Vec<_>>>()?,
+        unready: None,
+    };
+    Some((row, cells))
 }

@@ -7,7 +7,7 @@
 //! What is decided depends on the rows alone, in their order, and so not on the number of threads.
 
 use super::Found;
-use super::rows::METRICS;
+use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
 
 /// How exact a sweep shall be: the half width of the 95 % confidence interval of a metric's mean, in every combination;
@@ -15,7 +15,7 @@ use crate::analysis::sample::Summary;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Until {
     /// The metric.
-    pub metric: String,
+    pub metric: Metric,
     /// The half width, in the metric's unit.
     pub half_width: f64,
 }
@@ -37,7 +37,7 @@ impl Until {
     /// The widest of the intervals that count, as a half width: infinite if one has less than two values. Combinations
     /// in which the metric has no value at all do not count, nor does the baseline's difference from itself.
     pub fn widest(&self, found: &[Found], baseline: Option<usize>) -> f64 {
-        let Some(index) = METRICS.iter().position(|name| *name == self.metric) else { return f64::INFINITY };
+        let index = self.metric.index();
         let counting = found.iter().enumerate().filter(|(place, _)| Some(*place) != baseline);
         let summaries = counting.map(|(_, found)| match baseline {
             Some(_) => &found.differences[index],

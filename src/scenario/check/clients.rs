@@ -71,6 +71,10 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
             let help = "keep `every` for a steady pace, or `pause` for a closed loop";
             report("every", "a client has either `every` or `pause`".to_owned(), "there is a `pause` too", help);
         }
+        if client.kind == client::Kind::Subscribe {
+            let message = "a subscriber makes no attempts between which it could pause".to_owned();
+            report("pause", message, "has no effect", "leave `pause` out");
+        }
         if pause.min > pause.max {
             report("pause", "the pause is empty".to_owned(), "`min` is greater than `max`", "exchange them");
         }
@@ -91,6 +95,22 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     }
     if client.requests == Some(0) {
         report("requests", "`requests` is 0".to_owned(), "must be greater", "leave the key out for no limit");
+    }
+    let counted = client.connections > 1;
+    if (client.pause.is_some() || counted) && client.profile == client::Profile::GoRedisV8 {
+        let (key, what) = if counted { ("connections", "several connections") } else { ("pause", "a closed loop") };
+        let message = format!("a client of profile \"go-redis-v8\" cannot have {what}");
+        let label = if counted { "more than one" } else { "a closed loop" };
+        let help = "go-redis has a pool and a pace of its own: leave this out and give `every`, or leave `profile` out";
+        report(key, message, label, help);
+    }
+    if counted && client.kind == client::Kind::Subscribe && client.profile == client::Profile::Sentinel {
+        let help = "leave `profile` out, or give each subscriber a [[client]] of its own";
+        report("connections", "a crowd of subscribers asks no Sentinel".to_owned(), "more than one", help);
+    }
+    if client.then_set && client.pause.is_some() {
+        let help = "give `every` instead of `pause`, or leave `then-set` out";
+        report("then-set", "a closed loop has one command".to_owned(), "has no effect with `pause`", help);
     }
     if client.then_set && client.kind != client::Kind::Publish {
         report(

@@ -3,15 +3,32 @@
 use std::ops::Range;
 
 use super::{Names, Reader, Table};
+use crate::analysis::metrics::Metric;
 use crate::scenario::error::Finding;
 use crate::scenario::expect::Expect;
 use crate::scenario::fault::NodeRef;
 use crate::scenario::reader::find_text;
 
+/// Reports every key that is the former name of a metric and takes it out.
+fn rename(reader: &mut Reader, table: &mut Table<'_>) {
+    let entries = std::mem::take(table.get_mut()).into_iter();
+    let kept = entries.filter(|(key, _)| {
+        let new = Metric::renamed(key.get_ref()).filter(|_| Metric::find(key.get_ref()).is_none());
+        if let Some(new) = new {
+            let finding =
+                Finding::new(format!("unknown key `{}`", key.get_ref()), key.span(), "[expect] has no such key");
+            reader.report(finding.help(format!("this metric is called `{new}` now")));
+        }
+        new.is_none()
+    });
+    *table.get_mut() = kept.collect();
+}
+
 /// The section `[expect]`, if there is one.
 pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, names: &Names<'_>) -> Option<Expect> {
     let value = Reader::take(root, "expect")?;
-    let table = reader.table("expect", value)?;
+    let mut table = reader.table("expect", value)?;
+    rename(reader, &mut table);
     let texts = table.clone();
     let (expect, places) = reader.read::<Expect>("[expect]", table)?;
     let place = |key: &str, text: &str| {

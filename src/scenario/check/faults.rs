@@ -14,7 +14,7 @@ use crate::scenario::fault::{Action, Fault, NodeRef, Role};
 use crate::scenario::file::{actions, fault_head_keys};
 use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
-use crate::scenario::suggest::closest;
+use crate::suggest::closest;
 use crate::wire::{HostId, parse_command};
 
 /// The fault script in the order of time.

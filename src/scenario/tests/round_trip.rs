@@ -1,10 +1,13 @@
 //! A plan that is written out reads back as the same plan.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
+use crate::analysis::metrics::{Metric, Unit};
 use crate::scenario::units::{Rate, Share, SignedSpan};
 use crate::{haproxy, redis, sentinel};
 
@@ -96,10 +99,29 @@ fn fault() -> impl Strategy<Value = Fault> {
     (0..=30_000u64, action).prop_map(|(at, action)| Fault { at: Span::from_millis(at), action, span: 0..0 })
 }
 
+/// Ranges of any metrics.
+fn metrics() -> impl Strategy<Value = BTreeMap<Metric, Bounds>> {
+    let one = (any::<prop::sample::Index>(), 0..9u64, 0..9u64, 0..=1_000u32, 0..=1_000u32, 0..3u8);
+    let range = |(index, a, b, part, other, limits): (prop::sample::Index, u64, u64, u32, u32, u8)| {
+        fn within<T: PartialOrd + Copy>(a: T, b: T, limits: u8) -> Within<T> {
+            let (low, high) = if a <= b { (a, b) } else { (b, a) };
+            Within { min: (limits != 1).then_some(low), max: (limits != 2).then_some(high) }
+        }
+        let metric = Metric::all().nth(index.index(Metric::count())).expect("there are so many");
+        let ratio = |part: u32| f64::from(part) / 1e3;
+        let bounds = match metric.unit() {
+            Unit::Count => Bounds::Count(within(a, b, limits)),
+            Unit::Seconds => Bounds::Span(within(Span::from_millis(a * 250), Span::from_millis(b * 250), limits)),
+            Unit::Ratio => Bounds::Ratio(within(ratio(part), ratio(other), limits)),
+        };
+        (metric, bounds)
+    };
+    vec(one.prop_map(range), 0..6).prop_map(|ranges| ranges.into_iter().collect())
+}
+
 fn expect() -> impl Strategy<Value = Expect> {
-    (of(0..9u64), of((span(), span())), any::<bool>()).prop_map(|(failovers, outage, named)| Expect {
-        failovers: failovers.map(|n| Within { min: Some(n), max: Some(n) }),
-        publish_outage: outage.map(|(a, b)| Within { min: Some(a.min(b)), max: Some(a.max(b)) }),
+    (metrics(), any::<bool>()).prop_map(|(metrics, named)| Expect {
+        metrics,
         final_master: named.then(|| OneOrMany(vec!["redis-1".to_owned()])),
         final_roles: named.then(|| ("redis-1".to_owned(), FinalRole::Down)).into_iter().collect(),
         events: vec![EventPattern { node: named.then(|| "redis-1".to_owned()), prefix: "+tilt \"#".to_owned() }],

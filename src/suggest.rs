@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The candidate that is closest to `word`, if one is close enough to be a slip of the fingers.
-pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match word.chars().count() {
         0..=3 => 1,
         n => (n / 3).clamp(2, 4),

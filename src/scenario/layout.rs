@@ -1,7 +1,7 @@
 //! Who lives where: nodes, hosts, addresses and names of a scenario's stack.
 
+use super::{NodeRef, Scenario};
 use crate::record::{self, Names};
-use crate::scenario::{NodeRef, Scenario};
 use crate::wire::{Addr, HostId, NodeId};
 
 /// The port of Redis and of HAProxy's frontend.

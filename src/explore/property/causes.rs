@@ -1,0 +1,91 @@
+//! Always: the ledger says of a lost message what the trace of the run shows, and every lost write has a cause.
+//!
+//! The ledger concludes from the lines of a recording; an explanation sees what happened. Both ask one function
+//! (`analysis::fate`), so that they can only differ in what they take for the facts. What lines cannot tell is left out:
+//! a library that keeps a pool says nothing of its connections, and a full output buffer is the server's secret.
+//!
+//! Source: `analysis::fate`; the traces themselves. One run in four is looked at: it is made again for this.
+
+use super::{Answer, Kind, Property, RECORDING};
+use crate::analysis::fate::Cause;
+use crate::analysis::ledger::Message;
+use crate::analysis::writes::{WriteFate, WriteLoss};
+use crate::client::Profile;
+use crate::explain::Traced;
+use crate::explore::observe::Run;
+use std::sync::Arc;
+
+pub(super) const PROPERTY: Property = Property {
+    name: "causes-are-seen",
+    kind: Kind::Rarely,
+    says: "the ledger gives a lost message the cause that the trace shows, and every lost write has one",
+    source: "analysis::fate, and the trace",
+    needs: RECORDING,
+    check,
+};
+
+/// One run in so many is traced.
+const ONE_IN: u64 = 4;
+/// So many lost messages of a run are looked at.
+const LOOKED_AT: usize = 24;
+
+fn check(run: &Run) -> Answer {
+    let unexplained = |write: &&crate::analysis::writes::Write| write.fate == WriteFate::Lost(WriteLoss::Unexplained);
+    if let Some(write) = run.analysis.ledger.sets.iter().find(unexplained) {
+        return Answer::found(write.at_us, format!("k:{} of {} is lost for no reason", write.seq, write.client));
+    }
+    if run.analysis.ledger.writes.lost_by_cause.contains_key(WriteLoss::Unexplained.as_str()) {
+        return Answer::at_end(run, "writes are lost for no reason");
+    }
+    let clients = &run.case.scenario.clients;
+    let lost = run.analysis.ledger.messages.iter().any(|message| message.cause.is_some());
+    let pool = clients.iter().any(|client| client.profile == Profile::GoRedisV8);
+    if !lost || pool || !run.case.seed.is_multiple_of(ONE_IN) {
+        return Answer::Moot;
+    }
+    let Ok(traced) = Traced::run(Arc::new(run.case.scenario.clone()), run.case.seed) else { return Answer::Moot };
+    if traced.analysis.ledger.messages != run.analysis.ledger.messages {
+        // A planted mistake made the run another one.
+        return Answer::Moot;
+    }
+    let lost: Vec<&Message> = run.analysis.ledger.messages.iter().filter(|message| message.cause.is_some()).collect();
+    let step = lost.len().div_ceil(LOOKED_AT).max(1);
+    for message in lost.into_iter().step_by(step) {
+        if let Some(found) = differs(&traced, message) {
+            return Answer::found(message.published_us, found);
+        }
+    }
+    Answer::Holds
+}
+
+/// How the ledger's cause of a message differs from what the trace shows, if it does.
+fn differs(traced: &Traced, message: &Message) -> Option<String> {
+    let (told, seen) = (message.cause?, traced.seen_cause(message)?);
+    let hidden = [told, seen].contains(&Cause::OutputBufferKill);
+    (told != seen && !hidden).then(|| {
+        let who = format!("message {} of {}", message.seq, message.client);
+        format!("{who} is lost for {} in the ledger, and for {} in the trace", told.as_str(), seen.as_str())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn a_wrong_cause_is_caught() {
+        let text = "duration = '15s'\n[[fault]]\nat = '0s'\naction = 'kill'\nnode = 'redis-1'\n";
+        let scenario = Arc::new(Scenario::parse("a.toml", text).expect("a right file"));
+        let Ok(traced) = Traced::run(scenario, 4) else { panic!("it is short") };
+        let lost: Vec<&Message> =
+            traced.analysis.ledger.messages.iter().filter(|message| message.cause.is_some()).collect();
+        assert!(lost.len() > 50, "{}", lost.len());
+        assert!(lost.iter().all(|message| differs(&traced, message).is_none()));
+        for message in lost {
+            let wrong = if message.cause == Some(Cause::NoMaster) { Cause::PoolTimeout } else { Cause::NoMaster };
+            let told = Message { cause: Some(wrong), ..message.clone() };
+            assert!(differs(&traced, &told).is_some(), "{told:?}");
+        }
+    }
+}
