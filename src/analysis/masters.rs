@@ -1,15 +1,17 @@
 //! Who acts as master, and where HAProxy sends new sessions.
 //!
-//! Both follow from the log lines and the fault script alone. The first master is `redis-1`; a node acts as master
-//! while it runs, is not paused, and its last role change made it one. A node that is started again has its original
-//! role. A partition does not stop a master from acting: that is what makes two of them.
+//! Both follow from the log lines and the fault script alone. A node acts as master while it runs, is not paused, and
+//! began as one or was made one since: what it is when it begins, it says itself ([`super::boots`]). A partition does
+//! not stop a master from acting: that is what makes two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::boots::{Boots, is_crash};
 use super::faults::{Window, is_sudden_death, windows};
 use crate::record::{Effect, Event, HaproxyEvent, Order, Recording, RedisEvent, What};
+use crate::wire::{NodeId, Role};
 
 /// A time during which a node acted as master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -110,7 +112,8 @@ struct Proxy {
 /// Something that changes who acts or where HAProxy routes.
 enum Change<'a> {
     Fault(&'a Window),
-    Redis(&'a str, &'a RedisEvent),
+    Redis(NodeId, &'a RedisEvent),
+    Crash(NodeId),
     Haproxy(&'a HaproxyEvent),
 }
 
@@ -119,10 +122,14 @@ pub fn masters(recording: &Recording) -> Masters {
     let end = super::end_us(recording);
     let start = recording.records.first().map_or(0, |record| recording.micros(record.time)).min(0);
     let first = first_master(recording).to_string();
+    let boots = Boots::of(recording);
     let servers = &recording.header.redis;
     let mut nodes: BTreeMap<&str, Node> = servers
         .iter()
-        .map(|name| (name.as_str(), Node { running: true, paused: false, master: *name == first }))
+        .map(|name| {
+            let role = recording.names.find_node(name).map(|node| boots.first(node));
+            (name.as_str(), Node { running: true, paused: false, master: role == Some(Role::Master) })
+        })
         .collect();
     let mut proxy = Proxy {
         running: true,
@@ -136,8 +143,9 @@ pub fn masters(recording: &Recording) -> Masters {
         faults.iter().map(|fault| (fault.from_us, Change::Fault(fault))).collect();
     for record in &recording.records {
         let change = match &record.what {
-            What::Event(Event::Redis(event)) => Change::Redis(recording.names.node(record.node), event),
+            What::Event(Event::Redis(event)) => Change::Redis(record.node, event),
             What::Event(Event::Haproxy(event)) => Change::Haproxy(event),
+            What::Event(event) if is_crash(event) => Change::Crash(record.node),
             _ => continue,
         };
         changes.push((recording.micros(record.time), change));
@@ -149,10 +157,18 @@ pub fn masters(recording: &Recording) -> Masters {
     for (at, change) in changes {
         match change {
             Change::Fault(fault) => apply_fault(fault, &mut nodes, &mut proxy, (proxy_name, servers)),
-            Change::Redis(name, event) => {
-                if let Some(node) = nodes.get_mut(name) {
+            Change::Crash(node) => {
+                if let Some(node) = nodes.get_mut(recording.names.node(node)) {
+                    node.running = false;
+                }
+            }
+            Change::Redis(id, event) => {
+                if let Some(node) = nodes.get_mut(recording.names.node(id)) {
                     match event {
-                        RedisEvent::Ready => *node = Node { running: true, paused: false, master: name == first },
+                        RedisEvent::Ready => {
+                            let master = boots.at(id, at) == Role::Master;
+                            *node = Node { running: true, paused: false, master };
+                        }
                         RedisEvent::MasterModeEnabled => node.master = true,
                         RedisEvent::ReplicaOf(_) => node.master = false,
                         RedisEvent::Exiting => node.running = false,

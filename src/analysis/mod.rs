@@ -4,6 +4,7 @@
 //! Everything here is a function of a [`Recording`] alone, real or simulated, in memory or from a file, with the same
 //! result: times are the written ones, in microseconds since time 0.
 
+pub mod boots;
 pub mod diff;
 mod endings;
 pub mod fate;
@@ -15,6 +16,7 @@ pub mod masters;
 pub mod metrics;
 mod miss;
 pub mod outages;
+mod pace;
 pub mod phases;
 pub mod sample;
 pub mod score;

@@ -89,19 +89,23 @@ impl Phase {
         }
     }
 
-    /// The step that this one waits for: the duration of a step counts from there.
-    pub const fn after(self) -> Option<Phase> {
+    /// The steps that this one waits for, the nearest first; the duration of a step counts from the nearest that was
+    /// reached before it. A client behind HAProxy (`proxy`) comes back when HAProxy has a server for it: if that was not
+    /// the promoted node, the failover had no part in it. A client that asks the Sentinels waits for what they announce.
+    pub(super) const fn waits_for(self, proxy: bool) -> &'static [Phase] {
+        use Phase::{Agreed, Confirmed, Detected, Elected, Fault, Promoted, ProxySwitched, Selected, Started};
+        const CHAIN: &[Phase] = &[Confirmed, Promoted, Selected, Elected, Started, Agreed, Detected, Fault];
         match self {
-            Phase::Fault => None,
-            Phase::Detected | Phase::ProxyDown => Some(Phase::Fault),
-            Phase::Agreed => Some(Phase::Detected),
-            Phase::Started => Some(Phase::Agreed),
-            Phase::Elected => Some(Phase::Started),
-            Phase::Selected => Some(Phase::Elected),
-            Phase::Promoted => Some(Phase::Selected),
-            Phase::Confirmed | Phase::ProxySwitched => Some(Phase::Promoted),
-            Phase::Propagated => Some(Phase::Confirmed),
-            Phase::PublisherOk | Phase::WriterOk | Phase::SubscriberOk => Some(Phase::ProxySwitched),
+            Phase::Fault => &[],
+            Phase::Detected | Phase::ProxyDown => CHAIN.split_at(7).1,
+            Phase::Agreed => CHAIN.split_at(6).1,
+            Phase::Started => CHAIN.split_at(5).1,
+            Phase::Elected => CHAIN.split_at(4).1,
+            Phase::Selected => CHAIN.split_at(3).1,
+            Phase::Promoted => CHAIN.split_at(2).1,
+            Phase::Confirmed | Phase::ProxySwitched => CHAIN.split_at(1).1,
+            Phase::PublisherOk | Phase::WriterOk | Phase::SubscriberOk if proxy => &[ProxySwitched, Fault, Started],
+            Phase::Propagated | Phase::PublisherOk | Phase::WriterOk | Phase::SubscriberOk => CHAIN,
         }
     }
 }
@@ -113,8 +117,10 @@ pub struct Step {
     pub phase: Phase,
     /// When.
     pub at_us: i64,
-    /// How long after the step that it waits for ([`Phase::after`]); negative if it did not wait.
+    /// How long after the step that it waited for; none if it waited for none.
     pub took_us: Option<i64>,
+    /// The step that it waited for, from which its duration counts.
+    pub after: Option<Phase>,
     /// Who: a node, a client, or a fault's action.
     pub who: String,
     /// Which timer or setting decided it ([`super::timers`]); empty for the fault.
@@ -162,8 +168,14 @@ impl Failover {
         self.steps.iter().find(|step| step.phase == phase)
     }
 
-    /// Whether the leader saw a replica promoted, so that the configuration changed.
+    /// Whether it changed the configuration: the leader saw a replica promoted, and some Sentinel took that over. A
+    /// leader that dies in between has told nobody.
     pub fn took_effect(&self) -> bool {
+        self.confirmed() && !self.switched.is_empty()
+    }
+
+    /// Whether the leader saw a replica promoted.
+    pub fn confirmed(&self) -> bool {
         self.step(Phase::Confirmed).is_some()
     }
 
@@ -174,7 +186,8 @@ impl Failover {
 
     fn set(&mut self, phase: Phase, at_us: i64, who: &str) {
         if self.step(phase).is_none() {
-            self.steps.push(Step { phase, at_us, took_us: None, who: who.to_string(), decided_by: String::new() });
+            let (who, decided_by) = (who.to_string(), String::new());
+            self.steps.push(Step { phase, at_us, took_us: None, after: None, who, decided_by });
         }
     }
 }
@@ -214,30 +227,26 @@ pub fn failovers(recording: &Recording, masters: &Masters, outages: &[ClientOuta
         let until = starts.iter().skip(i + 1).find(|start| **start > starts[i]).copied().unwrap_or(end);
         add_fault(attempt, &faults);
         add_propagation(attempt);
-        if attempt.took_effect() {
+        if attempt.confirmed() {
             add_proxy(attempt, masters, until);
             add_clients(attempt, outages, until);
         }
         attempt.steps.sort_by_key(|step| step.phase);
         for index in 0..attempt.steps.len() {
             let step = &attempt.steps[index];
-            let before = reached_before(attempt, step.phase).map(|before| step.at_us - before.at_us);
-            attempt.steps[index].took_us = before;
+            let before = reached_before(attempt, step, !masters.routes.is_empty());
+            let (took, after) = before.map(|before| (step.at_us - before.at_us, before.phase)).unzip();
+            (attempt.steps[index].took_us, attempt.steps[index].after) = (took, after);
         }
     }
     super::timers::decide(&mut attempts, recording, &super::timers::Settings::default());
     attempts
 }
 
-/// The nearest step among those that `phase` waits for, directly or not, that was reached.
-fn reached_before(attempt: &Failover, phase: Phase) -> Option<&Step> {
-    let mut phase = phase.after()?;
-    loop {
-        if let Some(step) = attempt.step(phase) {
-            return Some(step);
-        }
-        phase = phase.after()?;
-    }
+/// The nearest of the steps that `step` waits for which was reached before it, or in the same instant.
+fn reached_before<'a>(attempt: &'a Failover, step: &Step, proxy: bool) -> Option<&'a Step> {
+    let reached = |phase: &Phase| attempt.step(*phase).filter(|before| before.at_us <= step.at_us);
+    step.phase.waits_for(proxy).iter().find_map(reached)
 }
 
 impl Follower {
@@ -332,7 +341,8 @@ impl Follower {
 
     fn promoted(&mut self, at: i64, node: &str) {
         let chosen = |attempt: &&mut Failover| {
-            attempt.ending == Ending::Unfinished && attempt.new_master.as_deref() == Some(node)
+            let waits = attempt.ending == Ending::Unfinished && !attempt.confirmed();
+            waits && attempt.new_master.as_deref() == Some(node)
         };
         if let Some(attempt) = self.attempts.iter_mut().rev().find(chosen) {
             attempt.set(Phase::Promoted, at, node);
@@ -351,10 +361,10 @@ impl Follower {
         self.agreed.remove(node);
         if let Some(i) = self.open.remove(node) {
             let attempt = &mut self.attempts[i];
-            attempt.ending = if attempt.took_effect() { Ending::Completed } else { Ending::Superseded };
+            attempt.ending = if attempt.confirmed() { Ending::Completed } else { Ending::Superseded };
         }
         let fits = |attempt: &&mut Failover| {
-            attempt.took_effect() && attempt.old_master == old && attempt.new_master.as_deref() == Some(new)
+            attempt.confirmed() && attempt.old_master == old && attempt.new_master.as_deref() == Some(new)
         };
         if let Some(attempt) = self.attempts.iter_mut().rev().find(fits) {
             attempt.switched.entry(node.to_string()).or_insert(at);
@@ -387,11 +397,13 @@ fn add_proxy(attempt: &mut Failover, masters: &Masters, until: i64) {
         .find(|pair| pair[1].from_us >= from && pair[1].from_us <= until && routed_old(&pair[0].server))
         .map(|pair| pair[1].from_us);
     let promoted = attempt.step(Phase::Promoted).map_or(attempt.started_us(), |step| step.at_us);
+    // HAProxy may have sent sessions there all the time: then it did not switch.
     let switched = masters
         .routes
         .iter()
         .find(|route| route.to_us > promoted && route.from_us <= until && route.server == attempt.new_master)
-        .map(|route| route.from_us);
+        .map(|route| route.from_us)
+        .filter(|at| *at >= from);
     if let Some(at) = left {
         attempt.set(Phase::ProxyDown, at, "haproxy");
     }

@@ -156,7 +156,8 @@ fn every_cause_has_a_word_of_its_own() {
     }
     for phase in Phase::ALL {
         assert_eq!(serde_json::to_value(phase).expect("a word"), phase.as_str());
-        assert!(phase.after().is_none_or(|before| before < phase));
+        let waits = [true, false].into_iter().flat_map(|proxy| phase.waits_for(proxy));
+        assert!(waits.copied().all(|before| before < phase));
     }
 }
 
@@ -193,6 +194,7 @@ fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, Fault)>) -> Recording {
         redis: vec!["redis-1".into(), "redis-2".into()],
         final_master: None,
         final_roles: BTreeMap::new(),
+        replies: Vec::new(),
         lost_acked_sets: None,
         clients: Vec::new(),
     };

@@ -101,8 +101,16 @@ fn reason(
             Some(_) => times("rise", settings.rise, settings.inter_ms),
             None => "the old master DOWN, and this one was UP".into(),
         },
-        Phase::PublisherOk | Phase::WriterOk => attempt_reason(recording, step),
-        Phase::SubscriberOk => subscriber_reason(recording, step),
+        Phase::PublisherOk | Phase::WriterOk => attempt_reason(recording, step) + unswitched(step),
+        Phase::SubscriberOk => subscriber_reason(recording, step) + unswitched(step),
+    }
+}
+
+/// What to add of a client that came back without the promoted node.
+const fn unswitched(step: &Step) -> &'static str {
+    match step.after {
+        Some(Phase::Fault | Phase::Started) => "; before HAProxy switched",
+        _ => "",
     }
 }
 

@@ -336,7 +336,7 @@ fn json(
         serde_json::json!({ "at_us": fork.at_us, "branches": fork.leaves.iter().map(leaf).collect::<Vec<_>>() })
     };
     let all = serde_json::json!({
-        "schema": 1,
+        "schema": crate::analysis::SCHEMA,
         "version": VERSION,
         "scenario": task.scenario.name,
         "seed": task.seed,

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use miette::miette;
 use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
+use crate::kernel::Span;
 use crate::record::{Recording, Source};
 use crate::report::many::{Many, OneRun};
-use crate::report::{RunReport, lanes, metrics, safe_name, write_run_folder};
+use crate::report::{RunReport, lanes, metrics, redraw_run_folder, safe_name};
 use crate::scenario::Scenario;
 use crate::scenario::unmet;
 use crate::wire::NodeId;
@@ -19,7 +21,8 @@ use crate::wire::NodeId;
 /// Draw the charts again, from run folders or recordings, simulated or real
 ///
 /// One recording gives a run folder, several of one scenario give a folder of distributions. A run folder that is named
-/// itself is redrawn in place, unless --out says where else.
+/// itself is redrawn in place, unless --out says where else. No folder becomes poorer: where this version repeats the
+/// run, it is drawn from the run itself; a folder of another run is refused.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Run folders, recordings (.jsonl or .jsonl.gz), or folders of recordings
@@ -140,24 +143,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
 
 fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -> Result<PathBuf, Failure> {
     let recording = read(found)?;
-    let (digest, events, lost) = found.folder.as_ref().map_or((0, 0, None), |folder| beside(folder, &recording));
-    let mut analysis = Analysis::of(&recording, lost.as_deref());
     let header = &recording.header;
     let (real, run) = (header.source == Source::Real, header.run);
-    let toml = match (&found.folder, scenario) {
-        (_, Some(scenario)) => scenario.to_toml(run, VERSION),
-        (Some(folder), None) => std::fs::read_to_string(folder.join("scenario.toml")).unwrap_or_default(),
-        (None, None) => String::new(),
-    };
-    if let Ok(scenario) = Scenario::parse("scenario.toml", &toml)
-        && !toml.is_empty()
-    {
-        analysis.name_settings(&recording, &scenario.timer_settings());
-    }
-    let expected =
-        Scenario::parse("scenario.toml", &toml).ok().filter(|_| !toml.is_empty()).and_then(|scenario| scenario.expect);
-    let misses = expected.map(|expect| unmet(&expect, &analysis));
-    let folder = match (&found.folder, &arguments.out) {
+    let target = match (&found.folder, &arguments.out) {
         (Some(folder), None) => folder.clone(),
         (_, out) => {
             let real = if real { "-real" } else { "" };
@@ -165,24 +153,95 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
             out.join(format!("{}{real}-{run}", safe_name(&header.scenario)))
         }
     };
+    // What a run folder knows of this recording: the one that it lies in, or the one that it is drawn onto.
+    let same = holds(&target, &recording);
+    if found.folder.as_ref() != Some(&target) && !same {
+        refuse_poorer(&target, "scenario.toml")?;
+    }
+    let source = found.folder.as_ref().or_else(|| Some(&target).filter(|_| same));
+    let (digest, events, lost) = source.map_or((0, 0, None), |folder| beside(folder, &recording));
+    let toml = match (scenario, source) {
+        (Some(scenario), _) => scenario.to_toml(run, VERSION),
+        (None, Some(folder)) => std::fs::read_to_string(folder.join("scenario.toml")).unwrap_or_default(),
+        (None, None) => String::new(),
+    };
+    let scenario = Some(&toml).filter(|toml| !toml.is_empty());
+    let scenario = scenario.and_then(|toml| Scenario::parse("scenario.toml", toml).ok()).map(Arc::new);
     let command = match (real, toml.is_empty()) {
         (false, false) => format!("sim run scenario.toml --seed {run}"),
         _ => String::new(),
     };
-    let report = RunReport {
-        recording: &recording,
-        analysis: &analysis,
-        misses: misses.as_deref(),
+    let scrape = source.and_then(|folder| scrape_interval(folder)).unwrap_or(metrics::SCRAPE);
+    let report = |recording, analysis| RunReport {
+        recording,
+        analysis,
+        misses: None,
         digest,
         events,
         version: VERSION,
         scenario_toml: &toml,
         command: &command,
-        causes: &BTreeMap::new(),
-        scrape: metrics::SCRAPE,
+        causes: const { &BTreeMap::new() },
+        scrape,
     };
-    write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
-    Ok(folder)
+    let write = |report: &RunReport<'_>| redraw_run_folder(&target, report).map_err(Failure::io(target.display()));
+    let kept = match scenario.as_ref().filter(|_| !real).and_then(|scenario| again(scenario, &recording)) {
+        // The run itself knows more than its lines: which event wrote each of them, and what led to it.
+        Some((again, causes)) => {
+            let report = report(&again.result.recording, &again.analysis);
+            let misses =
+                scenario.as_ref().and_then(|scenario| scenario.expect.as_ref()).map(|_| again.misses.as_slice());
+            let (digest, events) = (again.result.digest, again.result.events);
+            write(&RunReport { misses, digest, events, causes: &causes, ..report })?
+        }
+        None => {
+            let mut analysis = Analysis::of(&recording, lost.as_deref());
+            if let Some(scenario) = &scenario {
+                analysis.name_settings(&recording, &scenario.timer_settings());
+            }
+            let expect = scenario.as_ref().and_then(|scenario| scenario.expect.as_ref());
+            let misses = expect.map(|expect| unmet(expect, &analysis));
+            write(&RunReport { misses: misses.as_deref(), ..report(&recording, &analysis) })?
+        }
+    };
+    for name in kept {
+        anstream::eprintln!("sim: {} stays as it is: it says more than can be drawn now", target.join(name).display());
+    }
+    Ok(target)
+}
+
+/// The run of a recording once more, with what led to each of its lines; none if this version does not repeat it.
+fn again(scenario: &Arc<Scenario>, recording: &Recording) -> Option<(crate::Run, super::run::Causes)> {
+    let seed = recording.header.run;
+    let run = crate::run(scenario, seed);
+    let same = run.result.recording.to_jsonl() == recording.to_jsonl();
+    same.then(|| {
+        let causes = super::run::causes(scenario, seed, &run);
+        (run, causes)
+    })
+}
+
+/// Whether a run folder holds this recording.
+fn holds(folder: &Path, recording: &Recording) -> bool {
+    let own = folder.join("recording.jsonl");
+    own.is_file() && Recording::read(&own).is_ok_and(|own| own.to_jsonl() == recording.to_jsonl())
+}
+
+/// Refuses to draw onto a folder that holds something which a recording does not tell: it would be gone.
+fn refuse_poorer(folder: &Path, holds: &str) -> Result<(), Failure> {
+    if folder.join(holds).exists() {
+        let help = "--out DIR puts the charts elsewhere; to redraw the folder, name the folder itself";
+        let folder = folder.display();
+        return Err(Failure::Bad(miette!(help = help, "{folder} is the folder of another run and has its {holds}")));
+    }
+    Ok(())
+}
+
+/// How far apart the scrapes in a folder's metrics are.
+fn scrape_interval(folder: &Path) -> Option<Span> {
+    let text = std::fs::read_to_string(folder.join("metrics.om")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("sim_scrape_interval_milliseconds{"))?;
+    line.split(' ').nth(1)?.parse().ok().filter(|millis| *millis > 0).map(Span::from_millis)
 }
 
 fn plot_many(arguments: &Arguments, scenario: Option<&Scenario>, group: &[(u64, &Found)]) -> Result<PathBuf, Failure> {
@@ -203,6 +262,10 @@ fn plot_many(arguments: &Arguments, scenario: Option<&Scenario>, group: &[(u64, 
         many.add(run)?;
     }
     let folder = arguments.out.as_deref().unwrap_or(Path::new("output")).join(many.folder());
+    let before = std::fs::read_to_string(folder.join("summary.json")).unwrap_or_default();
+    if before.contains("\"digest\"") {
+        refuse_poorer(&folder, "summary.json")?;
+    }
     many.write(&folder).map_err(Failure::io(folder.display()))?;
     Ok(folder)
 }

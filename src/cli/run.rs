@@ -102,11 +102,11 @@ fn command(arguments: &Arguments) -> String {
 }
 
 /// What led to each log line, by event.
-type Causes = BTreeMap<EventId, Vec<CausalLink>>;
+pub(super) type Causes = BTreeMap<EventId, Vec<CausalLink>>;
 
 /// The run once more with its trace, for the causes of its log lines; none for a run with so many events that the trace
 /// would cost more than it tells.
-fn causes(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Causes {
+pub(super) fn causes(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Causes {
     const EVENTS_MAX: u64 = 1_000_000;
     if run.result.events > EVENTS_MAX {
         return Causes::new();

@@ -12,6 +12,8 @@ use crate::wire::NodeId;
 
 /// At most so many looks for a replica get a table.
 const TABLES: usize = 3;
+/// Of a reason that came again with another cause, so many times are told in the answer.
+const MORE_WHYS: usize = 2;
 
 /// Answers why no failover happened between two instants.
 pub(super) fn between(subject: &Subject, from: i64, to: i64) -> Result<Explanation, NoAnswer> {
@@ -67,17 +69,17 @@ pub(super) fn did_happen(happened: &[&Failover]) -> String {
 fn answer(run: &Traced, from: i64, to: i64, happened: &[&Failover], done: &mut Explanation) {
     let origin = run.result.recording.origin.0 as i64;
     let (from, to) = (Time((origin + from * 1_000).max(0) as u64), Time((origin + to * 1_000).max(0) as u64));
-    let mut main: Vec<(Reason, NodeId, Span, String)> = Vec::new();
+    let mut main: Vec<Main> = Vec::new();
     for node in run.layout.all_sentinels() {
         let stretches = run.stretches(node, from, to);
         for stretch in &stretches {
             done.steps.push(step(run, stretch));
         }
-        main.extend(longest(run, &stretches));
+        main.extend(longest(stretches));
     }
     // The delay that fills an interval may come from an attempt before it.
-    let attempt = run.failed_attempt(to);
-    let since = attempt.map_or(from, |attempt| from.min(run.instant(attempt.started_us())));
+    let behind = main.iter().flat_map(|main| &main.stretches).filter_map(|stretch| run.attempt_behind(stretch));
+    let since = behind.map(|attempt| run.instant(attempt.started_us())).fold(from, Time::min);
     for (noted, candidates) in run.looks(since, to).into_iter().filter(|(_, c)| c.chosen.is_none()).take(TABLES) {
         done.tables.push(candidates_table(run, noted, candidates));
         let text = format!("gives up: none of {} is good", plural(candidates.replicas.len() as u64, "replica"));
@@ -86,38 +88,62 @@ fn answer(run: &Traced, from: i64, to: i64, happened: &[&Failover], done: &mut E
         let step = Step::new(run.micros(noted.time), run.layout.names.node(noted.node), text);
         done.steps.push(step.rule(limits).event(noted.during));
     }
-    done.answer = if !happened.is_empty() { did_happen(happened) } else { because(run, &main, attempt, done) };
+    done.answer = if !happened.is_empty() { did_happen(happened) } else { because(run, &main, done) };
     votes_and_quorum(run, done);
 }
 
-/// The reason that a Sentinel had for the longest time, all its stretches together, and the words of the last of them.
-fn longest(run: &Traced, stretches: &[Stretch]) -> Option<(Reason, NodeId, Span, String)> {
+/// The reason that a Sentinel had for the longest time, and all the stretches of time in which it had it.
+struct Main {
+    reason: Reason,
+    node: NodeId,
+    lasted: Span,
+    stretches: Vec<Stretch>,
+}
+
+fn longest(stretches: Vec<Stretch>) -> Option<Main> {
     let mut sums: BTreeMap<Reason, u64> = BTreeMap::new();
-    for stretch in stretches {
+    for stretch in &stretches {
         *sums.entry(stretch.reason).or_default() += stretch.lasted().0;
     }
     let (reason, sum) = sums.into_iter().max_by_key(|(reason, sum)| (*sum, *reason))?;
-    let last = stretches.iter().rev().find(|stretch| stretch.reason == reason)?;
-    Some((reason, last.node, Span(sum), run.why(last)))
+    let stretches: Vec<Stretch> = stretches.into_iter().filter(|stretch| stretch.reason == reason).collect();
+    Some(Main { reason, node: stretches.first()?.node, lasted: Span(sum), stretches })
 }
 
-fn because(
-    run: &Traced,
-    main: &[(Reason, NodeId, Span, String)],
-    attempt: Option<&Failover>,
-    done: &Explanation,
-) -> String {
+/// A Sentinel's reason in words: each time with what was its cause then.
+fn whys(run: &Traced, main: &Main) -> String {
+    let Some((first, later)) = main.stretches.split_first() else { return String::new() };
+    let mut text = run.why(first);
+    let mut told = 0;
+    for stretch in later {
+        let why = run.why(stretch);
+        // What holds again for the same cause is one reason.
+        if text.ends_with(&why) {
+            continue;
+        }
+        if told == MORE_WHYS {
+            text.push_str("; and so on, see the steps");
+            break;
+        }
+        told += 1;
+        text.push_str(&format!("; from {} on it {why}", run.at(stretch.from)));
+    }
+    text
+}
+
+fn because(run: &Traced, main: &[Main], done: &Explanation) -> String {
     let tried = |node: &NodeId| {
         let name = run.layout.names.node(*node);
         done.tables.iter().any(|table| table.title.contains(name))
             || done.steps.iter().any(|step| step.who == name && step.text.contains("wants to replace"))
     };
-    let furthest = main.iter().max_by_key(|(reason, node, lasted, _)| (*reason, tried(node), *lasted));
-    let Some((reason, node, _, why)) = furthest else {
+    let furthest = main.iter().max_by_key(|main| (main.reason, tried(&main.node), main.lasted));
+    let Some(furthest) = furthest else {
         return "This stack has no Sentinel: nobody fails over.".into();
     };
-    let name = run.layout.names.node(*node);
-    let same = main.iter().filter(|(other, ..)| other == reason).count();
+    let (reason, why) = (furthest.reason, whys(run, furthest));
+    let name = run.layout.names.node(furthest.node);
+    let same = main.iter().filter(|other| other.reason == reason).count();
     let all = if same == main.len() { "every Sentinel" } else { name };
     let head = match reason {
         Reason::NotRunning => "No Sentinel was running: nobody fails over.".to_string(),
@@ -125,6 +151,7 @@ fn because(
         Reason::NotDown => return format!("The master was not down for the Sentinels: {name} {why}."),
         Reason::NoQuorum => "No quorum: too few Sentinels held the master to be down.".into(),
         Reason::Delay => {
+            let attempt = furthest.stretches.first().and_then(|stretch| run.attempt_behind(stretch));
             let why = match attempt.map(|attempt| &attempt.ending) {
                 Some(Ending::Aborted("no-good-slave")) => "No good replica, and then the",
                 Some(Ending::Aborted("not-elected")) => "No majority, and then the",

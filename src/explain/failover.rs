@@ -64,6 +64,9 @@ pub(super) fn failover(subject: &Subject, number: usize) -> Result<Explanation, 
 fn answer(attempt: &Failover) -> String {
     let ending = match &attempt.ending {
         Ending::Completed => "It completed",
+        Ending::Unfinished if attempt.confirmed() && !attempt.took_effect() => {
+            "The leader saw the promotion and told nobody of it: no Sentinel took the new master over"
+        }
         Ending::Aborted("not-elected") => "It was given up: the Sentinel was not elected",
         Ending::Aborted("no-good-slave") => "It was given up: no replica passed all tests",
         Ending::Aborted("slave-timeout") => "It was given up: the chosen replica did not become master in time",

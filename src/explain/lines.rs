@@ -73,6 +73,8 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failov
     let mut agreed: BTreeMap<&str, i64> = BTreeMap::new();
     let mut tilt: BTreeMap<&str, i64> = BTreeMap::new();
     let (mut aborted, mut delayed) = (Vec::new(), Vec::new());
+    // Who waited when the time began: for what reason, if the lines say.
+    let mut before: BTreeMap<&str, Option<Kind>> = BTreeMap::new();
     for record in &recording.records {
         let at = recording.micros(record.time);
         let What::Event(Event::Sentinel(event)) = &record.what else { continue };
@@ -98,6 +100,7 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failov
             SentinelEvent::SwitchMaster(..) => {
                 down.remove(node);
                 agreed.remove(node);
+                before.remove(node);
             }
             SentinelEvent::Tilt(true) => {
                 tilt.insert(node, at);
@@ -109,14 +112,21 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failov
                 kind @ (Kind::AbortNotElected | Kind::AbortNoGoodSlave | Kind::AbortSlaveTimeout),
                 _,
             ) => {
-                if at >= from {
+                if at < from {
+                    before.insert(node, Some(*kind));
+                } else {
                     aborted.push((node, *kind));
                 }
             }
             SentinelEvent::NextFailoverDelay(_) => {
-                if at >= from {
+                if at < from {
+                    before.entry(node).or_insert(None);
+                } else {
                     delayed.push(node);
                 }
+            }
+            SentinelEvent::About(Kind::TryFailover, _) if at < from => {
+                before.remove(node);
             }
             SentinelEvent::VoteForLeader(..)
             | SentinelEvent::VotedFor(..)
@@ -131,14 +141,17 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failov
     let names = |of: &BTreeMap<&str, i64>| of.keys().copied().collect::<Vec<_>>().join(", ");
     done.answer = if !happened.is_empty() {
         super::between::did_happen(happened)
-    } else if let Some((node, kind)) = aborted.last() {
-        let why = match kind {
-            Kind::AbortNotElected => "no majority: it was not elected",
-            Kind::AbortNoGoodSlave => "it found no good replica (which test each failed is not in the lines)",
-            _ => "the chosen replica did not become master in time",
-        };
+    } else if let Some((node, why)) = before.iter().next().filter(|(node, _)| agreed.contains_key(**node)) {
+        // The time began with a wait, and what ends it or follows cannot be its cause.
+        let why = why.map_or("a vote or an own attempt", |kind| gave_up(kind));
+        format!(
+            "{node} held the master to be objectively down and waited, when this time began, for 2 × failover-timeout \
+             after what came before: {why}."
+        )
+    } else if let Some((node, kind)) = aborted.first() {
+        let why = gave_up(*kind);
         format!("{node} tried and gave up: {why}. The next attempt waits for 2 × failover-timeout.")
-    } else if let Some(node) = delayed.last() {
+    } else if let Some(node) = delayed.first() {
         format!(
             "{node} held the master to be objectively down and waited for 2 × failover-timeout after an attempt or a vote."
         )
@@ -151,4 +164,13 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failov
     } else {
         "No Sentinel held the master to be down at the end of it.".into()
     };
+}
+
+/// Why an attempt was given up.
+const fn gave_up(kind: Kind) -> &'static str {
+    match kind {
+        Kind::AbortNotElected => "no majority: it was not elected",
+        Kind::AbortNoGoodSlave => "it found no good replica (which test each failed is not in the lines)",
+        _ => "the chosen replica did not become master in time",
+    }
 }

@@ -38,10 +38,20 @@ pub(super) struct Stretch {
     pub from: Time,
     pub to: Time,
     pub event: EventId,
+    /// When the delay was armed that it waits for, if it waits for one.
+    pub armed: Option<Time>,
     /// The longest silence of the master in it.
     pub silence: Span,
     /// The last tick of it.
     pub last: Option<SentinelTick>,
+}
+
+/// A delay of 2 × failover-timeout that began.
+struct Armed {
+    at: Time,
+    vote_for: Option<RunId>,
+    until: Time,
+    failover_timeout: Span,
 }
 
 impl Stretch {
@@ -75,6 +85,11 @@ impl Traced {
                 Note::Tick(tick) => Some((noted, tick)),
                 _ => None,
             });
+        let armings = self.armings(node);
+        let armed_by = |noted: &Noted, tick: &SentinelTick| {
+            let before = || armings.iter().rev().find(|armed| armed.at <= noted.time).map(|armed| armed.at);
+            (reason(tick) == Reason::Delay).then(before).flatten()
+        };
         let mut last = from;
         let mut master = self.layout.host(self.layout.redis(0));
         let still = |master, from: Time, to: Time| Stretch {
@@ -84,6 +99,7 @@ impl Traced {
             from,
             to,
             event: EventId(0),
+            armed: None,
             silence: Span::ZERO,
             last: None,
         };
@@ -92,7 +108,7 @@ impl Traced {
                 // A tick before the interval says what holds at its beginning, until the next one.
                 master = tick.master.host;
                 if from.since(noted.time) <= STANDS_STILL {
-                    done = vec![self.stretch(node, noted, tick, from)];
+                    done = vec![Stretch { armed: armed_by(noted, tick), ..self.stretch(node, noted, tick, from) }];
                 }
                 continue;
             }
@@ -103,8 +119,10 @@ impl Traced {
                 done.push(still(master, last, noted.time));
             }
             master = tick.master.host;
-            let reason = reason(tick);
-            match done.last_mut().filter(|stretch| stretch.reason == reason && stretch.master == master) {
+            let (reason, armed) = (reason(tick), armed_by(noted, tick));
+            let same =
+                |stretch: &&mut Stretch| (stretch.reason, stretch.master, stretch.armed) == (reason, master, armed);
+            match done.last_mut().filter(same) {
                 Some(stretch) => {
                     stretch.to = noted.time;
                     stretch.silence = stretch.silence.max(silence(tick));
@@ -114,7 +132,7 @@ impl Traced {
                     if let Some(before) = done.last_mut() {
                         before.to = noted.time;
                     }
-                    done.push(self.stretch(node, noted, tick, noted.time));
+                    done.push(Stretch { armed, ..self.stretch(node, noted, tick, noted.time) });
                 }
             }
             last = noted.time;
@@ -136,6 +154,7 @@ impl Traced {
             from,
             to: from,
             event: noted.during,
+            armed: None,
             silence: silence(tick),
             last: Some(tick.clone()),
         }
@@ -237,17 +256,37 @@ impl Traced {
         )
     }
 
-    /// Why a Sentinel may not start, and until when: the last time at which the delay was armed.
-    fn delay(&self, stretch: &Stretch, master: &str) -> String {
-        let armed = self.result.notes.iter().rev().find_map(|noted| match noted.note {
-            Note::DelayArmed { vote_for, until, failover_timeout }
-                if noted.node == stretch.node && noted.time <= stretch.to =>
-            {
-                Some((noted.time, vote_for, until, failover_timeout))
+    /// When a Sentinel armed its delay, in order.
+    fn armings(&self, node: NodeId) -> Vec<Armed> {
+        let of_node = self.result.notes.iter().filter(|noted| noted.node == node);
+        let armings = of_node.filter_map(|noted| match noted.note {
+            Note::DelayArmed { vote_for, until, failover_timeout } => {
+                Some(Armed { at: noted.time, vote_for, until, failover_timeout })
             }
             _ => None,
         });
-        let Some((at, vote_for, until, timeout)) = armed else {
+        armings.collect()
+    }
+
+    /// What armed the delay that a stretch waits for.
+    fn armed(&self, stretch: &Stretch) -> Option<Armed> {
+        let at = stretch.armed?;
+        self.armings(stretch.node).into_iter().rev().find(|armed| armed.at == at)
+    }
+
+    /// The attempt at a failover whose start, or the vote for which, armed the delay that a stretch waits for.
+    pub(super) fn attempt_behind(&self, stretch: &Stretch) -> Option<&Failover> {
+        let armed = self.armed(stretch)?;
+        let leader = match armed.vote_for {
+            Some(candidate) => self.sentinel_name(candidate),
+            None => self.layout.names.node(stretch.node).to_string(),
+        };
+        self.attempt_at(&leader, armed.at)
+    }
+
+    /// Why a Sentinel may not start, and until when.
+    fn delay(&self, stretch: &Stretch, master: &str) -> String {
+        let Some(Armed { at, vote_for, until, failover_timeout: timeout }) = self.armed(stretch) else {
             return format!("holds {master} to be objectively down and starts a failover at its next tick");
         };
         let who = match vote_for {
@@ -269,26 +308,19 @@ impl Traced {
         )
     }
 
-    /// The last attempt at a failover that was begun by an instant, if it came to nothing.
-    pub(super) fn failed_attempt(&self, at: Time) -> Option<&Failover> {
-        let begun = |attempt: &&Failover| attempt.started_us() <= self.micros(at);
-        self.analysis
-            .failovers
-            .iter()
-            .filter(begun)
-            .max_by_key(|attempt| attempt.started_us())
-            .filter(|a| !a.took_effect())
-    }
-
-    /// How the attempt of a Sentinel ended that armed a delay at an instant, if it was given up.
-    fn given_up(&self, leader: &str, at: Time) -> String {
+    /// The attempt of a Sentinel that armed a delay at an instant.
+    fn attempt_at(&self, leader: &str, at: Time) -> Option<&Failover> {
         let armed = self.micros(at);
         // The line carries whole milliseconds, and a vote follows the attempt within the time of an election.
         let fits = |attempt: &&Failover| {
             attempt.leader == leader && (-20_000..=11_000_000).contains(&(armed - attempt.started_us()))
         };
-        let attempt = self.analysis.failovers.iter().filter(fits).max_by_key(|attempt| attempt.started_us());
-        match attempt.map(|attempt| &attempt.ending) {
+        self.analysis.failovers.iter().filter(fits).max_by_key(|attempt| attempt.started_us())
+    }
+
+    /// How the attempt of a Sentinel ended that armed a delay at an instant, if it was given up.
+    fn given_up(&self, leader: &str, at: Time) -> String {
+        match self.attempt_at(leader, at).map(|attempt| &attempt.ending) {
             Some(Ending::Aborted("not-elected")) => ", which was not elected".into(),
             Some(Ending::Aborted("no-good-slave")) => ", which found no good replica".into(),
             Some(Ending::Aborted("slave-timeout")) => ", whose replica did not become master in time".into(),

@@ -368,6 +368,11 @@ impl Out {
         self.answer = Some(reply);
     }
 
+    /// The last such answer.
+    pub fn last_answer(&self) -> Option<&Reply> {
+        self.answer.as_ref()
+    }
+
     /// The last such answer, once.
     pub fn take_answer(&mut self) -> Option<Reply> {
         self.answer.take()

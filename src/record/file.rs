@@ -21,7 +21,7 @@ use super::fault::{Fault, FaultMark, NOBODY, Order};
 use super::names::is_master_name;
 use super::{
     Ask, ClientMark, ConnectEnd, Event, Header, Heard, Load, Names, Node, NodeKind, Op, Outcome, Pace, Record,
-    Recording, Source, Ticks, What,
+    Recording, ReplyMark, Source, Ticks, What,
 };
 use crate::kernel::{EventId, Span, Time};
 use crate::units::parse_span;
@@ -86,6 +86,9 @@ struct HeaderRow {
     config: serde_json::Value,
     #[serde(default)]
     faults: Vec<Vec<serde_json::Value>>,
+    /// `[seconds, place among the faults, text]`
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replies: Vec<(f64, usize, String)>,
     end: f64,
     redis: Vec<String>,
     #[serde(default)]
@@ -162,12 +165,17 @@ impl Recording {
         self.ticks(at) as f64 / TICKS_A_SECOND as f64
     }
 
-    /// The name under which a record stands in a file: a publisher that also writes does so as `writer`.
+    /// The name under which a record stands in a file: a publisher that also writes does so as [`Recording::writer`].
     pub fn written_name<'a>(&'a self, record: &Record, publishers: &BTreeSet<NodeId>) -> &'a str {
         match record.what {
-            What::Op(Op::Set { .. }) if publishers.contains(&record.node) => "writer",
+            What::Op(Op::Set { .. }) if publishers.contains(&record.node) => self.writer(record.node),
             _ => self.names.node(record.node),
         }
+    }
+
+    /// The name under which the writes of a publisher stand in a file: `writer`, unless somebody else is called so.
+    pub fn writer(&self, publisher: NodeId) -> &str {
+        if self.names.find_node("writer").is_some() { self.names.node(publisher) } else { "writer" }
     }
 
     /// The clients that publish.
@@ -398,6 +406,7 @@ impl Header {
             run: self.run,
             config,
             faults: self.faults.iter().map(fault).collect(),
+            replies: self.replies.iter().map(|reply| (round(reply.at_s), reply.fault, reply.text.clone())).collect(),
             end: round(self.end_s),
             redis: self.redis.clone(),
             final_master: self.final_master.clone(),
@@ -522,8 +531,17 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        let mut replies = Vec::new();
+        for (at_s, fault, text) in row.replies {
+            if at_s.is_nan() || at_s.abs() > MAX_SECONDS || fault >= faults.len() {
+                let message = format!("reply {} is to no command", serde_json::json!([at_s, fault, text]));
+                return Err(self.error(number, message, "a reply is [seconds, place among the faults, \"text\"]"));
+            }
+            replies.push(ReplyMark { at_s, fault, text });
+        }
         let header = Header {
             scenario: row.scenario,
+            replies,
             source,
             run: row.run,
             config: row.config,

@@ -80,6 +80,17 @@ impl Source {
     }
 }
 
+/// What a program answered to a command of the fault script.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReplyMark {
+    /// When it was sent, in seconds after time 0.
+    pub at_s: f64,
+    /// The place of the command among the header's faults.
+    pub fault: usize,
+    /// As `redis-cli` shows it: `OK`, `(integer) 1`, `-ERR …`.
+    pub text: String,
+}
+
 /// A client program of the run. Without it a recording could not tell a client that did nothing from one that is not there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientMark {
@@ -123,6 +134,8 @@ pub struct Header {
     pub config: serde_json::Value,
     /// What the fault script did.
     pub faults: Vec<FaultMark>,
+    /// What was answered to the commands among them; one that nobody answered, or whose answer is not known, is not here.
+    pub replies: Vec<ReplyMark>,
     /// When the run ended, in seconds after time 0.
     pub end_s: f64,
     /// The names of the Redis nodes.

@@ -160,6 +160,7 @@ fn header() -> Header {
         final_roles: ["redis-1", "redis-2", "redis-3", "sentinel-1", "sentinel-2", "sentinel-3", "haproxy"]
             .map(|name| (name.to_string(), "down".to_string()))
             .into(),
+        replies: Vec::new(),
         lost_acked_sets: None,
         clients: Vec::new(),
     }

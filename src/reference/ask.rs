@@ -27,6 +27,18 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// As `redis-cli` shows it; of what takes more than a line only what it is.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Value::Text(text) if text.contains('\n') => "(a text of several lines)".into(),
+            Value::Text(text) => text.clone(),
+            Value::Int(n) => format!("(integer) {n}"),
+            Value::List(_) => "(a list)".into(),
+            Value::Error(text) => format!("-{text}"),
+            Value::Nil => "(nil)".into(),
+        }
+    }
+
     /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         match self {

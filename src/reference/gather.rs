@@ -1,6 +1,6 @@
 //! From what the programs left behind to a recording.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use super::backend::epoch_micros;
@@ -62,16 +62,18 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         }
     }
     records.sort_by_key(|record| record.time);
-    let lost_acked_sets = match final_master {
-        Some(master) => Some(lost(stack, master, &acknowledged)?),
+    let lost = match final_master {
+        Some(master) => Some(lost(stack, master, acknowledged)?),
         None => None,
     };
+    let lost_acked_sets = lost.map(|lost| mark_lost(stack, &lost, &mut records));
     let header = Header {
         scenario: stack.scenario.name.clone(),
         source: Source::Real,
         run: played.run,
         config: serde_json::json!({}),
         faults: played.marks,
+        replies: played.replies,
         end_s: (played.end - played.origin) as f64 / 1e6,
         redis: stack.layout.all_redis().map(|node| stack.name(node).to_string()).collect(),
         final_master: final_master.map(|node| stack.name(node).to_string()),
@@ -134,13 +136,29 @@ fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
     })
 }
 
-/// How many of the keys a node does not hold.
-fn lost(stack: &Stack, master: NodeId, keys: &[String]) -> Result<u64, Error> {
-    let mut lost = 0;
+/// Marks the acknowledged SETs of lost keys, and answers how many they are.
+fn mark_lost(stack: &Stack, keys: &BTreeSet<String>, records: &mut [Record]) -> u64 {
+    let mut marked = 0;
+    for record in records {
+        if let What::Op(Op::Set { seq, outcome: Outcome::Ok, lost, .. }) = &mut record.what
+            && let NodeKind::Client(place) = stack.layout.kinds[record.node.0 as usize]
+            && keys.contains(&format!("{}{seq}", stack.keys(place)))
+        {
+            *lost = true;
+            marked += 1;
+        }
+    }
+    marked
+}
+
+/// The keys that a node does not hold.
+fn lost(stack: &Stack, master: NodeId, keys: Vec<String>) -> Result<BTreeSet<String>, Error> {
+    let mut lost = BTreeSet::new();
     for keys in keys.chunks(AT_ONCE) {
         let commands: Vec<Vec<String>> = keys.iter().map(|key| vec!["EXISTS".into(), key.clone()]).collect();
         let replies = stack.ask_all(master, ANSWER_LIMIT * 5, &commands)?;
-        lost += replies.iter().filter(|reply| **reply == Value::Int(0)).count() as u64;
+        let gone = keys.iter().zip(&replies).filter(|(_, reply)| **reply == Value::Int(0));
+        lost.extend(gone.map(|(key, _)| key.clone()));
     }
     Ok(lost)
 }

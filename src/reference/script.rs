@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::Signal;
@@ -12,7 +13,7 @@ use super::backend::{epoch_micros, tool, tool_with_input, within};
 use super::stack::{ANSWER_LIMIT, Life, Stack};
 use super::{Error, Interrupt, logs};
 use crate::kernel::Span;
-use crate::record::{Fault, FaultMark, Order};
+use crate::record::{Fault, FaultMark, Order, ReplyMark};
 use crate::scenario::NodeKind;
 use crate::scenario::{Action, NodeRef, Role, partition_pairs};
 use crate::wire::{HostId, NodeId};
@@ -30,6 +31,8 @@ pub(super) struct Played {
     pub(super) end: i64,
     /// What was done.
     pub(super) marks: Vec<FaultMark>,
+    /// What was answered to commands, as far as it came before the end.
+    pub(super) replies: Vec<ReplyMark>,
 }
 
 /// What is due at a time.
@@ -50,14 +53,19 @@ pub(super) fn run(stack: &mut Stack, run: u64, interrupt: &Interrupt) -> Result<
     // Redis cuts the times in its logs to the millisecond; so is time 0, or what follows a fault would precede it.
     let origin = epoch_micros(SystemTime::now());
     let origin = origin - origin.rem_euclid(1_000);
-    let mut player = Player { start, origin, marks: Vec::new(), steps: Vec::new(), stack };
+    let mut player = Player { start, origin, marks: Vec::new(), replies: Arc::default(), steps: Vec::new(), stack };
     for (place, fault) in player.stack.scenario.faults.iter().enumerate() {
         player.steps.push((start + duration(fault.at), Step::Fault(place)));
     }
     player.steps.push((start + duration(player.stack.scenario.duration), Step::End));
     player.play(interrupt)?;
     let end = epoch_micros(SystemTime::now());
-    Ok(Played { run, origin: player.origin, end, marks: std::mem::take(&mut player.marks) })
+    let mut replies = std::mem::take(&mut *player.replies.lock().expect("nothing panics while it holds the replies"));
+    // A stall is a command, too, of the driver's own.
+    replies
+        .retain(|reply| player.marks.get(reply.fault).is_some_and(|mark| matches!(mark.fault, Fault::Command { .. })));
+    replies.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    Ok(Played { run, origin: player.origin, end, marks: std::mem::take(&mut player.marks), replies })
 }
 
 fn duration(span: Span) -> Duration {
@@ -69,6 +77,7 @@ struct Player<'a> {
     start: Instant,
     origin: i64,
     marks: Vec<FaultMark>,
+    replies: Arc<Mutex<Vec<ReplyMark>>>,
     /// What is still to be done; at the same time in this order.
     steps: Vec<(Instant, Step)>,
 }
@@ -303,12 +312,15 @@ impl Player<'_> {
         }
         let namespace = self.stack.namespace(self.stack.layout.host(node));
         let (port, name) = (self.stack.layout.addr(node).port, self.stack.name(node).to_string());
+        let (start, fault, kept) = (self.start, self.marks.len().saturating_sub(1), self.replies.clone());
         std::thread::spawn(move || {
-            if let Ok(replies) = ask(&namespace, port, limit, std::slice::from_ref(&command))
-                && let Some(Value::Error(text)) = replies.first()
-            {
+            let Ok(replies) = ask(&namespace, port, limit, std::slice::from_ref(&command)) else { return };
+            let Some(reply) = replies.first() else { return };
+            if let Value::Error(text) = reply {
                 eprintln!("sim: {name} answers {}: {text}", command.join(" "));
             }
+            let reply = ReplyMark { at_s: start.elapsed().as_secs_f64(), fault, text: reply.shown() };
+            kept.lock().expect("nothing panics while it holds the replies").push(reply);
         });
     }
 

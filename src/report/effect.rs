@@ -52,7 +52,8 @@ impl EffectChart {
             color: look.shade(COLORS[i % COLORS.len()]),
             text: name.clone(),
         };
-        if self.series.len() > 1 { self.series.iter().enumerate().map(key).collect() } else { Vec::new() }
+        let named = self.series.iter().any(|(name, _)| !name.is_empty());
+        if self.series.len() > 1 || named { self.series.iter().enumerate().map(key).collect() } else { Vec::new() }
     }
 
     fn points(&self) -> impl Iterator<Item = &EffectPoint> {
@@ -87,7 +88,7 @@ impl Chart for EffectChart {
         for (i, (_, points)) in self.series.iter().enumerate() {
             let color = look.shade(COLORS[i % COLORS.len()]);
             // Bars of several series at one setting stand side by side.
-            let aside = (i as f64 - (count as f64 - 1.0) / 2.0) * 5.0;
+            let aside = if self.sampled { 0.0 } else { (i as f64 - (count as f64 - 1.0) / 2.0) * 5.0 };
             let at = |point: &EffectPoint, value: f64| (scale.x(point.x) + aside, values.y(value.max(0.0)));
             if !self.sampled {
                 let line: Vec<(f64, f64)> = points.iter().map(|point| at(point, point.mean)).collect();

@@ -33,6 +33,28 @@ pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathB
     write_folder(dir, &files(run), &RUN)
 }
 
+/// Writes the files of a run over those that the folder has, and keeps what says more there: the scenario, if the run
+/// does not know it; the report, if it tells causes and the run has none. Answers the names of reports that stay.
+pub fn redraw_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<&'static str>> {
+    let mut files = files(run);
+    let mut kept = Vec::new();
+    if run.causes.is_empty()
+        && let Ok(report) = fs::read_to_string(dir.join("report.html"))
+        && html::tells_causes(&report)
+    {
+        let place = files.iter().position(|(name, _)| *name == "report.html").expect("a run has a report");
+        files[place].1 = report.into_bytes();
+        kept.push("report.html");
+    }
+    if run.scenario_toml.is_empty()
+        && let Ok(scenario) = fs::read(dir.join("scenario.toml"))
+    {
+        files.push(("scenario.toml", scenario));
+    }
+    write_folder(dir, &files, &RUN)?;
+    Ok(kept)
+}
+
 /// Writes `files` into the folder `dir` as [`write_run_folder`] does; a folder that is there already may hold `ours` and
 /// nothing else.
 fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], ours: &[&str]) -> io::Result<Vec<PathBuf>> {

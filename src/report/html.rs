@@ -19,7 +19,7 @@ use super::{RunReport, causes};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::{Cause, Fate};
 use crate::analysis::metrics::{self, Figure, Metric, Unit};
-use crate::analysis::phases::{Ending, Failover};
+use crate::analysis::phases::{Ending, Failover, Phase};
 use crate::kernel::EventId;
 use crate::record::{Activity, Event, HaproxyEvent, Op, Outcome, Source, What};
 
@@ -68,6 +68,11 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     let _ = writeln!(out, "</script>\n<script>\n/*\n{D3_LICENSE}*/\n{D3}\n</script>\n<script>\n{SCRIPT}</script>");
     out.push_str("</body>\n</html>\n");
     out
+}
+
+/// Whether a report tells what led to each line.
+pub(super) fn tells_causes(report: &str) -> bool {
+    report.contains("\"causes\":{\"before\":")
 }
 
 fn seconds(us: i64) -> String {
@@ -203,7 +208,9 @@ fn write_chart(out: &mut String, chart: &impl Chart) {
 }
 
 fn write_timeline(out: &mut String, lanes: &Lanes, analysis: &Analysis) {
-    out.push_str("<h2 id=\"timeline\">Timeline</h2>\n<div class=\"no-script-hidden\">\n<div class=\"tools\">");
+    out.push_str(
+        "<h2 id=\"timeline\">Timeline</h2>\n<div id=\"screen\" class=\"no-script-hidden\">\n<div class=\"tools\">",
+    );
     for (action, text, name) in [
         ("in", "+", "Zoom in"),
         ("out", "−", "Zoom out"),
@@ -235,9 +242,10 @@ fn write_timeline(out: &mut String, lanes: &Lanes, analysis: &Analysis) {
             let _ = write!(out, "<li class=\"{class}\"><i style=\"background:{color}\"></i>{}</li>", escape(&key.text));
         }
     }
-    out.push_str("</ul>\n</div>\n<noscript>\n");
+    // For paper, and for readers without scripts.
+    out.push_str("</ul>\n</div>\n<div id=\"paper\">\n");
     write_chart(out, &Timeline::new(lanes, analysis));
-    out.push_str("</noscript>\n");
+    out.push_str("</div>\n");
     if !analysis.masters.two.is_empty() {
         out.push_str(
             "<h2 id=\"two-masters\">Two masters at once</h2>\n<div class=\"scroll\"><table><thead><tr><th class=\"n\">from (s)</th>\
@@ -260,8 +268,9 @@ fn write_timeline(out: &mut String, lanes: &Lanes, analysis: &Analysis) {
 }
 
 /// How an attempt at a failover ended, in words.
-pub(super) fn ending_words(ending: &Ending) -> String {
-    match ending {
+pub(super) fn ending_words(failover: &Failover) -> String {
+    match &failover.ending {
+        Ending::Unfinished if failover.confirmed() && !failover.took_effect() => "announced to nobody".into(),
         Ending::Completed => "completed".into(),
         Ending::Aborted(why) => format!("given up: {why}"),
         Ending::Superseded => "another Sentinel's configuration came first".into(),
@@ -272,7 +281,7 @@ pub(super) fn ending_words(ending: &Ending) -> String {
 fn failover_heading(failover: &Failover) -> String {
     let to = failover.new_master.as_deref().unwrap_or("nobody");
     let epoch = failover.epoch.map_or(String::new(), |epoch| format!(", epoch {epoch}"));
-    let ending = ending_words(&failover.ending);
+    let ending = ending_words(failover);
     format!("{} → {to}, led by {}{epoch}: {ending}", failover.old_master, failover.leader)
 }
 
@@ -290,7 +299,7 @@ fn write_phases(out: &mut String, analysis: &Analysis) {
         );
         for step in &failover.steps {
             let took = step.took_us.map_or(String::new(), seconds);
-            let from = step.took_us.and(step.phase.after()).map_or("", |phase| phase.as_str());
+            let from = step.after.map_or("", Phase::as_str);
             let _ = writeln!(
                 out,
                 "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{took}</td><td>{from}</td><td>{}</td></tr>",

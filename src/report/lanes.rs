@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::analysis::boots::{Boots, is_crash};
 use crate::analysis::faults::{Window, is_sudden_death, windows};
 use crate::analysis::outages::Activity;
 use crate::record::{
     ConnectEnd, Effect, Event, Fault, HaproxyEvent, Instance, InstanceKind, NodeKind, Op, Outcome, Record, Recording,
     RedisEvent, SentinelEvent, SentinelEventKind, What,
 };
+use crate::wire::Role;
 
 /// What a Redis node was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -397,7 +399,7 @@ pub fn lanes(recording: &Recording) -> Lanes {
 }
 
 struct Rows {
-    first_master: String,
+    boots: Boots,
     redis: Vec<(String, Track<RedisState>)>,
     /// When a replica last finished loading: recordings of real programs have the lines of an instant out of order.
     loaded: BTreeMap<String, i64>,
@@ -412,8 +414,10 @@ impl Rows {
         let servers = &recording.header.redis;
         let first_master = servers.iter().find(|name| *name == "redis-1").or(servers.first()).cloned();
         let first_master = first_master.unwrap_or_default();
+        let boots = Boots::of(recording);
         let redis = of(NodeKind::Redis).map(|name| {
-            let state = if name == first_master { RedisState::Master } else { RedisState::LinkDown };
+            let role = recording.names.find_node(&name).map(|node| boots.first(node));
+            let state = if role == Some(Role::Master) { RedisState::Master } else { RedisState::LinkDown };
             (name, Track::new(first, state))
         });
         let sentinels = of(NodeKind::Sentinel).map(|name| {
@@ -441,7 +445,7 @@ impl Rows {
             follows: BTreeMap::new(),
             sentinels: sentinels.collect(),
             proxies: proxies.collect(),
-            first_master,
+            boots,
         }
     }
 
@@ -498,9 +502,9 @@ impl Rows {
                         row.push((at, whose));
                     }
                 }
-                let is_first = node == self.first_master;
+                let began = recording.names.find_node(node).map_or(Role::Slave, |node| self.boots.at(node, at));
                 if let Some((_, track)) = self.redis.iter_mut().find(|(name, _)| name == node)
-                    && let Some(state) = redis_state(track.state, event, is_first)
+                    && let Some(state) = redis_state(track.state, event, began)
                 {
                     if *event == RedisEvent::FinishedWithSuccess {
                         self.loaded.insert(node.to_string(), at);
@@ -522,16 +526,21 @@ impl Rows {
                     track.to(at, if *up { ServerState::Up } else { ServerState::Down });
                 }
             }
+            event if is_crash(event) => {
+                if let Some((_, track)) = self.redis.iter_mut().find(|(name, _)| name == node) {
+                    track.change(at, |t| (t.state, t.hidden) = (RedisState::Dead, None));
+                }
+            }
             Event::Haproxy(HaproxyEvent::NoServer) | Event::Text(_) => {}
         }
     }
 }
 
 /// The state that a log line leads to, if it changes it.
-fn redis_state(now: RedisState, event: &RedisEvent, is_first: bool) -> Option<RedisState> {
+fn redis_state(now: RedisState, event: &RedisEvent, began: Role) -> Option<RedisState> {
     match event {
         RedisEvent::Ready => match now {
-            RedisState::Dead | RedisState::Loading if is_first => Some(RedisState::Master),
+            RedisState::Dead | RedisState::Loading if began == Role::Master => Some(RedisState::Master),
             RedisState::Dead | RedisState::Loading => Some(RedisState::LinkDown),
             _ => None,
         },

@@ -26,7 +26,7 @@ pub mod timeline;
 pub mod trace;
 pub mod tradeoff;
 
-pub use folder::{files, write_run_folder};
+pub use folder::{files, redraw_run_folder, write_run_folder};
 
 use std::collections::BTreeMap;
 

@@ -10,10 +10,11 @@ use anstyle::{AnsiColor, Color, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 use super::html::{counts, ending_words};
-use super::lanes::Lanes;
+use super::lanes::{Bar, Lanes, RedisState};
 use super::{RunReport, causes};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
+use crate::analysis::phases::Phase;
 use crate::analysis::writes::WriteLoss;
 use crate::record::{
     Event, HaproxyEvent, InstanceKind, Names, Recording, RedisEvent, SentinelEvent, SentinelEventKind as Kind, Source,
@@ -23,8 +24,13 @@ use crate::wire::RunId;
 
 /// Outages shorter than this are not told line by line.
 const TOLD_US: i64 = 250_000;
-/// At most so many outages of a client are told.
-const TOLD_OUTAGES: usize = 4;
+/// Of lines that say the same of one node, so many are told one by one.
+const TOLD_LINES: usize = 5;
+/// A detail that comes again within this time is counted where it came first.
+const AGAIN_US: i64 = 15_000_000;
+/// A replica that was not synchronised for the last so long of a run is named: longer than the delay of a diskless
+/// synchronisation (`repl-diskless-sync-delay`, 5 s) and a second for the wait before an attempt.
+const UNSYNCED_US: i64 = 10_000_000;
 /// At most so many attempts at a failover get a table of their own.
 const TOLD_FAILOVERS: usize = 5;
 
@@ -90,6 +96,14 @@ pub fn story(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Vec<E
     for fault in &lanes.faults {
         add(fault.from_us, "fault", fault.label.clone(), Tone::Fault);
     }
+    for reply in &recording.header.replies {
+        let at = (reply.at_s * 1e4).round() as i64 * 100;
+        let who = recording.header.faults.get(reply.fault).and_then(|mark| mark.fault.node());
+        let tone = if reply.text.starts_with('-') { Tone::Bad } else { Tone::Plain };
+        if at <= analysis.end_us {
+            add(at, who.unwrap_or("fault"), format!("→ {}", reply.text), tone);
+        }
+    }
     let sentinels = sentinel_names(recording);
     for record in &recording.records {
         let at = recording.micros(record.time);
@@ -102,9 +116,8 @@ pub fn story(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Vec<E
         }
     }
     for client in &analysis.outages {
-        let long: Vec<_> = client.outages.iter().filter(|outage| outage.lasted_us() >= TOLD_US).collect();
         let verb = client.activity.as_str();
-        for outage in long.iter().take(TOLD_OUTAGES) {
+        for outage in client.outages.iter().filter(|outage| outage.lasted_us() >= TOLD_US) {
             let failed = if outage.failed.is_empty() { String::new() } else { format!(": {}", counts(&outage.failed)) };
             let lasted = outage.lasted_us() as f64 / 1e6;
             let text = format!("last {verb} for {lasted:.2} s{failed}");
@@ -114,10 +127,11 @@ pub fn story(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Vec<E
                 add(outage.to_us, &client.client, text, Tone::Good);
             }
         }
-        if let Some(next) = long.get(TOLD_OUTAGES) {
-            let more = long.len() - TOLD_OUTAGES;
-            add(next.from_us, &client.client, format!("{more} more times without {verb}"), Tone::Bad);
-        }
+    }
+    for (node, since, what) in unsynchronised(lanes) {
+        let lasted = (lanes.end_us - since) as f64 / 1e6;
+        let text = format!("is not synchronised any more from here to the end, for {lasted:.2} s: {what}");
+        add(since.max(0), node, text, Tone::Bad);
     }
     for window in &analysis.masters.two {
         let seconds = (window.to_us - window.from_us) as f64 / 1e6;
@@ -140,40 +154,102 @@ pub fn story(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Vec<E
     collapse(entries)
 }
 
-/// Joins lines of one node that say the same: repetitions, and the same event about several instances at once.
+/// Joins what one node says at once about several instances, then folds repetitions: a detail that comes again within
+/// [`AGAIN_US`] is counted on the line that came first, and of whatever comes more than [`TOLD_LINES`] times the rest is
+/// one line.
 fn collapse(entries: Vec<Entry>) -> Vec<Entry> {
     let mut done: Vec<Entry> = Vec::new();
     // For each node and text: where it stands, how often it came, and when last.
     let mut seen: BTreeMap<(String, String), (usize, u32, i64)> = BTreeMap::new();
-    for entry in entries {
+    for entry in join(entries) {
         let key = (entry.who.clone(), entry.text.clone());
         match seen.get_mut(&key) {
-            Some((place, times, last)) if entry.at_us - *last < 15_000_000 && entry.tone == Tone::Faint => {
+            Some((place, times, last)) if entry.at_us - *last < AGAIN_US && entry.tone == Tone::Faint => {
                 *times += 1;
                 *last = entry.at_us;
-                let (first, _) = done[*place].text.split_once("  (×").unwrap_or((&done[*place].text, ""));
-                done[*place].text = format!("{first}  (× {times}, last at {:.3} s)", entry.at_us as f64 / 1e6);
-                continue;
+                done[*place].text = format!("{}  (× {times}, last at {})", entry.text, in_seconds(entry.at_us));
             }
             _ => {
                 seen.insert(key, (done.len(), 1, entry.at_us));
+                done.push(entry);
             }
         }
+    }
+    fold(done)
+}
+
+/// The same event about several instances at once is one line.
+fn join(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut done: Vec<Entry> = Vec::new();
+    for entry in entries {
         let verb = entry.text.split_once(' ').filter(|(verb, _)| ["+sdown", "-sdown"].contains(verb));
-        if let Some((verb, what)) = verb
-            && let Some(last) = done.last_mut()
-            && last.who == entry.who
-            && last.at_us == entry.at_us
-            && last.text.starts_with(verb)
-            && last.tone == entry.tone
-        {
-            last.text.push_str(", ");
-            last.text.push_str(what);
-            continue;
+        match (verb, done.last_mut()) {
+            (Some((verb, what)), Some(last))
+                if last.who == entry.who
+                    && last.at_us == entry.at_us
+                    && last.text.starts_with(verb)
+                    && last.tone == entry.tone =>
+            {
+                last.text.push_str(", ");
+                last.text.push_str(what);
+            }
+            _ => done.push(entry),
         }
-        done.push(entry);
     }
     done
+}
+
+/// What a node says more often than [`TOLD_LINES`] times, whatever the numbers in it, is told so often; the rest is one
+/// line, where the first of it stands.
+fn fold(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut told: BTreeMap<(String, String), (usize, usize, i64)> = BTreeMap::new();
+    let mut done: Vec<Entry> = Vec::new();
+    for entry in entries {
+        let (times, place, last) = told.entry((entry.who.clone(), gist(&entry.text))).or_default();
+        *times += 1;
+        *last = entry.at_us;
+        if *times <= TOLD_LINES {
+            done.push(entry);
+        } else if *times == TOLD_LINES + 1 {
+            *place = done.len();
+            done.push(entry);
+        }
+    }
+    for (times, place, last) in told.into_values().filter(|(times, ..)| *times > TOLD_LINES + 1) {
+        let more = times - TOLD_LINES - 1;
+        let s = if more == 1 { "" } else { "s" };
+        done[place].text.push_str(&format!("  (and {more} more time{s} like this, last at {})", in_seconds(last)));
+    }
+    done
+}
+
+/// A line without its numbers and details: lines with one gist are repetitions of each other.
+fn gist(text: &str) -> String {
+    let (head, _) = text.split_once("  (×").unwrap_or((text, ""));
+    let outage = ["last ", "first "].iter().any(|start| head.starts_with(start));
+    let head = if outage { head.split(": ").next().unwrap_or(head) } else { head };
+    let number = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let words: Vec<&str> = head.split(' ').map(|word| if number(word) { "#" } else { word }).collect();
+    words.join(" ")
+}
+
+fn in_seconds(us: i64) -> String {
+    format!("{:.3} s", us as f64 / 1e6)
+}
+
+/// Replicas that run and are not synchronised for the last part of the run: who, since when, and in what state.
+fn unsynchronised(lanes: &Lanes) -> Vec<(&str, i64, &'static str)> {
+    let mut found = Vec::new();
+    for lane in &lanes.redis {
+        let without = |bar: &&Bar<RedisState>| matches!(bar.state, RedisState::LinkDown | RedisState::Loading);
+        let last: Vec<&Bar<RedisState>> = lane.bars.iter().rev().take_while(without).collect();
+        let (Some(end), Some(begin)) = (last.first(), last.last()) else { continue };
+        if lanes.end_us - begin.from_us.max(0) >= UNSYNCED_US {
+            let what = if end.state == RedisState::Loading { "it loads a data set" } else { "its link is down" };
+            found.push((lane.node.as_str(), begin.from_us, what));
+        }
+    }
+    found
 }
 
 fn sentinel_names(recording: &Recording) -> BTreeMap<RunId, String> {
@@ -207,17 +283,22 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
                 RedisEvent::MasterModeEnabled | RedisEvent::Ready => Tone::Good,
                 RedisEvent::ReplicaOf(_) => Tone::Plain,
                 RedisEvent::OutputLimit(_) | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
+                RedisEvent::PartialRefusedBacklog(..) | RedisEvent::FullResyncRequested(_) => Tone::Plain,
                 RedisEvent::MasterConnectionLost
                 | RedisEvent::MasterTimeout
                 | RedisEvent::TimeoutConnecting
                 | RedisEvent::FinishedWithSuccess
                 | RedisEvent::SuccessfulPartial
                 | RedisEvent::PartialRefusedOffset(..)
+                | RedisEvent::PartialRefusedId(..)
                 | RedisEvent::FlushingOldData
                 | RedisEvent::ReplicaLost(_) => Tone::Faint,
                 _ => return None,
             };
-            Some((event.text(names), tone))
+            let text = event.text(names);
+            // Whose identities they are says nobody anything.
+            let told = text.split_once(" (Replica asked for").map_or(text.as_str(), |(told, _)| told);
+            Some((told.to_string(), tone))
         }
         Event::Haproxy(event) => {
             let text = event.text(names);
@@ -327,7 +408,7 @@ pub fn summary(analysis: &Analysis) -> String {
     }
     for failover in analysis.failovers.iter().take(TOLD_FAILOVERS) {
         let to = failover.new_master.as_deref().unwrap_or("nobody");
-        let ending = ending_words(&failover.ending);
+        let ending = ending_words(failover);
         let _ = writeln!(
             out,
             "{bold}Failover {} → {to}{bold:#}, led by {}: {ending}",
@@ -343,7 +424,7 @@ pub fn summary(analysis: &Analysis) -> String {
         ]);
         for step in &failover.steps {
             let took = step.took_us.map_or(String::new(), seconds);
-            let after = step.took_us.and(step.phase.after()).map_or("", |phase| phase.as_str());
+            let after = step.after.map_or("", Phase::as_str);
             table.add_row([step.phase.as_str(), &seconds(step.at_us), &took, after, &step.who, &step.decided_by]);
         }
         let _ = writeln!(out, "{table}\n");

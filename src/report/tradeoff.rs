@@ -57,6 +57,83 @@ impl TradeoffChart {
     }
 }
 
+/// Half the height of a name.
+const HALF: f64 = 8.0;
+
+/// A dot that wants a name.
+struct Wanted {
+    at: (f64, f64),
+    /// How wide the name is.
+    wide: f64,
+    /// Whether it is named by all means, with a line from the name to the dot if need be.
+    needed: bool,
+}
+
+/// Where a name stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Spot {
+    left: f64,
+    middle: f64,
+    right: f64,
+    /// Whether a line leads from it to its dot.
+    led: bool,
+}
+
+impl Spot {
+    /// The point of its edge that is nearest to a dot.
+    fn nearest_to(&self, (x, y): (f64, f64)) -> (f64, f64) {
+        (x.clamp(self.left, self.right), y.clamp(self.middle - HALF, self.middle + HALF))
+    }
+
+    fn distance(&self, dot: (f64, f64)) -> f64 {
+        let (x, y) = self.nearest_to(dot);
+        (x - dot.0).hypot(y - dot.1)
+    }
+
+    fn meets(&self, other: &Spot) -> bool {
+        let apart = self.right < other.left || other.right < self.left;
+        !apart && (self.middle - other.middle).abs() < 2.0 * HALF
+    }
+}
+
+/// A place for each name: nearer to its own dot than to any other, clear of all dots and of the names before it; where
+/// that cannot be, farther away with a line that leads to it; none where there is no room.
+fn label_places(wanted: &[Wanted]) -> Vec<Option<Spot>> {
+    let mut taken: Vec<Spot> = Vec::new();
+    let mut found = Vec::new();
+    for (own, want) in wanted.iter().enumerate() {
+        let others = || wanted.iter().enumerate().filter(move |(place, other)| *place != own && other.at != want.at);
+        let free = |spot: &Spot| {
+            let inside = spot.left > 60.0
+                && spot.right < RIGHT
+                && spot.middle - HALF > TOP - 16.0
+                && spot.middle + HALF < BOTTOM;
+            let clear = wanted.iter().all(|dot| spot.distance(dot.at) >= 5.0);
+            inside && clear && !taken.iter().any(|other| spot.meets(other))
+        };
+        let own_is_nearest = |spot: &Spot| {
+            let distance = spot.distance(want.at);
+            others().all(|(_, other)| spot.distance(other.at) > distance * 1.5)
+        };
+        let around = |away: f64, led: bool| {
+            let (x, y) = want.at;
+            let side = away * 0.5;
+            let places = [(side, -away), (side, away), (-side - want.wide, away), (-side - want.wide, -away)];
+            let middle = [(-want.wide / 2.0, -away - 3.0), (-want.wide / 2.0, away + 3.0)];
+            places.into_iter().chain(middle).map(move |(dx, dy)| {
+                let left = x + dx;
+                Spot { left, middle: y + dy, right: left + want.wide, led }
+            })
+        };
+        let near = around(15.0, false).find(|spot| free(spot) && own_is_nearest(spot));
+        let far = || [30.0, 45.0, 60.0, 80.0, 100.0].into_iter().find_map(|away| around(away, true).find(&free));
+        let spot = near.or_else(|| if want.needed { far() } else { None });
+        taken.extend(spot);
+        found.push(spot);
+    }
+    found
+}
+
 impl Chart for TradeoffChart {
     fn size(&self) -> (u32, u32) {
         (WIDTH, BOTTOM as u32 + 60)
@@ -94,14 +171,6 @@ impl Chart for TradeoffChart {
         let front = self.front();
         let line: Vec<(f64, f64)> = front.iter().map(|point| place(point)).collect();
         pen.path(&line, look.shade(palette::VERMILLION), 0.7, 3)?;
-        let mut taken: Vec<(f64, f64, f64, f64)> = self
-            .points
-            .iter()
-            .map(|point| {
-                let (x, y) = place(point);
-                (x - 6.0, y - 6.0, x + 6.0, y + 6.0)
-            })
-            .collect();
         let style = anchor(look.text(11, look.ink), HPos::Left, VPos::Center);
         for point in &self.points {
             let best = front.contains(&point);
@@ -116,28 +185,22 @@ impl Chart for TradeoffChart {
         }
         // Those that count are named first; the others where there is room.
         let rest = self.points.iter().filter(|point| !front.contains(point));
-        for point in front.iter().copied().chain(rest) {
-            let (px, py) = place(point);
-            let wide = pen.width(&point.label, &style);
-            let places = [
-                (7.0, -15.0),
-                (7.0, 15.0),
-                (-7.0 - wide, 15.0),
-                (-7.0 - wide, -15.0),
-                (-wide / 2.0, -18.0),
-                (-wide / 2.0, 18.0),
-            ];
-            let free = places.into_iter().find_map(|(dx, dy)| {
-                let (left, middle) = (px + dx, py + dy);
-                let own = (left, middle - 8.0, left + wide, middle + 8.0);
-                let inside = own.0 > 60.0 && own.2 < RIGHT && own.1 > TOP - 8.0 && own.3 < BOTTOM;
-                let clear = taken.iter().all(|t| own.2 < t.0 || t.2 < own.0 || own.3 < t.1 || t.3 < own.1);
-                (inside && clear).then_some((left, middle, own))
-            });
-            if let Some((left, middle, own)) = free {
-                pen.text(left, middle, &point.label, &style)?;
-                taken.push(own);
+        let named: Vec<&TradeoffPoint> = front.iter().copied().chain(rest).collect();
+        let wanted: Vec<Wanted> = named
+            .iter()
+            .map(|point| Wanted {
+                at: place(point),
+                wide: pen.width(&point.label, &style),
+                needed: front.contains(point),
+            })
+            .collect();
+        for (point, found) in named.iter().zip(label_places(&wanted)) {
+            let Some(spot) = found else { continue };
+            if spot.led {
+                let at = place(point);
+                pen.line(at, spot.nearest_to(at), look.faint, 0.7, 1)?;
             }
+            pen.text(spot.left, spot.middle, &point.label, &style)?;
         }
         Ok(())
     }
@@ -174,6 +237,20 @@ mod tests {
         let chart = chart();
         let labels: Vec<&str> = chart.front().iter().map(|point| point.label.as_str()).collect();
         assert_eq!(labels, ["10000", "5000", "2000"]);
+    }
+
+    #[test]
+    fn a_name_is_nearest_to_its_own_dot_or_led_to_it() {
+        // Three settings close together, and names long enough to reach the next dot.
+        let dots = [(400.0, 200.0), (430.0, 214.0), (452.0, 190.0)];
+        let wanted: Vec<Wanted> = dots.iter().map(|at| Wanted { at: *at, wide: 60.0, needed: true }).collect();
+        for (own, spot) in label_places(&wanted).into_iter().enumerate() {
+            let spot = spot.expect("there is room for three names");
+            let nearest = (0..dots.len()).min_by(|a, b| spot.distance(dots[*a]).total_cmp(&spot.distance(dots[*b])));
+            assert!(spot.led || nearest == Some(own), "{own}: {spot:?}");
+        }
+        let alone = label_places(&wanted[..1]);
+        assert!(alone[0].is_some_and(|spot| !spot.led));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod info;
 mod message;
 mod parse;
 mod ranges;
+mod shown;
 
 pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};

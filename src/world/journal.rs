@@ -118,7 +118,7 @@ impl World {
             Step::Order(node) => Deed::OrderedToStart(node),
             Step::Block(from, to) => Deed::Cut(from, to),
             Step::Flush(host) => Deed::Healed(host),
-            Step::Command(node, fault) => Deed::Command(node, fault),
+            Step::Command(node, commanded) => Deed::Command(node, commanded.fault),
             Step::StopClients => Deed::StopsClients,
         };
         journal.deeds.push((self.kernel.current(), deed));

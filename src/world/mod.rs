@@ -36,7 +36,7 @@ use crate::net::{
 use crate::record::{FaultMark, Record};
 use crate::scenario::Scenario;
 pub use crate::scenario::{Layout, NodeKind};
-use crate::wire::{Addr, HostId, NodeId};
+use crate::wire::{Addr, HostId, NodeId, Reply};
 use process::{Disk, Process};
 use program::Program;
 use script::Step;
@@ -127,6 +127,10 @@ pub struct World {
     masters: Vec<Addr>,
     beliefs: Vec<Addr>,
     marks: Vec<FaultMark>,
+    /// Commands of the script that their nodes have not come to yet: which node, and the place of the mark.
+    asked: VecDeque<(NodeId, usize)>,
+    /// What was answered to those that nodes came to: when, the place of the mark, the answer.
+    answers: Vec<(Time, usize, Reply)>,
     /// When the driver will have set or removed the last packet rule that it was told to.
     filters_settled: Time,
     /// Hosts that lost power rather than their container.
@@ -193,6 +197,8 @@ impl World {
             masters: vec![first_master],
             beliefs,
             marks: Vec::new(),
+            asked: VecDeque::new(),
+            answers: Vec::new(),
             filters_settled: Time::ZERO,
             machines: Vec::new(),
             settled: vec![Time::ZERO; hosts],
@@ -432,7 +438,8 @@ impl World {
     fn give(&mut self, delivery: Delivery) {
         let Delivery { node, sock, input } = delivery;
         let input = match input {
-            Input::Accepted { .. } | Input::Command(_) | Input::Terminate | Input::Start | Input::Timer(_) => input,
+            Input::Command(_) => return self.give_command(node, input),
+            Input::Accepted { .. } | Input::Terminate | Input::Start | Input::Timer(_) => input,
             Input::Data { message, .. } => {
                 if let Some(peer) = self.net.peer(sock) {
                     self.out.handles.consumed(peer, message.wire_bytes());
@@ -460,6 +467,18 @@ impl World {
             }
         };
         self.call(node, input);
+    }
+
+    /// A program gets to see a command that came over no connection. What it answers to the script is kept.
+    fn give_command(&mut self, node: NodeId, input: Input) {
+        self.out.take_answer();
+        self.call(node, input);
+        let Some(place) = self.asked.iter().position(|(asked, _)| *asked == node) else { return };
+        if let Some((_, mark)) = self.asked.remove(place)
+            && let Some(answer) = self.out.last_answer()
+        {
+            self.answers.push((self.out.now(), mark, answer.clone()));
+        }
     }
 
     /// One pass of a program's loop.
@@ -546,6 +565,7 @@ impl World {
         };
         let inbox = std::mem::take(&mut process.inbox);
         process.die();
+        self.asked.retain(|(asked, _)| *asked != node);
         let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
         self.net.process_dies(node, host, cx);
         // Deliveries of connections that had already ended hold slots until they are read.

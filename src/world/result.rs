@@ -9,9 +9,9 @@ use super::tallies::{self, Ends};
 use super::{Journal, NodeKind, Traced, World};
 use crate::kernel::{Span, Time};
 use crate::net::Noted;
-use crate::record::{Ask, Event, Header, Op, Outcome, Record, Recording, Source, What};
+use crate::record::{Ask, Event, Header, Op, Outcome, Record, Recording, ReplyMark, Source, What};
 use crate::redis::Redis;
-use crate::wire::{Addr, Key, NodeId, Role};
+use crate::wire::{Addr, Key, NodeId, Reply, Role};
 
 /// A finished run.
 #[derive(Clone, Debug)]
@@ -51,6 +51,10 @@ impl fmt::Display for Unready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the stack is not ready after {} s: {}", self.after.as_millis() / 1_000, self.missing.join(", "))
     }
+}
+
+fn reply_mark(at_s: f64, fault: usize, answer: &Reply) -> ReplyMark {
+    ReplyMark { at_s, fault, text: answer.shown() }
 }
 
 impl World {
@@ -124,6 +128,11 @@ impl World {
             run: self.seed,
             config: serde_json::json!({}),
             faults: std::mem::take(&mut self.marks),
+            replies: self
+                .answers
+                .iter()
+                .map(|(at, fault, answer)| reply_mark(at.seconds_since(origin), *fault, answer))
+                .collect(),
             end_s: self.scenario.duration.as_secs_f64(),
             redis: self.layout.all_redis().map(|node| self.layout.names.node(node).to_string()).collect(),
             final_master: final_master.map(|node| self.layout.names.node(node).to_string()),

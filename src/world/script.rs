@@ -65,9 +65,18 @@ pub(super) enum Step {
     /// The rules of a host are gone: what is sent to it arrives again.
     Flush(HostId),
     /// The command of a fault of the scenario reaches its node.
-    Command(NodeId, usize),
+    Command(NodeId, Commanded),
     /// The scenario's time is over: the driver stops the clients.
     StopClients,
+}
+
+/// A command on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Commanded {
+    /// The place of its fault in the scenario.
+    pub(super) fault: usize,
+    /// The place of its mark in the header of the recording.
+    mark: usize,
 }
 
 impl World {
@@ -80,7 +89,7 @@ impl World {
             Step::Start(node) => self.start(node),
             Step::Poll => self.poll(),
             Step::Fault(fault) => self.fault(fault, now),
-            Step::Command(node, fault) => self.scripted_command(node, fault),
+            Step::Command(node, commanded) => self.scripted_command(node, commanded),
             Step::Die(node) => self.process_dies(node),
             Step::Vanish(host) => self.vanish(host),
             Step::Order(node) => self.order_start(node, now),
@@ -225,19 +234,23 @@ impl World {
                 let Some(node) = self.resolve(node) else { return };
                 self.mark(now, Fault::Command { node: self.name(node), words: run.clone() });
                 let delay = Span(self.script.between(COMMAND_MIN.0, COMMAND_MAX.0));
-                self.plan(now + delay, Step::Command(node, index));
+                let commanded = Commanded { fault: index, mark: self.marks.len() - 1 };
+                self.plan(now + delay, Step::Command(node, commanded));
             }
             program => unreachable!("{program:?} is an order"),
         }
     }
 
-    fn scripted_command(&mut self, node: NodeId, fault: usize) {
+    fn scripted_command(&mut self, node: NodeId, Commanded { fault, mark }: Commanded) {
         let scenario = self.scenario.clone();
         let Action::Command { run, .. } = &scenario.faults[fault].action else {
             unreachable!("only commands are planned as such")
         };
         let command = parse_command(run, |name| self.layout.names.find_host(name))
             .expect("the scenario was checked: its commands are commands");
+        if self.state(node) != State::Down {
+            self.asked.push_back((node, mark));
+        }
         self.command(node, command);
     }
 

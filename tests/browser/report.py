@@ -258,7 +258,7 @@ def readable_without_script(path):
         body = page.text("body")
         for part in ["How to reproduce", "sim run", "Ledger of messages", "Where the time went"]:
             assert part in body, f"{part!r} is missing"
-        assert page.find("noscript figure svg").is_displayed(), "the timeline is there as a picture"
+        assert page.find("#paper figure svg").is_displayed(), "the timeline is there as a picture"
         assert not page.find("#canvas").is_displayed(), "what needs a script is not shown"
 
 

@@ -21,6 +21,8 @@ use crate::report::tradeoff::{TradeoffChart, TradeoffPoint};
 
 /// Curves that can be told apart in one picture.
 const CURVES: usize = 6;
+/// Bands of a second setting in the picture of a random sample.
+const BANDS: usize = 3;
 /// Pictures of one kind and metric; beyond that the table serves better.
 const PICTURES: usize = 12;
 
@@ -139,16 +141,46 @@ impl View<'_> {
             axes.sort_by_key(|axis| std::cmp::Reverse(distinct(self.sweep, *axis).len()));
             axes.truncate(1);
         }
-        let all: Vec<usize> = (0..self.sweep.axes.len()).collect();
         let count = axes.len();
         let picture = |(place, axis): (usize, usize)| {
-            let groups = if sampled { self.groups(&all) } else { self.groups(&[axis]) };
+            let groups = if sampled { self.bands(axis) } else { self.groups(&[axis]) };
             (groups.len() <= CURVES).then(|| {
                 let chart = self.effect(axis, &groups, sampled);
                 (self.name("effect", place, count), chart.svg(Theme::Light))
             })
         };
         axes.into_iter().enumerate().filter_map(picture).collect()
+    }
+
+    /// The settings of a random sample, told apart by the next key: by its values, or by thirds of its range. What the
+    /// picture does not show varies too, and its legend says so.
+    fn bands(&self, axis: usize) -> Vec<(String, Vec<usize>)> {
+        let count = self.sweep.axes.len();
+        if count == 1 {
+            return vec![(String::new(), (0..self.sweep.combinations.len()).collect())];
+        }
+        let other = (axis + 1) % count;
+        let key = &self.sweep.axes[other].key;
+        let value = |place: usize| self.sweep.combinations[place].values[other].as_str();
+        let mut places: Vec<usize> = (0..self.sweep.combinations.len()).collect();
+        let numbers = places.iter().all(|place| number(value(*place)).is_some());
+        let values = distinct(self.sweep, other);
+        let also = if count > 2 { ", others vary" } else { "" };
+        if values.len() <= CURVES {
+            let of = |wanted: &&str| places.iter().copied().filter(|place| value(*place) == *wanted).collect();
+            return values.iter().map(|value| (format!("{key} = {value}{also}"), of(value))).collect();
+        }
+        if !numbers {
+            return vec![(format!("{key} varies{also}"), places)];
+        }
+        let of = |place: usize| number(value(place)).unwrap_or(0.0);
+        places.sort_by(|a, b| of(*a).total_cmp(&of(*b)));
+        let third = places.len().div_ceil(BANDS);
+        let band = |band: &[usize]| {
+            let (first, last) = (value(band[0]), value(band[band.len() - 1]));
+            (format!("{key} {first} to {last}{also}"), band.to_vec())
+        };
+        places.chunks(third).map(band).collect()
     }
 
     fn effect(&self, axis: usize, groups: &[(String, Vec<usize>)], sampled: bool) -> EffectChart {

@@ -474,6 +474,31 @@ mod tests {
     }
 
     #[test]
+    fn a_data_tool_reads_numbers_as_numbers() {
+        use ::parquet::file::reader::{FileReader, SerializedFileReader};
+        use ::parquet::record::Field;
+        let folder = tempfile::tempdir().expect("a folder");
+        let axes = ["sentinel.down-after-milliseconds=1000", "network.loss=0.0", "haproxy.inter=1s"];
+        Sweep { runs: 2, ..of(&axes, Shard::WHOLE) }.run(folder.path(), &|| {}).expect("it can be written");
+        let file = std::fs::File::open(folder.path().join("runs.parquet")).expect("it is there");
+        let reader = SerializedFileReader::new(file).expect("it is a Parquet file");
+        let rows: Vec<_> = reader.get_row_iter(None).expect("rows").map(|row| row.expect("a row")).collect();
+        assert_eq!(rows.len(), 2);
+        let column = |name: &str| {
+            let found = rows[1].get_column_iter().find(|(column, _)| *column == name);
+            found.unwrap_or_else(|| panic!("a column {name}")).1.clone()
+        };
+        assert_eq!(column("sentinel.down-after-milliseconds"), Field::Long(1_000));
+        assert_eq!(column("network.loss"), Field::Double(0.0));
+        assert_eq!(column("haproxy.inter"), Field::Str("1s".into()));
+        // The run is its seed: the sweep begins with 3.
+        assert_eq!((column("run"), column("failovers")), (Field::Long(4), Field::Long(1)));
+        // The scenario expects nothing, and nobody reads.
+        assert_eq!((column("met"), column("get-outage")), (Field::Null, Field::Null));
+        assert!(matches!(column("set-outage"), Field::Double(seconds) if seconds > 1.0));
+    }
+
+    #[test]
     fn an_override_that_leads_nowhere_is_refused() {
         let axes = [Axis::parse("sentinel.qorum=1").expect("it has a key and a value")];
         assert!(combinations("test.toml", TEXT, &axes, axis::settings(&axes, None, 1)).is_err());
