@@ -13,6 +13,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::kernel::Span;
+use crate::limits;
 
 /// Why a text is no quantity, and what would be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,8 +52,17 @@ const SIZES: &[Unit] = &[
 /// As `tc` of Linux writes them: decimal, in bits.
 const RATES: &[Unit] = &[("bit", 1), ("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)];
 
+/// The most of a quantity, in its base unit and in words.
+type Limit = (u64, &'static str);
+
+const LONGEST: Limit = (limits::SPAN_MAX.0, "ten years (87600h)");
+const LARGEST: Limit = (limits::BYTES_MAX, "1 TiB (1024gb)");
+const FASTEST: Limit = (1_000_000_000_000, "1000gbit");
+
 /// Reads `NUMBER[.FRACTION]UNIT` exactly; `what` completes "a … is a number and a unit".
-fn quantity(text: &str, units: &[Unit], what: &str, example: &str) -> Result<u64, UnitError> {
+///
+/// It may be `most` of the base unit at most, which is called `limit`.
+fn quantity(text: &str, units: &[Unit], what: &str, example: &str, most: Limit) -> Result<u64, UnitError> {
     let wrong = |why: &str| UnitError(format!("`{text}` is not a {what}: {why}, such as \"{example}\""));
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..end], text[end..].trim_start());
@@ -66,23 +76,23 @@ fn quantity(text: &str, units: &[Unit], what: &str, example: &str) -> Result<u64
         return Err(wrong("it must begin with a number"));
     }
     let scale = 10u128.checked_pow(fraction.len() as u32).ok_or_else(|| wrong("it has too many digits"))?;
-    let mantissa: u128 = format!("{whole}{fraction}").parse().map_err(|_| wrong("the number is too large"))?;
-    let product = mantissa.checked_mul(u128::from(*size)).ok_or_else(|| wrong("the number is too large"))?;
+    let mantissa: u128 = format!("{whole}{fraction}").parse().map_err(|_| wrong("it has too many digits"))?;
+    let too_large = || UnitError(format!("`{text}` is too large for a {what}: at most {}", most.1));
+    let product = mantissa.checked_mul(u128::from(*size)).ok_or_else(too_large)?;
     if !product.is_multiple_of(scale) {
         return Err(wrong(&format!("it is finer than one {}", names[0])));
     }
-    // The file format ends at signed 64 bits, and so do all quantities.
-    i64::try_from(product / scale).map(i64::unsigned_abs).map_err(|_| wrong("the number is too large"))
+    u64::try_from(product / scale).ok().filter(|number| *number <= most.0).ok_or_else(too_large)
 }
 
 /// Reads a duration: `"250us"`, `"50ms"`, `"1.5s"`, `"2m"`.
 pub fn parse_span(text: &str) -> Result<Span, UnitError> {
-    quantity(text, DURATIONS, "duration", "50ms").map(Span::from_nanos)
+    quantity(text, DURATIONS, "duration", "50ms", LONGEST).map(Span::from_nanos)
 }
 
 /// Reads a size in bytes as Redis does: `1048576`, `"1mb"` (2²⁰), `"1m"` (10⁶).
 pub fn parse_bytes(text: &str) -> Result<u64, UnitError> {
-    quantity(&text.to_ascii_lowercase(), SIZES, "size", "1mb")
+    quantity(&text.to_ascii_lowercase(), SIZES, "size", "1mb", LARGEST)
 }
 
 /// Reads a text into `T` and says what was expected if something else is found.
@@ -138,7 +148,7 @@ impl FromStr for SignedSpan {
             Some(rest) => (-1, rest),
             None => (1, text.strip_prefix('+').unwrap_or(text)),
         };
-        let nanos = quantity(rest, DURATIONS, "duration", "-5s")?;
+        let nanos = quantity(rest, DURATIONS, "duration", "-5s", LONGEST)?;
         Ok(SignedSpan(sign * i64::try_from(nanos).expect("quantities fit in a signed word")))
     }
 }
@@ -183,7 +193,7 @@ impl FromStr for Rate {
         if text == "unlimited" {
             return Ok(Rate::UNLIMITED);
         }
-        let bits = quantity(text, RATES, "rate", "100mbit")?;
+        let bits = quantity(text, RATES, "rate", "100mbit", FASTEST)?;
         match NonZeroU64::new(bits) {
             Some(bits) => Ok(Rate::bits(bits)),
             None => Err(UnitError(format!("`{text}` carries nothing: to cut a link, write loss = 1.0"))),
@@ -329,7 +339,8 @@ pub mod bytes {
                 f.write_str("a number of bytes or a size such as \"1mb\"")
             }
             fn visit_i64<E: de::Error>(self, n: i64) -> Result<u64, E> {
-                u64::try_from(n).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))
+                let bytes = u64::try_from(n).ok().filter(|bytes| *bytes <= limits::BYTES_MAX);
+                bytes.ok_or_else(|| E::invalid_value(de::Unexpected::Signed(n), &self))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<u64, E> {
                 parse_bytes(text).map_err(E::custom)
@@ -341,7 +352,7 @@ pub mod bytes {
     /// The schema of a size.
     pub fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
-            { "type": "integer", "minimum": 0 },
+            { "type": "integer", "minimum": 0, "maximum": limits::BYTES_MAX },
             { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgG]?[bB]|[kKmMgG])?$" },
         ] })
     }
@@ -364,10 +375,22 @@ mod tests {
 
     #[test]
     fn bad_durations_name_the_remedy() {
-        for text in ["5", "", "s", "5 sec", "-5s", "1.s", ".5s", "1.2.3s", "0.5ns", "99999999999h", "1e3s", "٣s"] {
+        for text in ["5", "", "s", "5 sec", "-5s", "1.s", ".5s", "1.2.3s", "0.5ns", "1e3s", "٣s"] {
             let error = parse_span(text).expect_err(text).to_string();
             assert!(error.contains("such as \"50ms\""), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_too_large_names_the_limit() {
+        assert_eq!(parse_span("87600h"), Ok(limits::SPAN_MAX));
+        for text in ["87601h", "99999999999h", "9223372036854775807ns", "340282366920938463463374607431768211455h"] {
+            let error = parse_span(text).expect_err(text).to_string();
+            assert!(error.contains("87600h"), "{error}");
+        }
+        assert!(SignedSpan::from_str("-87601h").is_err());
+        assert!(parse_bytes("1025gb").expect_err("too large").to_string().contains("1 TiB"));
+        assert!("1001gbit".parse::<Rate>().expect_err("too fast").to_string().contains("1000gbit"));
     }
 
     #[test]
@@ -407,7 +430,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back(nanos in 0..=i64::MAX as u64, jump in -i64::MAX..=i64::MAX, parts in 0..=Share::WHOLE) {
+        fn what_is_printed_reads_back(nanos in 0..=limits::SPAN_MAX.0, jump in -(limits::SPAN_MAX.0 as i64)..=limits::SPAN_MAX.0 as i64, parts in 0..=Share::WHOLE) {
             prop_assert_eq!(parse_span(&Span(nanos).to_string()), Ok(Span(nanos)));
             prop_assert_eq!(SignedSpan(jump).to_string().parse(), Ok(SignedSpan(jump)));
             prop_assert_eq!(Share::from_f64(Share(parts).as_f64()), Some(Share(parts)));

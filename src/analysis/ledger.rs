@@ -17,7 +17,7 @@ use super::loads::Loads;
 use super::masters::Masters;
 use super::writes::{History, Write, WriteFate, WriteLoss, writes};
 use crate::kernel::Span;
-use crate::record::{ConnectEnd, Heard, Op, Outcome, Recording, What};
+use crate::record::{ConnectEnd, Heard, Op, Outcome, Recording, What, csv_field};
 use crate::wire::NodeId;
 
 /// A message that was acknowledged this shortly before the end of the recording and not received is undecided.
@@ -569,13 +569,13 @@ impl Ledger {
             let _ = writeln!(
                 out,
                 "{},publish,{},{},{},{},{},{},{},{},{}",
-                quoted(&message.client),
+                csv_field(&message.client),
                 message.seq,
                 fixed(message.published_us, 1_000_000),
                 message.outcome.as_str(),
                 fixed(message.took_us, 1_000),
                 receivers,
-                quoted(&by.join(";")),
+                csv_field(&by.join(";")),
                 at.join(";"),
                 message.fate.as_str(),
                 message.cause.map_or("", Cause::as_str),
@@ -596,7 +596,7 @@ impl Write {
         let _ = writeln!(
             out,
             "{},set,{},{},{},{},,,,{},{cause}",
-            quoted(&self.client),
+            csv_field(&self.client),
             self.seq,
             fixed(self.at_us, 1_000_000),
             self.outcome.as_str(),
@@ -612,8 +612,4 @@ fn fixed(micros: i64, unit: u64) -> String {
     let micros = micros.unsigned_abs();
     let width = unit.ilog10() as usize;
     format!("{sign}{}.{:0width$}", micros / unit, micros % unit)
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_string() }
 }

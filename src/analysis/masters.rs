@@ -151,6 +151,8 @@ pub fn masters(recording: &Recording) -> Masters {
         changes.push((recording.micros(record.time), change));
     }
     changes.sort_by_key(|(at, _)| *at);
+    // A fault may stand before the first line.
+    let start = changes.first().map_or(start, |(at, _)| start.min(*at));
 
     let mut builder = Builder { lanes: BTreeMap::new(), done: Masters::default(), now: start };
     builder.note(start, &nodes, has_proxy.then_some(&proxy), servers);

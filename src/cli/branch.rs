@@ -115,7 +115,7 @@ struct Found {
 pub(super) struct Task<'a> {
     pub(super) scenario: &'a Arc<Scenario>,
     pub(super) seed: u64,
-    pub(super) jobs: usize,
+    pub(super) jobs: u64,
     pub(super) out: &'a Path,
     pub(super) format: Format,
 }
@@ -123,8 +123,7 @@ pub(super) struct Task<'a> {
 pub(super) fn main(arguments: &Arguments, task: &Task<'_>) -> Result<Verdict, Failure> {
     let branches = arguments.branches.expect("branches are asked for");
     let moments = arguments.moments(task.scenario)?;
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(task.jobs).build();
-    let pool = pool.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
+    let pool = super::threads(task.jobs)?;
     let bar = super::run::progress(moments.len() as u64 * (branches + 1));
     let (trunk, forks) =
         pool.install(|| branching::branch(task.scenario, task.seed, &moments, branches, &|| bar.inc(1)));
@@ -300,9 +299,7 @@ fn write(
     let mut paths = Vec::new();
     for (name, bytes) in files {
         let path = folder.join(name);
-        let mut file = tempfile::Builder::new().prefix(".branches-").tempfile_in(folder)?;
-        file.write_all(&bytes)?;
-        file.persist(&path).map_err(|error| error.error)?;
+        crate::files::write(&path, &bytes)?;
         paths.push(path);
     }
     Ok(paths)

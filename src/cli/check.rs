@@ -32,11 +32,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     from: u64,
     /// The seed that the cases are drawn from
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = super::seed())]
     seed: u64,
-    /// How many threads; 0: one a core
-    #[arg(long, default_value_t = 0)]
-    jobs: usize,
+    /// How many threads; 0: one a core; the results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::jobs())]
+    jobs: u64,
     /// Folder for the scenarios of failures, in `check/` below it
     #[arg(long, value_name = "DIR", default_value = "output")]
     out: PathBuf,
@@ -75,6 +75,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         }
     };
     let random = matches!(source, Source::Random(_));
+    if let Source::Fixed(scenario) = &source {
+        super::afford(scenario.cost(), arguments.cases, (0, super::at_once(arguments.jobs, arguments.cases)), true)?;
+    }
     let properties = if arguments.properties.is_empty() { all_properties() } else { arguments.properties.clone() };
     let campaign = Campaign {
         source,
@@ -84,8 +87,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         properties,
         build: &World::new,
     };
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs).build();
-    let threads = threads.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
+    let threads = super::threads(arguments.jobs)?;
     let bar = progress(arguments.cases);
     let report = threads.install(|| campaign.run(&|| bar.inc(1)));
     bar.finish_and_clear();
@@ -134,10 +136,7 @@ fn write(arguments: &Arguments, name: &str, first: &First, small: Shrunk, is_fai
     let Shrunk { mut case, finding, runs } = small;
     name.clone_into(&mut case.scenario.name);
     let text = compact(&case.scenario, &head(arguments, name, first, case.seed, &finding.to_string(), runs, &path));
-    // A half-written file must not stay behind.
-    let mut file = tempfile::NamedTempFile::new_in(&folder).map_err(Failure::io(folder.display()))?;
-    file.write_all(text.as_bytes()).map_err(Failure::io(path.display()))?;
-    file.persist(&path).map_err(|error| Failure::Io(path.display().to_string(), error.error))?;
+    crate::files::write(&path, text.as_bytes()).map_err(Failure::io(path.display()))?;
     Ok(format!("{} --cases 1 --seed {}", path.display(), case.seed))
 }
 

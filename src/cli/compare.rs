@@ -8,6 +8,7 @@ use comfy_table::{Cell, CellAlignment, Table, presets};
 use super::{Failure, Verdict};
 use crate::analysis::score::{Measure, Score, score_dirs};
 use crate::analysis::sequences::{Finding, ScenarioSequences, Sequences, sequences_of_dirs};
+use crate::files;
 use crate::report::chart::{Chart, Theme};
 use crate::report::compare::CompareChart;
 use crate::report::safe_name;
@@ -99,8 +100,8 @@ fn draw(score: &Score, wanted: &[String], folder: &Path) -> Result<(), Failure> 
         let Some(chart) = CompareChart::of(scenario, shown) else { continue };
         let path = folder.join(safe_name(&scenario.scenario));
         let (svg, png) = (path.with_added_extension("svg"), path.with_added_extension("png"));
-        std::fs::write(&svg, chart.svg(Theme::Light)).map_err(Failure::io(svg.display()))?;
-        std::fs::write(&png, chart.png(Theme::Light)).map_err(Failure::io(png.display()))?;
+        files::write(&svg, chart.svg(Theme::Light).as_bytes()).map_err(Failure::io(svg.display()))?;
+        files::write(&png, &chart.png(Theme::Light)).map_err(Failure::io(png.display()))?;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ pub(super) struct Arguments {
     run: PathBuf,
     /// Seed, if RUN is a scenario file
     #[arg(long)]
+    #[arg(value_parser = super::seed())]
     seed: Option<u64>,
     #[command(flatten)]
     question: Questions,
@@ -148,7 +149,7 @@ fn traced(scenario: Scenario, seed: u64) -> Result<Subject, Failure> {
 /// Runs the scenario of a run folder again and sees whether that gives the same recording.
 fn folder(path: &Path) -> Result<(Subject, Option<String>), Failure> {
     let file = path.join("scenario.toml");
-    let text = std::fs::read_to_string(&file).map_err(|error| {
+    let text = crate::limits::read_text(&file).map_err(|error| {
         let problem = format!("{}: {error}", file.display());
         bad(problem, "a run folder is what `sim run` leaves under output/; it holds scenario.toml")
     })?;

@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand, and nothing else.
 //!
-//! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file. A closed pipe is no error. Progress goes to
+//! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file; 130 or 143 if SIGINT or SIGTERM ended it. A closed pipe is no error. Progress goes to
 //! standard error, and only to a terminal; colour follows the terminal and `NO_COLOR`.
 
 mod branch;
@@ -20,12 +20,13 @@ mod schema;
 mod shard;
 mod sweep;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::scenario::units;
+use crate::files;
+use crate::scenario::{Cost, limits, units};
 
 /// The version that outputs carry.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -65,6 +66,8 @@ enum Verdict {
     Fine,
     /// An expectation or a comparison failed.
     Missed,
+    /// A signal ended it early; what was complete is there.
+    Interrupted(i32),
 }
 
 /// Why a subcommand could not do its work.
@@ -91,6 +94,13 @@ impl From<io::Error> for Failure {
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    // Who drives real programs has more to clean up, and does it himself.
+    if !matches!(arguments.command, Command::Reference(_))
+        && let Err(error) = files::clean_up_on_signals()
+    {
+        tell(&format!("sim: signals: {error}"));
+        return ExitCode::from(2);
+    }
     let outcome = match arguments.command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
@@ -106,17 +116,86 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
         Ok(Verdict::Missed) => ExitCode::from(1),
+        Ok(Verdict::Interrupted(signal)) => ExitCode::from(128 + signal as u8),
         // Whoever closed the pipe has read what it wanted.
         Err(Failure::Io(_, error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Io(what, error)) => {
-            anstream::eprintln!("sim: {what}: {error}");
+            tell(&format!("sim: {what}: {error}"));
             ExitCode::from(2)
         }
         Err(Failure::Bad(report)) => {
-            anstream::eprintln!("{report:?}");
+            tell(&format!("{report:?}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// Says something on standard error; if nobody can be told, nobody is.
+fn tell(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// Says beforehand what `runs` runs will take if that is much, and refuses what has no place in the machine's memory.
+///
+/// `reported` of the runs that are under way at one time are drawn, `counted` only counted.
+fn afford(cost: Cost, runs: u64, (reported, counted): (u64, u64), large: bool) -> Result<(), Failure> {
+    const GIB: u64 = 1 << 30;
+    const SLOW_S: u64 = 600;
+    let bytes = cost.bytes(reported, counted);
+    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / GIB as f64);
+    if let Some(free) = free_memory().filter(|free| bytes > *free && !large) {
+        let help = "shorten `duration`, let clients act less often, use fewer --jobs, or give --large to try it";
+        return Err(Failure::Bad(miette::miette!(
+            help = help,
+            "this would take about {} of memory ({} attempts and messages a run), and {} are free",
+            gib(bytes),
+            cost.lines,
+            gib(free)
+        )));
+    }
+    let seconds = cost.core_seconds.saturating_mul(runs);
+    if bytes > GIB || seconds > SLOW_S {
+        let time = match seconds {
+            seconds if seconds > 2 * 86_400 => format!("{} days", seconds / 86_400),
+            seconds if seconds > 7_200 => format!("{} hours", seconds / 3_600),
+            seconds => format!("{} minutes", seconds.div_ceil(60)),
+        };
+        tell(&format!("sim: this will take about {} of memory and {time} of one core", gib(bytes)));
+    }
+    Ok(())
+}
+
+/// Bytes of memory that are free, as Linux says, within the limit of a container.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let free = line.split_whitespace().next()?.parse::<u64>().ok()? << 10;
+    let number = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let most = number("/sys/fs/cgroup/memory.max").unwrap_or(u64::MAX);
+    let used = number("/sys/fs/cgroup/memory.current").unwrap_or(0);
+    Some(free.min(most.saturating_sub(used)))
+}
+
+/// How many run at a time.
+fn at_once(jobs: u64, runs: u64) -> u64 {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    if jobs == 0 { cores.min(runs) } else { jobs.min(runs) }
+}
+
+/// What `--seed` takes: a limit that leaves room for the runs that follow.
+fn seed() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(..=limits::SEED_MAX)
+}
+
+/// What `--jobs` takes.
+fn jobs() -> clap::builder::RangedU64ValueParser<u64> {
+    clap::value_parser!(u64).range(..=limits::JOBS_MAX)
+}
+
+/// So many threads; 0: one a core.
+fn threads(jobs: u64) -> Result<rayon::ThreadPool, Failure> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs as usize).build();
+    pool.map_err(|error| Failure::Io(format!("{jobs} threads (--jobs)"), io::Error::other(error)))
 }
 
 /// Reads a time relative to time 0, such as `7.3s`, `250ms` or `-2s`, as microseconds.

@@ -1,5 +1,6 @@
 //! `sim reference`: the real stack, from the same scenario files.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,10 +52,10 @@ struct RecordArguments {
     /// The scenario file
     file: PathBuf,
     /// How many runs
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     runs: u64,
     /// The number of the first run
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = super::seed())]
     first: u64,
     /// Folder of the recordings NAME.RUN.jsonl.gz
     #[arg(long, value_name = "DIR")]
@@ -116,7 +117,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     match &arguments.command {
         Command::Up(arguments) => up(arguments),
         Command::Down(arguments) => {
-            leftovers::remove(arguments.all).iter().for_each(|what| println!("removed {what}"));
+            let mut out = anstream::stdout().lock();
+            leftovers::remove(arguments.all).iter().try_for_each(|what| writeln!(out, "removed {what}"))?;
             Ok(Verdict::Fine)
         }
         Command::Record(arguments) => record_all(arguments),
@@ -147,12 +149,13 @@ fn up(arguments: &UpArguments) -> Result<Verdict, Failure> {
     let backend = arguments.backend.open(0, work.path()).map_err(bad)?;
     let mut stack = Stack::new(&scenario, backend, work.path()).without_reader();
     stack.boot(&interrupt).map_err(bad)?;
+    let mut out = anstream::stdout().lock();
     for (name, addr, port) in stack.addresses() {
-        println!("{name:12} {addr}:{port}");
+        writeln!(out, "{name:12} {addr}:{port}")?;
     }
     stack.keep();
-    println!("files: {}", work.keep().display());
-    println!("`sim reference down` ends it.");
+    writeln!(out, "files: {}", work.keep().display())?;
+    writeln!(out, "`sim reference down` ends it.")?;
     Ok(Verdict::Fine)
 }
 
@@ -177,7 +180,7 @@ fn record_all(arguments: &RecordArguments) -> Result<Verdict, Failure> {
             })?;
             let path = arguments.out.join(format!("{}.{run:02}.jsonl.gz", scenario.name));
             recording.write(&path).map_err(Failure::io(path.display()))?;
-            anstream::eprintln!("{}", path.display());
+            super::tell(&path.display().to_string());
         }
     };
     let outcomes: Vec<Result<(), Failure>> = std::thread::scope(|scope| {

@@ -30,14 +30,14 @@ pub(super) struct Arguments {
     /// The scenario file
     file: PathBuf,
     /// Seed of the first run; run k uses seed + k
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = super::seed())]
     seed: u64,
     /// How many runs
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     runs: u64,
-    /// How many runs at a time; the results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    jobs: Option<u32>,
+    /// How many threads; 0: one a core; the results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::jobs())]
+    jobs: u64,
     /// Where the run folder NAME-SEED/ goes
     #[arg(long, value_name = "DIR", default_value = "output")]
     out: PathBuf,
@@ -50,6 +50,9 @@ pub(super) struct Arguments {
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    /// Begin even if the machine has too little memory for it
+    #[arg(long)]
+    large: bool,
     #[command(flatten)]
     branching: super::branch::Arguments,
 }
@@ -142,12 +145,14 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         let task = super::branch::Task {
             scenario: &scenario,
             seed: arguments.seed,
-            jobs: arguments.jobs.unwrap_or(0) as usize,
+            jobs: arguments.jobs,
             out: &arguments.out,
             format: arguments.format,
         };
         return super::branch::main(&arguments.branching, &task);
     }
+    let counted = if arguments.runs == 1 { 0 } else { super::at_once(arguments.jobs, arguments.runs) };
+    super::afford(scenario.cost(), arguments.runs, (1, counted), arguments.large)?;
     if let Some(folder) = &arguments.recordings {
         std::fs::create_dir_all(folder).map_err(Failure::io(folder.display()))?;
     }
@@ -180,10 +185,7 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
 }
 
 fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(arguments.jobs.unwrap_or(0) as usize)
-        .build()
-        .expect("threads can be started");
+    let pool = super::threads(arguments.jobs)?;
     let progress = progress(arguments.runs);
     // The first run sets the axes of the charts.
     let first = crate::run(scenario, arguments.seed);

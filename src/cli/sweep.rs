@@ -36,11 +36,11 @@ pub(super) struct Arguments {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     runs: Option<u64>,
     /// Seed of the first run; run k of every combination uses seed + k
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = super::seed())]
     seed: u64,
-    /// How many threads; 0: one a core
-    #[arg(long, default_value_t = 0)]
-    jobs: usize,
+    /// How many threads; 0: one a core; the results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::jobs())]
+    jobs: u64,
     /// Only this part of the rows, from 0/N; `auto` or `auto/N` asks the variables of a Slurm array or an Indexed Job
     #[arg(long, value_name = "I/N", value_parser = shard, conflicts_with_all = ["until", "baseline", "pauses"])]
     shard: Option<Shard>,
@@ -64,6 +64,9 @@ pub(super) struct Arguments {
     /// What a pause is
     #[arg(long, value_enum, default_value_t = PauseKind::Stall, requires = "pauses")]
     pause_kind: PauseKind,
+    /// Begin even if the machine has too little memory for it
+    #[arg(long)]
+    large: bool,
     /// Put the parts of a sharded sweep together
     #[arg(long, conflicts_with_all = ["axes", "shard", "until", "baseline", "pauses"])]
     merge: bool,
@@ -106,9 +109,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         return Ok(if met { Verdict::Fine } else { Verdict::Missed });
     }
     let name = arguments.file.display().to_string();
-    // A file that cannot be read is told as `sim run` tells it.
-    let scenario = Scenario::load(&arguments.file).map_err(|error| Failure::Bad(error.into()))?;
-    let text = std::fs::read_to_string(&arguments.file).map_err(Failure::io(&name))?;
+    // It may be a pipe: it is read once.
+    let text = Scenario::read(&arguments.file).map_err(|error| Failure::Bad(error.into()))?;
+    let scenario = Scenario::parse(&name, &text).map_err(|error| Failure::Bad(error.into()))?;
     let mut settings = axis::settings(&arguments.axes, arguments.samples, arguments.seed);
     let wanted = arguments.baseline.as_ref().map(|values| baseline(values, arguments)).transpose()?;
     let random = settings.len() as u64 != grid_size(&arguments.axes);
@@ -135,6 +138,11 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         None => ProgressBar::new((rows.end - rows.start) * if arguments.pauses.is_some() { 2 } else { 1 }),
     };
     let bar = progress(bar);
+    let costs = combinations.iter().map(|combination| combination.scenario.cost());
+    let cost = costs.max_by_key(|cost| (cost.lines, cost.core_seconds)).expect("there is a combination");
+    // With --until nobody knows how many there will be.
+    let count = if arguments.until.is_some() { combinations.len() as u64 } else { rows.end - rows.start };
+    super::afford(cost, count, (0, super::at_once(arguments.jobs, count)), arguments.large)?;
     let sweep = Sweep {
         axes: arguments.axes.clone(),
         combinations,
@@ -146,14 +154,19 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         pauses: arguments.pauses.clone().map(|pauses| Pauses { kind: arguments.pause_kind, ..pauses }),
         charts: wanted_metrics(arguments),
     };
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(arguments.jobs).build();
-    let threads = threads.map_err(|error| Failure::Io("threads".into(), std::io::Error::other(error)))?;
+    let threads = super::threads(arguments.jobs)?;
     let folder =
         arguments.out.clone().unwrap_or_else(|| PathBuf::from("output").join(format!("{}-sweep", scenario.name)));
+    let ends_itself = crate::files::EndsItself::begin();
     let outcome = threads.install(|| sweep.run(&folder, &|| bar.inc(1)));
     bar.finish_and_clear();
     let outcome = outcome.map_err(Failure::io(folder.display()))?;
+    drop(ends_itself);
     print(arguments, &sweep, &outcome, &mut out)?;
+    if let Some(signal) = crate::files::interrupted() {
+        writeln!(out, "interrupted: only what was complete is in these files")?;
+        return Ok(Verdict::Interrupted(signal));
+    }
     // A part has done its work whatever its runs met: schedulers would start it again.
     let met = arguments.shard.is_some() || outcome.found.iter().all(|found| found.met == found.judged);
     Ok(if met { Verdict::Fine } else { Verdict::Missed })

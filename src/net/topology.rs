@@ -8,6 +8,7 @@ use petgraph::visit::{Dfs, EdgeRef};
 
 use super::pairs::Pairs;
 use crate::kernel::{Span, Stream, Time};
+use crate::limits::SPAN_MAX;
 use crate::wire::HostId;
 
 /// What one direction of a link does to packets.
@@ -149,9 +150,11 @@ impl Topology {
         }
         let mut departs = at;
         if let Some(rate) = self.link(from, to).rate_bits_per_s {
-            let sending = Span((bytes() as u128 * 8 * 1_000_000_000 / rate.max(1) as u128) as u64);
+            let sending = bytes() as u128 * 8 * 1_000_000_000 / rate.max(1) as u128;
             let edge = self.edges.get_mut(from, to);
-            departs = at.max(edge.free_at) + sending;
+            // What leaves later than a run can last never does.
+            let departs_ns = u128::from(at.max(edge.free_at).0) + sending;
+            departs = Time(departs_ns.min(u128::from((at + SPAN_MAX).0)) as u64);
             edge.free_at = departs;
         }
         let link = self.link(from, to);

@@ -9,34 +9,42 @@
 //! Times are written in units of 100 µs, and everything that looks at a recording looks at these written times
 //! ([`Recording::ticks`]), so that a run in memory and its file yield the same figures.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use flate2::{Compression, GzBuilder, read::GzDecoder};
+use flate2::{Compression, GzBuilder, read::MultiGzDecoder};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultMark, NOBODY, Order};
 use super::names::is_master_name;
+use super::visible::visible;
 use super::{
     Ask, ClientMark, ConnectEnd, Event, Header, Heard, Load, Names, Node, NodeKind, Op, Outcome, Pace, Record,
     Recording, ReplyMark, Source, Ticks, What,
 };
+use crate::files;
 use crate::kernel::{EventId, Span, Time};
+use crate::limits;
 use crate::units::parse_span;
 use crate::wire::NodeId;
 
 /// Length of one unit of written time.
 const TICK_NANOS: u64 = 100_000;
+/// Times beyond this many seconds are not believed: ten years.
+const MAX_SECONDS: f64 = limits::SECONDS_MAX as f64;
+/// The longest line, in bytes: 16 MiB. A header with a hundred thousand faults is shorter.
+const LINE_MAX: u64 = 16 << 20;
+/// The most programs and clients: twice of what a scenario can have.
+const NAMES_MAX: usize = 2 * limits::CLIENTS_MAX;
+/// The longest name, in bytes.
+const NAME_MAX: usize = 255;
 const TICKS_A_SECOND: u64 = 1_000_000_000 / TICK_NANOS;
-/// Times beyond this many seconds are not believed: 30 years.
-const MAX_SECONDS: f64 = 1e9;
 /// Pauses within one record beyond this many seconds are not believed: they are kept in 32 bits.
 const MAX_PACE_SECONDS: f64 = 4e5;
 
-/// Nodes have numbers of 16 bits.
-const NODES_MAX: usize = u16::MAX as usize;
 /// The host of clients of which a recording does not say more.
 const CLIENTS: &str = "clients";
 
@@ -294,14 +302,7 @@ impl Recording {
     /// Writes the recording to a file, all of it or nothing; compressed if the name ends in `.gz`.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let text = self.to_jsonl();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.prefix(".recording-").tempfile_in(folder)?;
+        let mut file = files::Whole::create(path)?;
         if path.extension().is_some_and(|extension| extension == "gz") {
             let mut encoder = GzBuilder::new().mtime(0).write(&mut file, Compression::default());
             encoder.write_all(text.as_bytes())?;
@@ -309,20 +310,22 @@ impl Recording {
         } else {
             file.write_all(text.as_bytes())?;
         }
-        file.persist(path).map(|_| ()).map_err(|error| error.error)
+        file.finish()
     }
 
-    /// Reads a recording, compressed or not, simulated or real.
+    /// Reads a recording, compressed or not (all members of a gzip file), simulated or real.
+    ///
+    /// # Errors
+    /// If it cannot be read, is larger than [`limits::RECORDING_MAX`], or is no recording.
     pub fn read(path: &Path) -> Result<Recording, ReadError> {
         let io = |source| ReadError::Io { path: path.to_path_buf(), source };
-        let bytes = std::fs::read(path).map_err(io)?;
-        let mut text = String::new();
-        if bytes.starts_with(&[0x1f, 0x8b]) {
-            GzDecoder::new(&bytes[..]).read_to_string(&mut text).map_err(io)?;
+        let mut file = BufReader::with_capacity(1 << 16, std::fs::File::open(path).map_err(io)?);
+        let text = if file.fill_buf().map_err(io)?.starts_with(&[0x1f, 0x8b]) {
+            read_lines(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(file)))
         } else {
-            text = String::from_utf8(bytes).map_err(|error| io(std::io::Error::other(error)))?;
-        }
-        Ok(Recording::parse(&path.display().to_string(), &text)?)
+            read_lines(file)
+        };
+        Ok(Recording::parse(&path.display().to_string(), &text.map_err(io)?)?)
     }
 
     /// Reads a recording's text; `file` is its name in errors.
@@ -339,6 +342,11 @@ impl Recording {
             if row.t.is_nan() || row.t.abs() > MAX_SECONDS {
                 return Err(reader.error(number, format!("t is {}", row.t), "t is in seconds after time 0"));
             }
+            let row = row.cleaned();
+            let names = [&row.node, &row.client, &row.from];
+            if names.into_iter().flatten().any(|name| name.len() > NAME_MAX) {
+                return Err(reader.error(number, "a name is too long".into(), "names have 255 bytes at most"));
+            }
             rows.push((number, row));
         }
         let mut names = if table.is_empty() {
@@ -346,8 +354,8 @@ impl Recording {
         } else {
             reader.names(number, &header, &table, &rows)?
         };
-        if names.nodes.len() > NODES_MAX {
-            return Err(reader.error(number, format!("{} nodes", names.nodes.len()), "at most 65535 nodes"));
+        if names.nodes.len() > NAMES_MAX {
+            return Err(reader.error(number, format!("{} nodes", names.nodes.len()), "a recording has 20000 at most"));
         }
         let events = || rows.iter().filter_map(|(_, row)| row.event.as_deref());
         if let Some(master) = master.as_deref().or_else(|| events().find_map(monitored)) {
@@ -391,6 +399,44 @@ impl Recording {
     }
 }
 
+/// All lines of `input`: of any number, but neither too long nor too much in sum.
+fn read_lines(mut input: impl BufRead) -> std::io::Result<String> {
+    let too_large = |what: String| std::io::Error::new(std::io::ErrorKind::FileTooLarge, what);
+    let mut bytes = Vec::new();
+    for line in 1_u64.. {
+        let read = input.by_ref().take(LINE_MAX + 1).read_until(b'\n', &mut bytes)? as u64;
+        if read == 0 {
+            break;
+        }
+        if read > LINE_MAX {
+            return Err(too_large(format!("line {line} is longer than the limit of {} MiB", LINE_MAX >> 20)));
+        }
+        if bytes.len() as u64 > limits::RECORDING_MAX {
+            return Err(too_large(format!("larger than the limit of {} MiB", limits::RECORDING_MAX >> 20)));
+        }
+    }
+    String::from_utf8(bytes).map_err(std::io::Error::other)
+}
+
+/// The text without characters that are obeyed instead of shown.
+fn cleaned(text: String) -> String {
+    match visible(&text) {
+        Cow::Owned(visible) => visible,
+        Cow::Borrowed(_) => text,
+    }
+}
+
+impl Row {
+    /// The row with all its texts [`cleaned`].
+    fn cleaned(mut self) -> Row {
+        for text in [&mut self.node, &mut self.event, &mut self.client, &mut self.op, &mut self.outcome, &mut self.from]
+        {
+            *text = text.take().map(cleaned);
+        }
+        self
+    }
+}
+
 impl Header {
     fn to_json(&self, names: &Names) -> String {
         let round = |seconds: f64| (seconds * 1e4).round() / 1e4;
@@ -419,6 +465,9 @@ impl Header {
         serde_json::to_string(&row).expect("a header has nothing that JSON cannot say")
     }
 }
+
+/// So many characters of a wrong line are shown.
+const SHOWN: usize = 300;
 
 /// The word of a fault in a recording: that of a scenario file with underscores.
 fn written_word(fault: &Fault) -> String {
@@ -471,6 +520,11 @@ fn monitored(event: &str) -> Option<&str> {
 }
 
 impl NodeRow {
+    /// The row with all its texts [`cleaned`].
+    fn cleaned(self) -> NodeRow {
+        NodeRow { name: cleaned(self.name), kind: self.kind, host: cleaned(self.host) }
+    }
+
     fn of(node: &Node, names: &Names) -> NodeRow {
         NodeRow { name: node.name.clone(), kind: node.kind, host: names.host(node.host).to_owned() }
     }
@@ -488,16 +542,13 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&self, line: usize, message: String, help: &'static str) -> Box<LineError> {
-        let start: usize = self.text.split_inclusive('\n').take(line - 1).map(str::len).sum();
-        let length = self.text[start..].lines().next().map_or(0, str::len);
-        Box::new(LineError {
-            file: self.file.into(),
-            line,
-            message,
-            help,
-            code: NamedSource::new(self.file, self.text.to_string()),
-            at: (start, length).into(),
-        })
+        // The line alone, at its place: the file may be large, and what it says is shown, not obeyed.
+        let shown: String = self.text.lines().nth(line - 1).unwrap_or_default().chars().take(SHOWN).collect();
+        let shown = visible(&shown).into_owned();
+        let at = (line - 1, shown.len()).into();
+        let code = NamedSource::new(visible(self.file), "\n".repeat(line - 1) + &shown);
+        let message = visible(&message).into_owned();
+        Box::new(LineError { file: visible(self.file).into(), line, message, help, code, at })
     }
 
     fn json(&self, line: usize, error: &serde_json::Error) -> Box<LineError> {
@@ -515,7 +566,7 @@ impl<'a> Reader<'a> {
         }
         let mut faults = Vec::new();
         for fault in &row.faults {
-            let texts = fault.iter().skip(1).map(|value| value.as_str().map(str::to_string));
+            let texts = fault.iter().skip(1).map(|value| value.as_str().map(|text| visible(text).into_owned()));
             let texts: Option<Vec<String>> = texts.collect();
             match (fault.first().and_then(serde_json::Value::as_f64), texts.as_deref()) {
                 (Some(at_s), Some([action, args @ ..])) if at_s.abs() <= MAX_SECONDS => {
@@ -531,25 +582,28 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        if row.run > limits::SEED_MAX {
+            return Err(self.error(number, format!("run is {}", row.run), "runs are numbered up to 10^18"));
+        }
         let mut replies = Vec::new();
         for (at_s, fault, text) in row.replies {
             if at_s.is_nan() || at_s.abs() > MAX_SECONDS || fault >= faults.len() {
                 let message = format!("reply {} is to no command", serde_json::json!([at_s, fault, text]));
                 return Err(self.error(number, message, "a reply is [seconds, place among the faults, \"text\"]"));
             }
-            replies.push(ReplyMark { at_s, fault, text });
+            replies.push(ReplyMark { at_s, fault, text: cleaned(text) });
         }
         let header = Header {
-            scenario: row.scenario,
+            scenario: cleaned(row.scenario),
             replies,
             source,
             run: row.run,
             config: row.config,
             faults,
             end_s: row.end,
-            redis: row.redis,
-            final_master: row.final_master,
-            final_roles: row.final_roles,
+            redis: row.redis.into_iter().map(cleaned).collect(),
+            final_master: row.final_master.map(cleaned),
+            final_roles: row.final_roles.into_iter().map(|(name, role)| (cleaned(name), cleaned(role))).collect(),
             lost_acked_sets: row.lost_acked_sets,
             clients: row.clients,
         };
@@ -557,7 +611,8 @@ impl<'a> Reader<'a> {
             let help = "letters, digits and the characters `.`, `-`, `_`";
             return Err(self.error(number, format!("`{}` is not a name of a master", name.escape_debug()), help));
         }
-        Ok((header, row.nodes, row.master_name))
+        let nodes = row.nodes.into_iter().map(NodeRow::cleaned);
+        Ok((header, nodes.collect(), row.master_name))
     }
 
     /// The names of a recording whose head has the table of nodes. A publisher that also writes does so under a name of
@@ -572,7 +627,10 @@ impl<'a> Reader<'a> {
         const HELP: &str = "the header's `nodes` names every node once, with its `kind` and its `host`";
         let mut names = Names::default();
         let mut kinds: BTreeMap<&str, NodeKind> = BTreeMap::new();
-        for NodeRow { name, kind, host } in table.iter().take(NODES_MAX + 1) {
+        for NodeRow { name, kind, host } in table.iter().take(NAMES_MAX + 1) {
+            if name.len().max(host.len()) > NAME_MAX {
+                return Err(self.error(head, "a name is too long".into(), "names have 255 bytes at most"));
+            }
             if kinds.insert(name, *kind).is_some() {
                 return Err(self.error(head, format!("two nodes are called `{name}`"), HELP));
             }
@@ -596,7 +654,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        for client in more.into_iter().take(NODES_MAX + 1 - names.nodes.len()) {
+        for client in more.into_iter().take(NAMES_MAX + 1 - names.nodes.len()) {
             names.add(client, NodeKind::Client, CLIENTS);
         }
         Ok(names)
@@ -702,12 +760,12 @@ fn collect_names<'a>(header: &Header, rows: impl Iterator<Item = &'a Row>) -> Na
         (kind_by_name(name), number.unwrap_or(0_u64))
     });
     let mut names = Names::default();
-    for name in programs.iter().take(NODES_MAX + 1) {
+    for name in programs.iter().take(NAMES_MAX + 1) {
         names.add(name, kind_by_name(name), name);
         clients.remove(name);
     }
     names.hosts.push(CLIENTS.into());
-    for name in clients.iter().take(NODES_MAX + 1 - names.nodes.len()) {
+    for name in clients.iter().take(NAMES_MAX + 1 - names.nodes.len()) {
         names.add(name, NodeKind::Client, CLIENTS);
     }
     names

@@ -11,6 +11,7 @@ mod op;
 mod parse;
 #[cfg(test)]
 pub(crate) mod tests;
+mod visible;
 
 pub use event::{
     CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, RedisEvent, SentinelEvent, SentinelEventKind,
@@ -19,6 +20,7 @@ pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
 pub use names::{Names, Node, NodeKind, is_master_name};
 pub use op::{Activity, Ask, ConnectEnd, Heard, Load, Op, Outcome, Pace, Ticks};
+pub use visible::{csv_field, is_hidden, visible};
 
 use std::collections::BTreeMap;
 

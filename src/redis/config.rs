@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
+use crate::limits::SECONDS_MAX;
 use crate::units::{self, UnitError};
 
 /// The settings of one Redis server, named and defaulted as the directives of redis.conf 7.0.15 (`createStaticConfig`
@@ -24,12 +25,14 @@ pub struct Config {
     /// Writes are refused with `-NOREPLICAS` while fewer replicas than this are in good order; 0: never refused.
     pub min_replicas_to_write: u32,
     /// A replica is in good order if it acknowledged within this many seconds; 0 turns the rule off.
+    #[schemars(range(max = SECONDS_MAX))]
     pub min_replicas_max_lag: u32,
     /// Whether a full synchronisation is sent straight from the child process instead of from a file on disk.
     #[serde(with = "units::yes_no")]
     #[schemars(schema_with = "units::yes_no::schema")]
     pub repl_diskless_sync: bool,
     /// Seconds that a diskless synchronisation waits for further replicas to join it.
+    #[schemars(range(max = SECONDS_MAX))]
     pub repl_diskless_sync_delay: u32,
     /// The wait ends early when this many replicas have come; 0: it never does.
     pub repl_diskless_sync_max_replicas: u32,
@@ -40,14 +43,17 @@ pub struct Config {
     #[schemars(schema_with = "units::yes_no::schema")]
     pub replica_lazy_flush: bool,
     /// Seconds between a master's PINGs to its replicas.
+    #[schemars(range(max = SECONDS_MAX))]
     pub repl_ping_replica_period: u32,
     /// Seconds of silence after which either side of a replication link gives it up.
+    #[schemars(range(max = SECONDS_MAX))]
     pub repl_timeout: u32,
     /// Bytes of the replication stream kept for partial resynchronisation: a number, or a text such as "1mb".
     #[serde(with = "units::bytes")]
     #[schemars(schema_with = "units::bytes::schema")]
     pub repl_backlog_size: u64,
     /// Seconds after which a master without replicas frees its backlog; 0: never.
+    #[schemars(range(max = SECONDS_MAX))]
     pub repl_backlog_ttl: u32,
     /// Whether a replica answers with old data while it is cut off from its master.
     #[serde(with = "units::yes_no")]
@@ -62,6 +68,7 @@ pub struct Config {
     #[schemars(schema_with = "units::yes_no::schema")]
     pub rdb_del_sync_files: bool,
     /// Seconds that a master waits for its replicas to catch up when it is told to stop.
+    #[schemars(range(max = SECONDS_MAX))]
     pub shutdown_timeout: u32,
     /// When to save the data set: pairs of seconds and changes, such as "3600 1 300 100"; "" means never.
     pub save: SavePoints,
@@ -75,8 +82,10 @@ pub struct Config {
     /// Connections that the kernel completes and holds before the server accepts them.
     pub tcp_backlog: u32,
     /// Seconds of silence before the kernel probes a client; 0: never.
+    #[schemars(range(max = SECONDS_MAX))]
     pub tcp_keepalive: u32,
     /// Seconds after which an idle client is closed; 0: never. Does not apply to subscribers.
+    #[schemars(range(max = SECONDS_MAX))]
     pub timeout: u32,
     /// Clients served at once; one more is refused with an error.
     pub maxclients: u32,
@@ -207,6 +216,9 @@ impl FromStr for SavePoints {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let numbers: Result<Vec<u32>, _> = text.split_whitespace().map(str::parse).collect();
         match numbers {
+            Ok(numbers) if numbers.iter().any(|number| u64::from(*number) > SECONDS_MAX) => {
+                Err(UnitError::new(format!("`{text}`: seconds and changes are {SECONDS_MAX} at most")))
+            }
             Ok(numbers) if numbers.len() % 2 == 0 => {
                 let point = |pair: &[u32]| SavePoint { seconds: pair[0], changes: pair[1] };
                 Ok(SavePoints(numbers.chunks_exact(2).map(point).collect()))
@@ -280,7 +292,7 @@ impl FromStr for OutputLimits {
             let limit = OutputLimit {
                 hard_bytes: units::parse_bytes(quad[1])?,
                 soft_bytes: units::parse_bytes(quad[2])?,
-                soft_seconds: quad[3].parse().map_err(|_| wrong())?,
+                soft_seconds: quad[3].parse().ok().filter(|seconds| *seconds <= SECONDS_MAX).ok_or_else(wrong)?,
             };
             match quad[0] {
                 "normal" => limits.normal = limit,

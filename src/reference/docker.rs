@@ -2,7 +2,8 @@
 //!
 //! A host's container sleeps; it holds the address, the namespaces and the image's files. Programs are started in its
 //! namespaces, so that one of them can die while its host lives, and at once, without the half second that an engine
-//! takes for a container. Needs root, a Docker engine and util-linux. Images: `REDIS_IMAGE`, `HAPROXY_IMAGE` and
+//! takes for a container. They run as the host's root with all its capabilities (`nsenter` cannot give them less: an engine
+//! does that by itself, for its own children): whoever chooses this backend is told so, and trusts the images. Needs root, a Docker engine and util-linux. Images: `REDIS_IMAGE`, `HAPROXY_IMAGE` and
 //! `CLIENT_IMAGE` in the environment, as for `reference/compose.yaml`.
 
 use std::collections::BTreeMap;

@@ -43,7 +43,9 @@ pub enum BackendKind {
     /// Plain processes in network namespaces: needs root and the programs.
     #[default]
     Netns,
-    /// Containers of a Docker engine.
+    /// Containers of a Docker engine, by images of your choice. Programs of these images are started in the containers'
+    /// namespaces, but as the host's root with all that root may do, and outside of the containers' limits: choose only
+    /// images that you would run as root.
     Docker,
 }
 
@@ -78,12 +80,18 @@ pub fn record(
         match stack.late.take() {
             None => return gather::recording(&mut stack, played, interrupt),
             Some(late) => {
-                anstream::eprintln!("sim: run {run} of {} is thrown away: {late}", scenario.name);
+                tell(&format!("sim: run {run} of {} is thrown away: {late}", scenario.name));
                 why = late;
             }
         }
     }
     Err(Error::Failed(format!("the machine is too busy: {why}")))
+}
+
+/// Says something on standard error; if nobody can be told, nobody is.
+fn tell(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// How often a run is tried.

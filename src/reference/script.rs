@@ -317,7 +317,7 @@ impl Player<'_> {
             let Ok(replies) = ask(&namespace, port, limit, std::slice::from_ref(&command)) else { return };
             let Some(reply) = replies.first() else { return };
             if let Value::Error(text) = reply {
-                eprintln!("sim: {name} answers {}: {text}", command.join(" "));
+                super::tell(&format!("sim: {name} answers {}: {text}", command.join(" ")));
             }
             let reply = ReplyMark { at_s: start.elapsed().as_secs_f64(), fault, text: reply.shown() };
             kept.lock().expect("nothing panics while it holds the replies").push(reply);

@@ -13,6 +13,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::lanes::{FaultWindow, shorten};
+use crate::record::visible;
 
 /// The family written into SVG files: the font that was measured, then ones that are about as wide.
 const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
@@ -633,10 +634,10 @@ fn encode_png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Text for SVG and HTML.
+/// Text for SVG and HTML; what a reader would obey, or XML forbids, is written out.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),

@@ -26,9 +26,12 @@ const RUN: [&str; 11] = [
     "scenario.toml",
 ];
 
+/// What a run inside of a run folder makes: it stays when the run folder is replaced.
+const KEPT: &str = "output";
+
 /// Writes the files of a run into the folder `dir` and returns their paths. The folder appears with all its files at once:
-/// they are written into a folder beside it, which then takes its name. A run folder that is there already is replaced;
-/// a folder that holds anything else is refused.
+/// they are written into a folder beside it, which then takes its name. A run folder that is there already is replaced,
+/// but for the folder `output` in it; a folder that holds anything else is refused.
 pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathBuf>> {
     write_folder(dir, &files(run), &RUN)
 }
@@ -65,44 +68,34 @@ fn write_folder(dir: &Path, files: &[(&'static str, Vec<u8>)], ours: &[&str]) ->
 pub(super) fn write_folder_with(
     dir: &Path,
     files: &[(&'static str, Vec<u8>)],
-    large: Option<(&'static str, &mut fs::File)>,
+    mut large: Option<(&'static str, &mut fs::File)>,
     ours: &[&str],
 ) -> io::Result<Vec<PathBuf>> {
-    if dir.exists() {
-        refuse_foreign(dir, ours)?;
-    }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o777));
-    }
-    let fresh = builder.prefix(".run-").tempdir_in(parent)?;
-    for (name, bytes) in files {
-        fs::write(fresh.path().join(name), bytes)?;
-    }
+    refuse_foreign(dir, ours)?;
     let mut paths: Vec<PathBuf> = files.iter().map(|(name, _)| dir.join(name)).collect();
-    if let Some((name, content)) = large {
-        content.rewind()?;
-        io::copy(content, &mut fs::File::create(fresh.path().join(name))?)?;
-        paths.push(dir.join(name));
-    }
-    // The old folder is set aside, not emptied: whatever interrupts this leaves no half-written folder.
-    let old = builder.tempdir_in(parent)?;
-    if dir.exists() {
-        fs::rename(dir, old.path().join("old"))?;
-    }
-    fs::rename(fresh.keep(), dir)?;
-    old.close()?;
+    paths.extend(large.iter().map(|(name, _)| dir.join(name)));
+    crate::files::write_folder(dir, KEPT, |fresh| {
+        for (name, bytes) in files {
+            fs::write(fresh.join(name), bytes)?;
+        }
+        if let Some((name, content)) = &mut large {
+            content.rewind()?;
+            io::copy(content, &mut fs::File::create(fresh.join(name))?)?;
+        }
+        Ok(())
+    })?;
     Ok(paths)
 }
 
 fn refuse_foreign(dir: &Path, ours: &[&str]) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
+    let entries = match fs::read_dir(dir) {
+        // Another run may just set it aside.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let name = entry?.file_name();
-        if !ours.iter().any(|file| *file == name) {
+        if name != KEPT && !ours.iter().any(|file| *file == name) {
             let message = format!("{} holds {}, which is no file of a run", dir.display(), name.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }

@@ -14,7 +14,9 @@ use super::chart::{Chart, Look, Theme, blend, escape, palette};
 use super::lanes::{Bar, ClientLane, Lanes, Link, Opinion, RedisState, ServerState};
 use super::latency::LatencyChart;
 use super::loss::LossChart;
-use super::timeline::{Timeline, opinion_color, opinion_word, redis_color, redis_word, server_color, server_word};
+use super::timeline::{
+    LANES_MAX, Timeline, opinion_color, opinion_word, redis_color, redis_word, server_color, server_word,
+};
 use super::{RunReport, causes};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::{Cause, Fate};
@@ -64,7 +66,7 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     write_scenario(&mut out, run);
     out.push_str("<script type=\"application/json\" id=\"data\">");
     // Within a script element only `<` can end it.
-    out.push_str(&data(run, lanes).to_string().replace('<', "\\u003c"));
+    out.push_str(&data(run, &lanes.at_most(LANES_MAX).0).to_string().replace('<', "\\u003c"));
     let _ = writeln!(out, "</script>\n<script>\n/*\n{D3_LICENSE}*/\n{D3}\n</script>\n<script>\n{SCRIPT}</script>");
     out.push_str("</body>\n</html>\n");
     out

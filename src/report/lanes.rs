@@ -2,6 +2,7 @@
 //!
 //! All times are microseconds after time 0, as they stand in the written recording.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -184,6 +185,26 @@ pub struct Lanes {
     pub clients: Vec<ClientLane>,
     /// Faults, in order of time.
     pub faults: Vec<FaultWindow>,
+}
+
+impl Lanes {
+    /// The first `most` lanes of each kind, and how many are left out.
+    pub fn at_most(&self, most: usize) -> (Cow<'_, Lanes>, usize) {
+        let counts = [self.redis.len(), self.sentinels.len(), self.proxies.len(), self.clients.len()];
+        let hidden = counts.iter().map(|count| count.saturating_sub(most)).sum();
+        if hidden == 0 {
+            return (Cow::Borrowed(self), 0);
+        }
+        let lanes = Lanes {
+            redis: self.redis.iter().take(most).cloned().collect(),
+            sentinels: self.sentinels.iter().take(most).cloned().collect(),
+            proxies: self.proxies.iter().take(most).cloned().collect(),
+            clients: self.clients.iter().take(most).cloned().collect(),
+            faults: self.faults.clone(),
+            ..*self
+        };
+        (Cow::Owned(lanes), hidden)
+    }
 }
 
 /// Collects the successive states of one row.

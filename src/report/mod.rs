@@ -76,8 +76,4 @@ pub struct RunReport<'a> {
 }
 
 /// A name that a recording gives, as part of a file's name: nothing in it leads to another folder.
-pub fn safe_name(name: &str) -> String {
-    let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let name: String = name.trim_start_matches('.').chars().take(100).map(safe).collect();
-    if name.is_empty() { "recording".into() } else { name }
-}
+pub use crate::limits::plain_name as safe_name;

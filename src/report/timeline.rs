@@ -1,5 +1,6 @@
 //! The timeline: one row a node, time from left to right.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use plotters::coord::Shift;
@@ -27,11 +28,15 @@ const GROUP_GAP: f64 = 11.0;
 const TITLE: f64 = 46.0;
 const FAULT_ROW: f64 = 16.0;
 const AXIS: f64 = 50.0;
+/// At most so many lanes of a kind are drawn: the picture is 10 000 units high then.
+pub(super) const LANES_MAX: usize = 100;
 
 /// The timeline of a run.
 #[derive(Debug)]
 pub struct Timeline<'a> {
-    lanes: &'a Lanes,
+    lanes: Cow<'a, Lanes>,
+    /// Lanes that have no place in the picture.
+    hidden: usize,
     analysis: &'a Analysis,
     from_us: i64,
     to_us: i64,
@@ -136,7 +141,8 @@ impl<'a> Timeline<'a> {
             faults.push((row, fault.from_us, left, text));
         }
         let fault_rows = rows.len().min(6);
-        Timeline { lanes, analysis, from_us, to_us, faults, fault_rows }
+        let (lanes, hidden) = lanes.at_most(LANES_MAX);
+        Timeline { lanes, hidden, analysis, from_us, to_us, faults, fault_rows }
     }
 
     fn top(&self) -> f64 {
@@ -148,7 +154,7 @@ impl<'a> Timeline<'a> {
     }
 
     fn bottom(&self) -> f64 {
-        let lanes = self.lanes;
+        let lanes = &self.lanes;
         let rows = |count: usize, height: f64| {
             if count == 0 { 0.0 } else { count as f64 * (height + GAP) + GROUP_GAP }
         };
@@ -289,6 +295,9 @@ impl Chart for Timeline<'_> {
         let two = self.analysis.masters.two_masters_us();
         if two > 0 {
             parts.push(format!("two masters for {:.1} s", two as f64 / 1e6));
+        }
+        if self.hidden > 0 {
+            parts.push(format!("{} more lanes are not drawn", self.hidden));
         }
         format!("{}: {}", self.analysis.scenario, parts.join(", "))
     }

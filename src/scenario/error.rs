@@ -6,15 +6,21 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-/// A scenario file was refused: everything that is wrong with it, in the order of the file.
+use crate::record::visible;
+
+/// So many problems are told; of the others, how many there are.
+const SHOWN: usize = 20;
+
+/// A scenario file was refused: what is wrong with it, in the order of the file; of many problems the first twenty.
 #[derive(Debug)]
 pub struct ScenarioError {
     source_name: String,
     problems: Vec<Problem>,
+    count: usize,
 }
 
 impl ScenarioError {
-    /// The problems, in the order of the file. There is at least one.
+    /// The problems, in the order of the file: the first twenty. There is at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -27,14 +33,15 @@ impl ScenarioError {
             labels: Vec::new(),
             help: Some("give the path of a scenario file (TOML)".to_owned()),
         };
-        ScenarioError { source_name: source_name.to_owned(), problems: vec![problem] }
+        ScenarioError { source_name: source_name.to_owned(), problems: vec![problem], count: 1 }
     }
 }
 
 impl fmt::Display for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = match self.problems.len() {
+        let count = match self.count {
             1 => "1 problem".to_owned(),
+            n if n > SHOWN => format!("{n} problems, of which these are the first {SHOWN}"),
             n => format!("{n} problems"),
         };
         write!(f, "{} cannot be run: {count}", self.source_name)
@@ -154,8 +161,9 @@ impl Sources {
         assert!(!findings.is_empty(), "a refusal has a reason");
         findings.sort_by_key(|finding| finding.labels.first().map(|(span, _)| span.start));
         findings.dedup();
-        let problems = findings.into_iter().map(|finding| self.problem(finding)).collect();
-        ScenarioError { source_name: self.parts[0].1.name().to_owned(), problems }
+        let count = findings.len();
+        let problems = findings.into_iter().take(SHOWN).map(|finding| self.problem(finding)).collect();
+        ScenarioError { source_name: self.parts[0].1.name().to_owned(), problems, count }
     }
 
     fn problem(&self, finding: Finding) -> Problem {
@@ -168,7 +176,7 @@ impl Sources {
             .filter(|(span, _)| inside.start <= span.start && span.end <= inside.end)
             .enumerate()
             .map(|(n, (span, label))| {
-                let span = span.start - offset..span.end - offset;
+                let (span, label) = (span.start - offset..span.end - offset, visible(&label).into_owned());
                 if n == 0 {
                     LabeledSpan::new_primary_with_span(Some(label), span)
                 } else {
@@ -176,6 +184,9 @@ impl Sources {
                 }
             })
             .collect();
+        // A message repeats what the file says.
+        let message = visible(&message).into_owned();
+        let help = help.map(|help| visible(&help).into_owned());
         Problem { message, text: Some(text.clone()), labels, help }
     }
 }

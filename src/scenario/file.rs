@@ -17,11 +17,13 @@ use crate::{client, haproxy, redis, sentinel};
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the fields are read through the schema only")]
 struct File {
-    /// The scenario's name; names the run folder. Absent: the name of the file.
+    /// The scenario's name; names the run folder: letters, digits and - _ . : + # = @, at most 100 bytes. Absent: the name
+    /// of the file.
     name: Option<String>,
-    /// What the scenario shows, in a sentence or two.
+    /// What the scenario shows, in a sentence or two: free text.
+    #[schemars(extend("x-free-text" = true))]
     description: Option<String>,
-    /// Virtual time to run, counted from time 0, such as "45s". Absent: "30s".
+    /// Virtual time to run, counted from time 0, such as "45s"; ten years at most, as every duration. Absent: "30s".
     duration: Option<Span>,
     /// Each run shifts all faults by a random time in `[0, phase)`, so that they meet every phase of every timer.
     /// Absent: "10s".

@@ -22,6 +22,7 @@
 //! running undisturbed for 30 s.
 
 mod check;
+mod cost;
 mod error;
 mod expect;
 mod fault;
@@ -37,13 +38,13 @@ mod script;
 mod tests;
 mod write;
 
-pub use crate::units;
+pub use crate::{limits, units};
 
-use std::fs;
 use std::path::Path;
 
 use toml::de::DeTable;
 
+pub use cost::Cost;
 pub use error::{Problem, ScenarioError};
 pub use expect::{Bounds, EventPattern, Expect, FinalRole, Within};
 pub use fault::{Action, Fault, NodeRef, OneOrMany, Role, partition_pairs};
@@ -65,8 +66,14 @@ impl Scenario {
     pub fn load(path: impl AsRef<Path>) -> Result<Scenario, ScenarioError> {
         let path = path.as_ref();
         let source_name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| ScenarioError::unreadable(&source_name, &error))?;
+        let text = Scenario::read(path)?;
         Scenario::parse(&source_name, &text)
+    }
+
+    /// The text of the scenario file at `path`, read once: it may be a pipe.
+    pub fn read(path: impl AsRef<Path>) -> Result<String, ScenarioError> {
+        let path = path.as_ref();
+        limits::read_text(path).map_err(|error| ScenarioError::unreadable(&path.display().to_string(), &error))
     }
 
     /// Reads the scenario in `text` with some keys set anew, each given by its path and its value, such as

@@ -15,6 +15,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::error::Finding;
+use crate::limits::{COUNT_MAX, TEXT_MAX};
+use crate::record::is_hidden;
 use crate::suggest::closest;
 
 /// A TOML value with its place.
@@ -31,7 +33,57 @@ pub(super) fn schema_of<T: JsonSchema>() -> Json {
         object.remove("title");
     }
     forget_null(&mut schema);
+    limit(&mut schema);
     schema
+}
+
+/// Gives every whole number and every text that has no limit of its own the common one.
+fn limit(schema: &mut Json) {
+    match schema {
+        Json::Array(items) => items.iter_mut().for_each(limit),
+        Json::Object(object) => {
+            object.values_mut().for_each(limit);
+            let (key, most) = match object.get("type").and_then(Json::as_str) {
+                Some("integer") => ("maximum", COUNT_MAX),
+                Some("string") => ("maxLength", TEXT_MAX as u64),
+                _ => return,
+            };
+            object.entry(key).or_insert(most.into());
+        }
+        _ => {}
+    }
+}
+
+/// The first part of a value that is beyond the limits of its schema: its place, and what is wrong with it. No text but
+/// one that is marked as free may hold characters that a terminal obeys.
+fn beyond(schema: &Json, value: &Value<'_>) -> Option<(Range<usize>, String)> {
+    if let Some(choices) = schema["anyOf"].as_array() {
+        return choices.iter().find_map(|choice| beyond(choice, value));
+    }
+    match (schema["type"].as_str()?, value.get_ref()) {
+        ("integer", DeValue::Integer(number)) => {
+            let most = schema["maximum"].as_u64()?;
+            let digits = number.as_str().trim_start_matches(['+', '-']);
+            let negative = number.as_str().starts_with('-');
+            let fits = u128::from_str_radix(digits, number.radix()).is_ok_and(|number| number <= u128::from(most));
+            (!fits && !negative).then(|| (value.span(), format!("at most {most}")))
+        }
+        ("string", DeValue::String(text)) => {
+            let most = schema["maxLength"].as_u64()?;
+            if text.len() as u64 > most {
+                return Some((value.span(), format!("{} bytes; at most {most}", text.len())));
+            }
+            let free = schema["x-free-text"] == true;
+            let hidden = text.chars().find(|c| is_hidden(*c)).filter(|_| !free)?;
+            Some((value.span(), format!("it contains {hidden:?}, which is not seen but obeyed")))
+        }
+        ("array", DeValue::Array(items)) => items.iter().find_map(|item| beyond(&schema["items"], item)),
+        ("object", DeValue::Table(table)) => table.iter().find_map(|(key, value)| {
+            let own = &schema["properties"][key.get_ref().as_ref()];
+            beyond(if own.is_null() { &schema["additionalProperties"] } else { own }, value)
+        }),
+        _ => None,
+    }
 }
 
 /// Takes out what makes a value optional by being null: in TOML an absent key is just absent.
@@ -174,6 +226,18 @@ impl Reader {
         }
     }
 
+    /// Takes a single value of `keys` out of a table.
+    pub(super) fn scalar<T: DeserializeOwned>(&mut self, table: &mut Table<'_>, keys: &Keys, key: &str) -> Option<T> {
+        let value = Reader::take(table, key)?;
+        match beyond(&keys.0["properties"][key], &value) {
+            None => self.value(key, value, &keys.help(key)),
+            Some((at, label)) => {
+                self.report(Finding::new(format!("`{key}` cannot be taken"), at, label).help(keys.help(key)));
+                None
+            }
+        }
+    }
+
     /// Reads one value; `help` is shown if it cannot be one.
     pub(super) fn value<T: DeserializeOwned>(&mut self, key: &str, value: Value<'_>, help: &str) -> Option<T> {
         let span = value.span();
@@ -205,6 +269,7 @@ impl Reader {
     ) -> Option<(T, Places)> {
         self.drop_unknown(what, keys, &mut table);
         let places = Places::of(&table);
+        self.drop_beyond(keys, &mut table);
         let missing: Vec<&str> = keys.required().filter(|key| !places.has(key)).collect();
         for key in &missing {
             let finding = Finding::new(format!("{what} needs the key `{key}`"), table.span(), "it is missing here");
@@ -226,6 +291,18 @@ impl Reader {
             self.report(wrong_value(&key, &error, at).help(keys.help(&key)));
             table.get_mut().remove(key.as_str());
         }
+    }
+
+    /// Reports every value that is beyond the limits of `keys` and takes it out.
+    fn drop_beyond(&mut self, keys: &Keys, table: &mut Table<'_>) {
+        let entries = std::mem::take(table.get_mut()).into_iter();
+        let good = entries.filter(|(key, value)| {
+            let key = key.get_ref().as_ref();
+            let Some((at, label)) = beyond(&keys.0["properties"][key], value) else { return true };
+            self.findings.push(Finding::new(format!("`{key}` cannot be taken"), at, label).help(keys.help(key)));
+            false
+        });
+        *table.get_mut() = good.collect();
     }
 
     /// Reports every key that is none of `keys` and takes it out.

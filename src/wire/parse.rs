@@ -2,6 +2,7 @@
 
 use super::{Addr, ClientType, Command, HostId, InfoSection, PauseKind, SentinelCommand, SetOption};
 use crate::kernel::Span;
+use crate::limits::MILLIS_MAX;
 
 /// The command that the words stand for, or why they stand for none. `host` finds a host by its name.
 pub fn parse_command(words: &[String], host: impl Fn(&str) -> Option<HostId>) -> Result<Command, String> {
@@ -27,14 +28,14 @@ pub fn parse_command(words: &[String], host: impl Fn(&str) -> Option<HostId>) ->
             "master" => ClientType::Master,
             other => return Err(format!("`{other}` is no client type: normal, pubsub, replica or master")),
         }),
-        ["client", "pause", ms] => Command::ClientPause(PauseKind::All, Span::from_millis(number(ms)?)),
+        ["client", "pause", ms] => Command::ClientPause(PauseKind::All, millis(ms)?),
         ["client", "pause", ms, kind] => {
             let kind = match *kind {
                 "write" => PauseKind::Write,
                 "all" => PauseKind::All,
                 other => return Err(format!("`{other}` cannot be paused: write or all")),
             };
-            Command::ClientPause(kind, Span::from_millis(number(ms)?))
+            Command::ClientPause(kind, millis(ms)?)
         }
         ["client", "unpause"] => Command::ClientUnpause,
         ["save"] => Command::Save,
@@ -67,6 +68,16 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("`{text}` is no whole number"))
 }
 
+/// A number of milliseconds, or another that is compared with such.
+fn limited(text: &str) -> Result<u64, String> {
+    let value = number(text)?;
+    if value > MILLIS_MAX { Err(format!("`{text}` is too large: at most {MILLIS_MAX}")) } else { Ok(value) }
+}
+
+fn millis(text: &str) -> Result<Span, String> {
+    limited(text).map(Span::from_millis)
+}
+
 fn sentinel_command(
     words: &[&str],
     addr: &impl Fn(&str, &str) -> Result<Addr, String>,
@@ -91,10 +102,10 @@ fn sentinel_command(
             let option = |pair: &[&str]| {
                 Ok(match pair[0] {
                     "quorum" => SetOption::Quorum(number(pair[1])?),
-                    "down-after-milliseconds" => SetOption::DownAfterMilliseconds(number(pair[1])?),
-                    "failover-timeout" => SetOption::FailoverTimeout(number(pair[1])?),
+                    "down-after-milliseconds" => SetOption::DownAfterMilliseconds(limited(pair[1])?),
+                    "failover-timeout" => SetOption::FailoverTimeout(limited(pair[1])?),
                     "parallel-syncs" => SetOption::ParallelSyncs(number(pair[1])?),
-                    "master-reboot-down-after-period" => SetOption::MasterRebootDownAfterPeriod(number(pair[1])?),
+                    "master-reboot-down-after-period" => SetOption::MasterRebootDownAfterPeriod(limited(pair[1])?),
                     other => return Err(format!("SENTINEL SET does not know `{other}` here")),
                 })
             };
@@ -118,7 +129,7 @@ fn sentinel_command(
                 .into_iter()
                 .find(|known| known == name)
                 .ok_or_else(|| format!("SENTINEL DEBUG does not know `{name}`; it knows {}", NAMES.join(", ")))?;
-            SentinelCommand::Debug(name, number(value)?)
+            SentinelCommand::Debug(name, limited(value)?)
         }
         other => return Err(format!("`SENTINEL {}` is no command that can be given here", other.join(" "))),
     })

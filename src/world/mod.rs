@@ -308,6 +308,21 @@ impl World {
         }
     }
 
+    /// Runs so many events at most, or to the end of the scenario. Answers whether the end was reached.
+    pub fn run_events(&mut self, most: u64) -> bool {
+        let last = self.events().saturating_add(most);
+        while self.events() < last {
+            let Some(dispatched) = self.kernel.next(self.end().unwrap_or(Time::NEVER)) else {
+                return self.run_until(Time::NEVER);
+            };
+            if self.trace.is_some() {
+                self.trace_event(dispatched.cause, dispatched.event);
+            }
+            self.dispatch(dispatched.event);
+        }
+        false
+    }
+
     /// Runs to the end of the scenario.
     pub fn run(&mut self) {
         let ended = self.run_until(Time::NEVER);

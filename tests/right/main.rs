@@ -11,3 +11,4 @@ mod pressure;
 mod structure;
 mod support;
 mod synchronisation;
+mod xml;

@@ -75,7 +75,9 @@ fn the_name_of_a_client_decides_nothing() {
         });
         let mut sums = run.analysis.ledger.sums.clone();
         assert_eq!(sums.missed_by.len(), 1, "one client subscribes");
-        sums.missed_by = std::mem::take(&mut sums.missed_by).into_values().map(|n| (String::new(), n)).collect();
+        for by in [&mut sums.missed_by, &mut sums.received_by] {
+            *by = std::mem::take(by).into_values().map(|count| (String::new(), count)).collect();
+        }
         (lines, sums, run.analysis.ledger.writes.lost, run.analysis.figures(), run.analysis.masters, run.result.digest)
     };
     let usual = with("some-publisher", "some-subscriber", "some-writer", "some-host");
@@ -215,9 +217,9 @@ fn the_master_bears_its_name_everywhere() {
     };
     let (orders, usual) = (with("orders"), with("mymaster"));
     assert_eq!(orders.result.digest, usual.result.digest, "a name of the same meaning makes the same run");
-    let lanes = sim::report::lanes::lanes(&orders.result.recording);
     let faces = |run: &sim::Run| {
         let recording = &run.result.recording;
+        let lanes = sim::report::lanes::lanes(recording);
         let metrics = sim::report::metrics::metrics(recording, &lanes, sim::kernel::Span::from_secs(5));
         let lines: Vec<String> =
             run.analysis.lines.iter().map(|line| format!("{} {}\n", line.node, line.text)).collect();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use toml::Value;
 
-use super::rows::quoted;
+use crate::record::csv_field;
 
 /// What a column of settings holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,9 @@ impl Cell {
 
     /// A field of a CSV file, and whether it was quoted.
     pub(super) fn read(field: &str, was_quoted: bool) -> Cell {
-        if was_quoted { Cell::Text(field.to_owned()) } else { Cell::of(field) }
+        // As `csv_field` heads what a spreadsheet would execute.
+        let own = field.strip_prefix('\'').filter(|rest| rest.starts_with(['=', '+', '-', '@'])).unwrap_or(field);
+        if was_quoted { Cell::Text(own.to_owned()) } else { Cell::of(field) }
     }
 
     fn kind(&self) -> Kind {
@@ -93,7 +95,7 @@ impl fmt::Display for Cell {
             // With its point, so that what is read back is no whole number.
             Cell::Real(number) => write!(f, "{number:?}"),
             Cell::Switch(yes) => write!(f, "{yes}"),
-            Cell::Text(text) => match quoted(text) {
+            Cell::Text(text) => match csv_field(text) {
                 bare if !bare.starts_with('"') => write!(f, "\"{bare}\""),
                 already => f.write_str(&already),
             },

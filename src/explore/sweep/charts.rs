@@ -5,11 +5,10 @@
 //! - `heat-METRIC.svg`: the mean for each pair of the first two keys of a grid.
 //! - `tradeoff.svg`: outage against false failovers a day.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::axis::{Values, number};
-use super::rows::Whole;
 use super::{Outcome, Sweep};
 use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
@@ -44,9 +43,7 @@ pub(super) fn write(sweep: &Sweep, outcome: &Outcome, folder: &Path) -> io::Resu
     let mut paths = Vec::new();
     for (name, svg) in pictures {
         let path = folder.join(format!("{name}.svg"));
-        let mut file = Whole::create(&path)?;
-        file.writer.write_all(svg.as_bytes())?;
-        file.finish()?;
+        crate::files::write(&path, svg.as_bytes())?;
         paths.push(path);
     }
     Ok(paths)

@@ -32,6 +32,7 @@ use crate::analysis::Analysis;
 use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
 use crate::explore::in_order;
+use crate::files;
 use crate::scenario::unmet;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::world::{Keep, RunResult, World};
@@ -190,6 +191,9 @@ impl Sweep {
 
     /// Runs the sweep and writes its rows into `folder`. `done` is called after each run.
     ///
+    /// If the process was [interrupted](files::interrupted), it ends early: the rows that were complete by then are
+    /// written into files of their own, `runs.partial.csv` and `runs.partial.parquet`, so that nobody takes them for all.
+    ///
     /// # Errors
     /// If a file cannot be written. No file is left half-written.
     pub fn run(&self, folder: &Path, done: &(dyn Fn() + Sync)) -> io::Result<Outcome> {
@@ -198,10 +202,10 @@ impl Sweep {
         let cells: Vec<Vec<Cell>> =
             self.combinations.iter().map(|combination| columns.cells(&combination.values)).collect();
         let stem = self.shard.stem();
-        let files = [folder.join(format!("{stem}.csv")), folder.join(format!("{stem}.parquet"))];
+        let mut paths = [folder.join(format!("{stem}.csv")), folder.join(format!("{stem}.parquet"))];
         std::fs::create_dir_all(folder)?;
-        let mut csv = CsvFile::create(&files[0], &columns, self.shard.index == 0)?;
-        let mut parquet = ParquetFile::create(&files[1], &columns)?;
+        let mut csv = CsvFile::create(&paths[0], &columns, self.shard.index == 0)?;
+        let mut parquet = ParquetFile::create(&paths[1], &columns)?;
         let none = Found {
             values: vec![Summary::default(); Metric::count()],
             differences: vec![Summary::default(); Metric::count()],
@@ -210,7 +214,7 @@ impl Sweep {
         };
         let mut found = vec![none; self.combinations.len()];
         let range = self.shard.range(self.runs * count);
-        let (mut next, mut look) = (range.start, 0);
+        let (mut next, mut look, mut added) = (range.start, 0, 0);
         let mut pending: Vec<Row> = Vec::new();
         let mut unready: Option<(u64, String)> = None;
         while next < range.end {
@@ -223,11 +227,15 @@ impl Sweep {
             };
             let end = border.min(range.end);
             let work = |number| {
+                if files::interrupted().is_some() {
+                    return Err(io::Error::from(io::ErrorKind::Interrupted));
+                }
                 let row = self.row(number);
                 done();
                 Ok::<_, io::Error>(row)
             };
             let add = |row: Row| {
+                added += 1;
                 csv.write(&row, &cells[row.place])?;
                 parquet.write(&row, &cells[row.place])?;
                 let found_here = &mut found[row.place];
@@ -246,16 +254,27 @@ impl Sweep {
                 }
                 Ok(())
             };
-            in_order(next..end, work, add)?;
+            match in_order(next..end, work, add) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
+                done => done?,
+            }
             next = end;
             if self.until.as_ref().is_some_and(|until| until.is_reached(&found, self.baseline)) {
                 break;
             }
         }
-        csv.finish()?;
-        parquet.finish()?;
-        let rows = next - range.start;
-        let mut files = files.to_vec();
+        let is_cut = files::interrupted().is_some();
+        if is_cut {
+            for (file, name) in paths.iter_mut().zip(["partial.csv", "partial.parquet"]) {
+                file.set_extension(name);
+            }
+        }
+        csv.finish_as(&paths[0])?;
+        parquet.finish_as(&paths[1])?;
+        let (rows, mut files) = (added, paths.to_vec());
+        if is_cut {
+            return Ok(Outcome { found, daily: Vec::new(), rows, files });
+        }
         let daily = match &self.pauses {
             None => Vec::new(),
             Some(pauses) => {
@@ -329,7 +348,7 @@ impl Sweep {
 /// whether every run met the scenario's expectations.
 ///
 /// # Errors
-/// If a part is missing or is none.
+/// If a part is missing, is none, is cut, or is of another sweep than the others.
 pub fn merge(folder: &Path) -> io::Result<(Vec<PathBuf>, bool)> {
     let mut parts: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {

@@ -9,13 +9,14 @@ use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::Type;
-use tempfile::NamedTempFile;
 
 use super::cell::{Cell, Kind};
-use super::rows::{Columns, Row, readable};
+use super::rows::{Columns, Row};
 use crate::analysis::metrics::{Metric, Unit, Value};
+use crate::files::Whole;
 
 /// Rows that are kept back until they are written as a row group.
 const GROUP: usize = 4_096;
@@ -129,10 +130,21 @@ fn levels<T>(values: Vec<Option<T>>) -> (Vec<i16>, Vec<T>) {
     (values.iter().map(|value| i16::from(value.is_some())).collect(), values.into_iter().flatten().collect())
 }
 
+/// What a finished file holds: the names of its columns, and how many rows.
+///
+/// # Errors
+/// If it is no Parquet file, or is cut.
+pub(super) fn contents(path: &Path) -> io::Result<(Vec<String>, u64)> {
+    let reader = SerializedFileReader::new(std::fs::File::open(path)?).map_err(failed)?;
+    let metadata = reader.metadata().file_metadata();
+    let names = metadata.schema_descr().columns().iter().map(|column| column.name().to_owned()).collect();
+    Ok((names, metadata.num_rows().unsigned_abs()))
+}
+
 /// A Parquet file under way; it appears under its name when it is complete.
 pub(super) struct ParquetFile {
     writer: SerializedFileWriter<std::fs::File>,
-    file: NamedTempFile,
+    file: Whole,
     path: std::path::PathBuf,
     columns: Vec<Column>,
     rows: Vec<(Row, Vec<Cell>)>,
@@ -144,10 +156,9 @@ impl ParquetFile {
         let fields = all.iter().map(|column| column.field(columns)).collect();
         let schema = Type::group_type_builder("run").with_fields(fields).build().map_err(failed)?;
         let properties = WriterProperties::builder().set_created_by("sim".to_owned()).build();
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder)?;
-        let handle = file.as_file().try_clone()?;
-        let writer = SerializedFileWriter::new(handle, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
+        let file = Whole::create(path)?;
+        let writer =
+            SerializedFileWriter::new(file.handle()?, Arc::new(schema), Arc::new(properties)).map_err(failed)?;
         Ok(ParquetFile { writer, file, path: path.to_owned(), columns: all, rows: Vec::new() })
     }
 
@@ -184,11 +195,15 @@ impl ParquetFile {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> io::Result<()> {
+    pub(super) fn finish(self) -> io::Result<()> {
+        let path = self.path.clone();
+        self.finish_as(&path)
+    }
+
+    /// As [`finish`](ParquetFile::finish), under another name.
+    pub(super) fn finish_as(mut self, path: &Path) -> io::Result<()> {
         self.flush()?;
         self.writer.close().map_err(failed)?;
-        readable(self.file.as_file())?;
-        self.file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
+        self.file.finish_as(path)
     }
 }

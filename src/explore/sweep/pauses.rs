@@ -18,10 +18,11 @@ use std::path::Path;
 
 use super::axis::unit;
 use super::cell::Cell;
-use super::rows::{Columns, Whole};
+use super::rows::Columns;
 use crate::analysis::sample::Summary;
 use crate::explore::generate::places;
 use crate::explore::script::fault;
+use crate::files::Whole;
 use crate::kernel::{Purpose, Span, Stream};
 use crate::scenario::units::parse_span;
 use crate::scenario::{Action, NodeRef, Scenario};
@@ -232,7 +233,7 @@ fn normal_exceeded_by(share: f64) -> f64 {
 }
 
 fn measured(path: &str) -> Result<Vec<Span>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
+    let text = crate::limits::read_text(Path::new(path)).map_err(|error| format!("{path}: {error}"))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let span = |(number, line): (usize, &str)| {
         parse_span(line.trim()).map_err(|error| format!("{path}, line {}: {error}", number + 1))
@@ -251,8 +252,8 @@ pub(super) struct PausesCsv(Whole);
 impl PausesCsv {
     pub(super) fn create(path: &Path, columns: &Columns) -> io::Result<PausesCsv> {
         let mut file = Whole::create(path)?;
-        let keys: String = columns.keys.iter().map(|key| format!(",{}", super::rows::quoted(&key.name))).collect();
-        writeln!(file.writer, "run{keys},pause,weight,failovers,set-outage,lost-acked-sets")?;
+        let keys: String = columns.keys.iter().map(|key| format!(",{}", crate::record::csv_field(&key.name))).collect();
+        writeln!(file, "run{keys},pause,weight,failovers,set-outage,lost-acked-sets")?;
         Ok(PausesCsv(file))
     }
 
@@ -261,7 +262,7 @@ impl PausesCsv {
         let (length, weight) = (pause.length.as_secs_f64(), pause.weight);
         let number = |number: Option<f64>| number.map_or(String::new(), |number| number.to_string());
         let [failovers, outage_s, lost_sets] = [found.failovers, found.outage_s, found.lost_sets].map(number);
-        writeln!(self.0.writer, "{seed}{values},{length},{weight},{failovers},{outage_s},{lost_sets}")
+        writeln!(self.0, "{seed}{values},{length},{weight},{failovers},{outage_s},{lost_sets}")
     }
 
     pub(super) fn finish(self) -> io::Result<()> {

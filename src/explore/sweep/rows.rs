@@ -1,16 +1,16 @@
 //! One row a run: `runs.csv`, and its twin for data tools.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
 
 use super::cell::{Cell, Kind};
 use super::parquet::ParquetFile;
-use super::{Axis, Combination};
+use super::{Axis, Combination, Shard};
 use crate::analysis::metrics::{Metric, Unit, Value, field, met_field};
+use crate::files::Whole;
 use crate::kernel::Span;
+use crate::record::csv_field;
 
 /// A run's row.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,48 +64,17 @@ impl Columns {
         values.iter().zip(&self.keys).map(|(value, key)| Cell::of(value).cast(key.kind)).collect()
     }
 
-    fn header(&self) -> String {
-        let keys = self.keys.iter().map(|key| quoted(&key.name));
+    /// The names of all columns, in their order.
+    fn names(&self) -> Vec<String> {
+        let keys = self.keys.iter().map(|key| key.name.clone());
         let metrics = Metric::all().map(|metric| metric.name().to_owned());
         let between = ["digest", "events", "met"].map(str::to_owned);
-        std::iter::once("run".to_owned()).chain(keys).chain(between).chain(metrics).collect::<Vec<_>>().join(",")
-    }
-}
-
-pub(super) fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
-/// A file that appears under its name when it is complete.
-pub(super) struct Whole {
-    pub writer: BufWriter<NamedTempFile>,
-    path: PathBuf,
-}
-
-impl Whole {
-    pub(super) fn create(path: &Path) -> io::Result<Whole> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Whole { writer: BufWriter::new(NamedTempFile::new_in(folder)?), path: path.to_owned() })
+        std::iter::once("run".to_owned()).chain(keys).chain(between).chain(metrics).collect()
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
-        let file = self.writer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        readable(file.as_file())?;
-        file.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
+    fn header(&self) -> String {
+        self.names().iter().map(|name| csv_field(name)).collect::<Vec<_>>().join(",")
     }
-}
-
-/// Temporary files are their owner's alone; results are like any other file.
-#[cfg(unix)]
-pub(super) fn readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-pub(super) fn readable(_: &File) -> io::Result<()> {
-    Ok(())
 }
 
 /// `runs.csv`.
@@ -115,13 +84,13 @@ impl CsvFile {
     pub(super) fn create(path: &Path, columns: &Columns, with_header: bool) -> io::Result<CsvFile> {
         let mut file = Whole::create(path)?;
         if with_header {
-            writeln!(file.writer, "{}", columns.header())?;
+            writeln!(file, "{}", columns.header())?;
         }
         Ok(CsvFile(file))
     }
 
     pub(super) fn write(&mut self, row: &Row, values: &[Cell]) -> io::Result<()> {
-        let out = &mut self.0.writer;
+        let out = &mut self.0;
         write!(out, "{}", row.seed)?;
         for value in values {
             write!(out, ",{value}")?;
@@ -133,8 +102,8 @@ impl CsvFile {
         writeln!(out)
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
-        self.0.finish()
+    pub(super) fn finish_as(self, path: &Path) -> io::Result<()> {
+        self.0.finish_as(path)
     }
 }
 
@@ -183,28 +152,113 @@ fn columns(parts: &[PathBuf]) -> io::Result<Columns> {
     Ok(Columns { keys: keys.into_iter().map(key).collect() })
 }
 
-/// Puts parts together; answers the files, and whether every run met its expectations.
+/// The order of the rows of a sweep, found while they go by: every run has the same settings in the same order, and its
+/// seed follows that of the run before.
+#[derive(Default)]
+struct Order {
+    /// The settings of the first run.
+    settings: Vec<Vec<Cell>>,
+    /// The first seed.
+    seed: u64,
+    /// Rows that went by.
+    rows: u64,
+}
+
+impl Order {
+    /// Whether this row can come next.
+    fn takes(&mut self, row: &Row, values: &[Cell]) -> bool {
+        if self.rows == 0 {
+            self.seed = row.seed;
+        }
+        if row.seed == self.seed {
+            self.settings.push(values.to_vec());
+        }
+        let count = self.settings.len() as u64;
+        let (run, place) = (self.rows / count.max(1), self.rows % count.max(1));
+        self.rows += 1;
+        match row.seed.checked_sub(self.seed) {
+            Some(0) => self.rows == count,
+            later => later == Some(run) && self.settings[place as usize] == values,
+        }
+    }
+
+    /// Whether the last run is complete.
+    fn is_complete(&self) -> bool {
+        self.rows.is_multiple_of(self.settings.len().max(1) as u64)
+    }
+}
+
+/// A row, or a part, that does not belong to the others.
+fn stray(path: &Path, line: usize, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: {why}", path.display()))
+}
+
+/// The Parquet file of a part, where it is there, has the same columns and as many rows.
+fn compare_twin(part: &Path, rows: u64, columns: &Columns) -> io::Result<()> {
+    let path = part.with_extension("parquet");
+    if !path.exists() {
+        return Ok(());
+    }
+    let (names, twin_rows) = super::parquet::contents(&path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    if names != columns.names() {
+        return Err(stray(&path, 1, "this part has other columns than the first"));
+    }
+    match twin_rows == rows {
+        true => Ok(()),
+        false => Err(stray(part, rows as usize, &format!("{rows} rows, but {twin_rows} in {}", path.display()))),
+    }
+}
+
+/// Every part has its share of the rows.
+fn compare_shares(parts: &[PathBuf], counts: &[u64], order: &Order) -> io::Result<()> {
+    for (index, (part, count)) in parts.iter().zip(counts).enumerate() {
+        let range = Shard { index: index as u64, of: parts.len() as u64 }.range(order.rows);
+        let share = range.end - range.start;
+        if !order.is_complete() || share != *count {
+            let why = format!("{count} rows, but {share} of {} are its share: one of the parts is cut", order.rows);
+            return Err(stray(part, *count as usize, &why));
+        }
+    }
+    Ok(())
+}
+
+/// Puts parts together, which must be the parts of one sweep, whole and in their order; answers the files, and whether
+/// every run met its expectations.
 pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<(Vec<PathBuf>, bool)> {
     let columns = columns(parts)?;
     let header = columns.header();
     let mut whole = Whole::create(csv)?;
     let mut twin = ParquetFile::create(parquet, &columns)?;
-    let mut met = true;
+    let (mut met, mut order, mut counts) = (true, Order::default(), Vec::new());
     for (place, part) in parts.iter().enumerate() {
-        for (index, line) in BufReader::new(File::open(part)?).lines().enumerate() {
-            let line = line?;
-            writeln!(whole.writer, "{line}")?;
+        let before = order.rows;
+        let mut input = BufReader::new(File::open(part)?);
+        let mut text = String::new();
+        for index in 0.. {
+            text.clear();
+            if input.read_line(&mut text)? == 0 {
+                break;
+            }
+            let line = text.strip_suffix('\n').ok_or_else(|| wrong(part, index + 1))?;
+            writeln!(whole, "{line}")?;
             if (place, index) == (0, 0) {
                 if line != header {
                     return Err(wrong(part, 1));
                 }
                 continue;
             }
-            let (row, values) = row(&fields(&line), &columns).ok_or_else(|| wrong(part, index + 1))?;
+            let (row, values) = row(&fields(line), &columns).ok_or_else(|| wrong(part, index + 1))?;
+            if !order.takes(&row, &values) {
+                return Err(stray(part, index + 1, "this row does not follow: the parts are not of one sweep"));
+            }
             met &= row.met != Some(false);
             twin.write(&row, &values)?;
         }
+        compare_twin(part, order.rows - before, &columns)?;
+        counts.push(order.rows - before);
     }
+    compare_shares(parts, &counts, &order)?;
     whole.finish()?;
     twin.finish()?;
     Ok((vec![csv.to_owned(), parquet.to_owned()], met))

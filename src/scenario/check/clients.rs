@@ -1,8 +1,14 @@
 //! The client programs.
 
-use super::{Names, Places, Reader, Stack, Table};
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::de::Deserializer;
+
+use super::{Keys, Names, Places, Reader, Stack, Table, check_name};
 use crate::client;
 use crate::kernel::Span;
+use crate::limits::{CLIENTS_MAX, CONNECTIONS_MAX};
 use crate::record::NOBODY;
 use crate::scenario::error::Finding;
 
@@ -13,17 +19,29 @@ pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> V
         let clients = client::Config::reference();
         return clients.into_iter().map(|client| client::Config { profile: usual, ..client }).collect();
     };
+    let at = value.span();
+    let tables = reader.tables("client", value);
+    if tables.len() > CLIENTS_MAX {
+        let finding = Finding::new(format!("{} clients", tables.len()), at, format!("more than {CLIENTS_MAX}"));
+        reader.report(finding.help("give one client several `connections`, or use fewer"));
+        return Vec::new();
+    }
+    let keys = Keys::of::<client::Config>();
+    let nodes = Names::new(stack, &[]);
     let mut clients: Vec<(client::Config, Places)> = Vec::new();
-    for table in reader.tables("client", value) {
-        let Some((mut client, places)) = reader.read::<client::Config>("[[client]]", table) else { continue };
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for table in tables {
+        let read = |table| client::Config::deserialize(Deserializer::from(table));
+        let Some((mut client, places)) = reader.read_with("[[client]]", &keys, table, read) else { continue };
         if !places.has("profile") {
             client.profile = usual;
         }
         if client.host.is_empty() {
             client.host.clone_from(&client.name);
         }
-        check_client(reader, &client, &places, stack);
-        if let Some((_, earlier)) = clients.iter().find(|(other, _)| other.name == client.name) {
+        check_client(reader, &client, &places, stack, &nodes);
+        if let Some(earlier) = taken.insert(client.name.clone(), clients.len()) {
+            let (_, earlier) = &clients[earlier];
             let message = format!("two clients are called `{}`", client.name);
             let finding = Finding::new(message, places.value("name"), "this name is taken");
             reader.report(
@@ -33,26 +51,33 @@ pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> V
         clients.push((client, places));
     }
     for (client, places) in &clients {
-        let namesake = clients.iter().find(|(other, _)| other.name == client.host && other.host != client.host);
-        if let Some((_, other)) = namesake {
+        let namesake = taken.get(&client.host).map(|place| &clients[*place]);
+        if let Some((_, other)) = namesake.filter(|(other, _)| other.host != client.host) {
             let message = format!("`{}` is a host here and a client there", client.host);
             let finding = Finding::new(message, places.value("host"), "the host");
             reader.report(finding.and(other.value("name"), "the client, on another host").help("rename one of them"));
         }
     }
+    let connections: u64 = clients.iter().map(|(client, _)| u64::from(client.connections)).sum();
+    if connections > CONNECTIONS_MAX {
+        let most = clients.iter().max_by_key(|(client, _)| client.connections).expect("someone has connections");
+        let label = format!("{connections} of all clients together; at most {CONNECTIONS_MAX}");
+        let finding = Finding::new("too many connections", most.1.value("connections"), label);
+        reader.report(finding.help("use fewer: the simulator was measured with 100000"));
+    }
     clients.into_iter().map(|(client, _)| client).collect()
 }
 
-fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, stack: Stack) {
+fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, stack: Stack, nodes: &Names<'_>) {
+    for (key, name) in [("name", &client.name), ("host", &client.host), ("channel", &client.channel)] {
+        if places.has(key) {
+            check_name(reader, name, places.value(key), false);
+        }
+    }
     let mut report = |key: &str, message: String, label: &str, help: &str| {
         reader.report(Finding::new(message, places.value(key), label).help(help));
     };
-    let no_clients = [];
-    let nodes = Names::new(stack, &no_clients);
     let name = &client.name;
-    if places.has("name") && (name.is_empty() || name.starts_with('@') || name.contains(char::is_whitespace)) {
-        report("name", format!("`{name}` is no name for a client"), "this name", "use letters, digits and dashes");
-    }
     if [name, &client.host].into_iter().any(|name| name == NOBODY) {
         let key = if name == NOBODY { "name" } else { "host" };
         report(key, format!("`{NOBODY}` is no name for anybody"), "this word means that there is none", "use another");

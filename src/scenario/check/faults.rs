@@ -7,8 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::{Names, Places, Reader, Table, resolve, scalar};
+use super::{Names, Places, Reader, Table, resolve};
 use crate::kernel::Span;
+use crate::limits::{FAULTS_MAX, SPAN_MAX};
 use crate::scenario::error::Finding;
 use crate::scenario::fault::{Action, Fault, NodeRef, Role};
 use crate::scenario::file::{actions, fault_head_keys};
@@ -28,7 +29,14 @@ pub(super) fn read(
     let actions = actions();
     let head = fault_head_keys();
     let mut lines: Vec<Line> = Vec::new();
-    for table in reader.tables("fault", value) {
+    let at = value.span();
+    let tables = reader.tables("fault", value);
+    if tables.len() > FAULTS_MAX {
+        let finding = Finding::new(format!("{} faults", tables.len()), at, format!("more than {FAULTS_MAX}"));
+        reader.report(finding.help("use fewer"));
+        return Vec::new();
+    }
+    for table in tables {
         let before = reader.findings.len();
         let Some((fault, at, target)) = fault(reader, names, &actions, &head, table) else { continue };
         if fault.at > end {
@@ -44,8 +52,29 @@ pub(super) fn read(
         }
     }
     lines.sort_by_key(|(fault, _)| fault.at);
+    check_sums(reader, &lines);
     reader.findings.extend(script::check(&lines, names));
     lines.into_iter().map(|(fault, _)| fault).collect()
+}
+
+/// All stalls together, and all jumps of clocks, must not take longer than one may: they add up, and with them everything
+/// that waits for them.
+fn check_sums(reader: &mut Reader, lines: &[Line]) {
+    let (mut stalls, mut jumps) = (0_u64, 0_u64);
+    for (fault, _) in lines {
+        let (sum, length) = match &fault.action {
+            Action::Stall { duration, .. } => (&mut stalls, duration.0),
+            Action::ClockJump { by, .. } => (&mut jumps, by.0.unsigned_abs()),
+            _ => continue,
+        };
+        let before = *sum;
+        *sum = sum.saturating_add(length);
+        if before <= SPAN_MAX.0 && *sum > SPAN_MAX.0 {
+            let message = format!("`{}` for more than ten years (87600h) in sum", fault.action.word());
+            let finding = Finding::new(message, fault.span.clone(), "too long, with those before");
+            reader.report(finding.help("let them be shorter: a run does not last longer than ten years"));
+        }
+    }
 }
 
 /// One fault; with the places of its time and of its target.
@@ -64,8 +93,8 @@ fn fault(
             reader.report(finding.help(head.help(key)));
         }
     }
-    let at = scalar(reader, &mut table, head, "at");
-    let name: String = scalar(reader, &mut table, head, "action")?;
+    let at = reader.scalar(&mut table, head, "at");
+    let name: String = reader.scalar(&mut table, head, "action")?;
     let Some((_, keys)) = actions.iter().find(|(action, _)| *action == name) else {
         let known: Vec<&str> = actions.iter().map(|(action, _)| action.as_str()).collect();
         let finding = Finding::new(format!("unknown action `{name}`"), places.value("action"), "nothing is called so");

@@ -21,6 +21,7 @@ use super::names::{Names, number};
 use super::plan::{Scenario, Stack};
 use super::reader::{Keys, Places, Reader, Table};
 use crate::kernel::Span;
+use crate::limits::{NAME_HELP, name_fault, plain_name};
 
 /// How long a run lasts if the file does not say.
 const DURATION: Span = Span::from_secs(30);
@@ -32,14 +33,11 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
     let keys = top_keys();
     reader.drop_unknown("a scenario file", &keys, &mut root);
     let places = Places::of(&root);
-    let name = scalar(reader, &mut root, &keys, "name").unwrap_or_else(|| stem.to_owned());
-    let description = scalar(reader, &mut root, &keys, "description").unwrap_or_default();
-    let duration = scalar(reader, &mut root, &keys, "duration").unwrap_or(DURATION);
-    let phase = scalar(reader, &mut root, &keys, "phase").unwrap_or(PHASE);
-    if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
-        let finding = Finding::new("the name cannot name a folder", places.value("name"), "this is the name");
-        reader.report(finding.help("use letters, digits and dashes"));
-    }
+    let name = reader.scalar(&mut root, &keys, "name").unwrap_or_else(|| plain_name(stem));
+    let description = reader.scalar(&mut root, &keys, "description").unwrap_or_default();
+    let duration = reader.scalar(&mut root, &keys, "duration").unwrap_or(DURATION);
+    let phase = reader.scalar(&mut root, &keys, "phase").unwrap_or(PHASE);
+    check_name(reader, &name, places.value("name"), true);
     if duration == Span::ZERO {
         let finding = Finding::new("the run has no duration", places.value("duration"), "this is zero");
         reader.report(finding.help(keys.help("duration")));
@@ -66,12 +64,6 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
     Scenario { name, description, duration, phase, stack, redis, sentinel, haproxy, network, clients, faults, expect }
 }
 
-/// Takes a single value out of a table.
-fn scalar<T: DeserializeOwned>(reader: &mut Reader, table: &mut Table<'_>, keys: &Keys, key: &str) -> Option<T> {
-    let value = Reader::take(table, key)?;
-    reader.value(key, value, &keys.help(key))
-}
-
 /// Takes a section out of the file; an absent one has its defaults.
 fn section<T>(reader: &mut Reader, root: &mut Table<'_>, name: &str) -> (T, Places)
 where
@@ -79,6 +71,14 @@ where
 {
     let table = Reader::take(root, name).and_then(|value| reader.table(name, value));
     table.and_then(|table| reader.read(&format!("[{name}]"), table)).unwrap_or_default()
+}
+
+/// Reports a name that is not plain.
+fn check_name(reader: &mut Reader, name: &str, at: Range<usize>, blanks: bool) {
+    if let Some(fault) = name_fault(name, blanks) {
+        let finding = Finding::new("this is no plain name", at, fault);
+        reader.report(finding.help(NAME_HELP));
+    }
 }
 
 fn checked_stack(reader: &mut Reader, stack: Stack, places: &Places) -> Stack {

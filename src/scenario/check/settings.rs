@@ -71,8 +71,13 @@ pub(super) fn check_haproxy(reader: &mut Reader, config: &haproxy::Config, place
         ("timeout check", config.timeout_check),
         ("timeout queue", config.timeout_queue),
     ];
-    let spans = spans.map(|(key, span)| (key, span != Some(Span::ZERO)));
-    positive(reader, places, spans, "give a time above 0, or leave the key out");
+    for (key, span) in spans.into_iter().filter_map(|(key, span)| Some((key, span?))) {
+        // `parse_time_err` of HAProxy: PARSE_TIME_UNDER.
+        if span < Span::from_millis(1) {
+            let finding = Finding::new(format!("`{key}` is {span}"), places.value(key), "less than 1ms");
+            reader.report(finding.help("HAProxy counts in milliseconds: give 1ms or more, or leave the key out"));
+        }
+    }
     let counts = [("rise", config.rise), ("fall", config.fall), ("maxconn", config.maxconn)];
     positive(reader, places, counts.map(|(key, count)| (key, count > 0)), "give a number above 0");
 }

@@ -16,8 +16,8 @@ fn span() -> impl Strategy<Value = Span> {
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    let rate =
-        of(1..=u64::MAX >> 1).prop_map(|bits| bits.and_then(|b| b.try_into().ok()).map_or(Rate::UNLIMITED, Rate::bits));
+    let rate = of(1..=1_000_000_000_000_u64)
+        .prop_map(|bits| bits.and_then(|b| b.try_into().ok()).map_or(Rate::UNLIMITED, Rate::bits));
     (span(), span(), 0.0..=1.0, rate).prop_map(|(latency, jitter, loss, rate)| {
         let loss = Share::from_f64(loss).expect("within 0 to 1");
         Link { latency, jitter, loss, rate }
@@ -45,6 +45,8 @@ fn sentinel_config(sentinels: u16) -> impl Strategy<Value = sentinel::Config> {
 }
 
 fn haproxy_config() -> impl Strategy<Value = haproxy::Config> {
+    // HAProxy counts in milliseconds.
+    let span = || (1_000_000..=1_000_000_000_000u64).prop_map(Span);
     (span(), of(span()), of(span()), 1..9u32, any::<bool>()).prop_map(
         |(inter, fastinter, timeout_tunnel, rise, backup)| {
             let on_marked_down = haproxy::OnMarkedDown::ShutdownSessions;
@@ -61,9 +63,15 @@ fn clients(haproxy: bool) -> impl Strategy<Value = Vec<client::Config>> {
         let clients = clients.into_iter().enumerate().map(|(n, (kind, host, pause, every, requests))| {
             let name = format!("c{n}");
             let host = host.map_or(name.clone(), str::to_owned);
+            // A subscriber has no attempts to pause between, and go-redis a pace of its own.
+            let pause = pause.filter(|_| kind != client::Kind::Subscribe);
             let pause = pause.map(|(a, b)| client::Pause { min: a.min(b), max: a.max(b) });
             let every = if pause.is_some() { Span::from_millis(50) } else { every };
-            let profile = if haproxy { client::Profile::GoRedisV8 } else { client::Profile::Sentinel };
+            let profile = match (haproxy, pause) {
+                (false, _) => client::Profile::Sentinel,
+                (true, None) => client::Profile::GoRedisV8,
+                (true, Some(_)) => client::Profile::Reference,
+            };
             client::Config { name, kind, host, pause, every, requests, profile, ..Default::default() }
         });
         clients.collect()

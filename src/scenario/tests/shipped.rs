@@ -6,7 +6,7 @@ use super::*;
 
 fn shipped() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
-    let entries = fs::read_dir(folder).expect("the scenarios are shipped");
+    let entries = std::fs::read_dir(folder).expect("the scenarios are shipped");
     let paths = entries.map(|entry| entry.expect("readable").path());
     let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
     paths.sort();
