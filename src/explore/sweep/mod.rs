@@ -273,7 +273,7 @@ impl Sweep {
         parquet.finish_as(&paths[1])?;
         let (rows, mut files) = (added, paths.to_vec());
         if is_cut {
-            return Ok(Outcome { found, daily: Vec::new(), rows, files });
+            return Ok(Outcome { found, daily: Vec::new(), rows, unready, files });
         }
         let daily = match &self.pauses {
             None => Vec::new(),
