@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sim::kernel::{Span, Time};
 use sim::scenario::Scenario;
-use sim::wire::{Addr, Command, ErrorKind, Info, NodeId, Reply, Role, SentinelReply, parse_command};
+use sim::wire::{Addr, Command, ErrorKind, Info, Known, NodeId, Reply, Role, SentinelReply, parse_command};
 use sim::world::{Keep, World};
 
 /// The stack of Redis's tests: five of each, quorum 3, down-after 2 s, failover-timeout 10 s, parallel-syncs 10.
@@ -73,8 +73,8 @@ impl Stack {
     /// Types a command into a node; busy nodes are waited for.
     fn ask(&mut self, node: &str, words: &str) -> Reply {
         let words: Vec<String> = words.split(' ').map(String::from).collect();
-        let command: Command =
-            parse_command(&words, |host| self.world.layout().names.find_host(host)).expect("a command");
+        let host = |name: &str| self.world.layout().names.find_host(name);
+        let command: Command = parse_command(&words, Known { host: &host, master: "mymaster" }).expect("a command");
         let node = self.node(node);
         for _ in 0..100 {
             if let Some(reply) = self.world.ask(node, command.clone()) {
@@ -155,7 +155,7 @@ fn init_sentinels_discover_replicas_and_each_other_again_after_remove_and_monito
     };
     assert_eq!(seen(&mut stack), (4, 4, 3));
     assert_eq!(stack.ask("sentinel-3", "SENTINEL REMOVE mymaster"), Reply::Ok);
-    assert_eq!(stack.ask("sentinel-3", "SENTINEL MASTER mymaster"), Reply::Error(ErrorKind::Err));
+    assert_eq!(stack.ask("sentinel-3", "SENTINEL MASTER mymaster"), Reply::Error(ErrorKind::NoSuchMaster));
     stack.later(1.0);
     assert_eq!(stack.ask("sentinel-3", "SENTINEL MONITOR mymaster redis-1 6379 2"), Reply::Ok);
     stack.later(5.0);
@@ -202,11 +202,11 @@ fn runtime_reconf_set_answers_and_shows() {
     assert!(matches!(*reply, SentinelReply::Master { quorum: 4, .. }), "{reply:?}");
     assert_eq!(
         stack.ask("sentinel-1", "SENTINEL SET mymaster down-after-milliseconds 0"),
-        Reply::Error(ErrorKind::Err)
+        Reply::Error(ErrorKind::InvalidArgument { of: "SET", option: "down-after-milliseconds", value: 0 })
     );
     for bad in ["down-after-milliseconds -20", "down-after-milliseconds abc", "fakeoption", "fakeoption fakevalue"] {
         let words: Vec<String> = format!("SENTINEL SET mymaster {bad}").split(' ').map(String::from).collect();
-        assert!(parse_command(&words, |_| None).is_err(), "{bad}");
+        assert!(parse_command(&words, Known { host: &|_| None, master: "mymaster" }).is_err(), "{bad}");
     }
 }
 
@@ -238,16 +238,22 @@ fn manual_failover_without_a_candidate_is_refused() {
 fn ckquorum_tells_quorum_and_majority() {
     let faults = (2..=4).map(|n| format!("[[fault]]\nat = '10s'\naction = 'kill'\nnode = 'sentinel-{n}'\n"));
     let mut stack = Stack::with(&faults.collect::<String>(), 4);
+    let usable = |count| Reply::Sentinel(Box::new(SentinelReply::Quorum(count)));
     for n in 1..=5 {
-        assert_eq!(stack.ask(&format!("sentinel-{n}"), "SENTINEL CKQUORUM mymaster"), Reply::Ok);
+        assert_eq!(stack.ask(&format!("sentinel-{n}"), "SENTINEL CKQUORUM mymaster"), usable(5));
     }
     assert_eq!(stack.ask("sentinel-1", "SENTINEL SET mymaster quorum 6"), Reply::Ok);
-    assert_eq!(stack.ask("sentinel-1", "SENTINEL CKQUORUM mymaster"), Reply::Error(ErrorKind::NoQuorum));
+    let few = ErrorKind::NoQuorum { usable: 5, below_quorum: true, below_majority: false };
+    assert_eq!(stack.ask("sentinel-1", "SENTINEL CKQUORUM mymaster"), Reply::Error(few));
+    let text =
+        "NOQUORUM 5 usable Sentinels. Not enough available Sentinels to reach the specified quorum for this master";
+    assert_eq!(few.text(), text);
     assert_eq!(stack.ask("sentinel-1", "SENTINEL SET mymaster quorum 1"), Reply::Ok);
-    assert_eq!(stack.ask("sentinel-1", "SENTINEL CKQUORUM mymaster"), Reply::Ok);
+    assert_eq!(stack.ask("sentinel-1", "SENTINEL CKQUORUM mymaster"), usable(5));
     stack.until(14.0);
     let reply = stack.ask("sentinel-1", "SENTINEL CKQUORUM mymaster");
-    assert_eq!(reply, Reply::Error(ErrorKind::NoQuorum), "quorum 1 is there, but three votes are not");
+    let few = ErrorKind::NoQuorum { usable: 2, below_quorum: false, below_majority: true };
+    assert_eq!(reply, Reply::Error(few), "quorum 1 is there, but three votes are not");
 }
 
 /// 07-down-conditions.tcl: the flags that it looks at.
@@ -278,7 +284,7 @@ fn replicas_that_do_not_announce_themselves_are_hidden() {
     }
     for value in ["321", "a3b2c1"] {
         let reply = stack.ask("redis-2", &format!("CONFIG SET replica-announced {value}"));
-        assert_eq!(reply, Reply::Error(ErrorKind::Err));
+        assert_eq!(reply, Reply::Error(ErrorKind::ConfigSet));
     }
     assert_eq!(stack.replicas("sentinel-1"), 4);
     for node in ["redis-2", "redis-3"] {

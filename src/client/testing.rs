@@ -5,7 +5,8 @@ use crate::kernel::{EventId, Purpose, Span, Stream, Time};
 use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{Op, Record, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, HostId, Message, NodeId, Payload, Reply, SentinelCommand, SentinelReply,
+    Addr, ChannelId, Command, ErrorKind, HostId, MasterId, Message, NodeId, Payload, Reply, SentinelCommand,
+    SentinelReply,
 };
 
 /// What the service does.
@@ -151,7 +152,7 @@ impl Bench {
 
     fn answer(&self, to: Addr, command: &Command) -> Option<Reply> {
         if to != SERVICE {
-            let asks = Command::Sentinel(Box::new(SentinelCommand::GetMasterAddrByName));
+            let asks = Command::Sentinel(Box::new(SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY))));
             assert_eq!(*command, asks, "a Sentinel is asked one thing only");
             let answer = SentinelReply::MasterAddr(Some(self.master?));
             return Some(Reply::Sentinel(Box::new(answer)));

@@ -3,7 +3,7 @@
 use crate::kernel::Span;
 use crate::net::{ConnectError, Ended, SessionEnd, TimerId};
 use crate::record::Names;
-use crate::wire::{Command, ErrorKind, Message, Payload, Reply, Role, SentinelCommand, SentinelReply};
+use crate::wire::{Command, ErrorKind, MasterCommand, Message, Payload, Reply, Role, SentinelCommand, SentinelReply};
 use crate::world::{Deed, NodeKind};
 
 /// Microseconds as seconds with three digits.
@@ -76,8 +76,8 @@ fn command(command: &Command, names: &Names) -> String {
                 format!("a request for its vote in epoch {epoch}")
             }
             SentinelCommand::IsMasterDownByAddr { .. } => "the question whether the master is down".into(),
-            SentinelCommand::GetMasterAddrByName => "the question for the master's address".into(),
-            SentinelCommand::Failover => "SENTINEL FAILOVER".into(),
+            SentinelCommand::GetMasterAddrByName(_) => "the question for the master's address".into(),
+            SentinelCommand::About(_, MasterCommand::Failover) => "SENTINEL FAILOVER".into(),
             _ => "a SENTINEL command".into(),
         },
     }
@@ -88,9 +88,10 @@ fn reply(reply: &Reply, names: &Names) -> String {
         Reply::Ok => "+OK".into(),
         Reply::Pong => "+PONG".into(),
         Reply::Queued => "+QUEUED".into(),
+        Reply::SavingStarted => "+Background saving started".into(),
         Reply::Int(n) => format!(":{n}"),
         Reply::Value(_) => "a value".into(),
-        Reply::Error(kind) => error(*kind).into(),
+        Reply::Error(kind) => error(*kind),
         Reply::Info(info) => format!("INFO with role:{}", info.role.as_str()),
         Reply::Role(_) => "the answer to ROLE".into(),
         Reply::Exec => "the answer to EXEC".into(),
@@ -109,24 +110,15 @@ fn reply(reply: &Reply, names: &Names) -> String {
     }
 }
 
-/// An error as Redis prints it.
-pub(super) fn error(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Readonly => "-READONLY",
-        ErrorKind::Loading => "-LOADING, its data is still being loaded",
-        ErrorKind::NoReplicas => "-NOREPLICAS",
-        ErrorKind::MasterDown => "-MASTERDOWN",
-        ErrorKind::Misconf => "-MISCONF",
-        ErrorKind::NoMasterLink => "-NOMASTERLINK",
-        ErrorKind::ExecAbort => "-EXECABORT",
-        ErrorKind::Unblocked => "-UNBLOCKED",
-        ErrorKind::MaxClients => "-ERR max number of clients reached",
-        ErrorKind::Busy => "-BUSY",
-        ErrorKind::NoAuth => "-NOAUTH",
-        ErrorKind::InProg => "-INPROG",
-        ErrorKind::NoGoodSlave => "-NOGOODSLAVE",
-        ErrorKind::NoQuorum => "-NOQUORUM",
-        ErrorKind::Err => "-ERR",
+/// An error as Redis prints it: its first word, or the whole text where that says no more than that it is one.
+pub(super) fn error(kind: ErrorKind) -> String {
+    if kind == ErrorKind::Loading {
+        return "-LOADING, its data is still being loaded".into();
+    }
+    let text = kind.text();
+    match text.split_once(' ') {
+        Some((word, _)) if word != "ERR" => format!("-{word}"),
+        _ => format!("-{text}"),
     }
 }
 

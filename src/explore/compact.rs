@@ -28,7 +28,9 @@ pub fn compact(scenario: &Scenario, head: &str) -> String {
     section(&mut out, "[stack]", &difference(&scenario.stack, &Stack::default()));
     per_node(&mut out, "redis", &scenario.redis, &redis::Config::default());
     per_node(&mut out, "sentinel", &scenario.sentinel, &sentinel::Config::default());
-    section(&mut out, "[haproxy]", &difference(&scenario.haproxy, &haproxy::Config::default()));
+    if scenario.stack.haproxy {
+        section(&mut out, "[haproxy]", &difference(&scenario.haproxy, &haproxy::Config::default()));
+    }
     section(&mut out, "[network]", &difference(&scenario.network.default, &Link::default()));
     for (a, b, link) in &scenario.network.links {
         let mut keys = difference(link, &scenario.network.default);
@@ -37,7 +39,7 @@ pub fn compact(scenario: &Scenario, head: &str) -> String {
     }
     if scenario.clients != reference {
         for config in &scenario.clients {
-            section(&mut out, "[[client]]", &client_keys(config, scenario.stack.haproxy));
+            section(&mut out, "[[client]]", &client_keys(config, scenario.stack));
         }
     }
     for fault in &scenario.faults {
@@ -51,20 +53,16 @@ pub fn compact(scenario: &Scenario, head: &str) -> String {
     out
 }
 
-fn usual_profile(haproxy: bool) -> client::Profile {
-    if haproxy { client::Profile::Reference } else { client::Profile::Sentinel }
-}
-
 /// The clients of a file that names none.
 pub(super) fn usual_clients(scenario: &Scenario) -> Vec<client::Config> {
-    let profile = usual_profile(scenario.stack.haproxy);
+    let profile = scenario.stack.usual_profile();
     client::Config::reference().into_iter().map(|client| client::Config { profile, ..client }).collect()
 }
 
-fn client_keys(config: &client::Config, haproxy: bool) -> Table {
+fn client_keys(config: &client::Config, stack: Stack) -> Table {
     let usual = client::Config {
         host: config.name.clone(),
-        profile: usual_profile(haproxy),
+        profile: stack.usual_profile(),
         kind: config.kind,
         ..client::Config::default()
     };

@@ -134,7 +134,7 @@ fn stack(dice: &mut Dice) -> Scenario {
         stack,
         redis: nodes,
         sentinel: vec![sentinel; usize::from(sentinels)],
-        haproxy: proxy,
+        haproxy: if haproxy { proxy } else { haproxy::Config::default() },
         network: Network { default: link, links: Vec::new() },
         clients: clients(dice, haproxy),
         faults: Vec::new(),

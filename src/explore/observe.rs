@@ -181,11 +181,16 @@ pub fn observe_with(
     needs: Needs,
     build: &(dyn Fn(Arc<Scenario>, u64, Keep) -> World + Sync),
 ) -> Result<Run, Panic> {
+    watched(|| watch(case, needs, build))
+}
+
+/// Does something; a panic is noted instead of printed.
+fn watched<T>(what: impl FnOnce() -> T) -> Result<T, Panic> {
     note_panics();
     let outer = WATCHED.replace(true);
-    let run = panic::catch_unwind(AssertUnwindSafe(|| watch(case, needs, build)));
+    let done = panic::catch_unwind(AssertUnwindSafe(what));
     WATCHED.set(outer);
-    run.map_err(|_| Panic { message: LAST_PANIC.take().unwrap_or_else(|| "a panic".to_owned()) })
+    done.map_err(|_| Panic { message: LAST_PANIC.take().unwrap_or_else(|| "a panic".to_owned()) })
 }
 
 fn watch(case: &Case, needs: Needs, build: &(dyn Fn(Arc<Scenario>, u64, Keep) -> World + Sync)) -> Run {

@@ -189,6 +189,7 @@ fn fewer_nodes(case: &Case) -> Vec<Case> {
     if stack.haproxy {
         candidates.push(with(case, |scenario| {
             scenario.stack.haproxy = false;
+            scenario.haproxy = haproxy::Config::default();
             for client in &mut scenario.clients {
                 client.profile = client::Profile::Sentinel;
             }

@@ -1,6 +1,7 @@
 //! Which command is allowed when, and what it does (`processCommand`, `call`; spec 6.2, 13, 27.4 to 27.7, 28.3).
 
 use super::client::{Blocked, Slot, Transaction};
+use super::config::Protected;
 use super::{INFO_EXTRA, Redis, log, log_text, unixtime};
 use crate::kernel::Time;
 use crate::mistake::Mistake;
@@ -168,7 +169,17 @@ impl Redis {
     fn refusal(&self, slot: Slot, command: &Command, out: &Out) -> Option<ErrorKind> {
         let client = self.clients.get(slot)?;
         if matches!(command, Command::Unknown | Command::Sentinel(_)) {
-            return Some(ErrorKind::Err);
+            return Some(ErrorKind::UnknownCommand);
+        }
+        // `allowProtectedAction`: what comes over a connection comes from another host; what comes over none is typed in.
+        if matches!(command, Command::DebugSleep(_) | Command::DebugSegfault)
+            && !match self.config.enable_debug_command {
+                Protected::No => false,
+                Protected::Local => client.sock.is_none(),
+                Protected::Yes => true,
+            }
+        {
+            return Some(ErrorKind::DebugNotAllowed);
         }
         let queued = self.queued(slot, command);
         let is_write = command.is_write() || queued.iter().any(Command::is_write);
@@ -253,20 +264,22 @@ impl Redis {
                 }
                 Some(Reply::Ok)
             }
-            Command::ConfigSet(pair) => {
-                if super::settings::set(&mut self.config, &pair.0, &pair.1) {
-                    self.refresh_good_replicas(unixtime(out));
-                    Some(Reply::Ok)
-                } else {
-                    error
+            Command::ConfigSet(pairs) => {
+                let mut config = self.config.clone();
+                let set = |(name, value): &(String, String)| super::settings::set(&mut config, name, value);
+                if pairs.iter().try_for_each(set).is_err() {
+                    return Some(Reply::Error(ErrorKind::ConfigSet));
                 }
+                self.config = config;
+                self.refresh_good_replicas(unixtime(out));
+                Some(Reply::Ok)
             }
             Command::ConfigRewrite if self.config.config_file => {
                 self.disk.rewritten = Some((self.config.clone(), self.link.master));
                 log_text(out, || "CONFIG REWRITE executed with success.".into());
                 Some(Reply::Ok)
             }
-            Command::ConfigRewrite => error,
+            Command::ConfigRewrite => Some(Reply::Error(ErrorKind::NoConfigFile)),
             Command::ClientKill(kind) => Some(Reply::Int(self.client_kill(kind, out))),
             Command::ClientPause(kind, span) => {
                 self.pause_clients(kind, span, out);
@@ -288,7 +301,7 @@ impl Redis {
             Command::Exec => unreachable!("EXEC is not queued and not executed here"),
             Command::Shutdown { now, save } => {
                 if in_exec {
-                    return error;
+                    return Some(Reply::Error(ErrorKind::InTransaction));
                 }
                 self.shutdown_command(slot, now, save, out)
             }
@@ -300,15 +313,16 @@ impl Redis {
                 self.crash(out);
                 None
             }
-            Command::Save if in_exec || self.child.is_some() => error,
+            Command::Save if in_exec => Some(Reply::Error(ErrorKind::InTransaction)),
+            Command::Save if self.child.is_some() => Some(Reply::Error(ErrorKind::SaveInProgress)),
             Command::Save => {
                 self.save_now(out);
                 Some(Reply::Ok)
             }
-            Command::BgSave if self.child.is_some() => error,
+            Command::BgSave if self.child.is_some() => Some(Reply::Error(ErrorKind::SaveInProgress)),
             Command::BgSave => {
                 self.background_save(out);
-                Some(Reply::Ok)
+                Some(Reply::SavingStarted)
             }
             Command::FlushAll | Command::FlushDb => {
                 match command {
@@ -331,7 +345,7 @@ impl Redis {
             }
             Command::ReplconfGetack => None,
             Command::Psync(request) => self.psync(slot, request, out),
-            Command::Sentinel(_) | Command::Unknown => error,
+            Command::Sentinel(_) | Command::Unknown => Some(Reply::Error(ErrorKind::UnknownCommand)),
         }
     }
 
@@ -406,7 +420,7 @@ impl Redis {
         out: &mut Out,
     ) -> Option<Reply> {
         if self.link.master.is_some() {
-            return Some(Reply::Error(ErrorKind::Err));
+            return Some(Reply::Error(ErrorKind::WaitOnReplica));
         }
         let offset = self.clients.get(slot).expect("the client sent WAIT").write_offset;
         let acks = self.count_acks(offset);

@@ -1,9 +1,11 @@
 //! The settings of one Redis server.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
@@ -89,9 +91,9 @@ pub struct Config {
     pub timeout: u32,
     /// Clients served at once; one more is refused with an error.
     pub maxclients: u32,
-    /// Runs a second of the server's periodic job.
+    /// Runs a second of the server's periodic job: 1 to 500; what lies outside counts as the nearer of the two.
     pub hz: u32,
-    /// Whether `hz` rises with the number of clients.
+    /// Whether `hz` is doubled for more than 200 clients a run, and doubled again.
     #[serde(with = "units::yes_no")]
     #[schemars(schema_with = "units::yes_no::schema")]
     pub dynamic_hz: bool,
@@ -99,10 +101,9 @@ pub struct Config {
     #[serde(with = "units::yes_no")]
     #[schemars(schema_with = "units::yes_no::schema")]
     pub stop_writes_on_bgsave_error: bool,
-    /// Whether DEBUG (DEBUG SLEEP, DEBUG SEGFAULT) is allowed.
-    #[serde(with = "units::yes_no")]
-    #[schemars(schema_with = "units::yes_no::schema")]
-    pub enable_debug_command: bool,
+    /// Whether DEBUG (DEBUG SLEEP, DEBUG SEGFAULT) is allowed: `no`, `yes`, or `local` for who asks on the server's own
+    /// machine, as the commands of a fault script do. (A `stall` needs no permission.)
+    pub enable_debug_command: Protected,
     /// Simulator key: whether the server was started with a configuration file, so that the CONFIG REWRITE which
     /// Sentinel sends makes a role outlive a restart. The reference stack starts its servers without one.
     pub config_file: bool,
@@ -163,7 +164,7 @@ impl Default for Config {
             hz: 10,
             dynamic_hz: true,
             stop_writes_on_bgsave_error: true,
-            enable_debug_command: false,
+            enable_debug_command: Protected::No,
             config_file: false,
             dataset_bytes: 0,
             dataset_value_bytes: 1_000,
@@ -186,6 +187,53 @@ pub enum DisklessLoad {
     OnEmptyDb,
     /// Straight from the socket, the old data kept until it has succeeded.
     Swapdb,
+}
+
+/// Who may give a command that is protected (`protected_action_enum` of `config.c`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protected {
+    /// Nobody.
+    #[default]
+    No,
+    /// Everybody.
+    Yes,
+    /// Who is connected from the server's own machine.
+    Local,
+}
+
+impl<'de> Deserialize<'de> for Protected {
+    /// Reads one of the three words, or a boolean for the first two.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ProtectedVisitor;
+        impl Visitor<'_> for ProtectedVisitor {
+            type Value = Protected;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"no\", \"yes\" or \"local\"")
+            }
+            fn visit_bool<E: de::Error>(self, on: bool) -> Result<Protected, E> {
+                Ok(if on { Protected::Yes } else { Protected::No })
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Protected, E> {
+                match word {
+                    "no" => Ok(Protected::No),
+                    "yes" => Ok(Protected::Yes),
+                    "local" => Ok(Protected::Local),
+                    _ => Err(E::invalid_value(de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(ProtectedVisitor)
+    }
+}
+
+impl JsonSchema for Protected {
+    fn schema_name() -> Cow<'static, str> {
+        "Protected".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "enum": ["no", "yes", "local"] }, { "type": "boolean" }] })
+    }
 }
 
 /// A save point: save after `seconds` if at least `changes` writes came.
@@ -273,9 +321,9 @@ impl Default for OutputLimits {
     }
 }
 
-impl FromStr for OutputLimits {
-    type Err = UnitError;
-    fn from_str(text: &str) -> Result<Self, UnitError> {
+impl OutputLimits {
+    /// Reads limits of some classes and leaves the others as they are.
+    pub(super) fn read(&mut self, text: &str) -> Result<(), UnitError> {
         let wrong = || {
             UnitError::new(format!(
                 "`{text}` is no list of output limits: write a class (normal, replica, pubsub), the hard limit, the soft \
@@ -283,7 +331,7 @@ impl FromStr for OutputLimits {
             ))
         };
         let words: Vec<&str> = text.split_whitespace().collect();
-        let mut limits = OutputLimits::default();
+        let limits = self;
         let quads = words.chunks_exact(4);
         if words.is_empty() || !quads.remainder().is_empty() {
             return Err(wrong());
@@ -301,6 +349,15 @@ impl FromStr for OutputLimits {
                 _ => return Err(wrong()),
             }
         }
+        Ok(())
+    }
+}
+
+impl FromStr for OutputLimits {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let mut limits = OutputLimits::default();
+        limits.read(text)?;
         Ok(limits)
     }
 }

@@ -187,6 +187,19 @@ impl Redis {
         }
     }
 
+    /// Ticks a second (`updateHZ`; the head of serverCron): with `dynamic-hz` twice as many for as long as there are more
+    /// than 200 clients a tick (`MAX_CLIENTS_PER_CLOCK_TICK`).
+    #[inline]
+    pub(super) fn hz(&self) -> u32 {
+        const LEAST: u32 = 1;
+        const MOST: u32 = 500;
+        let mut hz = self.config.hz.clamp(LEAST, MOST);
+        while self.config.dynamic_hz && hz < MOST && self.clients.len() as u32 / hz > 200 {
+            hz = (hz * 2).min(MOST);
+        }
+        hz
+    }
+
     /// Whether something waits for the next tick, not for the next `replicationCron`.
     pub(super) fn needs_fine_ticks(&self, out: &Out) -> bool {
         self.shutdown.is_pending()

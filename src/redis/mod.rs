@@ -42,8 +42,9 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Config, DisklessLoad, OutputLimit, OutputLimits, SavePoint, SavePoints};
+pub use config::{Config, DisklessLoad, OutputLimit, OutputLimits, Protected, SavePoint, SavePoints};
 pub use persist::{Disk, Rdb, RdbInfo};
+pub use settings::{RANGES, Refusal, canonical, out_of_range, set};
 
 use crate::kernel::{Span, Stream};
 use crate::net::{ConnectError, Ended, Input, Out, Sock, Token};
@@ -226,7 +227,7 @@ impl Redis {
             self.crash_goes_on(&input, out);
             return;
         }
-        self.cron.pass_begins(out, self.config.hz, &mut self.work);
+        self.cron.pass_begins(out, self.hz(), &mut self.work);
         match input {
             Input::Data { token: Token(0), message } => self.link_data(message, out),
             Input::Data { token, message } => self.client_data(Slot::of(token), message, out),
@@ -243,11 +244,11 @@ impl Redis {
                 self.link_connect_failed(why, out);
             }
             Input::Timer(CRON) => {
-                if let Some(tick) = self.cron.fire(self.config.hz, out) {
+                if let Some(tick) = self.cron.fire(self.hz(), out) {
                     self.server_cron(tick, out);
                     if !self.exited {
                         let fine = self.needs_fine_ticks(out);
-                        self.cron.next(fine, self.config.hz, &mut self.work, out);
+                        self.cron.next(fine, self.hz(), &mut self.work, out);
                     }
                 }
             }
@@ -272,7 +273,7 @@ impl Redis {
         }
         if !self.exited && !self.crashing {
             self.before_sleep(out);
-            self.cron.pass_ends(self.config.hz, &mut self.work, out);
+            self.cron.pass_ends(self.hz(), &mut self.work, out);
         }
     }
 

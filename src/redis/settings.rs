@@ -1,46 +1,161 @@
-//! CONFIG SET: changing one directive while the server runs (config.c).
+//! CONFIG SET: changing directives while the server runs, and which values they may have (`config.c`).
+
+use std::fmt;
 
 use super::Config;
+use super::config::DisklessLoad;
 use crate::units;
 
-/// Changes one directive. False if the name or the value is not understood.
-pub fn set(config: &mut Config, name: &str, value: &str) -> bool {
+/// Why a directive is not set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The real server refuses it with these words.
+    Server(String),
+    /// The real server would change it, the model knows the directive and not its change.
+    NotWhileRunning(&'static str),
+    /// Nothing here has this name.
+    Unknown,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Server(words) => f.write_str(words),
+            Refusal::NotWhileRunning(why) => f.write_str(why),
+            Refusal::Unknown => f.write_str("no directive has this name"),
+        }
+    }
+}
+
+const INT_MAX: u64 = i32::MAX as u64;
+
+/// The least and the greatest value of each number (`createIntConfig`, `createUIntConfig`, `createLongLongConfig`,
+/// `createTimeTConfig` of `config.c` 7.0.15).
+pub const RANGES: [(&str, u64, u64); 17] = [
+    ("hz", 0, INT_MAX),
+    ("maxclients", 1, u32::MAX as u64),
+    ("min-replicas-max-lag", 0, INT_MAX),
+    ("min-replicas-to-write", 0, INT_MAX),
+    ("repl-backlog-size", 1, i64::MAX as u64),
+    ("repl-backlog-ttl", 0, i64::MAX as u64),
+    ("repl-diskless-sync-delay", 0, INT_MAX),
+    ("repl-diskless-sync-max-replicas", 0, INT_MAX),
+    ("repl-ping-replica-period", 1, INT_MAX),
+    ("repl-timeout", 1, INT_MAX),
+    ("replica-priority", 0, INT_MAX),
+    ("shutdown-timeout", 0, INT_MAX),
+    ("tcp-backlog", 0, INT_MAX),
+    ("tcp-keepalive", 0, INT_MAX),
+    ("timeout", 0, INT_MAX),
+    // Seconds and changes of a save point are read by `strtoll` and kept as time_t and int.
+    ("save", 0, INT_MAX),
+    ("dataset-bytes", 0, i64::MAX as u64),
+];
+
+/// What is wrong with a number, in the server's words; none if it is within its range.
+pub fn out_of_range(name: &str, value: u64) -> Option<String> {
+    let (_, least, greatest) = RANGES.iter().find(|(known, ..)| *known == name)?;
+    let good = (*least..=*greatest).contains(&value);
+    (!good).then(|| format!("argument must be between {least} and {greatest} inclusive"))
+}
+
+/// The directive that an old name stands for (the aliases of `config.c`).
+pub fn canonical(name: &str) -> &str {
     match name {
-        "hz" => value.parse().map(|hz: u32| config.hz = hz.clamp(1, 500)).is_ok(),
-        "maxclients" => parsed(&mut config.maxclients, value),
-        "timeout" => parsed(&mut config.timeout, value),
-        "replica-priority" | "slave-priority" => parsed(&mut config.replica_priority, value),
-        "replica-announced" => yes_no(&mut config.replica_announced, value),
-        "replica-serve-stale-data" | "slave-serve-stale-data" => yes_no(&mut config.replica_serve_stale_data, value),
-        "replica-read-only" | "slave-read-only" => yes_no(&mut config.replica_read_only, value),
-        "min-replicas-to-write" | "min-slaves-to-write" => parsed(&mut config.min_replicas_to_write, value),
-        "min-replicas-max-lag" | "min-slaves-max-lag" => parsed(&mut config.min_replicas_max_lag, value),
-        "repl-timeout" => parsed(&mut config.repl_timeout, value),
-        "repl-ping-replica-period" | "repl-ping-slave-period" => parsed(&mut config.repl_ping_replica_period, value),
-        "repl-backlog-size" => units::parse_bytes(value).map(|bytes| config.repl_backlog_size = bytes).is_ok(),
-        "repl-backlog-ttl" => parsed(&mut config.repl_backlog_ttl, value),
-        "repl-diskless-sync" => yes_no(&mut config.repl_diskless_sync, value),
-        "repl-diskless-sync-delay" => parsed(&mut config.repl_diskless_sync_delay, value),
-        "repl-diskless-sync-max-replicas" => parsed(&mut config.repl_diskless_sync_max_replicas, value),
-        "rdb-del-sync-files" => yes_no(&mut config.rdb_del_sync_files, value),
-        "shutdown-timeout" => parsed(&mut config.shutdown_timeout, value),
-        "save" => parsed(&mut config.save, value.trim_matches('"')),
-        "client-output-buffer-limit" => parsed(&mut config.client_output_buffer_limit, value.trim_matches('"')),
-        _ => false,
+        "slave-priority" => "replica-priority",
+        "slave-serve-stale-data" => "replica-serve-stale-data",
+        "slave-read-only" => "replica-read-only",
+        "slave-lazy-flush" => "replica-lazy-flush",
+        "min-slaves-to-write" => "min-replicas-to-write",
+        "min-slaves-max-lag" => "min-replicas-max-lag",
+        "repl-ping-slave-period" => "repl-ping-replica-period",
+        name => name,
     }
 }
 
-fn parsed<T: std::str::FromStr>(slot: &mut T, value: &str) -> bool {
-    value.parse().map(|parsed| *slot = parsed).is_ok()
+/// Changes one directive.
+pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> {
+    let name = canonical(name);
+    let failed = |why: &str| Refusal::Server(failure(name, why));
+    match name {
+        "hz" => number(&mut config.hz, name, value)?,
+        "maxclients" => number(&mut config.maxclients, name, value)?,
+        "timeout" => number(&mut config.timeout, name, value)?,
+        "replica-priority" => number(&mut config.replica_priority, name, value)?,
+        "min-replicas-to-write" => number(&mut config.min_replicas_to_write, name, value)?,
+        "min-replicas-max-lag" => number(&mut config.min_replicas_max_lag, name, value)?,
+        "repl-timeout" => number(&mut config.repl_timeout, name, value)?,
+        "repl-ping-replica-period" => number(&mut config.repl_ping_replica_period, name, value)?,
+        "repl-backlog-ttl" => number(&mut config.repl_backlog_ttl, name, value)?,
+        "repl-diskless-sync-delay" => number(&mut config.repl_diskless_sync_delay, name, value)?,
+        "repl-diskless-sync-max-replicas" => number(&mut config.repl_diskless_sync_max_replicas, name, value)?,
+        "shutdown-timeout" => number(&mut config.shutdown_timeout, name, value)?,
+        "replica-announced" => yes_no(&mut config.replica_announced, name, value)?,
+        "replica-serve-stale-data" => yes_no(&mut config.replica_serve_stale_data, name, value)?,
+        "replica-read-only" => yes_no(&mut config.replica_read_only, name, value)?,
+        "repl-diskless-sync" => yes_no(&mut config.repl_diskless_sync, name, value)?,
+        "rdb-del-sync-files" => yes_no(&mut config.rdb_del_sync_files, name, value)?,
+        "dynamic-hz" => yes_no(&mut config.dynamic_hz, name, value)?,
+        "repl-diskless-load" => {
+            config.repl_diskless_load = match value.to_ascii_lowercase().as_str() {
+                "disabled" => DisklessLoad::Disabled,
+                "on-empty-db" => DisklessLoad::OnEmptyDb,
+                "swapdb" => DisklessLoad::Swapdb,
+                _ => return Err(failed("argument(s) must be one of the following: disabled, on-empty-db, swapdb")),
+            };
+        }
+        "repl-backlog-size" => {
+            let bytes = units::parse_bytes(value).map_err(|_| failed("argument must be a memory value"))?;
+            out_of_range(name, bytes).map_or(Ok(()), |why| Err(failed(&why)))?;
+            config.repl_backlog_size = bytes;
+        }
+        "save" => {
+            config.save = value.trim_matches('"').parse().map_err(|_| failed("Invalid save parameters"))?;
+        }
+        "client-output-buffer-limit" => {
+            let wrong = |_| failed("Wrong number of arguments in buffer limit configuration.");
+            let mut limits = config.client_output_buffer_limit;
+            limits.read(value.trim_matches('"')).map_err(wrong)?;
+            config.client_output_buffer_limit = limits;
+        }
+        "tcp-backlog" | "enable-debug-command" => return Err(failed("can't set immutable config")),
+        "appendonly" => {
+            return Err(Refusal::NotWhileRunning(
+                "the rewriting of the append-only file that begins then is not modelled",
+            ));
+        }
+        "replica-lazy-flush" | "tcp-keepalive" | "stop-writes-on-bgsave-error" => {
+            return Err(Refusal::NotWhileRunning("its change while the server runs is not modelled"));
+        }
+        _ => return Err(Refusal::Unknown),
+    }
+    Ok(())
 }
 
-fn yes_no(slot: &mut bool, value: &str) -> bool {
-    match value {
-        "yes" => *slot = true,
-        "no" => *slot = false,
-        _ => return false,
+/// What the server answers to a directive that it does not take.
+fn failure(name: &str, why: &str) -> String {
+    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}")
+}
+
+fn number(slot: &mut u32, name: &str, value: &str) -> Result<(), Refusal> {
+    let failed = |why: &str| Refusal::Server(failure(name, why));
+    let read: i128 = value.parse().map_err(|_| failed("argument couldn't be parsed into an integer"))?;
+    // A negative number lies outside of every range.
+    let read = u64::try_from(read).unwrap_or(u64::MAX);
+    if let Some(why) = out_of_range(name, read) {
+        return Err(failed(&why));
     }
-    true
+    *slot = u32::try_from(read).unwrap_or(u32::MAX);
+    Ok(())
+}
+
+fn yes_no(slot: &mut bool, name: &str, value: &str) -> Result<(), Refusal> {
+    *slot = match value.to_ascii_lowercase().as_str() {
+        "yes" => true,
+        "no" => false,
+        _ => return Err(Refusal::Server(failure(name, "argument must be 'yes' or 'no'"))),
+    };
+    Ok(())
 }
 
 #[cfg(test)]
@@ -50,11 +165,50 @@ mod tests {
     #[test]
     fn config_set_understands_what_redis_conf_says() {
         let mut config = Config::default();
-        assert!(set(&mut config, "save", "") && config.save.0.is_empty());
-        assert!(set(&mut config, "save", "10 1") && config.save.0[0].seconds == 10);
-        assert!(set(&mut config, "repl-backlog-size", "64kb") && config.repl_backlog_size == 65_536);
-        assert!(set(&mut config, "client-output-buffer-limit", "pubsub 1mb 512kb 5"));
-        assert_eq!(config.client_output_buffer_limit.pubsub.hard_bytes, 1 << 20);
-        assert!(!set(&mut config, "replica-read-only", "maybe") && !set(&mut config, "no-such-thing", "1"));
+        let mut good = |name: &str, value: &str| {
+            assert_eq!(set(&mut config, name, value), Ok(()), "{name} {value}");
+            config.clone()
+        };
+        assert!(good("save", "").save.0.is_empty());
+        assert_eq!(good("save", "10 1").save.0[0].seconds, 10);
+        assert_eq!(good("repl-backlog-size", "64kb").repl_backlog_size, 65_536);
+        assert_eq!(good("slave-priority", "7").replica_priority, 7);
+        assert_eq!(good("repl-diskless-load", "SwapDB").repl_diskless_load, DisklessLoad::Swapdb);
+        good("client-output-buffer-limit", "normal 1mb 0 0");
+        let limits = good("client-output-buffer-limit", "pubsub 1mb 512kb 5").client_output_buffer_limit;
+        assert_eq!((limits.pubsub.hard_bytes, limits.normal.hard_bytes), (1 << 20, 1 << 20));
+    }
+
+    /// The answers of redis-server 7.0.15.
+    #[test]
+    fn what_the_server_refuses_is_refused_in_its_words() {
+        for (name, value, why) in [
+            ("hz", "x", "argument couldn't be parsed into an integer"),
+            ("hz", "-1", "argument must be between 0 and 2147483647 inclusive"),
+            ("repl-timeout", "0", "argument must be between 1 and 2147483647 inclusive"),
+            ("maxclients", "0", "argument must be between 1 and 4294967295 inclusive"),
+            ("replica-priority", "99999999999", "argument must be between 0 and 2147483647 inclusive"),
+            ("replica-read-only", "maybe", "argument must be 'yes' or 'no'"),
+            ("repl-backlog-size", "x", "argument must be a memory value"),
+            ("save", "a", "Invalid save parameters"),
+            ("tcp-backlog", "5", "can't set immutable config"),
+            ("enable-debug-command", "yes", "can't set immutable config"),
+        ] {
+            let text = format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}");
+            assert_eq!(set(&mut Config::default(), name, value), Err(Refusal::Server(text)));
+        }
+        assert_eq!(set(&mut Config::default(), "no-such-thing", "1"), Err(Refusal::Unknown));
+        assert!(matches!(set(&mut Config::default(), "appendonly", "yes"), Err(Refusal::NotWhileRunning(_))));
+    }
+
+    #[test]
+    fn every_number_of_the_settings_has_its_range() {
+        let table = toml::Table::try_from(Config::default()).expect("settings are a table");
+        for (name, value) in table {
+            if let toml::Value::Integer(value) = value {
+                assert!(RANGES.iter().any(|(known, ..)| *known == name), "{name} has no range");
+                assert_eq!(out_of_range(&name, value as u64), None, "the default of {name}");
+            }
+        }
     }
 }

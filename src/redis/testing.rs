@@ -115,8 +115,9 @@ impl Net {
         self.starts += 1;
         let (config, replica_of) = self.setups[node].clone();
         let stream = |purpose| Stream::named(7, node as u32 + 100 * self.starts as u32, purpose);
+        // Tests stop a server by DEBUG SLEEP.
         let setup = Setup {
-            config,
+            config: Config { enable_debug_command: crate::redis::Protected::Yes, ..config },
             me: addr(node),
             replica_of,
             identity: stream(Purpose::Identity),

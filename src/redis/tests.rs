@@ -272,7 +272,10 @@ fn replicas_refuse_writes() {
     let client = net.client(1);
     assert_eq!(net.ask(client, set(1)), Some(Reply::Error(ErrorKind::Readonly)));
     assert_eq!(net.ask(client, Command::Get(key(1))), Some(Reply::Value(None)));
-    assert_eq!(net.ask(client, Command::Wait { replicas: 1, timeout: Span::ZERO }), Some(Reply::Error(ErrorKind::Err)));
+    assert_eq!(
+        net.ask(client, Command::Wait { replicas: 1, timeout: Span::ZERO }),
+        Some(Reply::Error(ErrorKind::WaitOnReplica))
+    );
 }
 
 #[test]
@@ -363,7 +366,7 @@ fn a_role_survives_a_restart_only_with_a_config_file() {
         let client = net.client(1);
         net.ask(client, Command::ReplicaOf(None));
         let rewritten = net.ask(client, Command::ConfigRewrite);
-        assert_eq!(rewritten, Some(if config_file { Reply::Ok } else { Reply::Error(ErrorKind::Err) }));
+        assert_eq!(rewritten, Some(if config_file { Reply::Ok } else { Reply::Error(ErrorKind::NoConfigFile) }));
         net.kill(1);
         net.start(1);
         assert_eq!(net.node(1).role(), if config_file { Role::Master } else { Role::Slave });
@@ -813,8 +816,9 @@ fn save_and_bgsave_write_what_there_is() {
         let begin = net.now;
         net.send(client, command.clone());
         if command == Command::BgSave {
-            assert_eq!(net.ask(client, Command::Save), Some(Reply::Ok), "the reply to BGSAVE comes first");
-            assert_eq!(net.inbox[client].last(), Some(&crate::wire::Message::Reply(Reply::Error(ErrorKind::Err))));
+            assert_eq!(net.ask(client, Command::Save), Some(Reply::SavingStarted), "the reply to BGSAVE comes first");
+            let refused = crate::wire::Message::Reply(Reply::Error(ErrorKind::SaveInProgress));
+            assert_eq!(net.inbox[client].last(), Some(&refused));
         }
         net.run(300);
         assert!(net.when(0, begin, |event| *event == RedisEvent::DbSaved).is_some());

@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::client::{Kind, Profile};
+use crate::redis::Protected;
 use crate::scenario::{Action, Network, NodeRef, Scenario, Stack};
 
 /// Refuses a scenario that a real stack cannot play, with the reason.
@@ -49,10 +50,26 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
             {
                 return refused(format!("`command` at {}: `{node}` takes no commands", fault.at));
             }
+            Action::Command { run, .. }
+                if run.first().is_some_and(|word| word.eq_ignore_ascii_case("debug"))
+                    && driver_needs_debug(scenario)
+                    && scenario.redis.iter().any(|config| config.enable_debug_command == Protected::No) =>
+            {
+                return refused(format!(
+                    "DEBUG at {} is to be refused by the server, and the driver needs it to fill or stall the server",
+                    fault.at
+                ));
+            }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Whether the driver itself gives DEBUG commands to Redis: to fill it (DEBUG POPULATE) and to stall it (DEBUG SLEEP).
+pub(super) fn driver_needs_debug(scenario: &Scenario) -> bool {
+    scenario.redis.iter().any(|config| config.dataset_bytes > 0)
+        || scenario.faults.iter().any(|fault| matches!(fault.action, Action::Stall { .. }))
 }
 
 #[cfg(test)]
@@ -70,6 +87,11 @@ mod tests {
         assert!(clock.expect_err("refused").contains("the machine's clock"));
         let client = verdict("[[client]]\nname = 'p'\nkind = 'publish'\nprofile = 'go-redis-v8'\n");
         assert!(client.expect_err("refused").contains("go-redis"));
+        let debug = "[[fault]]\nat = '1s'\naction = 'command'\nnode = 'redis-1'\nrun = ['DEBUG', 'SLEEP', '1']\n";
+        assert_eq!(verdict(debug), Ok(()));
+        let both = format!("{debug}[[fault]]\nat = '5s'\naction = 'stall'\nnode = 'redis-2'\nfor = '1s'\n");
+        assert!(verdict(&both).expect_err("refused").contains("DEBUG at 1s is to be refused"));
+        assert_eq!(verdict(&format!("[redis]\nenable-debug-command = 'yes'\n{both}")), Ok(()));
         assert!(verdict("[stack]\nhaproxy = false\n").is_err());
         assert!(verdict("[stack]\nredis = 65\n").expect_err("refused").contains("at most 64"));
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::redis::Protected;
 use crate::scenario::Scenario;
 use crate::scenario::{REDIS_PORT, SENTINEL_PORT};
 use crate::{haproxy, redis, sentinel};
@@ -45,8 +46,13 @@ pub(super) fn redis_directives(config: &redis::Config, needs_debug: bool) -> Vec
         }
         directives.push((name, words));
     }
-    if config.enable_debug_command || needs_debug {
-        directives.push(("enable-debug-command".into(), vec!["yes".into()]));
+    let debug = match config.enable_debug_command {
+        // The driver asks on the node's own machine.
+        Protected::No if needs_debug => Protected::Local,
+        own => own,
+    };
+    if debug != Protected::No {
+        directives.push(("enable-debug-command".into(), vec![plain(&toml::Value::try_from(debug).expect("a word"))]));
     }
     directives
 }
@@ -209,7 +215,7 @@ mod tests {
         let (command, file) = redis_command(&plan.redis[0], "/d".as_ref(), "/d/log".as_ref(), None, true);
         assert_eq!(command, ["redis-server", "/d/redis.conf"]);
         let file = file.expect("a file");
-        for line in ["save \"\"", "repl-timeout 5", "min-replicas-to-write 1", "enable-debug-command yes"] {
+        for line in ["save \"\"", "repl-timeout 5", "min-replicas-to-write 1", "enable-debug-command local"] {
             assert!(file.lines().any(|l| l == line), "{line} in {file}");
         }
     }

@@ -14,8 +14,7 @@ use super::ask::{Value, ask, words};
 use super::backend::{Backend, Host, Launch, Lines, Output, Running};
 use super::{Error, Interrupt, dataset, settings};
 use crate::client::Kind;
-use crate::scenario::{Action, Scenario};
-use crate::scenario::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
+use crate::scenario::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT, Scenario};
 use crate::wire::{HostId, NodeId};
 
 /// Sentinels and HAProxy start this much later than the Redis nodes.
@@ -370,13 +369,9 @@ impl Stack {
         if first.is_none_or(|first| first == place) { "k:".into() } else { format!("k{place}:") }
     }
 
-    /// Whether the script or the settings need DEBUG commands of Redis.
+    /// Whether the driver itself gives DEBUG commands to Redis: to stall it.
     fn needs_debug(&self) -> bool {
-        self.scenario.faults.iter().any(|fault| match &fault.action {
-            Action::Stall { .. } => true,
-            Action::Command { run, .. } => run.first().is_some_and(|word| word.eq_ignore_ascii_case("debug")),
-            _ => false,
-        })
+        super::refuse::driver_needs_debug(&self.scenario)
     }
 
     pub(super) fn kill(&mut self, node: NodeId) {

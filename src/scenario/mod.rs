@@ -33,6 +33,7 @@ mod names;
 mod overrides;
 mod plan;
 mod reader;
+mod real;
 mod script;
 #[cfg(test)]
 mod tests;

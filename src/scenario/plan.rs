@@ -39,6 +39,13 @@ pub struct Scenario {
     pub expect: Option<Expect>,
 }
 
+impl Scenario {
+    /// The name under which the Sentinels monitor the master: one for all of them.
+    pub fn master_name(&self) -> &str {
+        self.sentinel.first().map_or("mymaster", |config| config.master_name.as_str())
+    }
+}
+
 /// How many nodes of each kind there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -47,11 +54,18 @@ pub struct Stack {
     pub redis: u16,
     /// Sentinels. Demo: 3.
     pub sentinels: u16,
-    /// Whether clients go through HAProxy, as in the demo, or ask a Sentinel for the master.
+    /// Whether clients go through HAProxy, as in the demo, or ask a Sentinel for the master. Without HAProxy and Sentinels
+    /// they connect to redis-1.
     pub haproxy: bool,
 }
 
 impl Stack {
+    /// How a client finds Redis if it does not say so: through HAProxy, by asking a Sentinel, or, where there is neither, at
+    /// the address of redis-1.
+    pub fn usual_profile(self) -> client::Profile {
+        if self.haproxy || self.sentinels == 0 { client::Profile::Reference } else { client::Profile::Sentinel }
+    }
+
     /// The most nodes of one kind: up to here the simulator was measured (docs/performance.md).
     pub const MOST: u16 = 1_000;
     /// The most nodes of one kind in a real stack: more have no address on its network.

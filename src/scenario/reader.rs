@@ -15,6 +15,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error, ValueDeserializer};
 
 use super::error::Finding;
+use super::real;
 use crate::limits::{COUNT_MAX, TEXT_MAX};
 use crate::record::is_hidden;
 use crate::suggest::closest;
@@ -275,6 +276,8 @@ impl Reader {
             let finding = Finding::new(format!("{what} needs the key `{key}`"), table.span(), "it is missing here");
             self.report(finding.help(keys.help(key)));
         }
+        // What is left out because it is wrong is not missing: one cause, one error.
+        let mut left_out = !missing.is_empty();
         loop {
             let error = match read(table.clone()) {
                 Ok(value) => return Some((value, places)),
@@ -283,13 +286,14 @@ impl Reader {
             let at = error.span().unwrap_or(table.span());
             let culprit = table.get_ref().iter().find(|(_, value)| contains(&value.span(), &at));
             let Some(key) = culprit.map(|(key, _)| key.get_ref().to_string()) else {
-                if missing.is_empty() {
+                if !left_out {
                     self.report(Finding::new(format!("{what} cannot be read"), at, error.message()));
                 }
                 return None;
             };
             self.report(wrong_value(&key, &error, at).help(keys.help(&key)));
             table.get_mut().remove(key.as_str());
+            left_out = true;
         }
     }
 
@@ -322,6 +326,9 @@ impl Reader {
 /// A key that does not belong where it stands.
 fn unknown_key(what: &str, key: &Spanned<Cow<'_, str>>, keys: &Keys) -> Finding {
     let name = key.get_ref();
+    if let Some((message, label, help)) = real::of_section(what, name, keys) {
+        return Finding::new(message, key.span(), label).help(help);
+    }
     let candidates: Vec<&str> = keys.names().collect();
     let help = match closest(name, candidates.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),

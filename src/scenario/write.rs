@@ -27,7 +27,9 @@ impl Scenario {
         section(out, "[stack]", &table(&self.stack))?;
         per_node(out, "redis", &self.redis)?;
         per_node(out, "sentinel", &self.sentinel)?;
-        section(out, "[haproxy]", &table(&self.haproxy))?;
+        if self.stack.haproxy {
+            section(out, "[haproxy]", &table(&self.haproxy))?;
+        }
         section(out, "[network]", &table(&self.network.default))?;
         for (a, b, link) in &self.network.links {
             let mut keys = table(link);

@@ -6,7 +6,8 @@ use super::persist::{Persisted, PersistedMaster};
 use super::process::{Pass, ms};
 use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, Payload, Reply, RunId, SentinelCommand, SentinelReply, SetOption,
+    Addr, ChannelId, Command, ErrorKind, MasterCommand, MasterId, Payload, Reply, RunId, SentinelCommand,
+    SentinelReply, SetOption,
 };
 
 impl Monitor {
@@ -29,52 +30,72 @@ impl Monitor {
                 Reply::Ok
             }
             Command::Sentinel(command) => self.execute_sentinel(*command, pass),
-            _ => Reply::Error(ErrorKind::Err),
+            // What a Sentinel has, and nobody in this stack asks: refused where a scenario is read.
+            Command::Info(_)
+            | Command::Role
+            | Command::Publish(..)
+            | Command::ClientKill(_)
+            | Command::ClientPause(..)
+            | Command::ClientUnpause => Reply::Error(ErrorKind::Err),
+            _ => Reply::Error(ErrorKind::UnknownCommand),
         }
     }
 
     /// `sentinelCommand`
     fn execute_sentinel(&mut self, command: SentinelCommand, pass: &mut Pass<'_>) -> Reply {
-        // Commands about the process come first, then those that need the master.
         match command {
-            SentinelCommand::Debug(name, value) => return ok_if(pass.process.periods.set(name, value)),
+            SentinelCommand::Debug(name, value) => match pass.process.periods.set(name, value) {
+                true => Reply::Ok,
+                false => Reply::Error(ErrorKind::InvalidArgument { of: "DEBUG", option: name, value }),
+            },
             SentinelCommand::SimulateFailure { after_election, after_promotion } => {
                 pass.process.crash_after_election = after_election;
                 pass.process.crash_after_promotion = after_promotion;
-                return Reply::Ok;
+                Reply::Ok
             }
             SentinelCommand::FlushConfig => {
                 self.flush(pass);
-                return Reply::Ok;
+                Reply::Ok
             }
-            SentinelCommand::Monitor { master, quorum } => return self.monitor(master, quorum, pass),
-            SentinelCommand::Remove => return self.remove(pass),
-            _ => {}
-        }
-        let Some(master) = &mut self.master else {
-            return match command {
-                SentinelCommand::IsMasterDownByAddr { .. } => {
-                    sentinel(SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 })
-                }
-                SentinelCommand::GetMasterAddrByName => sentinel(SentinelReply::MasterAddr(None)),
-                SentinelCommand::Reset => Reply::Int(0),
-                _ => Reply::Error(ErrorKind::Err),
-            };
-        };
-        match command {
+            SentinelCommand::Monitor { name, master, quorum } => self.monitor(name, master, quorum, pass),
             SentinelCommand::IsMasterDownByAddr { master: addr, epoch, candidate } => {
-                sentinel(master.is_master_down(addr, epoch, candidate, pass))
+                sentinel(match &mut self.master {
+                    Some(master) => master.is_master_down(addr, epoch, candidate, pass),
+                    None => SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 },
+                })
             }
-            SentinelCommand::GetMasterAddrByName => sentinel(SentinelReply::MasterAddr(Some(master.current_addr()))),
-            SentinelCommand::Failover => master.failover_by_user(pass),
-            SentinelCommand::Reset => {
-                master.reset_by_user(pass);
-                Reply::Int(1)
+            SentinelCommand::GetMasterAddrByName(name) => {
+                let addr = self.monitored(name).map(|master| master.current_addr());
+                sentinel(SentinelReply::MasterAddr(addr))
             }
-            SentinelCommand::Ckquorum => master.check_quorum(),
-            SentinelCommand::Replicas => sentinel(SentinelReply::Replicas(master.announced_replicas())),
-            SentinelCommand::Set(options) => master.set(&options, pass),
-            SentinelCommand::Master => sentinel(SentinelReply::Master {
+            SentinelCommand::Reset(names) => {
+                let matched = names.into_iter().filter(|name| {
+                    let master = self.monitored(Some(*name));
+                    let is_monitored = master.is_some();
+                    master.into_iter().for_each(|master| master.reset_by_user(pass));
+                    is_monitored
+                });
+                Reply::Int(matched.count() as i64)
+            }
+            SentinelCommand::About(name, command) => self.about(name, command, pass),
+        }
+    }
+
+    /// The master that is monitored under a name (`sentinelGetMasterByName`).
+    fn monitored(&mut self, name: Option<MasterId>) -> Option<&mut Master> {
+        self.master.as_deref_mut().filter(|_| name == Some(MasterId::ONLY))
+    }
+
+    /// A command about one master (`sentinelGetMasterByNameOrReplyError`).
+    fn about(&mut self, name: Option<MasterId>, command: MasterCommand, pass: &mut Pass<'_>) -> Reply {
+        let Some(master) = self.monitored(name) else { return Reply::Error(ErrorKind::NoSuchMaster) };
+        match command {
+            MasterCommand::Failover => master.failover_by_user(pass),
+            MasterCommand::Ckquorum => master.check_quorum(),
+            MasterCommand::Replicas => sentinel(SentinelReply::Replicas(master.announced_replicas())),
+            MasterCommand::Remove => self.remove(pass),
+            MasterCommand::Set(options) => master.set(&options, pass),
+            MasterCommand::Master => sentinel(SentinelReply::Master {
                 flags: master.flags_text(),
                 addr: master.own.addr,
                 slaves: master.slaves.len() as u32,
@@ -82,18 +103,16 @@ impl Monitor {
                 quorum: master.quorum,
                 config_epoch: master.config_epoch,
             }),
-            SentinelCommand::Debug(..)
-            | SentinelCommand::SimulateFailure { .. }
-            | SentinelCommand::FlushConfig
-            | SentinelCommand::Monitor { .. }
-            | SentinelCommand::Remove => Reply::Error(ErrorKind::Err),
         }
     }
 
-    /// `SENTINEL MONITOR`: the name is always the configured one, so a second master is a duplicate.
-    fn monitor(&mut self, addr: Addr, quorum: u32, pass: &mut Pass<'_>) -> Reply {
-        if self.master.is_some() || quorum == 0 {
-            return Reply::Error(ErrorKind::Err);
+    /// `SENTINEL MONITOR` (`createSentinelRedisInstance`): the quorum is looked at before the name.
+    fn monitor(&mut self, name: MasterId, addr: Addr, quorum: u32, pass: &mut Pass<'_>) -> Reply {
+        if quorum == 0 {
+            return Reply::Error(ErrorKind::QuorumIsZero);
+        }
+        if self.monitored(Some(name)).is_some() {
+            return Reply::Error(ErrorKind::DuplicateMaster);
         }
         let state = PersistedMaster {
             addr,
@@ -128,7 +147,7 @@ impl Monitor {
 
     /// `SENTINEL REMOVE`
     fn remove(&mut self, pass: &mut Pass<'_>) -> Reply {
-        let Some(mut master) = self.master.take() else { return Reply::Error(ErrorKind::Err) };
+        let Some(mut master) = self.master.take() else { return Reply::Error(ErrorKind::NoSuchMaster) };
         pass.about(SentinelEventKind::MonitorRemoved, master.own.who(master.own.addr));
         master.own.link.close(pass);
         for instance in master.slaves.iter_mut().chain(&mut master.sentinels) {
@@ -141,10 +160,6 @@ impl Monitor {
 
 fn sentinel(reply: SentinelReply) -> Reply {
     Reply::Sentinel(Box::new(reply))
-}
-
-fn ok_if(good: bool) -> Reply {
-    if good { Reply::Ok } else { Reply::Error(ErrorKind::Err) }
 }
 
 impl Master {
@@ -192,13 +207,16 @@ impl Master {
         let up = |sentinel: &&Instance| !sentinel.is(flag::S_DOWN | flag::O_DOWN);
         let usable = 1 + self.sentinels.iter().filter(up).count() as u32;
         let voters = 1 + self.sentinels.len() as u32;
-        let reachable = usable >= self.quorum && usable > voters / 2;
-        if reachable { Reply::Ok } else { Reply::Error(ErrorKind::NoQuorum) }
+        let (below_quorum, below_majority) = (usable < self.quorum, usable <= voters / 2);
+        match below_quorum || below_majority {
+            true => Reply::Error(ErrorKind::NoQuorum { usable, below_quorum, below_majority }),
+            false => sentinel(SentinelReply::Quorum(usable)),
+        }
     }
 
     /// `SENTINEL SET`: an invalid option keeps the earlier ones (`sentinelSetCommand`).
     fn set(&mut self, options: &[SetOption], pass: &mut Pass<'_>) -> Reply {
-        let mut valid = true;
+        let mut reply = Reply::Ok;
         let mut changes = 0;
         for &option in options {
             let (name, value) = match option {
@@ -208,8 +226,8 @@ impl Master {
                 SetOption::ParallelSyncs(value) => ("parallel-syncs", value as u64),
                 SetOption::MasterRebootDownAfterPeriod(value) => ("master-reboot-down-after-period", value),
             };
-            valid = value > 0 || matches!(option, SetOption::MasterRebootDownAfterPeriod(_));
-            if !valid {
+            if value == 0 && !matches!(option, SetOption::MasterRebootDownAfterPeriod(_)) {
+                reply = Reply::Error(ErrorKind::InvalidArgument { of: "SET", option: name, value });
                 break;
             }
             match option {
@@ -226,7 +244,7 @@ impl Master {
         if changes > 0 {
             self.flush(pass);
         }
-        ok_if(valid)
+        reply
     }
 
     /// The value holds for all objects of the master (`sentinelPropagateDownAfterPeriod`).
@@ -241,14 +259,16 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use crate::sentinel::testing::{Lab, addr};
-    use crate::wire::{Command, ErrorKind, Reply, SentinelCommand, SentinelReply, SetOption};
+    use crate::wire::{Command, ErrorKind, MasterCommand, MasterId, Reply, SentinelCommand, SentinelReply, SetOption};
 
     #[test]
     fn set_changes_and_writes_and_keeps_what_came_before_a_mistake() {
         let mut lab = Lab::ready(1, 1);
         lab.events();
         let options = vec![SetOption::DownAfterMilliseconds(900), SetOption::Quorum(0), SetOption::ParallelSyncs(9)];
-        assert_eq!(lab.ask(SentinelCommand::Set(options)), Reply::Error(ErrorKind::Err));
+        let wrong = ErrorKind::InvalidArgument { of: "SET", option: "quorum", value: 0 };
+        assert_eq!(lab.ask_about(MasterCommand::Set(options)), Reply::Error(wrong));
+        assert_eq!(wrong.text(), "ERR Invalid argument '0' for SENTINEL SET 'quorum'");
         assert_eq!(lab.lines(), ["+set down-after-milliseconds 900"]);
         let master = lab.sentinel.persisted().master.expect("one");
         assert_eq!((master.down_after_milliseconds, master.quorum, master.parallel_syncs), (900, 2, 1));
@@ -258,8 +278,8 @@ mod tests {
     fn debug_changes_a_period_and_is_not_written() {
         let mut lab = Lab::ready(1, 0);
         assert_eq!(lab.ask(SentinelCommand::Debug("info-period", 500)), Reply::Ok);
-        assert_eq!(lab.ask(SentinelCommand::Debug("info-period", 0)), Reply::Error(ErrorKind::Err));
-        assert_eq!(lab.ask(SentinelCommand::Debug("nonsense", 5)), Reply::Error(ErrorKind::Err));
+        let wrong = ErrorKind::InvalidArgument { of: "DEBUG", option: "info-period", value: 0 };
+        assert_eq!(lab.ask(SentinelCommand::Debug("info-period", 0)), Reply::Error(wrong));
         lab.peer(1).received.clear();
         lab.run(6_000);
         let infos = lab.peer(1).received.iter().filter(|r| matches!(r.1, Command::Info(_))).count();
@@ -269,29 +289,65 @@ mod tests {
     #[test]
     fn ckquorum_counts_who_is_up() {
         let mut lab = Lab::ready(1, 2);
-        assert_eq!(lab.ask(SentinelCommand::Ckquorum), Reply::Ok);
+        let enough = Reply::Sentinel(Box::new(SentinelReply::Quorum(3)));
+        assert_eq!(lab.ask_about(MasterCommand::Ckquorum), enough);
         lab.kill(12);
         lab.kill(13);
         lab.run(7_000);
-        assert_eq!(lab.ask(SentinelCommand::Ckquorum), Reply::Error(ErrorKind::NoQuorum));
+        let few = ErrorKind::NoQuorum { usable: 1, below_quorum: true, below_majority: true };
+        assert_eq!(lab.ask_about(MasterCommand::Ckquorum), Reply::Error(few));
     }
 
     #[test]
     fn a_removed_master_is_unknown_until_it_is_monitored_again() {
         let mut lab = Lab::ready(1, 1);
         lab.events();
-        assert_eq!(lab.ask(SentinelCommand::Remove), Reply::Ok);
+        assert_eq!(lab.ask_about(MasterCommand::Remove), Reply::Ok);
         let unknown = Reply::Sentinel(Box::new(SentinelReply::MasterAddr(None)));
-        assert_eq!(lab.ask(SentinelCommand::GetMasterAddrByName), unknown);
+        assert_eq!(lab.ask(SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY))), unknown);
+        assert_eq!(lab.ask_about(MasterCommand::Remove), Reply::Error(ErrorKind::NoSuchMaster));
+        assert_eq!(lab.ask(SentinelCommand::Reset(vec![MasterId::ONLY])), Reply::Int(0));
         assert_eq!(lab.sentinel.persisted().master, None);
         lab.hear(12, 9, addr(2), 9);
         lab.run(3_000);
-        assert_eq!(lab.ask(SentinelCommand::Monitor { master: addr(1), quorum: 1 }), Reply::Ok);
+        let monitor = |quorum| SentinelCommand::Monitor { name: MasterId::ONLY, master: addr(1), quorum };
+        assert_eq!(lab.ask(monitor(0)), Reply::Error(ErrorKind::QuorumIsZero));
+        assert_eq!(lab.ask(monitor(1)), Reply::Ok);
+        assert_eq!(lab.ask(monitor(1)), Reply::Error(ErrorKind::DuplicateMaster));
         lab.run(1_000);
         assert_eq!(lab.lines()[0], "-monitor 1");
         let master = lab.sentinel.persisted().master.expect("one");
         assert_eq!((master.down_after_milliseconds, master.failover_timeout), (30_000, 180_000));
         assert_eq!(lab.sentinel.knows(), (1, 0));
+    }
+
+    #[test]
+    fn a_name_that_nobody_monitors_changes_nothing() {
+        let mut lab = Lab::ready(1, 2);
+        lab.events();
+        let file = lab.sentinel.persisted();
+        for command in [
+            MasterCommand::Failover,
+            MasterCommand::Ckquorum,
+            MasterCommand::Replicas,
+            MasterCommand::Master,
+            MasterCommand::Remove,
+            MasterCommand::Set(vec![SetOption::Quorum(1)]),
+        ] {
+            assert_eq!(lab.ask(SentinelCommand::About(None, command)), Reply::Error(ErrorKind::NoSuchMaster));
+        }
+        assert_eq!(lab.ask(SentinelCommand::Reset(Vec::new())), Reply::Int(0));
+        let unknown = Reply::Sentinel(Box::new(SentinelReply::MasterAddr(None)));
+        assert_eq!(lab.ask(SentinelCommand::GetMasterAddrByName(None)), unknown);
+        lab.run(15_000);
+        assert!(lab.lines().is_empty() && lab.sentinel.persisted() == file);
+    }
+
+    #[test]
+    fn what_only_a_server_has_is_unknown_to_a_sentinel() {
+        let mut lab = Lab::ready(1, 0);
+        let reply = lab.give_command(Command::DebugSleep(crate::kernel::Span::from_secs(1)));
+        assert_eq!(reply, Reply::Error(ErrorKind::UnknownCommand));
     }
 
     #[test]

@@ -276,7 +276,10 @@ mod tests {
         lab.kill(1);
         lab.run(6_000);
         lab.events();
-        lab.command(Command::Sentinel(Box::new(SentinelCommand::Set(vec![crate::wire::SetOption::Quorum(2)]))));
+        lab.command(Command::Sentinel(Box::new(SentinelCommand::About(
+            Some(crate::wire::MasterId::ONLY),
+            crate::wire::MasterCommand::Set(vec![crate::wire::SetOption::Quorum(2)]),
+        ))));
         lab.peer(12).mode = Mode::Silent;
         lab.run(6_500);
         let events = lab.events();

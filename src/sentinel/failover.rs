@@ -312,7 +312,7 @@ mod tests {
     use crate::record::SentinelEventKind::*;
     use crate::sentinel::Config;
     use crate::sentinel::testing::{Lab, Mode, Peer, addr, short, when};
-    use crate::wire::{Command, ErrorKind, MasterLink, Reply, SentinelCommand};
+    use crate::wire::{Command, ErrorKind, MasterCommand, MasterLink, Reply, SentinelCommand};
 
     fn command(command: SentinelCommand) -> Command {
         Command::Sentinel(Box::new(command))
@@ -468,8 +468,8 @@ mod tests {
         lab.peer(12).votes = false;
         lab.peer(13).votes = false;
         lab.events();
-        assert_eq!(lab.ask(SentinelCommand::Failover), Reply::Ok);
-        assert_eq!(lab.ask(SentinelCommand::Failover), Reply::Error(ErrorKind::InProg));
+        assert_eq!(lab.ask_about(MasterCommand::Failover), Reply::Ok);
+        assert_eq!(lab.ask_about(MasterCommand::Failover), Reply::Error(ErrorKind::InProg));
         lab.run(5_000);
         let lines = lab.lines();
         assert_eq!(
@@ -492,7 +492,7 @@ mod tests {
         lab.kill(2);
         lab.run(1_000);
         lab.events();
-        assert_eq!(lab.ask(SentinelCommand::Failover), Reply::Error(ErrorKind::NoGoodSlave));
+        assert_eq!(lab.ask_about(MasterCommand::Failover), Reply::Error(ErrorKind::NoGoodSlave));
         assert!(lab.lines().is_empty());
     }
 

@@ -9,8 +9,8 @@ use crate::kernel::{EventId, Purpose, Span, Stream, Time};
 use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, Hello, HostId, Info, InfoReplica, MasterLink, Message, NodeId, Payload,
-    ReplId, ReplicaState, Reply, Role, RunId, SentinelCommand, SentinelReply,
+    Addr, ChannelId, Command, ErrorKind, Hello, HostId, Info, InfoReplica, MasterCommand, MasterId, MasterLink,
+    Message, NodeId, Payload, ReplId, ReplicaState, Reply, Role, RunId, SentinelCommand, SentinelReply,
 };
 
 /// One way.
@@ -192,14 +192,24 @@ impl Lab {
 
     /// A client connects, gives a command, reads the reply and goes.
     pub(super) fn ask(&mut self, command: SentinelCommand) -> Reply {
+        self.give_command(Command::Sentinel(Box::new(command)))
+    }
+
+    /// A command over a connection of its own, and its reply.
+    pub(super) fn give_command(&mut self, command: Command) -> Reply {
         let sock = self.out.handles.allocate();
         self.give(Input::Accepted { sock, from: HostId(99) });
         let token = self.conns.last().expect("it was accepted").1;
         let before = self.replies.len();
-        self.give(Input::Data { token, message: Message::Command(Command::Sentinel(Box::new(command))) });
+        self.give(Input::Data { token, message: Message::Command(command) });
         self.give(Input::Ended { token, how: Ended::Eof });
         assert_eq!(self.replies.len(), before + 1, "each command has one reply");
         self.replies[before].clone()
+    }
+
+    /// Asks about the master.
+    pub(super) fn ask_about(&mut self, command: MasterCommand) -> Reply {
+        self.ask(SentinelCommand::About(Some(MasterId::ONLY), command))
     }
 
     pub(super) fn now_ms(&self) -> u64 {

@@ -69,6 +69,15 @@ impl fmt::Display for ReplId {
     }
 }
 
+/// The name under which Sentinels monitor a master, numbered by the stack: there is one, number 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MasterId(pub u16);
+
+impl MasterId {
+    /// The master of the stack.
+    pub const ONLY: MasterId = MasterId(0);
+}
+
 /// A Pub/Sub channel, numbered by the world. Number 0 is `__sentinel__:hello`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(pub u16);

@@ -1,9 +1,10 @@
 //! Commands, replies, pushes and the replication stream.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Addr, ChannelId, Info, Key, Ranges, ReplId, RoleInfo, RunId};
+use super::{Addr, ChannelId, Info, Key, MasterId, Ranges, ReplId, RoleInfo, RunId};
 use crate::kernel::Span;
 
 /// What a hello message says (eight fields in the real text; the master's name is a number here).
@@ -86,6 +87,23 @@ pub enum SetOption {
     MasterRebootDownAfterPeriod(u64),
 }
 
+/// Subcommands of SENTINEL about one master.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MasterCommand {
+    /// `FAILOVER name`
+    Failover,
+    /// `CKQUORUM name`
+    Ckquorum,
+    /// `REPLICAS name`
+    Replicas,
+    /// `MASTER name`
+    Master,
+    /// `REMOVE name`
+    Remove,
+    /// `SET name option value …`
+    Set(Vec<SetOption>),
+}
+
 /// Subcommands of SENTINEL.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SentinelCommand {
@@ -98,20 +116,12 @@ pub enum SentinelCommand {
         /// Asks for a vote if given.
         candidate: Option<RunId>,
     },
-    /// `GET-MASTER-ADDR-BY-NAME`.
-    GetMasterAddrByName,
-    /// `FAILOVER`.
-    Failover,
-    /// `RESET`.
-    Reset,
-    /// `CKQUORUM`.
-    Ckquorum,
-    /// SENTINEL REPLICAS
-    Replicas,
-    /// `SET name option value …`.
-    Set(Vec<SetOption>),
-    /// `MASTER`.
-    Master,
+    /// `GET-MASTER-ADDR-BY-NAME name`; none stands for a name that nobody in the stack knows.
+    GetMasterAddrByName(Option<MasterId>),
+    /// `RESET pattern`: the names of the stack that it matches.
+    Reset(Vec<MasterId>),
+    /// A command about the master with a name; none stands for a name that nobody in the stack knows.
+    About(Option<MasterId>, MasterCommand),
     /// `DEBUG name value`.
     Debug(&'static str, u64),
     /// `SIMULATE-FAILURE crash-after-election | crash-after-promotion`.
@@ -123,10 +133,10 @@ pub enum SentinelCommand {
     },
     /// `FLUSHCONFIG`.
     FlushConfig,
-    /// `REMOVE`.
-    Remove,
     /// `MONITOR name ip port quorum`.
     Monitor {
+        /// The name.
+        name: MasterId,
         /// Address of the master.
         master: Addr,
         /// Its quorum.
@@ -157,8 +167,8 @@ pub enum Command {
     Get(Key),
     /// REPLICAOF host port, or NO ONE
     ReplicaOf(Option<Addr>),
-    /// CONFIG SET parameter value
-    ConfigSet(Box<(String, String)>),
+    /// CONFIG SET parameter value …: all of them, or none
+    ConfigSet(Vec<(String, String)>),
     /// CONFIG REWRITE
     ConfigRewrite,
     /// CLIENT KILL TYPE
@@ -273,8 +283,8 @@ impl Command {
     }
 }
 
-/// The first word of an error reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What an error reply says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// `-READONLY`
     Readonly,
@@ -303,9 +313,133 @@ pub enum ErrorKind {
     /// `-NOGOODSLAVE` (Sentinel)
     NoGoodSlave,
     /// `-NOQUORUM` (Sentinel CKQUORUM)
-    NoQuorum,
+    NoQuorum {
+        /// How many Sentinels are not down.
+        usable: u32,
+        /// Whether they are fewer than the quorum.
+        below_quorum: bool,
+        /// Whether they are no majority.
+        below_majority: bool,
+    },
     /// `-ERR` anything else
     Err,
+    /// `-ERR unknown command`: the other kind of server has it, or nobody
+    UnknownCommand,
+    /// `-ERR No such master with that name` (Sentinel)
+    NoSuchMaster,
+    /// `-ERR Duplicate master name.` (SENTINEL MONITOR)
+    DuplicateMaster,
+    /// `-ERR Quorum must be 1 or greater.` (SENTINEL MONITOR)
+    QuorumIsZero,
+    /// `-ERR Invalid argument` for an option of SENTINEL SET or SENTINEL DEBUG
+    InvalidArgument {
+        /// `SET` or `DEBUG`.
+        of: &'static str,
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// `-ERR DEBUG command not allowed` (`enable-debug-command`)
+    DebugNotAllowed,
+    /// `-ERR CONFIG SET failed`
+    ConfigSet,
+    /// `-ERR The server is running without a config file` (CONFIG REWRITE)
+    NoConfigFile,
+    /// `-ERR Background save already in progress`
+    SaveInProgress,
+    /// `-ERR Command not allowed inside a transaction`
+    InTransaction,
+    /// `-ERR WAIT cannot be used with replica instances`
+    WaitOnReplica,
+    /// `-ERR Errors trying to SHUTDOWN`
+    ShutdownFails,
+}
+
+impl ErrorKind {
+    /// The text that the real program sends (`shared` objects of server.c, `addReplyError` in sentinel.c, config.c, rdb.c,
+    /// replication.c and db.c of 7.0.15), without the dash. Of those that quote the command only what comes before.
+    pub fn text(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            ErrorKind::Readonly => "READONLY You can't write against a read only replica.",
+            ErrorKind::Loading => "LOADING Redis is loading the dataset in memory",
+            ErrorKind::NoReplicas => "NOREPLICAS Not enough good replicas to write.",
+            ErrorKind::MasterDown => "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+            ErrorKind::Misconf => {
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."
+            }
+            ErrorKind::NoMasterLink => "NOMASTERLINK Can't SYNC while not connected with my master",
+            ErrorKind::ExecAbort => "EXECABORT Transaction discarded because of previous errors.",
+            ErrorKind::Unblocked => {
+                "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+            }
+            ErrorKind::MaxClients => "ERR max number of clients reached",
+            ErrorKind::Busy => "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+            ErrorKind::NoAuth => "NOAUTH Authentication required.",
+            ErrorKind::InProg => "INPROG Failover already in progress",
+            ErrorKind::NoGoodSlave => "NOGOODSLAVE No suitable replica to promote",
+            ErrorKind::NoQuorum { usable, below_quorum, below_majority } => {
+                let few = |is_so, what| if is_so { what } else { "" };
+                return format!(
+                    "NOQUORUM {usable} usable Sentinels. {}{}",
+                    few(below_quorum, "Not enough available Sentinels to reach the specified quorum for this master"),
+                    few(
+                        below_majority,
+                        if below_quorum {
+                            ". Not enough available Sentinels to reach the majority and authorize a failover"
+                        } else {
+                            "Not enough available Sentinels to reach the majority and authorize a failover"
+                        }
+                    ),
+                )
+                .into();
+            }
+            ErrorKind::Err => "ERR",
+            ErrorKind::UnknownCommand => "ERR unknown command",
+            ErrorKind::NoSuchMaster => "ERR No such master with that name",
+            ErrorKind::DuplicateMaster => "ERR Duplicate master name.",
+            ErrorKind::QuorumIsZero => "ERR Quorum must be 1 or greater.",
+            ErrorKind::InvalidArgument { of, option, value } => {
+                return format!("ERR Invalid argument '{value}' for SENTINEL {of} '{option}'").into();
+            }
+            ErrorKind::DebugNotAllowed => {
+                "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it \
+                 from a local connection, otherwise you need to set this option in the configuration file, and then \
+                 restart the server."
+            }
+            ErrorKind::ConfigSet => "ERR CONFIG SET failed",
+            ErrorKind::NoConfigFile => "ERR The server is running without a config file",
+            ErrorKind::SaveInProgress => "ERR Background save already in progress",
+            ErrorKind::InTransaction => "ERR Command not allowed inside a transaction",
+            ErrorKind::WaitOnReplica => {
+                "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
+                 configured to be writable (which is not the default) writes to replicas are just local and are not \
+                 propagated."
+            }
+            ErrorKind::ShutdownFails => "ERR Errors trying to SHUTDOWN. Check logs.",
+        })
+    }
+
+    /// A word that tells kinds apart, for the digest of a run.
+    fn word(self) -> u64 {
+        match self {
+            ErrorKind::Readonly => 0,
+            ErrorKind::Loading => 1,
+            ErrorKind::NoReplicas => 2,
+            ErrorKind::MasterDown => 3,
+            ErrorKind::Misconf => 4,
+            ErrorKind::NoMasterLink => 5,
+            ErrorKind::ExecAbort => 6,
+            ErrorKind::Unblocked => 7,
+            ErrorKind::MaxClients => 8,
+            ErrorKind::Busy => 9,
+            ErrorKind::NoAuth => 10,
+            ErrorKind::InProg => 11,
+            ErrorKind::NoGoodSlave => 12,
+            ErrorKind::NoQuorum { .. } => 13,
+            _ => 14,
+        }
+    }
 }
 
 /// What a Sentinel answers with more than a status.
@@ -322,6 +456,8 @@ pub enum SentinelReply {
     },
     /// Answer to GET-MASTER-ADDR-BY-NAME: null for an unknown name.
     MasterAddr(Option<Addr>),
+    /// Answer to CKQUORUM: how many Sentinels are not down, which suffice.
+    Quorum(u32),
     /// Answer to REPLICAS: the replicas that want to be announced.
     Replicas(Vec<Addr>),
     /// Answer to MASTER: flags and numbers that scenarios look at.
@@ -350,6 +486,8 @@ pub enum Reply {
     Pong,
     /// `+QUEUED`
     Queued,
+    /// `+Background saving started`
+    SavingStarted,
     /// An integer.
     Int(i64),
     /// A value, or null.
@@ -481,7 +619,7 @@ impl Message {
             Message::Command(command) => command.stream_bytes() as u64 ^ (3 << 60),
             Message::Reply(Reply::Int(n)) => *n as u64 ^ (4 << 60),
             Message::Reply(Reply::Info(info)) => info.offset ^ info.run_id.0,
-            Message::Reply(Reply::Error(kind)) => *kind as u64 ^ (5 << 60),
+            Message::Reply(Reply::Error(kind)) => kind.word() ^ (5 << 60),
             Message::Reply(_) => 6 << 60,
             Message::Push(channel, payload) => payload.word() ^ ((channel.0 as u64) << 48) ^ (7 << 60),
             Message::Stream(item) => item.end ^ (8 << 60),

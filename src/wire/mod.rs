@@ -4,6 +4,7 @@
 //! never formatted on the hot path. Sizes in bytes follow RESP2 where something depends on them: replication offsets
 //! ([`Command::stream_bytes`]) and transfer times ([`Message::wire_bytes`]).
 
+mod glob;
 mod id;
 mod info;
 mod message;
@@ -11,11 +12,11 @@ mod parse;
 mod ranges;
 mod shown;
 
-pub use id::{Addr, ChannelId, HostId, Key, NodeId, ReplId, RunId, hex40};
+pub use id::{Addr, ChannelId, HostId, Key, MasterId, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
 pub use message::{
-    Ballast, ClientType, Command, ErrorKind, Hello, InfoSection, Message, PauseKind, Payload, RdbPiece, Reply,
-    SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
+    Ballast, ClientType, Command, ErrorKind, Hello, InfoSection, MasterCommand, Message, PauseKind, Payload, RdbPiece,
+    Reply, SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
 };
-pub use parse::parse_command;
+pub use parse::{Known, parse_command};
 pub use ranges::{Gathering, Ranges};

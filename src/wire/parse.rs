@@ -1,25 +1,39 @@
 //! Commands that a scenario types into a node, as lists of words.
 
-use super::{Addr, ClientType, Command, HostId, InfoSection, PauseKind, SentinelCommand, SetOption};
+use super::glob::matches_glob;
+use super::{
+    Addr, ClientType, Command, HostId, InfoSection, MasterCommand, MasterId, PauseKind, SentinelCommand, SetOption,
+};
 use crate::kernel::Span;
 use crate::limits::MILLIS_MAX;
 
-/// The command that the words stand for, or why they stand for none. `host` finds a host by its name.
-pub fn parse_command(words: &[String], host: impl Fn(&str) -> Option<HostId>) -> Result<Command, String> {
+/// What the names in a command stand for.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Finds a host by its name.
+    pub host: &'a dyn Fn(&str) -> Option<HostId>,
+    /// The name under which the Sentinels monitor the master.
+    pub master: &'a str,
+}
+
+/// The commands of Redis 7.0.15, most of which are not modelled.
+const REAL: &str = include_str!("commands-7.0.15.txt");
+
+/// The command that the words stand for, or why they stand for none.
+pub fn parse_command(words: &[String], known: Known<'_>) -> Result<Command, String> {
     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
-    let addr = |name: &str, port: &str| -> Result<Addr, String> {
-        let host = host(name).ok_or_else(|| format!("`{name}` is no host of this stack"))?;
-        Ok(Addr::new(host, port.parse().map_err(|_| format!("`{port}` is no port"))?))
-    };
     Ok(match lower.as_slice() {
         ["ping"] => Command::Ping,
         ["info"] => Command::Info(InfoSection::Default),
         ["info", "replication"] => Command::Info(InfoSection::Replication),
         ["role"] => Command::Role,
         ["replicaof" | "slaveof", "no", "one"] => Command::ReplicaOf(None),
-        ["replicaof" | "slaveof", name, port] => Command::ReplicaOf(Some(addr(name, port)?)),
-        ["config", "set", parameter, value] => Command::ConfigSet(Box::new((parameter.to_string(), value.to_string()))),
+        ["replicaof" | "slaveof", _, port] => Command::ReplicaOf(Some(known.addr(&words[1], port)?)),
+        ["config", "set", pairs @ ..] if !pairs.is_empty() && pairs.len() % 2 == 0 => {
+            let pairs = words[2..].chunks_exact(2);
+            Command::ConfigSet(pairs.map(|pair| (pair[0].to_ascii_lowercase(), pair[1].clone())).collect())
+        }
         ["config", "rewrite"] => Command::ConfigRewrite,
         ["client", "kill", "type", kind] => Command::ClientKill(match *kind {
             "normal" => ClientType::Normal,
@@ -50,22 +64,35 @@ pub fn parse_command(words: &[String], host: impl Fn(&str) -> Option<HostId>) ->
             }
             Command::DebugSleep(Span((seconds * 1e9) as u64))
         }
-        ["shutdown", options @ ..] => Command::Shutdown {
-            now: options.contains(&"now"),
-            save: match (options.contains(&"save"), options.contains(&"nosave")) {
-                (true, _) => Some(true),
-                (_, true) => Some(false),
-                _ => None,
-            },
-        },
-        ["sentinel", rest @ ..] => Command::Sentinel(Box::new(sentinel_command(rest, &addr)?)),
+        ["shutdown", options @ ..] => shutdown(options)?,
+        ["sentinel", rest @ ..] => Command::Sentinel(Box::new(sentinel_command(rest, &words[1..], known)?)),
         [] => return Err("a command has at least one word".into()),
-        other => return Err(format!("`{}` is no command that can be given here", other.join(" "))),
+        other => return Err(no_command(other)),
     })
 }
 
+impl Known<'_> {
+    fn addr(self, name: &str, port: &str) -> Result<Addr, String> {
+        let host = (self.host)(name).ok_or_else(|| format!("`{name}` is no host of this stack"))?;
+        Ok(Addr::new(host, port.parse().map_err(|_| format!("`{port}` is no port"))?))
+    }
+
+    fn master(self, name: &str) -> Option<MasterId> {
+        (name == self.master).then_some(MasterId::ONLY)
+    }
+}
+
+/// What cannot be given: words that mean nothing, or a real command that is not modelled.
+fn no_command(words: &[&str]) -> String {
+    let text = words.join(" ");
+    match REAL.lines().skip(1).flat_map(str::split_whitespace).any(|real| real == words[0]) {
+        true => format!("`{text}` cannot be given here: it is not modelled, or has other arguments"),
+        false => format!("`{text}` is no command: Redis has none of this name"),
+    }
+}
+
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("`{text}` is no whole number"))
+    text.parse().map_err(|_| format!("`{text}` is no whole number, or too large"))
 }
 
 /// A number of milliseconds, or another that is compared with such.
@@ -78,61 +105,130 @@ fn millis(text: &str) -> Result<Span, String> {
     limited(text).map(Span::from_millis)
 }
 
-fn sentinel_command(
-    words: &[&str],
-    addr: &impl Fn(&str, &str) -> Result<Addr, String>,
-) -> Result<SentinelCommand, String> {
-    Ok(match words {
-        ["failover", _] => SentinelCommand::Failover,
-        ["reset", _] => SentinelCommand::Reset,
-        ["ckquorum", _] => SentinelCommand::Ckquorum,
-        ["replicas" | "slaves", _] => SentinelCommand::Replicas,
-        ["master", _] => SentinelCommand::Master,
-        ["get-master-addr-by-name", _] => SentinelCommand::GetMasterAddrByName,
-        ["flushconfig"] => SentinelCommand::FlushConfig,
-        ["remove", _] => SentinelCommand::Remove,
-        ["monitor", _, name, port, quorum] => {
-            SentinelCommand::Monitor { master: addr(name, port)?, quorum: number(quorum)? }
-        }
-        ["simulate-failure", kinds @ ..] => SentinelCommand::SimulateFailure {
-            after_election: kinds.contains(&"crash-after-election"),
-            after_promotion: kinds.contains(&"crash-after-promotion"),
-        },
+fn shutdown(options: &[&str]) -> Result<Command, String> {
+    if let Some(other) = options.iter().find(|option| !["now", "save", "nosave"].contains(option)) {
+        return Err(match *other {
+            "force" | "abort" => format!("SHUTDOWN {} is not modelled", other.to_ascii_uppercase()),
+            _ => format!("SHUTDOWN does not know `{other}`: NOW, SAVE or NOSAVE"),
+        });
+    }
+    let save = match (options.contains(&"save"), options.contains(&"nosave")) {
+        (true, true) => return Err("SHUTDOWN takes SAVE or NOSAVE, not both".into()),
+        (true, false) => Some(true),
+        (false, true) => Some(false),
+        (false, false) => None,
+    };
+    Ok(Command::Shutdown { now: options.contains(&"now"), save })
+}
+
+/// Subcommands of SENTINEL in 7.0.15 (`SENTINEL HELP`).
+const SENTINEL: [&str; 21] = [
+    "ckquorum",
+    "config",
+    "debug",
+    "failover",
+    "flushconfig",
+    "get-master-addr-by-name",
+    "help",
+    "info-cache",
+    "is-master-down-by-addr",
+    "master",
+    "masters",
+    "monitor",
+    "myid",
+    "pending-scripts",
+    "remove",
+    "replicas",
+    "reset",
+    "sentinels",
+    "set",
+    "simulate-failure",
+    "slaves",
+];
+
+/// `words` as they are typed, `lower` in small letters: names and patterns have their capitals.
+fn sentinel_command(lower: &[&str], words: &[String], known: Known<'_>) -> Result<SentinelCommand, String> {
+    let about = |command| SentinelCommand::About(known.master(&words[1]), command);
+    Ok(match lower {
+        ["failover", _] => about(MasterCommand::Failover),
+        ["ckquorum", _] => about(MasterCommand::Ckquorum),
+        ["replicas" | "slaves", _] => about(MasterCommand::Replicas),
+        ["master", _] => about(MasterCommand::Master),
+        ["remove", _] => about(MasterCommand::Remove),
         ["set", _, options @ ..] if !options.is_empty() && options.len() % 2 == 0 => {
-            let option = |pair: &[&str]| {
-                Ok(match pair[0] {
-                    "quorum" => SetOption::Quorum(number(pair[1])?),
-                    "down-after-milliseconds" => SetOption::DownAfterMilliseconds(limited(pair[1])?),
-                    "failover-timeout" => SetOption::FailoverTimeout(limited(pair[1])?),
-                    "parallel-syncs" => SetOption::ParallelSyncs(number(pair[1])?),
-                    "master-reboot-down-after-period" => SetOption::MasterRebootDownAfterPeriod(limited(pair[1])?),
-                    other => return Err(format!("SENTINEL SET does not know `{other}` here")),
-                })
-            };
-            SentinelCommand::Set(options.chunks(2).map(option).collect::<Result<_, String>>()?)
+            about(MasterCommand::Set(options.chunks_exact(2).map(set_option).collect::<Result<_, _>>()?))
         }
-        ["debug", name, value] => {
-            const NAMES: [&str; 11] = [
-                "info-period",
-                "ping-period",
-                "ask-period",
-                "publish-period",
-                "default-down-after",
-                "default-failover-timeout",
-                "tilt-trigger",
-                "tilt-period",
-                "slave-reconf-timeout",
-                "min-link-reconnect-period",
-                "election-timeout",
-            ];
-            let name = NAMES
-                .into_iter()
-                .find(|known| known == name)
-                .ok_or_else(|| format!("SENTINEL DEBUG does not know `{name}`; it knows {}", NAMES.join(", ")))?;
-            SentinelCommand::Debug(name, limited(value)?)
+        ["reset", _] => {
+            let matched = matches_glob(words[1].as_bytes(), known.master.as_bytes());
+            SentinelCommand::Reset(if matched { vec![MasterId::ONLY] } else { Vec::new() })
         }
-        other => return Err(format!("`SENTINEL {}` is no command that can be given here", other.join(" "))),
+        ["get-master-addr-by-name", _] => SentinelCommand::GetMasterAddrByName(known.master(&words[1])),
+        ["flushconfig"] => SentinelCommand::FlushConfig,
+        ["monitor", _, _, port, quorum] => {
+            let name = known.master(&words[1]).ok_or_else(|| {
+                format!(
+                    "a second master, `{}`, is not modelled: the Sentinels of this stack know `{}`",
+                    words[1], known.master
+                )
+            })?;
+            SentinelCommand::Monitor { name, master: known.addr(&words[2], port)?, quorum: number(quorum)? }
+        }
+        ["simulate-failure", kinds @ ..] if !kinds.is_empty() => {
+            const KINDS: [&str; 2] = ["crash-after-election", "crash-after-promotion"];
+            if let Some(other) = kinds.iter().find(|kind| !KINDS.contains(kind)) {
+                return Err(format!(
+                    "SENTINEL SIMULATE-FAILURE does not know `{other}`; it knows {}",
+                    KINDS.join(", ")
+                ));
+            }
+            SentinelCommand::SimulateFailure {
+                after_election: kinds.contains(&KINDS[0]),
+                after_promotion: kinds.contains(&KINDS[1]),
+            }
+        }
+        ["debug", name, value] => SentinelCommand::Debug(debug_number(name)?, limited(value)?),
+        [name, ..] if SENTINEL.contains(name) => {
+            return Err(format!(
+                "`SENTINEL {}` cannot be given here: it is not modelled, or has other arguments",
+                words.join(" ")
+            ));
+        }
+        _ => return Err(format!("`SENTINEL {}` is no command: Sentinel has none of this name", words.join(" "))),
     })
+}
+
+fn set_option(pair: &[&str]) -> Result<SetOption, String> {
+    /// Options of SENTINEL SET that are not modelled (`sentinelSetCommand`).
+    const OTHERS: [&str; 5] =
+        ["auth-pass", "auth-user", "client-reconfig-script", "notification-script", "rename-command"];
+    Ok(match pair[0] {
+        "quorum" => SetOption::Quorum(number(pair[1])?),
+        "down-after-milliseconds" => SetOption::DownAfterMilliseconds(limited(pair[1])?),
+        "failover-timeout" => SetOption::FailoverTimeout(limited(pair[1])?),
+        "parallel-syncs" => SetOption::ParallelSyncs(number(pair[1])?),
+        "master-reboot-down-after-period" => SetOption::MasterRebootDownAfterPeriod(limited(pair[1])?),
+        other if OTHERS.contains(&other) => return Err(format!("SENTINEL SET {other} is not modelled")),
+        other => return Err(format!("SENTINEL SET does not know `{other}`")),
+    })
+}
+
+/// The numbers that SENTINEL DEBUG sets.
+fn debug_number(name: &str) -> Result<&'static str, String> {
+    const NAMES: [&str; 11] = [
+        "info-period",
+        "ping-period",
+        "ask-period",
+        "publish-period",
+        "default-down-after",
+        "default-failover-timeout",
+        "tilt-trigger",
+        "tilt-period",
+        "slave-reconf-timeout",
+        "min-link-reconnect-period",
+        "election-timeout",
+    ];
+    let known = NAMES.into_iter().find(|known| *known == name);
+    known.ok_or_else(|| format!("SENTINEL DEBUG does not know `{name}`; it knows {}", NAMES.join(", ")))
 }
 
 #[cfg(test)]
@@ -141,7 +237,30 @@ mod tests {
 
     fn parse(text: &str) -> Result<Command, String> {
         let words: Vec<String> = text.split(' ').map(String::from).collect();
-        parse_command(&words, |name| (name == "redis-2").then_some(HostId(1)))
+        let host = |name: &str| (name == "redis-2").then_some(HostId(1));
+        parse_command(&words, Known { host: &host, master: "myMaster" })
+    }
+
+    fn about(name: Option<MasterId>, command: MasterCommand) -> Command {
+        Command::Sentinel(Box::new(SentinelCommand::About(name, command)))
+    }
+
+    #[test]
+    fn a_masters_name_is_compared_with_its_capitals() {
+        let removed = |name| about(name, MasterCommand::Remove);
+        assert_eq!(parse("sentinel remove myMaster"), Ok(removed(Some(MasterId::ONLY))));
+        assert_eq!(parse("SENTINEL REMOVE mymaster"), Ok(removed(None)));
+        let reset = |names: &[MasterId]| Ok(Command::Sentinel(Box::new(SentinelCommand::Reset(names.to_vec()))));
+        assert_eq!(parse("SENTINEL RESET my*"), reset(&[MasterId::ONLY]));
+        assert_eq!(parse("SENTINEL RESET mymaster"), reset(&[]));
+        let monitor = parse("SENTINEL MONITOR other redis-2 6379 1").expect_err("a second master");
+        assert!(monitor.contains("a second master, `other`, is not modelled"), "{monitor}");
+    }
+
+    #[test]
+    fn several_directives_are_set_at_once_with_their_capitals() {
+        let pairs = [("hz", "20"), ("save", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(parse("CONFIG SET HZ 20 save "), Ok(Command::ConfigSet(pairs.to_vec())));
     }
 
     #[test]
@@ -157,11 +276,11 @@ mod tests {
         assert_eq!(parse("flushall async"), Ok(Command::FlushAll));
         assert_eq!(parse("shutdown nosave now"), Ok(Command::Shutdown { now: true, save: Some(false) }));
         assert_eq!(
-            parse("SENTINEL SET mymaster quorum 3 parallel-syncs 2"),
-            Ok(Command::Sentinel(Box::new(SentinelCommand::Set(vec![
-                SetOption::Quorum(3),
-                SetOption::ParallelSyncs(2)
-            ]))))
+            parse("SENTINEL SET myMaster quorum 3 parallel-syncs 2"),
+            Ok(about(
+                Some(MasterId::ONLY),
+                MasterCommand::Set(vec![SetOption::Quorum(3), SetOption::ParallelSyncs(2)])
+            ))
         );
     }
 
@@ -169,14 +288,22 @@ mod tests {
     fn what_is_no_command_is_refused_with_a_reason() {
         for (text, reason) in [
             ("FLY", "`fly` is no command"),
+            ("CLUSTER INFO", "`cluster info` cannot be given here: it is not modelled"),
+            ("SHUTDOWN ABORT", "SHUTDOWN ABORT is not modelled"),
+            ("SHUTDOWN SOON", "SHUTDOWN does not know `soon`"),
+            ("SENTINEL MYID", "`SENTINEL MYID` cannot be given here: it is not modelled"),
+            ("SENTINEL FLY", "`SENTINEL FLY` is no command"),
+            ("SENTINEL SIMULATE-FAILURE crash", "does not know `crash`"),
+            ("SENTINEL SET myMaster auth-pass x", "SENTINEL SET auth-pass is not modelled"),
             ("REPLICAOF redis-9 6379", "`redis-9` is no host"),
             ("REPLICAOF redis-2 port", "`port` is no port"),
-            ("SENTINEL SET mymaster quorum", "`SENTINEL set mymaster quorum` is no command"),
+            ("SENTINEL SET mymaster quorum", "`SENTINEL SET mymaster quorum` cannot be given here"),
             ("SENTINEL DEBUG tick 5", "SENTINEL DEBUG does not know `tick`"),
             ("DEBUG SLEEP -1", "DEBUG SLEEP takes"),
             ("CLIENT PAUSE soon", "`soon` is no whole number"),
+            ("CLIENT PAUSE 18446744073709551615", "is too large: at most"),
             ("CLIENT PAUSE 10 reads", "`reads` cannot be paused"),
-            ("BGREWRITEAOF", "`bgrewriteaof` is no command"),
+            ("BGREWRITEAOF", "`bgrewriteaof` cannot be given here"),
         ] {
             let error = parse(text).expect_err("refused");
             assert!(error.contains(reason), "{error}");

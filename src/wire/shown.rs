@@ -1,6 +1,6 @@
 //! Replies as `redis-cli` shows them.
 
-use super::{ErrorKind, Reply};
+use super::{Reply, SentinelReply};
 
 impl Reply {
     /// As `redis-cli` shows it; of what takes more than a line only what it is.
@@ -9,20 +9,22 @@ impl Reply {
             Reply::Ok => "OK".into(),
             Reply::Pong => "PONG".into(),
             Reply::Queued => "QUEUED".into(),
+            Reply::SavingStarted => "Background saving started".into(),
             Reply::Int(n) => format!("(integer) {n}"),
             Reply::Value(Some(value)) => format!("\"{value}\""),
             Reply::Value(None) => "(nil)".into(),
-            Reply::Error(kind) => format!("-{}", text(*kind)),
+            Reply::Error(kind) => format!("-{}", kind.text()),
             Reply::Info(_) => "(the text of INFO)".into(),
             Reply::Continue(_) => "CONTINUE".into(),
             Reply::FullResync(..) => "FULLRESYNC".into(),
-            Reply::Role(_) | Reply::Exec | Reply::Subscribed(..) | Reply::Unsubscribed(..) | Reply::Sentinel(_) => {
-                "(a list)".into()
-            }
+            Reply::Sentinel(reply) => match **reply {
+                SentinelReply::Quorum(usable) => {
+                    format!("OK {usable} usable Sentinels. Quorum and failover authorization can be reached")
+                }
+                SentinelReply::MasterAddr(None) => "(nil)".into(),
+                _ => "(a list)".into(),
+            },
+            Reply::Role(_) | Reply::Exec | Reply::Subscribed(..) | Reply::Unsubscribed(..) => "(a list)".into(),
         }
     }
-}
-
-fn text(kind: ErrorKind) -> String {
-    format!("{kind:?}").to_uppercase()
 }

@@ -262,11 +262,12 @@ impl World {
                     .iter()
                     .position(|name| *name == config.channel)
                     .expect("every client's channel was numbered");
-                let target = match self.layout.haproxy() {
-                    Some(haproxy) => client::Target::Proxy(self.layout.addr(haproxy)),
-                    None => client::Target::Sentinels(
+                let target = match (config.profile, self.layout.haproxy()) {
+                    (client::Profile::Sentinel, _) => client::Target::Sentinels(
                         self.layout.all_sentinels().map(|sentinel| self.layout.addr(sentinel)).collect(),
                     ),
+                    (_, Some(haproxy)) => client::Target::Proxy(self.layout.addr(haproxy)),
+                    (_, None) => client::Target::Proxy(first_master),
                 };
                 Program::Client(Client::new(client::Setup {
                     config,

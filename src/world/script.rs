@@ -8,7 +8,7 @@ use crate::kernel::{Purpose, Span, Time};
 use crate::net::{Delivery, Input, Sock};
 use crate::record::{Fault, FaultMark, Order};
 use crate::scenario::{Action, NodeRef, Role, partition_pairs};
-use crate::wire::{Command, HostId, Message, NodeId, Reply, parse_command};
+use crate::wire::{Command, HostId, Known, Message, NodeId, Reply, parse_command};
 
 /// From the order to the death of a process: the kernel takes its memory apart before it closes its sockets. Seen in the
 /// recordings: replicas lose their master 5 to 11 ms after SIGKILL was sent.
@@ -246,7 +246,8 @@ impl World {
         let Action::Command { run, .. } = &scenario.faults[fault].action else {
             unreachable!("only commands are planned as such")
         };
-        let command = parse_command(run, |name| self.layout.names.find_host(name))
+        let host = |name: &str| self.layout.names.find_host(name);
+        let command = parse_command(run, Known { host: &host, master: scenario.master_name() })
             .expect("the scenario was checked: its commands are commands");
         if self.state(node) != State::Down {
             self.asked.push_back((node, mark));

@@ -8,6 +8,7 @@ mod input;
 mod ledger;
 mod masters;
 mod pressure;
+mod settings;
 mod structure;
 mod support;
 mod synchronisation;

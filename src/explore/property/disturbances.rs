@@ -79,6 +79,18 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(run.recording().micros(record.time) + period as i64 * 1_000);
         }
     }
+    // A failover that found nobody to promote is tried again after 2 × failover-timeout (`sentinelStartFailoverIfNeeded`);
+    // a replica that it leaves behind is put right a further 8 s and an INFO later (`fix-slave-config`).
+    let mut nobody = false;
+    for record in &run.recording().records {
+        match record.what {
+            What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::AbortNoGoodSlave, _))) => nobody = true,
+            What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::TryFailover, _))) if nobody => {
+                since = since.max(run.recording().micros(record.time));
+            }
+            _ => {}
+        }
+    }
     // A master that answers as a replica is down only when that has been so for down-after and two INFO periods: then a
     // failover begins that no fault announced (`sentinelCheckSubjectivelyDown`).
     for record in &run.recording().records {

@@ -1,9 +1,10 @@
 //! Always: the ledger adds up: every published message is delivered, lost or undecided, and nothing is received that
-//! was not published.
+//! was not published. Every write that failed and every one that is lost has one cause.
 //!
 //! Source: the ledger's own definition (`analysis::ledger`), which asserts the sums of fates and causes.
 
 use super::{Answer, Kind, Property, RECORDING};
+use crate::analysis::ledger::WriteSums;
 use crate::explore::observe::Run;
 
 pub(super) const PROPERTY: Property = Property {
@@ -26,6 +27,9 @@ fn check(run: &Run) -> Answer {
             run,
             format!("{} writes, {} acknowledged and {failed} failed", writes.attempts, writes.acknowledged),
         );
+    }
+    if let Some(what) = do_not_add_up(writes) {
+        return Answer::at_end(run, what);
     }
     // What is lost counts from the first write on, the sums from time 0 on.
     let acknowledged = run.recording().records.iter().filter(|record| {
@@ -52,4 +56,44 @@ fn check(run: &Run) -> Answer {
         return Answer::at_end(run, "the fates of the messages do not add up");
     }
     Answer::Holds
+}
+
+/// Which sums of the writes are not those of their parts.
+fn do_not_add_up(writes: &WriteSums) -> Option<String> {
+    let [failed, by_cause, lost_by_cause] =
+        [&writes.failed, &writes.failed_by_cause, &writes.lost_by_cause].map(|parts| parts.values().sum::<u64>());
+    if failed != by_cause {
+        return Some(format!("{failed} writes failed, and {by_cause} have a cause"));
+    }
+    let lost = writes.lost?;
+    if lost != lost_by_cause {
+        return Some(format!("{lost} acknowledged writes are lost, and {lost_by_cause} have a cause"));
+    }
+    let acknowledged = writes.acknowledged + writes.acknowledged_before;
+    (lost > acknowledged).then(|| format!("{acknowledged} writes acknowledged, {lost} of these lost"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_that_are_wrong_are_found() {
+        let good = WriteSums {
+            attempts: 5,
+            acknowledged: 3,
+            failed: [("readonly", 2)].into(),
+            failed_by_cause: [("readonly", 2)].into(),
+            lost: Some(1),
+            lost_by_cause: [("unexplained", 1)].into(),
+            ..WriteSums::default()
+        };
+        assert_eq!(do_not_add_up(&good), None);
+        let without_cause = WriteSums { failed_by_cause: [("readonly", 1)].into(), ..good.clone() };
+        assert!(do_not_add_up(&without_cause).expect("found").contains("2 writes failed, and 1 have a cause"));
+        let lost = WriteSums { lost: Some(2), ..good.clone() };
+        assert!(do_not_add_up(&lost).expect("found").contains("2 acknowledged writes are lost, and 1 have a cause"));
+        let many = WriteSums { acknowledged: 0, ..good };
+        assert!(do_not_add_up(&many).expect("found").contains("0 writes acknowledged, 1 of these lost"));
+    }
 }

@@ -2,6 +2,11 @@
 //! after a lost reply, none more often than its attempts. A message whose publisher gave up waiting may come late: the
 //! kernel goes on sending for a connection that is closed. A message that is older than the subscriber's connection comes by
 //! the replication stream, and may come late and again: the publisher has moved to a server that the stream reaches later.
+//! Servers that follow each other in a circle (an operator's REPLICAOF of a master to its own replica) hand a message round
+//! until one of the links breaks: a server gives what it gets from its master on to its replicas and to its subscribers
+//! (`replicationFeedStreamFromMasterStream`, `publishCommand`), and so gives its own message to its subscribers again. In
+//! ten of ten runs of the real 7.0.15 a subscriber gets messages twice and out of order then. From the moment at which a
+//! circle closes the property says nothing.
 //!
 //! Source: redis.io, "Redis Pub/Sub": at most once, in order on one connection. go-redis 8 sends a command up to
 //! `MaxRetries` + 1 = 4 times (`Options.MaxRetries`, default 3).
@@ -11,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::client::{Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
-use crate::record::{ConnectEnd, Effect, Op, Outcome, What};
+use crate::kernel::Time;
+use crate::record::{ConnectEnd, Effect, Event, Op, Outcome, RedisEvent, What};
 use crate::wire::NodeId;
 
 pub(super) const PROPERTY: Property = Property {
@@ -41,12 +47,16 @@ fn check(run: &Run) -> Answer {
             _ => None,
         })
         .collect();
+    let circle = circle_closes(run);
     let mut late: BTreeMap<(NodeId, u16, u32), u32> = BTreeMap::new();
     let mut last: BTreeMap<(NodeId, u16), (u32, u32)> = BTreeMap::new();
     let mut published: BTreeMap<(NodeId, u32), i64> = BTreeMap::new();
     let mut connected: BTreeMap<NodeId, i64> = BTreeMap::new();
     for record in &run.recording().records {
         let at = run.recording().micros(record.time);
+        if circle.is_some_and(|circle| record.time >= circle) {
+            break;
+        }
         let (publisher, seq) = match record.what {
             What::Op(Op::Receive { publisher, seq }) => (publisher, seq),
             What::Op(Op::Publish { seq, .. }) => {
@@ -95,4 +105,41 @@ fn check(run: &Run) -> Answer {
         }
     }
     if last.is_empty() { Answer::Moot } else { Answer::Holds }
+}
+
+/// The first moment at which servers follow each other in a circle, whether their links are up or not.
+fn circle_closes(run: &Run) -> Option<Time> {
+    let first = run.layout.redis(0);
+    let config = |node: NodeId| &run.case.scenario.redis[node.0 as usize];
+    let mut follows: BTreeMap<NodeId, NodeId> =
+        run.layout.all_redis().filter(|node| *node != first).map(|node| (node, first)).collect();
+    for record in &run.recording().records {
+        match record.what {
+            What::Event(Event::Redis(RedisEvent::ReplicaOf(master))) => {
+                let master = run.layout.redis_at(master)?;
+                follows.insert(record.node, master);
+            }
+            What::Event(Event::Redis(RedisEvent::MasterModeEnabled)) => {
+                follows.remove(&record.node);
+                continue;
+            }
+            // A server without a file begins as its command line says.
+            What::Event(Event::Redis(RedisEvent::Ready)) if !config(record.node).config_file => {
+                follows.remove(&record.node);
+                if record.node != first {
+                    follows.insert(record.node, first);
+                }
+            }
+            _ => continue,
+        }
+        let mut at = record.node;
+        for _ in 0..follows.len() {
+            let Some(&master) = follows.get(&at) else { break };
+            if master == record.node {
+                return Some(record.time);
+            }
+            at = master;
+        }
+    }
+    None
 }

@@ -5,7 +5,7 @@
 
 use super::{Answer, Kind, Property};
 use crate::explore::observe::{Needs, Run};
-use crate::kernel::EventId;
+use crate::kernel::{EventId, Time};
 use crate::record::{Op, Outcome, What};
 use crate::wire::{NodeId, Role};
 use crate::world::NodeKind;
@@ -33,6 +33,7 @@ fn check(run: &Run) -> Answer {
     for record in &run.recording().records {
         let What::Op(Op::Set { seq, outcome: Outcome::Ok, .. }) = record.what else { continue };
         let Some((node, at)) = answered_by(run, record.during) else { continue };
+        let at = run.recording().micros(at);
         let index = run.samples.partition_point(|sample| sample.at_us <= at);
         let around = [index.checked_sub(1).and_then(|i| run.samples.get(i)), run.samples.get(index)];
         let is_replica = around.iter().all(|sample| {
@@ -48,14 +49,14 @@ fn check(run: &Run) -> Answer {
 }
 
 /// The Redis server whose event led to the event in which a client read a reply, and when that was.
-pub(super) fn answered_by(run: &Run, read_in: EventId) -> Option<(NodeId, i64)> {
+pub(super) fn answered_by(run: &Run, read_in: EventId) -> Option<(NodeId, Time)> {
     let trace = run.result.trace.as_ref()?;
     let mut event = read_in;
     for _ in 0..STEPS_MAX {
         let traced = trace.get(event.0 as usize)?;
         let is_server = |node: &NodeId| matches!(run.layout.kinds[node.0 as usize], NodeKind::Redis(_));
         if let Some(node) = traced.node.filter(is_server) {
-            return Some((node, run.recording().micros(traced.time)));
+            return Some((node, traced.time));
         }
         event = traced.cause;
     }

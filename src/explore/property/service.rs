@@ -1,16 +1,17 @@
 //! After heal and quiet time: publishers, writers and subscribers work.
 //!
 //! In the last seconds of the run every live publisher and writer has a success, and every live subscriber receives
-//! every message that was acknowledged.
+//! every message that was acknowledged. A client whose own pace is slower than that is given two turns.
 //!
 //! Source: the promise of the stack as a whole.
 
 use std::collections::BTreeMap;
 
-use super::disturbances::{disturbances, is_pinned, must_be_well, was_told};
+use super::disturbances::{disturbances, is_pinned, must_be_well, quiet_us, was_told};
 use super::{Answer, Kind, Property, RECORDING};
-use crate::client::{Kind as ClientKind, Profile};
+use crate::client::{self, Kind as ClientKind, Profile};
 use crate::explore::observe::Run;
+use crate::kernel::Span;
 use crate::record::{Effect, Op, Outcome, What};
 use crate::world::NodeKind;
 
@@ -26,6 +27,10 @@ pub(super) const PROPERTY: Property = Property {
 /// The time that is looked at, and what is left for messages on their way.
 const WINDOW_US: i64 = 6_000_000;
 const TAIL_US: i64 = 1_000_000;
+
+fn micros(span: Span) -> i64 {
+    (span.0 / 1_000) as i64
+}
 
 fn check(run: &Run) -> Answer {
     if !must_be_well(run) || run.last().sentinels.iter().flatten().next().is_none() {
@@ -44,6 +49,11 @@ fn check(run: &Run) -> Answer {
         .flat_map(|fault| &fault.nodes)
         .collect();
     let (from, to) = (run.analysis.end_us - WINDOW_US, run.analysis.end_us - TAIL_US);
+    // Two turns of a client, if the quiet time has as many.
+    let window = |client: &client::Config| {
+        let window = WINDOW_US.max(2 * micros(client.every) + TAIL_US);
+        (window <= quiet_us(run)).then_some(window)
+    };
     let mut tried: BTreeMap<usize, (u32, u32, &'static str)> = BTreeMap::new();
     for record in &run.recording().records {
         let at = run.recording().micros(record.time);
@@ -53,7 +63,8 @@ fn check(run: &Run) -> Answer {
             _ => continue,
         };
         let NodeKind::Client(place) = run.layout.kinds[record.node.0 as usize] else { continue };
-        if (from..to).contains(&at) {
+        let begin = window(&scenario.clients[place]).map_or(i64::MAX, |window| run.analysis.end_us - window);
+        if (begin..to).contains(&at) {
             let (good, bad, last) = tried.entry(place).or_default();
             if outcome == Outcome::Ok {
                 *good += 1;
@@ -72,13 +83,13 @@ fn check(run: &Run) -> Answer {
             ClientKind::Set => !starved,
             ClientKind::Subscribe | ClientKind::Get => false,
         };
-        if works && client.pause.is_none() {
+        if let Some(window) = window(client).filter(|_| works && client.pause.is_none()) {
             let (good, bad, last) = tried.get(&place).copied().unwrap_or_default();
             if good == 0 {
                 let why = if bad > 0 { format!("{bad} attempts end in {last}") } else { "it does nothing".to_owned() };
                 return Answer::at_end(
                     run,
-                    format!("{} has no success in the last {} s: {why}", client.name, WINDOW_US / 1_000_000),
+                    format!("{} has no success in the last {} s: {why}", client.name, window / 1_000_000),
                 );
             }
         }

@@ -1,12 +1,15 @@
 //! Always: a Sentinel votes once an epoch, its restarts included, and its vote is on disk before it is told.
 //!
-//! Source: `sentinelVoteLeader`: `leader_epoch` is raised and `sentinelFlushConfig` called before the reply is sent.
+//! Source: `sentinelVoteLeader`: `leader_epoch` is raised and `sentinelFlushConfig` called before the reply is sent. The
+//! vote belongs to the monitored master: after SENTINEL REMOVE the file has none, and a master that is monitored anew
+//! begins with no vote, so that a Sentinel may vote a second time in the epoch that is current (`createSentinelRedisInstance`
+//! sets `leader_epoch` to 0; `sentinelVoteLeader` asks for `current_epoch <= req_epoch`).
 
 use std::collections::BTreeMap;
 
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
-use crate::record::{Event, SentinelEvent, What};
+use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
 use crate::wire::NodeId;
 
 pub(super) const PROPERTY: Property = Property {
@@ -20,9 +23,18 @@ pub(super) const PROPERTY: Property = Property {
 
 fn check(run: &Run) -> Answer {
     let mut last: BTreeMap<NodeId, Vec<(i64, u32)>> = BTreeMap::new();
+    let mut removed: BTreeMap<NodeId, i64> = BTreeMap::new();
     for record in &run.recording().records {
-        let What::Event(Event::Sentinel(SentinelEvent::VoteForLeader(_, epoch))) = record.what else { continue };
         let at = run.recording().micros(record.time);
+        let epoch = match record.what {
+            What::Event(Event::Sentinel(SentinelEvent::VoteForLeader(_, epoch))) => epoch,
+            What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::MonitorRemoved, _))) => {
+                last.remove(&record.node);
+                removed.insert(record.node, at);
+                continue;
+            }
+            _ => continue,
+        };
         let votes = last.entry(record.node).or_default();
         if let Some((_, earlier)) = votes.last()
             && *earlier >= epoch
@@ -39,6 +51,9 @@ fn check(run: &Run) -> Answer {
         let place = node.0 as usize - run.layout.all_redis().count();
         for sample in &run.samples {
             let Some(view) = &sample.sentinels[place] else { continue };
+            if removed.get(node).is_some_and(|at| sample.at_us <= *at) {
+                continue;
+            }
             // The line's time is that of the event during which the file was written.
             let told = votes.iter().rev().find(|(at, _)| *at + 1_000 < sample.at_us);
             if let Some((_, epoch)) = told

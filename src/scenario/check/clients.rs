@@ -14,7 +14,7 @@ use crate::scenario::error::Finding;
 
 /// The client programs; if the file has none, those of the reference stack.
 pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> Vec<client::Config> {
-    let usual = if stack.haproxy { client::Profile::Reference } else { client::Profile::Sentinel };
+    let usual = stack.usual_profile();
     let Some(value) = Reader::take(root, "client") else {
         let clients = client::Config::reference();
         return clients.into_iter().map(|client| client::Config { profile: usual, ..client }).collect();
@@ -107,10 +107,6 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     match client.connections {
         0 => report("connections", "a client without connections".to_owned(), "must be 1 or more", "leave the key out"),
         1 => {}
-        _ if client.kind == client::Kind::Subscribe && !stack.haproxy => {
-            let help = "set `haproxy = true` in [stack], or give each subscriber a [[client]] of its own";
-            report("connections", "a crowd of subscribers needs HAProxy".to_owned(), "more than one", help);
-        }
         _ if client.kind == client::Kind::Subscribe => {}
         _ if client.pause.is_none() => {
             let help = "give a `pause`: { min = \"0s\", max = \"0s\" } sends the next as soon as the reply is there";
@@ -120,6 +116,10 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     }
     if client.requests == Some(0) {
         report("requests", "`requests` is 0".to_owned(), "must be greater", "leave the key out for no limit");
+    }
+    if client.then_set && client.profile != client::Profile::GoRedisV8 {
+        let help = "set profile = \"go-redis-v8\", as the demo's publisher has it";
+        report("then-set", "only a go-redis client can SET after it".to_owned(), "not with this profile", help);
     }
     let counted = client.connections > 1;
     if (client.pause.is_some() || counted) && client.profile == client::Profile::GoRedisV8 {
@@ -154,7 +154,7 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
                 "set `sentinels` in [stack]",
             );
         }
-        client::Profile::Reference | client::Profile::GoRedisV8 if !stack.haproxy => {
+        client::Profile::Reference | client::Profile::GoRedisV8 if !stack.haproxy && stack.sentinels > 0 => {
             let message = "there is no HAProxy to connect to".to_owned();
             let help = "leave `profile` out or set it to \"sentinel\", or set `haproxy = true` in [stack]";
             report("profile", message, "connects to HAProxy", help);

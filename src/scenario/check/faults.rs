@@ -7,22 +7,22 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::{Names, Places, Reader, Table, resolve};
+use super::{Names, Places, Reader, Table, command, resolve};
 use crate::kernel::Span;
 use crate::limits::{FAULTS_MAX, SPAN_MAX};
 use crate::scenario::error::Finding;
-use crate::scenario::fault::{Action, Fault, NodeRef, Role};
+use crate::scenario::fault::{Action, Fault, NodeRef};
 use crate::scenario::file::{actions, fault_head_keys};
 use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
 use crate::suggest::closest;
-use crate::wire::{HostId, parse_command};
 
 /// The fault script in the order of time.
 pub(super) fn read(
     reader: &mut Reader,
     root: &mut Table<'_>,
     names: &Names<'_>,
+    master: &str,
     (end, end_at): (Span, Range<usize>),
 ) -> Vec<Fault> {
     let Some(value) = Reader::take(root, "fault") else { return Vec::new() };
@@ -38,7 +38,7 @@ pub(super) fn read(
     }
     for table in tables {
         let before = reader.findings.len();
-        let Some((fault, at, target)) = fault(reader, names, &actions, &head, table) else { continue };
+        let Some((fault, at, target)) = fault(reader, names, master, &actions, &head, table) else { continue };
         if fault.at > end {
             let message = format!("a fault at {}, but the run ends at {end}", fault.at);
             let finding = Finding::new(message, at, "after the end");
@@ -81,6 +81,7 @@ fn check_sums(reader: &mut Reader, lines: &[Line]) {
 fn fault(
     reader: &mut Reader,
     names: &Names<'_>,
+    master: &str,
     actions: &[(String, serde_json::Value)],
     head: &Keys,
     mut table: Table<'_>,
@@ -110,7 +111,10 @@ fn fault(
         let place = places_of(&texts, &name).into_iter().next().unwrap_or(span.clone());
         resolve(reader, names, &name, sense, place)
     })?;
-    check_action(reader, names, &action, &texts);
+    check_action(reader, &action, &texts);
+    if let Action::Command { node, run } = &action {
+        command::check(reader, names, master, (node, run), &texts);
+    }
     let target = if places.has("node") { places.value("node") } else { places.value("action") };
     Some((Fault { at: at?, action, span }, places.value("at"), target))
 }
@@ -141,7 +145,7 @@ fn places_of(fault: &Table<'_>, name: &str) -> Vec<Range<usize>> {
 }
 
 /// Rules of single actions that types do not tell.
-fn check_action(reader: &mut Reader, names: &Names<'_>, action: &Action, texts: &Table<'_>) {
+fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
     let places = Places::of(texts);
     let mut report = |key: &str, message: &str, label: &str, help: &str| {
         reader.report(Finding::new(message, places.value(key), label).help(help));
@@ -193,25 +197,6 @@ fn check_action(reader: &mut Reader, names: &Names<'_>, action: &Action, texts: 
                 report("node", "only the clocks of nodes can jump", "this is a client", "name a node");
             }
         }
-        Action::Command { node, run } => {
-            if run.iter().all(|word| word.trim().is_empty()) || run[0].trim().is_empty() {
-                let help = "give the command's words, such as [\"SENTINEL\", \"FAILOVER\", \"mymaster\"]";
-                report("run", "the command is empty", "there is nothing to run", help);
-            } else if let Err(why) = parse_command(run, |name| names.is_host(name).then_some(HostId(0))) {
-                let help = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, CLIENT PAUSE, CLIENT UNPAUSE, \
-                            DEBUG SLEEP, DEBUG SEGFAULT, SAVE, BGSAVE, FLUSHALL, FLUSHDB, SHUTDOWN, SENTINEL …; in an address, a node stands by its name";
-                report("run", &why, "this cannot be run", help);
-            }
-            let is_sentinel = matches!(node, NodeRef::Sentinel(_) | NodeRef::Role(Role::Leader));
-            if is_sentinel && run.len() > 1 && run[0].eq_ignore_ascii_case("client") && is_pause(&run[1]) {
-                let help = "to stop a Sentinel for a time, `stall` it";
-                report("run", "the clients of a Sentinel cannot be paused here", "only those of a Redis node", help);
-            }
-            if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) {
-                let help = "name a Redis node, a Sentinel or a role";
-                report("node", "only Redis and Sentinel take commands", "this does not", help);
-            }
-        }
         Action::Kill { .. }
         | Action::KillHost { .. }
         | Action::PowerOff { .. }
@@ -219,13 +204,9 @@ fn check_action(reader: &mut Reader, names: &Names<'_>, action: &Action, texts: 
         | Action::Start { .. }
         | Action::Pause { .. }
         | Action::Resume { .. }
-        | Action::Heal {} => {}
+        | Action::Heal {}
+        | Action::Command { .. } => {}
     }
-}
-
-/// The word after CLIENT.
-fn is_pause(word: &str) -> bool {
-    word.eq_ignore_ascii_case("pause") || word.eq_ignore_ascii_case("unpause")
 }
 
 /// No host may be in two groups, nor in one group twice.

@@ -1,6 +1,7 @@
 //! From the tables of a file to a checked plan.
 
 mod clients;
+mod command;
 mod expect;
 mod faults;
 mod network;
@@ -43,20 +44,36 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
         reader.report(finding.help(keys.help("duration")));
     }
 
+    let nobody: BTreeMap<&str, Range<usize>> =
+        ["sentinel", "haproxy"].into_iter().filter_map(|name| Some((name, root.get_ref().get(name)?.span()))).collect();
     let (stack, stack_places) = section::<Stack>(reader, &mut root, "stack");
     let stack = checked_stack(reader, stack, &stack_places);
     let redis = per_node(reader, &mut root, "redis", stack.redis);
     let sentinel = per_node(reader, &mut root, "sentinel", stack.sentinels);
+    for (config, places) in &redis {
+        settings::check_redis(reader, config, places);
+    }
     for (config, places) in &sentinel {
         settings::check_sentinel(reader, config, places, stack, &stack_places);
+    }
+    for (section, keys, exists) in
+        [("sentinel", "sentinels", stack.sentinels > 0), ("haproxy", "haproxy", stack.haproxy)]
+    {
+        if let Some(at) = nobody.get(section).filter(|_| !exists) {
+            let finding = Finding::new(format!("the stack has no {section}"), at.clone(), "settings for nobody");
+            let also = stack_places.has(keys).then(|| stack_places.value(keys));
+            let finding = also.map_or(finding.clone(), |at| finding.and(at, "there is none"));
+            reader.report(finding.help(format!("leave the section out, or set `{keys}` in [stack]")));
+        }
     }
     let (haproxy, haproxy_places) = section(reader, &mut root, "haproxy");
     settings::check_haproxy(reader, &haproxy, &haproxy_places);
 
+    let master = settings::master_name(reader, &sentinel);
     let clients = clients::read(reader, &mut root, stack);
     let names = Names::new(stack, &clients);
     let network = network::read(reader, &mut root, &names);
-    let faults = faults::read(reader, &mut root, &names, (duration, places.value("duration")));
+    let faults = faults::read(reader, &mut root, &names, &master, (duration, places.value("duration")));
     let expect = expect::read(reader, &mut root, &names);
 
     let redis = redis.into_iter().map(|(config, _)| config).collect();

@@ -5,7 +5,7 @@ use crate::record::is_master_name;
 use crate::scenario::error::Finding;
 use crate::scenario::plan::Stack;
 use crate::scenario::reader::{Places, Reader};
-use crate::{haproxy, sentinel};
+use crate::{haproxy, redis, sentinel};
 
 /// What Sentinel itself would refuse, and a quorum that no vote can reach.
 pub(super) fn check_sentinel(
@@ -58,6 +58,38 @@ pub(super) fn check_sentinel(
     positive(reader, places, times.map(|(key, time)| (key, time > 0)), "give a number of milliseconds above 0");
 }
 
+/// The name under which the Sentinels monitor the master: one for all of them.
+pub(super) fn master_name(reader: &mut Reader, sentinels: &[(sentinel::Config, Places)]) -> String {
+    let Some((first, of_first)) = sentinels.first() else { return sentinel::Config::default().master_name };
+    for (other, places) in sentinels.iter().filter(|(other, _)| other.master_name != first.master_name) {
+        let message = format!("the master is called `{}` here and `{}` there", other.master_name, first.master_name);
+        let at = if places.has("master-name") { places } else { of_first };
+        let finding =
+            Finding::new(message, at.value("master-name"), "Sentinels that differ in it do not know each other");
+        reader.report(finding.help("set `master-name` once, in [sentinel]"));
+        break;
+    }
+    first.master_name.clone()
+}
+
+/// What the server itself would refuse.
+pub(super) fn check_redis(reader: &mut Reader, config: &redis::Config, places: &Places) {
+    let table = toml::Table::try_from(config).expect("settings are a table");
+    for (key, value) in table {
+        let toml::Value::Integer(value) = value else { continue };
+        if let Some(why) = redis::out_of_range(&key, value as u64) {
+            let finding = Finding::new(format!("`{key}` cannot be {value}"), places.value(&key), why);
+            reader.report(finding.help("the server would not start with it (config.c)"));
+        }
+    }
+    if !config.stop_writes_on_bgsave_error {
+        let label = "no background save fails here, so that it would change nothing";
+        let message = "`stop-writes-on-bgsave-error` can only be true";
+        let finding = Finding::new(message, places.value("stop-writes-on-bgsave-error"), label);
+        reader.report(finding.help("leave the key out"));
+    }
+}
+
 /// What HAProxy itself would refuse or warn of.
 pub(super) fn check_haproxy(reader: &mut Reader, config: &haproxy::Config, places: &Places) {
     let spans = [
@@ -69,8 +101,12 @@ pub(super) fn check_haproxy(reader: &mut Reader, config: &haproxy::Config, place
         ("timeout server", Some(config.timeout_server)),
         ("timeout tunnel", config.timeout_tunnel),
         ("timeout check", config.timeout_check),
-        ("timeout queue", config.timeout_queue),
     ];
+    if config.timeout_queue.is_some() {
+        let label = "no session waits for a server here, so that it would change nothing";
+        let finding = Finding::new("`timeout queue` is not modelled", places.value("timeout queue"), label);
+        reader.report(finding.help("leave it out: sessions queue only for servers that have a `maxconn`"));
+    }
     for (key, span) in spans.into_iter().filter_map(|(key, span)| Some((key, span?))) {
         // `parse_time_err` of HAProxy: PARSE_TIME_UNDER.
         if span < Span::from_millis(1) {

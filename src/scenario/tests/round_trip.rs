@@ -25,7 +25,7 @@ fn link() -> impl Strategy<Value = Link> {
 }
 
 fn redis_config() -> impl Strategy<Value = redis::Config> {
-    (0..300u32, any::<bool>(), 0..=1u64 << 40, vec((1..9999u32, 1..9999u32), 0..4), any::<bool>()).prop_map(
+    (0..300u32, any::<bool>(), 1..=1u64 << 40, vec((1..9999u32, 1..9999u32), 0..4), any::<bool>()).prop_map(
         |(replica_priority, appendonly, repl_backlog_size, save, config_file)| {
             let points = save.into_iter().map(|(seconds, changes)| redis::SavePoint { seconds, changes });
             let save = redis::SavePoints(points.collect());
@@ -36,10 +36,9 @@ fn redis_config() -> impl Strategy<Value = redis::Config> {
 
 fn sentinel_config(sentinels: u16) -> impl Strategy<Value = sentinel::Config> {
     let quorum = 1..=u32::from(sentinels).max(1);
-    (quorum, 1..=100_000u64, "[a-z]{1,8}").prop_map(|(quorum, down_after_milliseconds, master_name)| sentinel::Config {
+    (quorum, 1..=100_000u64).prop_map(|(quorum, down_after_milliseconds)| sentinel::Config {
         quorum,
         down_after_milliseconds,
-        master_name,
         ..Default::default()
     })
 }
@@ -87,10 +86,8 @@ fn fault() -> impl Strategy<Value = Fault> {
         (role.clone(), span()).prop_map(|(node, duration)| Action::Stall { node, duration }),
         (role.clone(), any::<i32>().prop_filter("not zero", |n| *n != 0))
             .prop_map(|(node, by)| Action::ClockJump { node, by: SignedSpan(i64::from(by)) }),
-        (role, vec("[A-Z\"' é]{0,5}x", 2)).prop_map(|(node, words)| Action::Command {
-            node,
-            run: [vec!["CONFIG".into(), "SET".into()], words].concat(),
-        }),
+        (role, "[A-Z\"' é]{0,5}x")
+            .prop_map(|(node, name)| Action::Command { node, run: vec!["SENTINEL".into(), "FAILOVER".into(), name] }),
         Just(Action::Partition { groups: vec![vec![NodeRef::Redis(1)], vec![NodeRef::Role(Role::Leader)]] }),
         Just(Action::Cut {
             from: OneOrMany(vec![NodeRef::Redis(1)]),
@@ -141,7 +138,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     (1..5u16, 0..5u16, any::<bool>()).prop_flat_map(|(redis, sentinels, haproxy)| {
         let stack = Stack { redis, sentinels, haproxy };
         let haproxy_exists = haproxy || sentinels > 0;
-        let texts = ("[a-z]{1,8}", "[ -~é\n]{0,40}", span());
+        let texts = ("[a-z]{1,8}", "[ -~é\n]{0,40}", span(), "[a-z]{1,8}");
         let settings = (
             vec(redis_config(), usize::from(redis)),
             vec(sentinel_config(sentinels), usize::from(sentinels)),
@@ -151,13 +148,15 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         let clients = clients(haproxy).prop_map(move |clients| if haproxy_exists { clients } else { Vec::new() });
         (texts, settings, clients, vec(fault(), 0..5), of(expect())).prop_map(
             move |(
-                (name, description, phase),
-                (redis, sentinel, haproxy, (default, links)),
+                (name, description, phase, master_name),
+                (redis, mut sentinel, haproxy, (default, links)),
                 clients,
                 mut faults,
                 expect,
             )| {
                 faults.sort_by_key(|fault| fault.at);
+                sentinel.iter_mut().for_each(|config| config.master_name.clone_from(&master_name));
+                let haproxy = if stack.haproxy { haproxy } else { haproxy::Config::default() };
                 let links = if stack.redis > 1 { links } else { Vec::new() };
                 let ends = |link| ("redis-1".to_owned(), "redis-2".to_owned(), link);
                 let network = Network { default, links: links.into_iter().map(ends).collect() };
