@@ -238,7 +238,7 @@ fn sentinel_tick(bencher: Bencher) {
         };
         let mut alone = Alone::new(Sentinel::new(setup), Sentinel::handle);
         (0..100).for_each(|_| alone.step());
-        assert!(alone.program.is_ready(2, 0), "it found the replicas");
+        assert_eq!(alone.program.knows(), (2, 0), "it found the replicas");
         alone
     };
     bencher.counter(ItemsCount::new(STEPS)).with_inputs(new).bench_local_refs(|alone| {

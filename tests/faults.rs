@@ -18,7 +18,7 @@ fn run(toml: &str) -> Run {
     let mut world = World::new(Arc::new(scenario), 11, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    assert!(result.was_ready);
+    assert!(result.unready.is_none());
     let analysis = Analysis::of(&result.recording, None);
     Run { recording: result.recording, analysis, dropped: result.packets_dropped }
 }

@@ -14,7 +14,7 @@ fn lines(text: &str, seed: u64) -> Vec<Line> {
     let mut world = World::new(Arc::new(scenario), seed, Keep { records: true, trace: false });
     world.run();
     let result = world.finish();
-    assert!(result.was_ready);
+    assert!(result.unready.is_none());
     Analysis::of(&result.recording, None).lines
 }
 

@@ -128,6 +128,7 @@ pub(super) fn main(arguments: &Arguments, task: &Task<'_>) -> Result<Verdict, Fa
     let (trunk, forks) =
         pool.install(|| branching::branch(task.scenario, task.seed, &moments, branches, &|| bar.inc(1)));
     bar.finish_and_clear();
+    super::run::ready(task.scenario, task.seed, &trunk.result)?;
     let found: Vec<Found> = arguments
         .outcomes()
         .into_iter()

@@ -93,6 +93,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     bar.finish_and_clear();
     writeln!(out, "{}", table(&campaign, &report))?;
     writeln!(out, "{} cases, {} events, seed {}", arguments.cases, report.events, arguments.seed)?;
+    if let Some((number, why)) = &report.first_unready {
+        writeln!(out, "{} cases say nothing: their stack was never ready (case {number}: {why})", report.unready)?;
+    }
     let mut wanted: Vec<(&'static str, &First, bool)> =
         report.failures().into_iter().map(|(name, first)| (name, first, true)).collect();
     if arguments.witnesses {

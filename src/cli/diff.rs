@@ -97,7 +97,9 @@ fn side(path: &Path, seed: u64) -> Result<Side, Failure> {
         let scenario = Arc::new(scenario(path)?);
         let mut world = World::new(scenario.clone(), seed, Keep { records: true, ..Keep::default() });
         world.run();
-        (world.finish().recording, settings(&scenario))
+        let result = world.finish();
+        super::run::ready(&scenario, seed, &result)?;
+        (result.recording, settings(&scenario))
     } else {
         let recording = read(path)?;
         let mut settings = BTreeMap::new();

@@ -19,6 +19,7 @@ use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
 use crate::report::{CausalLink, RunReport, lanes, metrics, text, write_run_folder};
 use crate::scenario::{Scenario, units::parse_span};
+use crate::world::RunResult;
 
 /// Run a scenario: print what happened and why, and write the run folder
 ///
@@ -75,6 +76,16 @@ fn record(scenario: &Scenario, seed: u64, run: &Run, folder: Option<&Path>) -> R
     let Some(folder) = folder else { return Ok(()) };
     let path = folder.join(format!("{}.{seed}.jsonl", scenario.name));
     run.result.recording.write(&path).map_err(Failure::io(path.display()))
+}
+
+/// Refuses a run whose script was not played.
+pub(super) fn ready(scenario: &Scenario, seed: u64, result: &RunResult) -> Result<(), Failure> {
+    let Some(unready) = &result.unready else { return Ok(()) };
+    Err(Failure::Bad(miette::miette!(
+        help = "its settings never let it start: look at repl-timeout, the size of the data, rates and losses of links",
+        "{} with seed {seed}: {unready}; the script was not played, and nothing was written",
+        scenario.name
+    )))
 }
 
 /// Writes the run folder; answers its path.
@@ -150,6 +161,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
 
 fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
     let run = crate::run(scenario, arguments.seed);
+    ready(scenario, arguments.seed, &run.result)?;
     record(scenario, arguments.seed, &run, arguments.recordings.as_deref())?;
     let folder = write_folder(arguments, scenario, &run)?;
     let mut out = anstream::stdout().lock();
@@ -165,12 +177,6 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
             write!(out, "{}", text::text(&report(&run, "", &command(arguments)), &lanes))?;
-            if !run.result.was_ready {
-                writeln!(
-                    out,
-                    "\nThe stack was never ready: no replication, or Sentinels that do not know each other."
-                )?;
-            }
             writeln!(out, "\nrun folder: {} (open report.html)", folder.display())?;
         }
     }
@@ -183,9 +189,11 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
     let progress = progress(arguments.runs);
     // The first run sets the axes of the charts.
     let first = crate::run(scenario, arguments.seed);
+    ready(scenario, arguments.seed, &first.result)?;
     let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION)?;
     let frame = many.frame().clone();
     let one = |seed: u64, run: &Run| {
+        ready(scenario, seed, &run.result)?;
         record(scenario, seed, run, arguments.recordings.as_deref())?;
         let mut one = OneRun::of(&run.analysis, &frame);
         (one.digest, one.events) = (Some(run.result.digest), run.result.events);

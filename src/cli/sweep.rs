@@ -240,6 +240,9 @@ fn print(arguments: &Arguments, sweep: &Sweep, outcome: &Outcome, out: &mut impl
     }
     let runs = outcome.rows as f64 / sweep.combinations.len() as f64;
     writeln!(out, "{} runs, {runs} of each of {} combinations", outcome.rows, sweep.combinations.len())?;
+    if let Some((count, first)) = &outcome.unready {
+        writeln!(out, "in {count} of these runs nothing was played, and nothing is known of them ({first})")?;
+    }
     if let Some(until) = &sweep.until {
         let widest = until.widest(&outcome.found, sweep.baseline);
         let word = if widest <= until.half_width { "reached" } else { "NOT reached: give it more --runs" };

@@ -52,6 +52,9 @@ impl Traced {
         }
         let layout = world.layout().clone();
         let result = world.finish();
+        if let Some(unready) = &result.unready {
+            return Err(NoAnswer::new(format!("{unready}; the script was not played"), "let the stack start first"));
+        }
         let analysis = analyse(&result);
         let story = Story::of(&result);
         Ok(Traced { scenario, seed, result, analysis, layout, story })

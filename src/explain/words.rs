@@ -29,7 +29,8 @@ pub(super) fn message(message: &Message, names: &Names) -> String {
         Message::Push(_, Payload::Hello(_)) => "a hello".into(),
         Message::Stream(item) => format!("{} in the replication stream", self::command(&item.command, names)),
         Message::Newline => "a newline".into(),
-        Message::Rdb(_) => "an RDB file".into(),
+        Message::Rdb(piece) if piece.file.is_some() => "an RDB file".into(),
+        Message::Rdb(_) => "a part of an RDB file".into(),
     }
 }
 
@@ -184,8 +185,9 @@ pub(super) fn timer(kind: NodeKind, timer: TimerId, servers: usize, names: &Name
     match (kind, timer.0 as usize) {
         (NodeKind::Sentinel(_), _) => "its tick (every 52 to 100 ms)".into(),
         (NodeKind::Redis(_), 0) => "serverCron".into(),
-        (NodeKind::Redis(_), 1) => "the end of its RDB child".into(),
-        (NodeKind::Redis(_), _) => "the end of loading".into(),
+        (NodeKind::Redis(_), 1) => "its RDB child goes on".into(),
+        (NodeKind::Redis(_), 2) => "its loading goes on".into(),
+        (NodeKind::Redis(_), _) => "a saved file goes on to a replica".into(),
         (NodeKind::Haproxy, 0) => "its start is over".into(),
         (NodeKind::Haproxy, n) if n <= servers => {
             format!("the timer of the health check of {}", names.nodes[n - 1].name)

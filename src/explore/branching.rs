@@ -177,8 +177,8 @@ fn end(mut world: World) -> (RunResult, Analysis) {
     (result, analysis)
 }
 
-/// Runs a scenario, and again from each of the moments (in rising order) in so many branches. `done` is called after
-/// each branch.
+/// Runs a scenario, and again from each of the moments (in rising order) in so many branches; a run whose stack was never
+/// ready has none. `done` is called after each branch.
 ///
 /// # Panics
 /// If a moment lies before [`EARLIEST_US`] or after the scenario's end.
@@ -193,6 +193,9 @@ pub fn branch(
     let start = World::new(scenario.clone(), seed, keep);
     let (result, analysis) = end(start.clone());
     let trunk = Trunk { metrics: analysis.figures(), result, analysis };
+    if trunk.result.unready.is_some() {
+        return (trunk, Vec::new());
+    }
     let (origin, digest) = (trunk.result.recording.origin, trunk.result.digest);
     let mut world = start;
     let mut forks = Vec::with_capacity(moments_us.len());

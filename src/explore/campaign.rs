@@ -73,6 +73,10 @@ pub struct Report {
     pub firsts: BTreeMap<&'static str, First>,
     /// Events of all runs.
     pub events: u64,
+    /// Runs whose stack was never ready: they say nothing about any property.
+    pub unready: u64,
+    /// The number of the first of these, and what was missing.
+    pub first_unready: Option<(u64, String)>,
 }
 
 impl Report {
@@ -105,6 +109,7 @@ pub fn judge(case: &Case, name: &str, build: &Build) -> Option<Finding> {
     match observe_with(case, property.map_or(Needs::default(), |property| property.needs), build) {
         Err(panic) if name == NO_PANIC => Some(Finding { at_us: None, what: panic.message }),
         Err(_) => None,
+        Ok(run) if run.result.unready.is_some() => None,
         Ok(run) => match (property?.check)(&run) {
             Answer::Found(finding) => Some(finding),
             Answer::Moot | Answer::Holds => None,
@@ -115,6 +120,7 @@ pub fn judge(case: &Case, name: &str, build: &Build) -> Option<Finding> {
 struct Outcome {
     answers: Vec<Answer>,
     broken: Option<String>,
+    unready: Option<String>,
     events: u64,
 }
 
@@ -129,10 +135,15 @@ impl Campaign<'_> {
 
     fn outcome(&self, number: u64) -> Outcome {
         match observe_with(&self.case(number), needs(&self.properties), self.build) {
-            Err(panic) => Outcome { answers: Vec::new(), broken: Some(panic.message), events: 0 },
+            Err(panic) => Outcome { answers: Vec::new(), broken: Some(panic.message), unready: None, events: 0 },
+            Ok(run) if run.result.unready.is_some() => {
+                let answers = vec![Answer::Moot; self.properties.len()];
+                let unready = run.result.unready.map(|unready| unready.to_string());
+                Outcome { answers, broken: None, unready, events: run.result.events }
+            }
             Ok(run) => {
                 let answers = self.properties.iter().map(|property| (property.check)(&run)).collect();
-                Outcome { answers, broken: None, events: run.result.events }
+                Outcome { answers, broken: None, unready: None, events: run.result.events }
             }
         }
     }
@@ -152,6 +163,10 @@ impl Campaign<'_> {
         report.tallies.insert(NO_PANIC, Tally::default());
         for (number, outcome) in (self.first..).zip(outcomes) {
             report.events += outcome.events;
+            if let Some(why) = outcome.unready {
+                report.unready += 1;
+                report.first_unready.get_or_insert((number, why));
+            }
             let tally = report.tallies.get_mut(NO_PANIC).expect("it was put there");
             match outcome.broken {
                 Some(message) => {

@@ -199,7 +199,8 @@ pub enum RedisEvent {
         /// What the line says of it: `id=3 … flags=P … omem=266552 …` (`catClientInfoString`).
         client: Box<str>,
     },
-    DbLoaded,
+    /// How long it took.
+    DbLoaded(Span),
     DbSaved,
     ShutdownRequested,
     ShutdownWaiting,
@@ -425,7 +426,7 @@ impl RedisEvent {
             RedisEvent::OutputLimit { client, .. } => {
                 format!("Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.")
             }
-            RedisEvent::DbLoaded => "DB loaded from disk: 0.000 seconds".into(),
+            RedisEvent::DbLoaded(took) => format!("DB loaded from disk: {:.3} seconds", took.as_secs_f64()),
             RedisEvent::DbSaved => "DB saved on disk".into(),
             RedisEvent::ShutdownRequested => "User requested shutdown...".into(),
             RedisEvent::ShutdownWaiting => "Waiting for replicas before shutting down.".into(),

@@ -300,7 +300,7 @@ fn check_status(reason: &str) -> Option<CheckStatus> {
 }
 
 /// Lines without arguments.
-pub(super) const PLAIN: [RedisEvent; 29] = [
+pub(super) const PLAIN: [RedisEvent; 28] = [
     RedisEvent::Ready,
     RedisEvent::MasterModeEnabled,
     RedisEvent::BeforeTurningIntoReplica,
@@ -325,7 +325,6 @@ pub(super) const PLAIN: [RedisEvent; 29] = [
     RedisEvent::StartingBgsave,
     RedisEvent::RdbTransferStarted,
     RedisEvent::RdbTransferDone,
-    RedisEvent::DbLoaded,
     RedisEvent::DbSaved,
     RedisEvent::ShutdownRequested,
     RedisEvent::ShutdownWaiting,
@@ -334,7 +333,7 @@ pub(super) const PLAIN: [RedisEvent; 29] = [
 
 /// A Redis server's line. Each attempt works on its own copy of the scanner, so that a failed one leaves no trace.
 fn redis(scan: Scan<'_>) -> Option<RedisEvent> {
-    let attempts: [fn(Scan<'_>) -> Option<RedisEvent>; 20] = [
+    let attempts: [fn(Scan<'_>) -> Option<RedisEvent>; 21] = [
         |mut s| {
             s.lit("REPLICAOF ")?;
             s.addr(":").map(RedisEvent::ReplicaOf)
@@ -446,6 +445,11 @@ fn redis(scan: Scan<'_>) -> Option<RedisEvent> {
             let replica = s.addr(":")?;
             s.lit(" succeeded (socket). Waiting for REPLCONF ACK from slave to enable streaming")?;
             Some(RedisEvent::RdbStreamed(replica))
+        },
+        |mut s| {
+            s.lit("DB loaded from disk: ")?;
+            let seconds: f64 = s.rest.strip_suffix(" seconds")?.parse().ok()?;
+            Some(RedisEvent::DbLoaded(Span::from_micros((seconds * 1e6).round() as u64)))
         },
         |mut s| {
             if s.lit("Synchronization with replica ").is_some() {

@@ -8,11 +8,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::Span;
 use crate::limits::SECONDS_MAX;
 use crate::units::{self, UnitError};
 
 /// The settings of one Redis server, named and defaulted as the directives of redis.conf 7.0.15 (`createStaticConfig`
-/// entries of `config.c`), plus two that only a simulator needs: `config-file` and `dataset-bytes`.
+/// entries of `config.c`), plus some that only a simulator needs:
+/// `config-file` and those that begin with `dataset-`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
@@ -109,6 +111,26 @@ pub struct Config {
     #[serde(with = "units::bytes")]
     #[schemars(schema_with = "units::bytes::schema")]
     pub dataset_bytes: u64,
+    /// Simulator key: the size of each value in `dataset-bytes`. Small ones are slower to save and to load, byte by byte.
+    #[serde(with = "units::bytes")]
+    #[schemars(schema_with = "units::bytes::schema")]
+    pub dataset_value_bytes: u64,
+    /// Simulator key: bytes of an RDB file that this server's child writes in a second; 0: as was measured for values of
+    /// `dataset-value-bytes`.
+    #[serde(with = "units::bytes")]
+    #[schemars(schema_with = "units::bytes::schema")]
+    pub dataset_save_rate: u64,
+    /// Simulator key: bytes of an RDB file that this server loads in a second; 0: as was measured.
+    #[serde(with = "units::bytes")]
+    #[schemars(schema_with = "units::bytes::schema")]
+    pub dataset_load_rate: u64,
+    /// Simulator key: bytes of a saved RDB file that this server can send a replica in a second; 0: as was measured. The
+    /// link's own rate comes on top.
+    #[serde(with = "units::bytes")]
+    #[schemars(schema_with = "units::bytes::schema")]
+    pub dataset_send_rate: u64,
+    /// Simulator key: how long the server stands still in `fork` for each gigabyte (10⁹ bytes) of its memory.
+    pub dataset_fork_per_gb: Span,
 }
 
 impl Default for Config {
@@ -145,6 +167,11 @@ impl Default for Config {
             enable_debug_command: Protected::No,
             config_file: false,
             dataset_bytes: 0,
+            dataset_value_bytes: 1_000,
+            dataset_save_rate: 0,
+            dataset_load_rate: 0,
+            dataset_send_rate: 0,
+            dataset_fork_per_gb: super::speed::FORK_A_GB,
         }
     }
 }

@@ -11,12 +11,14 @@ use crate::net::{LoopTimer, Out, TimerId};
 
 /// The timer of serverCron.
 pub const CRON: TimerId = TimerId(0);
-/// The timer of the child process and of loading.
+/// The timer of the child process.
 pub const CHILD: TimerId = TimerId(1);
 /// The timer of a load that takes longer than one pass.
 pub const LOAD: TimerId = TimerId(2);
 /// The end of a process that crashes.
 pub const CRASH: TimerId = TimerId(3);
+/// The timer of saved files on their way to replicas.
+pub const BULK: TimerId = TimerId(4);
 
 /// A timer later than this was missed because the process did not run.
 const MISSED: Span = Span::from_millis(5);

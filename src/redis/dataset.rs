@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::wire::{Gathering, Key, Ranges, Snapshot};
+use crate::wire::{Ballast, Gathering, Key, Ranges, Snapshot};
 
 /// Keys and values.
 #[derive(Clone, Debug, Default)]
@@ -13,8 +13,7 @@ pub struct Dataset {
     /// SET is told from the one that took its place.
     histories: BTreeMap<u16, Gathering>,
     bytes: u64,
-    /// Bytes of data that nobody looks at (`dataset-bytes`).
-    ballast: u64,
+    ballast: Ballast,
 }
 
 /// An RDB file without keys. Measured on 7.0.15: 89 bytes without replication information, which adds about 84
@@ -33,6 +32,16 @@ fn entry_bytes(key: Key, value: u32) -> u64 {
         _ => 5,
     };
     1 + 1 + 2 + length_digits(key.number() as u64) + value_bytes
+}
+
+/// What a filling key takes in an RDB file beyond its value: type, length bytes and `fill:` with its number
+/// (`rdbSaveStringObject`: lengths above 63 take two bytes, above 16383 five).
+const FILL_KEY_BYTES: u64 = 1 + 1 + 12 + 2;
+
+/// An RDB file of about so many bytes of data that nobody looks at, in values of the given size.
+pub fn ballast_file(bytes: u64, value_bytes: u64) -> Snapshot {
+    let ballast = Ballast { keys: bytes.div_ceil(value_bytes + FILL_KEY_BYTES), bytes };
+    Snapshot { bytes: RDB_EMPTY_BYTES + bytes, ballast, ..Snapshot::default() }
 }
 
 impl Dataset {
@@ -63,9 +72,19 @@ impl Dataset {
         *self = Dataset::default();
     }
 
-    /// DBSIZE.
+    /// How many keys it holds that clients wrote.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// DBSIZE.
+    pub fn keys(&self) -> u64 {
+        self.entries.len() as u64 + self.ballast.keys
+    }
+
+    /// The part that nobody looks at.
+    pub fn ballast(&self) -> Ballast {
+        self.ballast
     }
 
     /// All of it, as a child process sees it at the fork.
@@ -73,7 +92,8 @@ impl Dataset {
         let entries = Arc::new(self.entries.iter().map(|(&key, &value)| (key, value)).collect());
         let ranges = |(space, history): (&u16, &Gathering)| (*space, history.ranges());
         let histories = Arc::new(self.histories.iter().map(ranges).collect());
-        Snapshot { entries, histories, bytes: RDB_EMPTY_BYTES + self.bytes + self.ballast }
+        let bytes = RDB_EMPTY_BYTES + self.bytes + self.ballast.bytes;
+        Snapshot { entries, histories, bytes, ballast: self.ballast }
     }
 
     /// The content of an RDB file, in place of what was there.
@@ -82,7 +102,7 @@ impl Dataset {
         let gathering = |(space, history): (&u16, &Ranges)| (*space, history.clone().into());
         self.histories = snapshot.histories.iter().map(gathering).collect();
         self.bytes = snapshot.entries.iter().map(|&(key, value)| entry_bytes(key, value)).sum();
-        self.ballast = snapshot.bytes.saturating_sub(RDB_EMPTY_BYTES + self.bytes);
+        self.ballast = snapshot.ballast;
     }
 }
 

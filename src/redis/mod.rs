@@ -11,7 +11,9 @@
 //! | `replica` | our link to a master | replication.c, second half |
 //! | `master` | the replicas that we serve, the stream | replication.c, first half |
 //! | `backlog` | the history of the stream | replication.c |
-//! | `persist` | RDB children, loading, restart | rdb.c, server.c |
+//! | `child` | RDB children, and the file's way to replicas | rdb.c, replication.c |
+//! | `persist` | RDB files, loading, restart | rdb.c, server.c |
+//! | `speed` | how long work on the data set takes | measured |
 //! | `shutdown` | SIGTERM and SHUTDOWN | server.c |
 //! | `info` | INFO and ROLE | server.c |
 //! | `cron` | serverCron and its phase | server.c, ae.c |
@@ -19,6 +21,7 @@
 //! "Spec" with a number means the section of the behaviour notes for Redis 7.0.15.
 
 mod backlog;
+mod child;
 mod client;
 mod command;
 mod config;
@@ -33,6 +36,7 @@ mod replica;
 mod roster;
 mod settings;
 mod shutdown;
+mod speed;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -50,11 +54,12 @@ use crate::wire::{
 };
 
 use backlog::Backlog;
+use child::{Bulk, Child};
 use client::{Blocked, Clients, Slot};
-use cron::{CHILD, CRON, Cron, LOAD};
+use cron::{BULK, CHILD, CRON, Cron, LOAD};
 use dataset::Dataset;
 use pause::Pause;
-use persist::{Child, Loading};
+use persist::Loading;
 use pubsub::Channels;
 use replica::Link;
 use shutdown::Shutdown;
@@ -121,6 +126,8 @@ pub struct Redis {
     good_replicas: u32,
     replication_cron_loops: u64,
     child: Option<Child>,
+    /// Saved files that are being sent.
+    bulks: Vec<Bulk>,
     loading: Option<Loading>,
     /// Changes since the last save.
     dirty: u64,
@@ -208,6 +215,7 @@ impl Redis {
             good_replicas: 0,
             replication_cron_loops: 0,
             child: None,
+            bulks: Vec::new(),
             loading: None,
             dirty: 0,
             last_save: 0,
@@ -256,7 +264,8 @@ impl Redis {
                 }
             }
             Input::Timer(CHILD) => self.poll_child(out),
-            Input::Timer(LOAD) => self.finish_loading(out),
+            Input::Timer(LOAD) => self.loading_goes_on(out),
+            Input::Timer(BULK) => self.send_bulks(out),
             Input::Timer(_) => {}
             Input::Start => {
                 out.listen();
@@ -310,13 +319,19 @@ impl Redis {
     }
 
     fn client_data(&mut self, slot: Slot, message: Message, out: &mut Out) {
-        let Message::Command(command) = message else { return };
         let now_s = unixtime(out);
         let Some(client) = self.clients.get_mut(slot) else { return };
         if client.close_asap {
             return;
         }
         client.last_interaction = now_s;
+        let Message::Command(command) = message else {
+            // A newline: all that a replica says while it loads (`processInlineBuffer`).
+            if let Some(attached) = client.attached.as_mut() {
+                attached.ack_time = now_s;
+            }
+            return;
+        };
         match &client.blocked {
             // What follows SHUTDOWN is never executed.
             Some(Blocked::Shutdown) => return,
@@ -392,8 +407,9 @@ impl Redis {
             }
             let kept = attached.state != ReplicaState::WaitBgsave
                 || self.child.as_ref().is_some_and(|child| child.serves(slot));
-            if !attached.streaming && kept {
-                used += self.history.offset.saturating_sub(attached.sent);
+            if !attached.streaming {
+                // An RDB file on its way is no output of the client: it lies in the pipe or on the disk.
+                used = if kept { self.history.offset.saturating_sub(attached.sent) } else { 0 };
             }
         }
         let hard = hard_limit > 0 && used >= hard_limit;
@@ -487,6 +503,19 @@ impl Redis {
     /// How many keys it holds.
     pub fn key_count(&self) -> usize {
         self.data.len()
+    }
+
+    /// How far its link to the master is, for whoever waits for it.
+    pub fn why_not_in_sync(&self) -> String {
+        match &self.loading {
+            Some(_) => "loads its data".into(),
+            None => format!("has no link to its master (state `{}`)", self.link.state_word()),
+        }
+    }
+
+    /// About what its data takes in memory.
+    pub fn memory_bytes(&self) -> u64 {
+        speed::memory_bytes(self.data.ballast())
     }
 
     /// Whether it loads an RDB file.

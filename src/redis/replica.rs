@@ -2,10 +2,11 @@
 
 use super::backlog::Backlog;
 use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, log_text, unixtime};
+use crate::kernel::{Span, Time};
 use crate::mistake::Mistake;
 use crate::net::{Ended, Out, Sock, Token};
 use crate::record::RedisEvent;
-use crate::wire::{Addr, Command, ErrorKind, Message, ReplId, Reply, Snapshot, StreamItem};
+use crate::wire::{Addr, Command, ErrorKind, Message, RdbPiece, ReplId, Reply, Snapshot, StreamItem};
 
 /// The name of the link's socket.
 pub const LINK: Token = Token(0);
@@ -50,6 +51,10 @@ pub struct Link {
     pub cached: Option<(ReplId, u64)>,
     /// What `+FULLRESYNC` announced.
     initial: (ReplId, u64),
+    /// When the first bytes of the RDB file came.
+    receiving: Option<Time>,
+    /// The file came straight from a child, and its master waits for a sign that it ended.
+    streamed: bool,
     /// Commands that came while the RDB file was being loaded, or that wait in a pause.
     unread: Vec<StreamItem>,
 }
@@ -66,6 +71,8 @@ impl Link {
             down_since: 0,
             cached: None,
             initial: (ReplId::NONE, 0),
+            receiving: None,
+            streamed: false,
             unread: Vec::new(),
         }
     }
@@ -323,13 +330,14 @@ impl Redis {
             (LinkState::Psync, Message::Reply(Reply::FullResync(replid, offset))) => {
                 log(out, RedisEvent::FullResyncFromMaster(replid, offset));
                 self.link.initial = (replid, offset);
+                self.link.receiving = None;
                 self.link.state = LinkState::Transfer;
             }
             (LinkState::Psync, Message::Reply(_)) => {
                 log_text(out, || "Master is currently unable to PSYNC but should be in the future".into());
                 self.abort_handshake(out);
             }
-            (LinkState::Transfer, Message::Rdb(snapshot)) => self.receive_rdb(*snapshot, out),
+            (LinkState::Transfer, Message::Rdb(piece)) => self.receive_piece(*piece, out),
             (state, message) => unreachable!("a master does not send {message:?} to a replica in {state:?}"),
         }
     }
@@ -355,31 +363,70 @@ impl Redis {
         log(out, RedisEvent::MasterAcceptedPartial);
     }
 
-    /// The last byte of the RDB file came (`readSyncBulkPayload`, spec 26.4). The file stays on the disk (spec 25.8).
-    fn receive_rdb(&mut self, snapshot: Snapshot, out: &mut Out) {
-        let to_disk = match self.config.repl_diskless_load {
-            DisklessLoad::Disabled => true,
-            DisklessLoad::OnEmptyDb => self.data.len() > 0,
-            DisklessLoad::Swapdb => false,
-        };
-        if to_disk {
-            log(out, RedisEvent::ReceivingRdb);
-        } else {
-            log_text(out, || "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser".into());
+    /// `replicationSendNewlineToMaster`: best effort, while nothing else can be said.
+    pub(super) fn send_newline_to_master(&mut self, out: &mut Out) {
+        if let Some(sock) = self.link.sock {
+            out.send(sock, Message::Newline);
         }
+    }
+
+    /// `useDisklessLoad`
+    fn loads_from_the_socket(&self) -> bool {
+        match self.config.repl_diskless_load {
+            DisklessLoad::Disabled => false,
+            DisklessLoad::OnEmptyDb => self.data.keys() == 0,
+            DisklessLoad::Swapdb => true,
+        }
+    }
+
+    /// Some bytes of the RDB file came (`readSyncBulkPayload`, spec 26.4).
+    fn receive_piece(&mut self, piece: RdbPiece, out: &mut Out) {
+        let begun = match self.link.receiving {
+            Some(begun) => begun,
+            None => {
+                self.log_begin_of_transfer(piece.size, out);
+                *self.link.receiving.insert(out.now())
+            }
+        };
+        if let Some(file) = piece.file {
+            self.link.streamed = piece.size.is_none();
+            self.receive_rdb(file, begun, out);
+        }
+    }
+
+    fn log_begin_of_transfer(&self, size: Option<u64>, out: &mut Out) {
+        match (size, self.loads_from_the_socket()) {
+            (None, false) => log(out, RedisEvent::ReceivingRdb),
+            (None, true) => log_text(out, || {
+                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser".into()
+            }),
+            (Some(bytes), to_parser) => log_text(out, || {
+                let target = if to_parser { "parser" } else { "disk" };
+                format!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to {target}")
+            }),
+        }
+    }
+
+    /// The last byte of the RDB file came. Unless it is loaded from the socket, it stays on the disk (spec 25.8).
+    fn receive_rdb(&mut self, file: Snapshot, begun: Time, out: &mut Out) {
+        let to_disk = !self.loads_from_the_socket();
+        self.kill_child_before_load(to_disk, out);
         self.discard_cached_master(out);
         self.disconnect_replicas(out);
         self.history.backlog = None;
         log(out, RedisEvent::FlushingOldData);
+        out.work(self.config.free_span(self.data.ballast()));
         log(out, RedisEvent::LoadingDb);
+        let mut done = out.now() - begun;
         if to_disk {
+            done = Span::ZERO;
             let fsync = self.draw_fsync();
             out.work(fsync);
+            if !self.config.rdb_del_sync_files {
+                self.store_received(&file, self.link.initial);
+            }
         }
-        if to_disk && !self.config.rdb_del_sync_files {
-            self.store_received(&snapshot, self.link.initial);
-        }
-        self.begin_loading(snapshot, super::persist::LoadFor::Sync, out);
+        self.begin_loading(file, super::persist::LoadFor::Sync, done, out);
     }
 
     /// The RDB file is loaded: the link is up.
@@ -395,7 +442,9 @@ impl Redis {
         self.link.down_since = 0;
         self.link.last_io = unixtime(out);
         log(out, RedisEvent::FinishedWithSuccess);
-        self.send_ack(out);
+        if self.link.streamed {
+            self.send_ack(out);
+        }
         self.link_goes_on(out);
         if self.link.sock.is_none() {
             self.free_master_client(out);

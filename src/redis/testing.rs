@@ -254,6 +254,14 @@ impl Net {
             .next()
     }
 
+    /// When a node first logged a line with this part since `from`.
+    pub fn when_text(&self, node: usize, from: Time, part: &str) -> Option<Time> {
+        let mine = self.out.records().iter().filter(|r| r.node == NodeId(node as u16) && r.time >= from);
+        mine.filter(|record| matches!(&record.what, What::Event(Event::Text(text)) if text.contains(part)))
+            .map(|record| record.time)
+            .next()
+    }
+
     pub fn terminate(&mut self, node: usize) {
         self.call(node, Input::Terminate);
     }

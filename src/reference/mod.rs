@@ -12,6 +12,7 @@
 mod ask;
 mod backend;
 pub mod client;
+mod dataset;
 pub mod delay;
 pub mod docker;
 mod error;

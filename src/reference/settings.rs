@@ -11,8 +11,8 @@ use crate::scenario::Scenario;
 use crate::scenario::{REDIS_PORT, SENTINEL_PORT};
 use crate::{haproxy, redis, sentinel};
 
-/// Directives that are not those of a redis.conf.
-const OF_THE_SIMULATOR: [&str; 2] = ["config-file", "dataset-bytes"];
+/// Directives that are not those of a redis.conf begin with this, or are `config-file`.
+const OF_THE_SIMULATOR: &str = "dataset-";
 /// Numbers that only `SENTINEL DEBUG` can set.
 const OF_SENTINEL_DEBUG: [&str; 11] = [
     "info-period",
@@ -34,7 +34,8 @@ pub(super) fn redis_directives(config: &redis::Config, needs_debug: bool) -> Vec
     let mut directives = Vec::new();
     for (name, value) in own {
         if usual.get(&name) == Some(&value)
-            || OF_THE_SIMULATOR.contains(&name.as_str())
+            || name.starts_with(OF_THE_SIMULATOR)
+            || name == "config-file"
             || name == "enable-debug-command"
         {
             continue;

@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(lab.lines()[0], "-monitor 1");
         let master = lab.sentinel.persisted().master.expect("one");
         assert_eq!((master.down_after_milliseconds, master.failover_timeout), (30_000, 180_000));
-        assert!(lab.sentinel.is_ready(1, 0));
+        assert_eq!(lab.sentinel.knows(), (1, 0));
     }
 
     #[test]

@@ -151,10 +151,9 @@ impl Sentinel {
         self.process.current_epoch
     }
 
-    /// Whether it knows at least that many replicas and other Sentinels.
-    pub fn is_ready(&self, replicas: usize, sentinels: usize) -> bool {
-        let knows = |master: &Master| master.slaves.len() >= replicas && master.sentinels.len() >= sentinels;
-        self.monitor.master.as_deref().is_some_and(knows)
+    /// How many replicas and how many other Sentinels of its master it knows.
+    pub fn knows(&self) -> (usize, usize) {
+        self.monitor.master.as_deref().map_or((0, 0), |master| (master.slaves.len(), master.sentinels.len()))
     }
 }
 

@@ -77,7 +77,7 @@ mod tests {
         lab.events();
         assert_eq!(lab.ask(SentinelCommand::Reset(vec![MasterId::ONLY])), Reply::Int(1));
         assert_eq!(lab.lines(), ["+reset-master 1"]);
-        assert!(!lab.sentinel.is_ready(1, 0) && !lab.sentinel.is_ready(0, 1));
+        assert_eq!(lab.sentinel.knows(), (0, 0));
         lab.hear(12, 4, addr(1), 3);
         lab.run(10_500);
         let mut lines = lab.lines();

@@ -170,7 +170,7 @@ impl Lab {
             lab.hear(host, 0, addr(1), 0);
         }
         lab.run(24_000);
-        assert!(lab.sentinel.is_ready(replicas as usize, sentinels as usize));
+        assert_eq!(lab.sentinel.knows(), (replicas as usize, sentinels as usize));
         lab
     }
 

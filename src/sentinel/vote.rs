@@ -134,7 +134,7 @@ mod tests {
         lab.sentinel = Sentinel::new(setup);
         let mut out = Out::new(true);
         lab.sentinel.handle(Input::Start, &mut out);
-        assert!(lab.sentinel.is_ready(1, 2), "known objects are back at once");
+        assert_eq!(lab.sentinel.knows(), (1, 2), "known objects are back at once");
         assert_eq!(lab.sentinel.id(), RunId(11));
         assert_eq!(vote(&mut lab, 3, 13), (None, 3));
     }

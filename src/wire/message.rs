@@ -541,8 +541,20 @@ pub enum Message {
     Stream(StreamItem),
     /// Master to replica: a newline that keeps a waiting replica's timers quiet.
     Newline,
-    /// Master to replica: the whole RDB file, delivered when its last byte is.
-    Rdb(Box<Snapshot>),
+    /// Master to replica: the next bytes of an RDB file.
+    Rdb(Box<RdbPiece>),
+}
+
+/// Some bytes of an RDB file on its way from a master to a replica.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RdbPiece {
+    /// What the master announced before the file: its size in bytes. None if it comes straight from a child, whose file
+    /// ends with a mark instead.
+    pub size: Option<u64>,
+    /// How many bytes these are.
+    pub bytes: u64,
+    /// With the last of them: all that the file holds.
+    pub file: Option<Snapshot>,
 }
 
 /// The data set as an RDB file carries it.
@@ -554,6 +566,24 @@ pub struct Snapshot {
     pub histories: Arc<BTreeMap<u16, Ranges>>,
     /// Size of the file in bytes: what a transfer takes.
     pub bytes: u64,
+    /// The part of it that nobody looks at (`dataset-bytes`).
+    pub ballast: Ballast,
+}
+
+/// Data that nobody looks at (`dataset-bytes`): only its amount is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ballast {
+    /// Keys.
+    pub keys: u64,
+    /// Bytes in an RDB file.
+    pub bytes: u64,
+}
+
+impl Snapshot {
+    /// How many keys it holds.
+    pub fn keys(&self) -> u64 {
+        self.entries.len() as u64 + self.ballast.keys
+    }
 }
 
 impl Message {
@@ -570,7 +600,7 @@ impl Message {
             Message::Push(_, payload) => 30 + payload.text_bytes() as u64,
             Message::Stream(item) => item.command.stream_bytes() as u64,
             Message::Newline => 1,
-            Message::Rdb(snapshot) => snapshot.bytes,
+            Message::Rdb(piece) => piece.bytes,
         }
     }
 }
@@ -601,7 +631,10 @@ impl Message {
             Message::Push(channel, payload) => payload.word() ^ ((channel.0 as u64) << 48) ^ (7 << 60),
             Message::Stream(item) => item.end ^ (8 << 60),
             Message::Newline => 9 << 60,
-            Message::Rdb(snapshot) => snapshot.entries.len() as u64 ^ (10 << 60),
+            Message::Rdb(piece) => match &piece.file {
+                Some(snapshot) => snapshot.entries.len() as u64 ^ (10 << 60),
+                None => piece.bytes ^ (11 << 60),
+            },
         }
     }
 }

@@ -15,8 +15,8 @@ mod shown;
 pub use id::{Addr, ChannelId, HostId, Key, MasterId, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
 pub use message::{
-    ClientType, Command, ErrorKind, Hello, InfoSection, MasterCommand, Message, PauseKind, Payload, Reply,
-    SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
+    Ballast, ClientType, Command, ErrorKind, Hello, InfoSection, MasterCommand, Message, PauseKind, Payload, RdbPiece,
+    Reply, SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::{Known, parse_command};
 pub use ranges::{Gathering, Ranges};

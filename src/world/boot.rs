@@ -90,14 +90,19 @@ impl World {
         self.kernel.schedule(at, Class::Script, source, event);
     }
 
-    /// Asks whether the stack is ready; starts the clients if so.
+    /// Asks whether the stack is ready; starts the clients if so. A stack that never will be ends the run: a script that was
+    /// played on it would show something else than it says.
     pub(super) fn poll(&mut self) {
         let now = self.kernel.now();
-        if !self.is_ready() && now.since(BOOT_AT) < READY_LIMIT {
-            self.plan(now + POLL, Step::Poll);
+        let missing = self.missing();
+        if !missing.is_empty() {
+            if now.since(BOOT_AT) < self.ready_limit() {
+                self.plan(now + POLL, Step::Poll);
+            } else {
+                self.unready = Some((now, missing));
+            }
             return;
         }
-        self.ready_at = Some(now);
         let started = now + EXEC_CLIENTS + Span(self.script.below(EXEC_CLIENTS.0 / 4));
         let clients: Vec<NodeId> = self.layout.all_clients().collect();
         for node in clients {
@@ -122,19 +127,47 @@ impl World {
         }
     }
 
-    /// Replication is up, and every Sentinel knows all replicas and all other Sentinels.
-    fn is_ready(&self) -> bool {
-        let (replicas, sentinels) = (self.scenario.redis.len() - 1, self.scenario.sentinel.len());
-        self.processes.iter().all(|process| match &process.program {
-            Some(Program::Redis(redis)) => redis.master().is_none() || redis.link_up(),
-            Some(Program::Sentinel(sentinel)) => sentinel.is_ready(replicas, sentinels.saturating_sub(1)),
-            _ => true,
-        }) && self.started_all()
+    /// How long the stack may take: a while, and what its data takes to be loaded, saved, sent and loaded again.
+    fn ready_limit(&self) -> Span {
+        let links = self.scenario.network.links.iter().map(|(_, _, link)| link);
+        let rates = links.chain([&self.scenario.network.default]).filter_map(|link| link.rate.bits_per_second());
+        let slowest = rates.min();
+        let data = self.scenario.redis.iter().map(|config| {
+            let sent = slowest.map_or(0, |rate| config.dataset_bytes as u128 * 8_000_000_000 / u128::from(rate.get()));
+            config.dataset_span() + Span(sent as u64)
+        });
+        READY_LIMIT + data.max().unwrap_or(Span::ZERO) * 3
     }
 
-    fn started_all(&self) -> bool {
+    /// What a ready stack would have and this one has not: replication is up, and every Sentinel knows all replicas and
+    /// all other Sentinels.
+    fn missing(&self) -> Vec<String> {
+        let (replicas, sentinels) = (self.scenario.redis.len() - 1, self.scenario.sentinel.len());
         let servers = self.layout.nodes() - self.scenario.clients.len();
-        self.processes[..servers].iter().all(|process| process.state == State::Running)
+        let mut missing = Vec::new();
+        for (index, process) in self.processes[..servers].iter().enumerate() {
+            let mut say =
+                |what: String| missing.push(format!("{} {what}", self.layout.names.node(NodeId(index as u16))));
+            match &process.program {
+                Some(_) if process.state != State::Running => say("does not run".into()),
+                Some(Program::Redis(redis)) if redis.master().is_some() && !redis.link_up() => {
+                    say(redis.why_not_in_sync())
+                }
+                Some(Program::Sentinel(sentinel)) => {
+                    let (known, others) = sentinel.knows();
+                    let all_others = sentinels.saturating_sub(1);
+                    if known < replicas {
+                        say(format!("knows {known} of {replicas} replicas"));
+                    }
+                    if others < all_others {
+                        say(format!("knows {others} of {all_others} other Sentinels"));
+                    }
+                }
+                Some(_) => {}
+                None => say("does not run".into()),
+            }
+        }
+        missing
     }
 
     /// Constructs a node's program and lets it run.

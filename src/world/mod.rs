@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub use journal::{Deed, Journal, Pass, Sent};
 pub use process::State;
-pub use result::RunResult;
+pub use result::{RunResult, Unready};
 
 use crate::kernel::{Branch, Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
 use crate::net::{
@@ -121,7 +121,8 @@ pub struct World {
     branches: Vec<Branch>,
     channels: Vec<String>,
     origin: Option<Time>,
-    ready_at: Option<Time>,
+    /// When the boot was given up, and what was missing.
+    unready: Option<(Time, Vec<String>)>,
     /// Masters as the majority of the Sentinels named them, oldest first.
     masters: Vec<Addr>,
     beliefs: Vec<Addr>,
@@ -192,7 +193,7 @@ impl World {
             branches: Vec::new(),
             channels,
             origin: None,
-            ready_at: None,
+            unready: None,
             masters: vec![first_master],
             beliefs,
             marks: Vec::new(),
@@ -329,9 +330,10 @@ impl World {
     }
 
     /// When the run ends, once time 0 is known: the stack comes to rest for some seconds after the scenario's end, with
-    /// its clients stopped, before its final state counts.
+    /// its clients stopped, before its final state counts. A boot that was given up ends it, too.
     pub fn end(&self) -> Option<Time> {
-        self.origin.map(|origin| origin + self.scenario.duration + boot::REST)
+        let given_up = self.unready.as_ref().map(|(at, _)| *at);
+        self.origin.map(|origin| origin + self.scenario.duration + boot::REST).or(given_up)
     }
 
     fn trace_event(&mut self, cause: EventId, event: Event) {

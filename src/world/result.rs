@@ -1,12 +1,13 @@
 //! What is left of a run: the recording, the digest, and what only the simulator can know.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::process::State;
 use super::program::Program;
 use super::tallies::{self, Ends};
 use super::{Journal, NodeKind, Traced, World};
-use crate::kernel::Time;
+use crate::kernel::{Span, Time};
 use crate::net::Noted;
 use crate::record::{Ask, Event, Header, Op, Outcome, Record, Recording, ReplyMark, Source, What};
 use crate::redis::Redis;
@@ -26,14 +27,30 @@ pub struct RunResult {
     pub lost_writes: Vec<(NodeId, u32)>,
     /// Packets that the faults dropped.
     pub packets_dropped: u64,
-    /// Whether the stack was ready before the script began.
-    pub was_ready: bool,
+    /// None if the stack was ready before the script began. Else what was missing: the script was not played, and the rest
+    /// says nothing about it.
+    pub unready: Option<Unready>,
     /// Every event with its cause, if they were kept.
     pub trace: Option<Vec<Traced>>,
     /// What every program heard and did, if the trace was kept.
     pub journal: Option<Journal>,
     /// Why programs decided as they did, if the trace was kept.
     pub notes: Vec<Noted>,
+}
+
+/// A boot that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unready {
+    /// How long it took until then.
+    pub after: Span,
+    /// What was missing, node by node.
+    pub missing: Vec<String>,
+}
+
+impl fmt::Display for Unready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the stack is not ready after {} s: {}", self.after.as_millis() / 1_000, self.missing.join(", "))
+    }
 }
 
 fn reply_mark(at_s: f64, fault: usize, answer: &Reply) -> ReplyMark {
@@ -129,7 +146,7 @@ impl World {
             events: self.kernel.dispatched(),
             lost_writes,
             packets_dropped: self.net.dropped(),
-            was_ready: self.ready_at.is_some(),
+            unready: self.unready.map(|(after, missing)| Unready { after: after - Time::ZERO, missing }),
             trace: self.trace,
             journal: self.journal.map(|journal| *journal),
             notes,

@@ -142,6 +142,8 @@ pub struct Outcome {
     pub daily: Vec<DailyCost>,
     /// Rows that were written.
     pub rows: u64,
+    /// Runs whose stack was never ready, so that nothing is known of them, and what was missing in the first.
+    pub unready: Option<(u64, String)>,
     /// The files.
     pub files: Vec<PathBuf>,
 }
@@ -178,9 +180,13 @@ impl Sweep {
         let combination = &self.combinations[place];
         let seed = self.seed + run;
         let (result, analysis) = analysed(combination.scenario.clone(), seed);
-        let met = combination.scenario.expect.as_ref().map(|expect| unmet(expect, &analysis).is_empty());
-        let metrics = analysis.figures().iter().map(|(_, figure)| figure.value()).collect();
-        Row { place, seed, digest: result.digest, events: result.events, met, metrics }
+        let unready = result.unready.map(|unready| format!("seed {seed}: {unready}"));
+        // What was not played is unknown, and meets nothing.
+        let is_met = |expect| unready.is_none() && unmet(expect, &analysis).is_empty();
+        let met = combination.scenario.expect.as_ref().map(is_met);
+        let known = |value: &Option<_>| if unready.is_none() { *value } else { None };
+        let metrics = analysis.figures().iter().map(|(_, figure)| known(&figure.value())).collect();
+        Row { place, seed, digest: result.digest, events: result.events, met, metrics, unready }
     }
 
     /// Runs the sweep and writes its rows into `folder`. `done` is called after each run.
@@ -210,6 +216,7 @@ impl Sweep {
         let range = self.shard.range(self.runs * count);
         let (mut next, mut look, mut added) = (range.start, 0, 0);
         let mut pending: Vec<Row> = Vec::new();
+        let mut unready: Option<(u64, String)> = None;
         while next < range.end {
             let border = match self.until {
                 Some(_) => {
@@ -237,6 +244,9 @@ impl Sweep {
                 }
                 found_here.judged += u64::from(row.met.is_some());
                 found_here.met += u64::from(row.met == Some(true));
+                if let Some(why) = &row.unready {
+                    unready.get_or_insert((0, why.clone())).0 += 1;
+                }
                 pending.push(row);
                 if pending.last().is_some_and(|row| row.place + 1 == self.combinations.len()) {
                     self.compare(&pending, &mut found);
@@ -263,7 +273,7 @@ impl Sweep {
         parquet.finish_as(&paths[1])?;
         let (rows, mut files) = (added, paths.to_vec());
         if is_cut {
-            return Ok(Outcome { found, daily: Vec::new(), rows, files });
+            return Ok(Outcome { found, daily: Vec::new(), rows, unready, files });
         }
         let daily = match &self.pauses {
             None => Vec::new(),
@@ -272,7 +282,7 @@ impl Sweep {
                 self.run_pauses(pauses, rows.div_ceil(count), &files[2], &columns, done)?
             }
         };
-        let mut outcome = Outcome { found, daily, rows, files };
+        let mut outcome = Outcome { found, daily, rows, unready, files };
         if self.shard == Shard::WHOLE {
             outcome.files.extend(charts::write(self, &outcome, folder)?);
         }

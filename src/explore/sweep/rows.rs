@@ -23,8 +23,10 @@ pub(super) struct Row {
     pub events: u64,
     /// Whether it met the scenario's expectations; none if it has none.
     pub met: Option<bool>,
-    /// In the order of the table of metrics.
+    /// In the order of the table of metrics; all unknown if the stack was never ready.
     pub metrics: Vec<Option<Value>>,
+    /// Why the script was not played.
+    pub unready: Option<String>,
 }
 
 /// A key that varies.
@@ -294,6 +296,7 @@ fn row(fields: &[(String, bool)], columns: &Columns) -> Option<(Row, Vec<Cell>)>
             _ => return None,
         },
         metrics: Metric::all().map(value).collect::<Option<Vec<_>>>()?,
+        unready: None,
     };
     Some((row, cells))
 }
