@@ -180,8 +180,8 @@ impl History {
     /// network.
     fn stopped(&self, master: &str, until: i64) -> i64 {
         let network = |fault: &Window| matches!(fault.effect(), Effect::Cuts | Effect::Slows);
-        let hits = |fault: &&Window| !fault.is_undoing() && (network(fault) || fault.hits(master));
-        let last = self.faults.iter().filter(|fault| fault.from_us <= until).filter(hits).next_back();
+        let hits = |fault: &Window| !fault.is_undoing() && (network(fault) || fault.hits(master));
+        let last = self.faults.iter().rfind(|fault| fault.from_us <= until && hits(fault));
         last.map_or(until, |fault| fault.from_us)
     }
 }

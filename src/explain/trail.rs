@@ -143,12 +143,12 @@ impl<'a> Trail<'a> {
     /// What keeps a host from answering whose address is gone.
     fn gone(&self, host: &str, at: Time) -> String {
         let at_us = self.run.micros(at);
-        let faults = self.run.analysis.faults.iter().filter(|fault| fault.from_us <= at_us);
+        let mut faults = self.run.analysis.faults.iter().filter(|fault| fault.from_us <= at_us);
         let here = |name: &String| {
             let node = self.run.layout.names.find_node(name);
             node.is_some_and(|node| self.host(self.run.layout.host(node)) == host)
         };
-        let last = faults.filter(|fault| fault.nodes.iter().any(here)).next_back();
+        let last = faults.rfind(|fault| fault.nodes.iter().any(here));
         match last.is_some_and(|fault| fault.fault.order() == Some(Order::PowerOff)) {
             true => format!("{host}'s machine has no power"),
             false => format!("{host}'s address does not exist"),

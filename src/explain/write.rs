@@ -161,7 +161,7 @@ fn replicated(trail: &Trail<'_>, from: NodeId, done: &mut Explanation) {
             && trail.is(pass.node, |kind| matches!(kind, NodeKind::Redis(_)))
             && matches!(&pass.input, Input::Data { message, .. } if trail.parcel.is_in(message))
     };
-    for (_, pass) in trail.passes().filter(|(_, pass)| got(&pass)) {
+    for (_, pass) in trail.passes().filter(|(_, pass)| got(pass)) {
         let text = "gets it in the replication stream".to_string();
         done.steps.push(trail.step(pass.began, pass.node, pass.event, text));
     }

@@ -61,13 +61,12 @@ pub(super) fn check_sentinel(
 /// The name under which the Sentinels monitor the master: one for all of them.
 pub(super) fn master_name(reader: &mut Reader, sentinels: &[(sentinel::Config, Places)]) -> String {
     let Some((first, of_first)) = sentinels.first() else { return sentinel::Config::default().master_name };
-    for (other, places) in sentinels.iter().filter(|(other, _)| other.master_name != first.master_name) {
+    if let Some((other, places)) = sentinels.iter().find(|(other, _)| other.master_name != first.master_name) {
         let message = format!("the master is called `{}` here and `{}` there", other.master_name, first.master_name);
         let at = if places.has("master-name") { places } else { of_first };
         let finding =
             Finding::new(message, at.value("master-name"), "Sentinels that differ in it do not know each other");
         reader.report(finding.help("set `master-name` once, in [sentinel]"));
-        break;
     }
     first.master_name.clone()
 }
