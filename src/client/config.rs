@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
 use crate::record::{Activity, ClientMark};
-use crate::scenario::units;
+use crate::units;
 
 /// The settings of one client program: what it asks, how often, and whose habits it has.
 ///

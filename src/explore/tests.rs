@@ -33,8 +33,8 @@ fn every_action_of_the_interface_is_drawn() {
         .collect();
     let all = [
         "kill",
-        "kill_host",
-        "power_off",
+        "kill-host",
+        "power-off",
         "terminate",
         "start",
         "pause",
@@ -43,7 +43,7 @@ fn every_action_of_the_interface_is_drawn() {
         "cut",
         "heal",
         "degrade",
-        "clock_jump",
+        "clock-jump",
         "stall",
         "command",
     ];

@@ -321,20 +321,23 @@ fn files_are_the_same_bytes_every_time() {
 }
 
 #[test]
-fn a_publisher_that_also_writes_does_so_under_the_writers_name() {
-    let record = |node, op| Record { time: Time::ZERO, node: NodeId(node), during: EventId(0), what: What::Op(op) };
+fn a_publisher_that_also_writes_does_so_under_the_writers_name_unless_another_bears_it() {
+    let record = |node, op| Record { time: Time::ZERO, node, during: EventId(0), what: What::Op(op) };
     let publish = Op::Publish { seq: 1, outcome: Outcome::Ok, took: Span::from_micros(980), receivers: Some(1) };
     let set = Op::Set { seq: 1, outcome: Outcome::ReplyTimeout, took: Span::from_secs(1), lost: false };
-    let records = vec![record(7, publish), record(7, set)];
-    let text = Recording { header: header(), names: names(), origin: Time(50_000), records }.to_jsonl();
-    let rows: Vec<&str> = text.lines().skip(1).collect();
-    assert_eq!(
-        rows,
-        [
-            r#"{"t":0.0,"client":"publisher","op":"publish","seq":1,"outcome":"ok","ms":0.98,"receivers":1}"#,
-            r#"{"t":0.0,"client":"writer","op":"set","seq":1,"outcome":"reply-timeout","ms":1000.0}"#,
-        ]
-    );
+    let mut alone = Names::default();
+    alone.add("publisher", NodeKind::Client, "clients");
+    for (names, writer) in [(names(), "publisher"), (alone, "writer")] {
+        let node = names.find_node("publisher").expect("it is there");
+        let records = vec![record(node, publish), record(node, set)];
+        let text = Recording { header: header(), names, origin: Time(50_000), records }.to_jsonl();
+        let rows: Vec<&str> = text.lines().skip(1).collect();
+        let written =
+            format!(r#"{{"t":0.0,"client":"{writer}","op":"set","seq":1,"outcome":"reply-timeout","ms":1000.0}}"#);
+        let published =
+            r#"{"t":0.0,"client":"publisher","op":"publish","seq":1,"outcome":"ok","ms":0.98,"receivers":1}"#;
+        assert_eq!(rows, [published, &written]);
+    }
 }
 
 #[test]

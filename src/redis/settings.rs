@@ -31,7 +31,7 @@ const INT_MAX: u64 = i32::MAX as u64;
 
 /// The least and the greatest value of each number (`createIntConfig`, `createUIntConfig`, `createLongLongConfig`,
 /// `createTimeTConfig` of `config.c` 7.0.15).
-pub const RANGES: [(&str, u64, u64); 17] = [
+pub const RANGES: [(&str, u64, u64); 21] = [
     ("hz", 0, INT_MAX),
     ("maxclients", 1, u32::MAX as u64),
     ("min-replicas-max-lag", 0, INT_MAX),
@@ -50,6 +50,10 @@ pub const RANGES: [(&str, u64, u64); 17] = [
     // Seconds and changes of a save point are read by `strtoll` and kept as time_t and int.
     ("save", 0, INT_MAX),
     ("dataset-bytes", 0, i64::MAX as u64),
+    ("dataset-value-bytes", 0, i64::MAX as u64),
+    ("dataset-save-rate", 0, i64::MAX as u64),
+    ("dataset-load-rate", 0, i64::MAX as u64),
+    ("dataset-send-rate", 0, i64::MAX as u64),
 ];
 
 /// What is wrong with a number, in the server's words; none if it is within its range.

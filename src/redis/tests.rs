@@ -927,7 +927,7 @@ fn a_saved_file_is_sent_piece_by_piece_and_a_replica_that_takes_none_waits() {
     let (mut net, begin) = asks_for_much(config);
     net.run(1_000);
     let save = net.client(0);
-    assert_eq!(net.ask(save, Command::BgSave), Some(Reply::Error(ErrorKind::Err)), "one child at a time");
+    assert_eq!(net.ask(save, Command::BgSave), Some(Reply::Error(ErrorKind::SaveInProgress)), "one child at a time");
     net.run(14_000);
     let text = |node, part: &str| net.when_text(node, begin, part).unwrap_or_else(|| panic!("no {part}"));
     let saved = text(0, "Background saving terminated with success");

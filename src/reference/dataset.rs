@@ -74,7 +74,7 @@ mod tests {
             let path = folder.path().join("dump.rdb");
             write(&path, &config.dataset(), value_bytes).expect("it can be written");
             let bytes = std::fs::metadata(&path).expect("it is there").len();
-            assert!((2_600_000..3_200_000).contains(&bytes), "{bytes} with values of {value_bytes}");
+            assert!((2_500_000..3_200_000).contains(&bytes), "{bytes} with values of {value_bytes}");
         }
     }
 }

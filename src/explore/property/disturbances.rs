@@ -81,12 +81,16 @@ fn calm_since(run: &Run) -> Option<i64> {
     }
     // A failover that found nobody to promote is tried again after 2 × failover-timeout (`sentinelStartFailoverIfNeeded`);
     // a replica that it leaves behind is put right a further 8 s and an INFO later (`fix-slave-config`).
-    let mut nobody = false;
+    let (mut nobody, mut tried) = (false, None);
     for record in &run.recording().records {
         match record.what {
             What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::AbortNoGoodSlave, _))) => nobody = true,
             What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::TryFailover, _))) if nobody => {
-                since = since.max(run.recording().micros(record.time));
+                tried = Some(run.recording().micros(record.time));
+            }
+            // An attempt that ends as those before it did is no news; one that promotes somebody is.
+            What::Event(Event::Sentinel(SentinelEvent::About(SentinelEventKind::PromotedSlave, _))) => {
+                since = since.max(tried.take().unwrap_or(since));
             }
             _ => {}
         }
