@@ -124,8 +124,9 @@ def renders(path):
                 light = sum(map(int, re.findall(r"\d+", paper)[:3])) > 384
                 assert light != dark, f"the paper is {paper} with prefers-color-scheme: {'dark' if dark else 'light'}"
                 shown = "dark-only" if dark else "light-only"
-                for figure in page.driver.find_elements(By.CSS_SELECTOR, "figure"):
+                for figure in page.driver.find_elements(By.CSS_SELECTOR, "figure:not(#paper, #paper *)"):
                     assert figure.is_displayed() == (shown in figure.get_attribute("class")), "charts fit the colour scheme"
+                assert page.js("return [...document.querySelectorAll('#paper')].every(e=>!e.offsetParent)"), "the picture for paper is for paper"
                 over = page.js("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert over <= 0, f"the page is {over} px too wide at {width} px"
                 page.quiet()
