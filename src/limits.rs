@@ -58,8 +58,15 @@ pub fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If it cannot be read, is larger, or is no UTF-8.
 pub fn read_text(path: &std::path::Path) -> io::Result<String> {
-    let bytes = read_all(std::fs::File::open(path)?, FILE_MAX)?;
-    String::from_utf8(bytes).map_err(io::Error::other)
+    read_text_of(std::fs::File::open(path)?)
+}
+
+/// The text of `input`, up to [`FILE_MAX`].
+///
+/// # Errors
+/// If it cannot be read, is larger, or is no UTF-8.
+pub fn read_text_of(input: impl Read) -> io::Result<String> {
+    String::from_utf8(read_all(input, FILE_MAX)?).map_err(io::Error::other)
 }
 
 /// A size for people.

@@ -12,7 +12,6 @@ use crate::explore::compact::compact;
 use crate::explore::generate::Limits;
 use crate::explore::property::{self, EXPECTATIONS, Kind, NO_PANIC};
 use crate::explore::shrink::{Shrunk, shrink};
-use crate::scenario::Scenario;
 use crate::world::World;
 
 /// Hold random fault schedules against the properties
@@ -67,7 +66,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let source = match &arguments.file {
         None => Source::Random(Box::new(Limits { beyond: arguments.beyond, stack: None })),
         Some(path) => {
-            let scenario = Scenario::load(path).map_err(|error| Failure::Bad(error.into()))?;
+            let scenario = super::source::load(path)?;
             match scenario.faults.is_empty() {
                 true => Source::Random(Box::new(Limits { beyond: arguments.beyond, stack: Some(scenario) })),
                 false => Source::Fixed(Box::new(scenario)),

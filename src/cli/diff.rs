@@ -12,8 +12,8 @@ use super::run::Format;
 use super::{Failure, Verdict};
 use crate::analysis::diff::{Diff, How, Line, NodeDifference, Pair, Reading};
 use crate::record::{Recording, Source};
-use crate::scenario::Scenario;
 use crate::scenario::units::parse_span;
+use crate::scenario::{Scenario, shipped};
 use crate::world::{Keep, World};
 
 /// Show the first event in which two runs differ, with what led to it
@@ -48,7 +48,7 @@ pub(super) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   sim diff before/partition-1 after/partition-1       two versions of the program, or two settings
-  sim diff scenarios/master-kill-process.toml scenarios/master-kill-container.toml --seed 7
+  sim diff master-kill-process master-kill-container --seed 7
   sim diff real/master-pause.00.jsonl.gz real/master-pause.01.jsonl.gz";
 
 #[derive(Clone, Copy)]
@@ -82,9 +82,14 @@ fn bad(path: &Path, message: &str) -> Failure {
     ))
 }
 
+/// Whether this is the name of a scenario that is in the program, and of nothing else.
+fn is_shipped(path: &Path) -> bool {
+    !path.exists() && shipped::find(&path.to_string_lossy()).is_some()
+}
+
 fn side(path: &Path, seed: u64) -> Result<Side, Failure> {
     let read = |path: &Path| Recording::read(path).map_err(|error| Failure::Bad(error.into()));
-    let scenario = |path: &Path| Scenario::load(path).map_err(|error| Failure::Bad(error.into()));
+    let scenario = |path: &Path| super::source::load(path);
     let (recording, settings) = if path.is_dir() {
         let file = path.join("recording.jsonl");
         if !file.is_file() {
@@ -93,7 +98,7 @@ fn side(path: &Path, seed: u64) -> Result<Side, Failure> {
         let toml = path.join("scenario.toml");
         let settings = if toml.is_file() { settings(&scenario(&toml)?) } else { BTreeMap::new() };
         (read(&file)?, settings)
-    } else if path.extension().is_some_and(|extension| extension == "toml") {
+    } else if path.extension().is_some_and(|extension| extension == "toml") || is_shipped(path) {
         let scenario = Arc::new(scenario(path)?);
         let mut world = World::new(scenario.clone(), seed, Keep { records: true, ..Keep::default() });
         world.run();

@@ -8,7 +8,7 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
 use crate::explain::{NoAnswer, Question, Subject, Traced, text};
 use crate::record::Recording;
-use crate::scenario::{Scenario, units};
+use crate::scenario::{Scenario, shipped, units};
 
 /// Explain a run in words: what happened, by which rule, timer and setting
 ///
@@ -17,7 +17,7 @@ use crate::scenario::{Scenario, units};
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Run folder, scenario file or recording
+    /// Run folder, scenario (a file or a name that `sim list` shows) or recording
     run: PathBuf,
     /// Seed, if RUN is a scenario file
     #[arg(long)]
@@ -36,7 +36,7 @@ Examples:
   sim explain output/partition-1 --message 120            why was it lost, or who received it?
   sim explain output/partition-1 --write writer:35        why was it acknowledged and lost?
   sim explain output/partition-1 --failover               what took how long, and which setting would change it?
-  sim explain scenarios/quorum-loss.toml --seed 3 --between 12s 28s    why did no failover happen?";
+  sim explain quorum-loss --seed 3 --between 12s 28s    why did no failover happen?";
 
 #[derive(clap::Args)]
 #[group(multiple = false)]
@@ -125,7 +125,7 @@ fn subject(arguments: &Arguments) -> Result<(Subject, Option<String>), Failure> 
     }
     let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
     if name.ends_with(".toml") {
-        let scenario = Scenario::load(path).map_err(|error| Failure::Bad(error.into()))?;
+        let scenario = super::source::load(path)?;
         return Ok((traced(scenario, arguments.seed.unwrap_or(1))?, None));
     }
     if name.ends_with(".jsonl") || name.ends_with(".jsonl.gz") {
@@ -135,6 +135,9 @@ fn subject(arguments: &Arguments) -> Result<(Subject, Option<String>), Failure> 
         let recording = Recording::read(path).map_err(|error| Failure::Bad(error.into()))?;
         let analysis = Analysis::of(&recording, None);
         return Ok((Subject::Lines(Box::new((recording, analysis))), None));
+    }
+    if !path.exists() && shipped::find(&path.to_string_lossy()).is_some() {
+        return Ok((traced(super::source::load(path)?, arguments.seed.unwrap_or(1))?, None));
     }
     let remedy = "give a run folder (output/NAME-SEED), a scenario file (.toml) or a recording (.jsonl, .jsonl.gz)";
     let problem = if path.exists() { "is neither a run folder, a scenario nor a recording" } else { "does not exist" };

@@ -16,8 +16,10 @@ mod reference;
 #[path = "reference_elsewhere.rs"]
 mod reference;
 mod run;
+mod scenarios;
 mod schema;
 mod shard;
+mod source;
 mod sweep;
 
 use std::io::{self, Write as _};
@@ -41,12 +43,17 @@ struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  sim run scenarios/partition.toml                 the split brain, explained
-  sim run scenarios/master-kill-container.toml --seed 7 --runs 1000
+  sim list                                         the scenarios that are in the program
+  sim run partition                                the split brain, explained
+  sim run master-kill-container --seed 7 --runs 1000
+  sim new my-stack                                 an annotated file to begin with: my-stack.toml
   sim schema > scenario.schema.json                completion and checks in your editor";
 
 #[derive(Subcommand)]
 enum Command {
+    List(scenarios::List),
+    Show(scenarios::Show),
+    New(scenarios::New),
     Run(run::Arguments),
     Sweep(sweep::Arguments),
     Check(check::Arguments),
@@ -102,6 +109,9 @@ pub fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     let outcome = match arguments.command {
+        Command::List(arguments) => scenarios::list(&arguments),
+        Command::Show(arguments) => scenarios::show(&arguments),
+        Command::New(arguments) => scenarios::new(&arguments),
         Command::Run(arguments) => run::main(&arguments),
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
@@ -128,6 +138,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// How many columns the terminal has, as it says or as `COLUMNS` does; 80 if neither does.
+fn terminal_width() -> usize {
+    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+    let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    told.or_else(asked).unwrap_or(80).max(20)
 }
 
 /// Says something on standard error; if nobody can be told, nobody is.

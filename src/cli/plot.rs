@@ -114,8 +114,7 @@ fn beside(folder: &Path, recording: &Recording) -> (u128, u64, Option<Vec<(NodeI
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let scenario = arguments.scenario.as_ref().map(Scenario::load).transpose();
-    let scenario = scenario.map_err(|error| Failure::Bad(error.into()))?;
+    let scenario = arguments.scenario.as_deref().map(super::source::load).transpose()?;
     let mut found = Vec::new();
     for path in &arguments.runs {
         found.extend(find(path)?);

@@ -140,7 +140,7 @@ fn bad(error: Error) -> Failure {
 }
 
 fn load(file: &Path) -> Result<Scenario, Failure> {
-    let scenario = Scenario::load(file).map_err(|error| Failure::Bad(error.into()))?;
+    let scenario = super::source::load(file)?;
     refuse(&scenario).map_err(bad)?;
     Ok(scenario)
 }

@@ -27,7 +27,7 @@ use crate::world::RunResult;
 /// NAME-FIRST..LAST/ holds its charts and one row a run.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The scenario file
+    /// The scenario: a file, a name that `sim list` shows, or `-` for standard input
     file: PathBuf,
     /// Seed of the first run; run k uses seed + k
     #[arg(long, default_value_t = 1, value_parser = super::seed())]
@@ -140,7 +140,7 @@ fn report<'a>(run: &'a Run, toml: &'a str, command: &'a str) -> RunReport<'a> {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let scenario = Arc::new(Scenario::load(&arguments.file).map_err(|error| Failure::Bad(error.into()))?);
+    let scenario = Arc::new(super::source::load(&arguments.file)?);
     if arguments.branching.wanted() {
         let task = super::branch::Task {
             scenario: &scenario,

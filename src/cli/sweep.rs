@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::source::Source;
 use super::{Failure, Verdict};
 use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
 use crate::analysis::stats::proportion_interval;
 use crate::explore::sweep::pauses::{DailyCost, PauseKind, Pauses};
 use crate::explore::sweep::{self, Axis, Combination, Outcome, Shard, Sweep, Until, axis};
-use crate::scenario::Scenario;
 
 /// Compare settings under the same luck
 ///
@@ -23,7 +23,7 @@ use crate::scenario::Scenario;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The scenario; with --merge, the folder of the parts
+    /// The scenario: a file, a name that `sim list` shows, or `-`; with --merge, the folder of the parts
     file: PathBuf,
     /// A key of the scenario and its values, such as sentinel.down-after-milliseconds=1000,2000,5000; a list in TOML
     /// (KEY=[[1,2],[3]]) has values with commas; a range (KEY=500..10000, KEY=log:100ms..5s) is sampled
@@ -74,7 +74,7 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  sim sweep scenarios/master-kill-container.toml --vary sentinel.down-after-milliseconds=1000,2000,5000
+  sim sweep master-kill-container --vary sentinel.down-after-milliseconds=1000,2000,5000
   sim sweep FILE --vary haproxy.inter=1s,2s --vary haproxy.rise=1,2,10 --baseline 1s,2 --until set-outage=0.05
   sim sweep FILE --vary sentinel.down-after-milliseconds=log:500..20000 --vary haproxy.inter=200ms..2s --samples 50
   sim sweep FILE --vary sentinel.down-after-milliseconds=1000,2000,5000 --pauses 500/day:lognormal:80ms:1.2";
@@ -108,10 +108,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         }
         return Ok(if met { Verdict::Fine } else { Verdict::Missed });
     }
-    let name = arguments.file.display().to_string();
-    // It may be a pipe: it is read once.
-    let text = Scenario::read(&arguments.file).map_err(|error| Failure::Bad(error.into()))?;
-    let scenario = Scenario::parse(&name, &text).map_err(|error| Failure::Bad(error.into()))?;
+    let source = Source::read(&arguments.file)?;
+    let scenario = source.parse()?;
+    let Source { name, text } = source;
     let mut settings = axis::settings(&arguments.axes, arguments.samples, arguments.seed);
     let wanted = arguments.baseline.as_ref().map(|values| baseline(values, arguments)).transpose()?;
     let random = settings.len() as u64 != grid_size(&arguments.axes);

@@ -35,6 +35,7 @@ mod plan;
 mod reader;
 mod real;
 mod script;
+pub mod shipped;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -7,6 +7,7 @@ mod expectations;
 mod input;
 mod ledger;
 mod masters;
+mod people;
 mod pressure;
 mod settings;
 mod structure;
