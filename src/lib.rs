@@ -30,6 +30,7 @@ pub mod record;
 pub mod redis;
 #[cfg(target_os = "linux")]
 pub mod reference;
+pub mod release;
 pub mod report;
 pub mod scenario;
 pub mod sentinel;

@@ -122,7 +122,13 @@ fn an_error_reply_fails_a_write_and_an_output_limit_ends_a_subscription() {
         class: "pubsub",
         client: "id=3 flags=P omem=266552".into(),
     }));
-    recording.records.push(Record { time: Time(at.0 - 1_000_000), node, during: EventId(0), what });
+    recording.records.push(Record {
+        time: Time(at.0 - 1_000_000),
+        node,
+        during: EventId(0),
+        dialect: Default::default(),
+        what,
+    });
     recording.records.sort_by_key(|record| record.time);
     assert!(lost(&recording).contains_key("output-buffer-kill"), "{:?}", lost(&recording));
 }

@@ -186,6 +186,7 @@ fn made_up(ops: Vec<(i64, Op)>, faults: Vec<(f64, Fault)>) -> Recording {
         time: Time((10_000 + ms) as u64 * 1_000_000),
         node: node(&op),
         during: EventId(0),
+        dialect: Default::default(),
         what: What::Op(op),
     };
     let mut records: Vec<Record> = ops.into_iter().map(record).collect();

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
+use crate::release::ProxyRelease;
 
 /// The settings of HAProxy, named as the keywords of haproxy.cfg 2.6.
 ///
@@ -11,6 +12,8 @@ use crate::kernel::Span;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
+    /// The release of HAProxy.
+    pub release: ProxyRelease,
     /// Time between two checks of a server, and time limit of one check. Demo: "1s"; HAProxy: "2s".
     pub inter: Span,
     /// Time between checks of a server that is about to change its state; unset: `inter`.
@@ -63,6 +66,7 @@ impl Default for Config {
     /// The demo's haproxy.cfg over the defaults of HAProxy 2.6.
     fn default() -> Self {
         Config {
+            release: ProxyRelease::default(),
             inter: Span::from_secs(1),
             fastinter: None,
             downinter: None,

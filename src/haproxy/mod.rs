@@ -28,6 +28,7 @@ mod balance;
 mod check;
 mod config;
 mod health;
+mod release;
 mod session;
 mod timer;
 
@@ -159,6 +160,7 @@ impl Haproxy {
             sessions: 0,
         };
         let servers = servers.into_iter().map(backend).collect();
+        let timers = Timers::new(work, release::rules(config.release));
         Haproxy {
             config,
             servers,
@@ -167,7 +169,7 @@ impl Haproxy {
             free: Vec::new(),
             sessions_open: 0,
             backlog: VecDeque::new(),
-            timers: Timers::new(work),
+            timers,
             booted: false,
         }
     }
@@ -227,6 +229,8 @@ impl Haproxy {
                     self.arm_resolvers(out);
                 }
             }
+            // A sleep is over, and the next one begins.
+            Input::Timer(timer) if self.idle_timer() == Some(timer) => {}
             Input::Timer(timer) => {
                 if self.put_off(timer, out) || !self.timers.rings(timer, out) {
                     // The loop sleeps on: this was no pass.
@@ -268,11 +272,23 @@ impl Haproxy {
             self.accept_waiting(out);
         }
         self.timers.pass_ends(began, out);
+        if let (Some(timer), true) = (self.idle_timer(), self.booted) {
+            out.set_timer(timer, self.timers.wakes_idle(out));
+        }
+    }
+
+    /// Rings when the loop wakes up for nothing, if its longest sleep is short enough to matter.
+    fn idle_timer(&self) -> Option<TimerId> {
+        self.timers.wakes_for_nothing().then_some(TimerId(1 + self.servers.len() as u32))
+    }
+
+    fn first_session_timer(&self) -> usize {
+        1 + self.servers.len() + usize::from(self.timers.wakes_for_nothing())
     }
 
     /// A session's timer may stand for a deadline that traffic has moved: then it is only set again.
     fn put_off(&mut self, timer: TimerId, out: &mut Out) -> bool {
-        if timer.0 as usize <= self.servers.len() {
+        if (timer.0 as usize) < self.first_session_timer() {
             return false;
         }
         let slot = self.session_of_timer(timer);
@@ -291,7 +307,7 @@ impl Haproxy {
 
     fn serve_deadlines(&mut self, out: &mut Out) {
         while let Some(timer) = self.timers.next_due(out) {
-            if timer.0 as usize > self.servers.len() {
+            if timer.0 as usize >= self.first_session_timer() {
                 self.session_timer_fired(self.session_of_timer(timer), out);
                 continue;
             }

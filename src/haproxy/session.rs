@@ -90,12 +90,12 @@ impl Session {
 
 impl Haproxy {
     fn session_timer(&self, slot: usize) -> TimerId {
-        TimerId((1 + self.servers.len() + slot) as u32)
+        TimerId((self.first_session_timer() + slot) as u32)
     }
 
     /// The session of a timer that is none of the checks'.
     pub(super) fn session_of_timer(&self, timer: TimerId) -> usize {
-        timer.0 as usize - 1 - self.servers.len()
+        timer.0 as usize - self.first_session_timer()
     }
 
     /// Accepts connections while there is room for them.

@@ -13,6 +13,7 @@
 use super::note::{Note, Noted};
 use crate::kernel::{EventId, Span, Time};
 use crate::record::{Event, Op, Record, What};
+use crate::release::Dialect;
 use crate::wire::{Addr, HostId, Message, NodeId, Reply};
 
 /// An endpoint of a connection.
@@ -294,6 +295,8 @@ pub struct Out {
     wall_offset_ns: i64,
     node: NodeId,
     during: EventId,
+    /// The words of what is logged.
+    dialect: Dialect,
     recording: bool,
     #[cfg(any(test, feature = "mistakes"))]
     mistake: Option<crate::mistake::Mistake>,
@@ -318,6 +321,7 @@ impl Out {
             wall_offset_ns: 0,
             node: NodeId(0),
             during: EventId(0),
+            dialect: Dialect::default(),
             recording,
             #[cfg(any(test, feature = "mistakes"))]
             mistake: None,
@@ -356,6 +360,7 @@ impl Out {
         self.sends = 0;
         self.node = node;
         self.during = during;
+        self.dialect = Dialect::default();
         self.wall_offset_ns = wall_offset_ns;
     }
 
@@ -485,12 +490,18 @@ impl Out {
         self.handles.output_buffer_bytes(sock)
     }
 
+    /// The words of the log lines of this call; those of the reference stack if nothing is said.
+    #[inline]
+    pub fn speak(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
     /// Writes a log line. The closure runs only if somebody records.
     #[inline]
     pub fn log(&mut self, event: impl FnOnce() -> Event) {
         if self.recording {
-            let record = Record { time: self.now(), node: self.node, during: self.during, what: What::Event(event()) };
-            self.records.push(record);
+            let (time, node, during, dialect) = (self.now(), self.node, self.during, self.dialect);
+            self.records.push(Record { time, node, during, dialect, what: What::Event(event()) });
         }
     }
 
@@ -540,7 +551,8 @@ impl Out {
     #[inline]
     pub fn op(&mut self, time: Time, op: Op) {
         if self.recording {
-            self.records.push(Record { time, node: self.node, during: self.during, what: What::Op(op) });
+            let (node, during, dialect) = (self.node, self.during, Dialect::default());
+            self.records.push(Record { time, node, during, dialect, what: What::Op(op) });
         }
     }
 

@@ -1,4 +1,4 @@
-//! Log lines as values, and their text as Redis 7.0.15, its Sentinel and HAProxy 2.6 print it.
+//! Log lines as values, and their text as Sentinel and HAProxy print it; those of a Redis server are in `redis`.
 //!
 //! The texts are those of the shared recordings: node names in place of addresses, level mark and time removed.
 //! Sources: `sentinelEvent` and its callers (sentinel.c), `serverLog` calls of replication.c and server.c, and
@@ -6,10 +6,11 @@
 
 use std::fmt::Write as _;
 
-use super::Names;
+use super::{Names, RedisEvent};
 
 use crate::kernel::{Span, Time};
-use crate::wire::{Addr, HostId, ReplId, Role, RunId};
+use crate::release::Dialect;
+use crate::wire::{Addr, HostId, Role, RunId};
 
 /// A line of a program's log.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,78 +136,6 @@ pub enum SentinelEvent {
     Id(RunId),
 }
 
-/// A Redis server's log line.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "each variant is one log line, see `text`")]
-pub enum RedisEvent {
-    Ready,
-    MasterModeEnabled,
-    ReplicaOf(Addr),
-    BeforeTurningIntoReplica,
-    ConnectingToMaster(Addr),
-    ReconnectingToMaster(Addr),
-    SyncStarted,
-    NonBlockingConnectFired,
-    /// `Error condition on socket for SYNC: <reason>`
-    SyncSocketError(&'static str),
-    MasterRepliedToPing,
-    /// `Error reply to PING from master: '-LOADING …'`
-    ErrorReplyToPing(&'static str),
-    MasterDidNotRespond,
-    PartialNotPossible,
-    TryingPartial(ReplId, u64),
-    FullResyncFromMaster(ReplId, u64),
-    SuccessfulPartial,
-    MasterReplIdChanged(ReplId),
-    MasterAcceptedPartial,
-    ReceivingRdb,
-    FlushingOldData,
-    LoadingDb,
-    FinishedWithSuccess,
-    MasterConnectionLost,
-    CachingMaster,
-    DiscardingCachedMaster,
-    TimeoutConnecting,
-    TimeoutReceivingBulk,
-    MasterTimeout,
-    /// `Setting secondary replication ID to <id>, valid up to offset: <offset>. New replication ID is <id>`
-    SecondaryReplId(ReplId, u64, ReplId),
-    BacklogCreated(ReplId, ReplId),
-    ReplicaAsks(Addr),
-    /// `Partial resynchronization request from <replica> accepted. Sending <n> bytes … offset <offset>.`
-    PartialAccepted(Addr, u64, u64),
-    /// `Partial resynchronization not accepted: Replication ID mismatch …`
-    PartialRefusedId(ReplId, ReplId, ReplId),
-    /// `Partial resynchronization not accepted: Requested offset for second ID was <n>, but I can reply up to <n>`
-    PartialRefusedOffset(u64, u64),
-    /// `Unable to partial resync with replica <replica> for lack of backlog (Replica request was: <offset>).`
-    PartialRefusedBacklog(Addr, u64),
-    FullResyncRequested(Addr),
-    DelayNextBgsave,
-    StartingBgsave,
-    RdbTransferStarted,
-    RdbTransferDone,
-    RdbStreamed(Addr),
-    ReplicaOnline(Addr),
-    ReplicaLost(Addr),
-    /// A replica's link whose port is not known yet: `Connection with replica client id #<n> lost.`
-    ReplicaLostUnnamed(u32),
-    ReplicaTimeout(Addr),
-    /// A client over its output-buffer limit was closed.
-    OutputLimit {
-        /// `pubsub`, `slave` or `normal`.
-        class: &'static str,
-        /// What the line says of it: `id=3 … flags=P … omem=266552 …` (`catClientInfoString`).
-        client: Box<str>,
-    },
-    /// How long it took.
-    DbLoaded(Span),
-    DbSaved,
-    ShutdownRequested,
-    ShutdownWaiting,
-    Exiting,
-}
-
 /// How a health check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckStatus {
@@ -282,11 +211,16 @@ impl Event {
         !matches!(self, Event::Sentinel(SentinelEvent::RoleChange(..)))
     }
 
-    /// The line as the real program prints it.
+    /// The line in the words of the reference stack: the same for one event, whoever speaks of it.
     pub fn text(&self, names: &Names) -> String {
+        self.spoken(Dialect::default(), names)
+    }
+
+    /// The line in a dialect. What is not typed has one text only.
+    pub fn spoken(&self, dialect: Dialect, names: &Names) -> String {
         match self {
             Event::Sentinel(event) => event.text(names),
-            Event::Redis(event) => event.text(names),
+            Event::Redis(event) => event.spoken(dialect, names),
             Event::Haproxy(event) => event.text(names),
             Event::Text(text) => text.to_string(),
         }
@@ -329,108 +263,6 @@ impl SentinelEvent {
             SentinelEvent::UserFailover => format!("Executing user requested FAILOVER of '{}'", names.master),
             SentinelEvent::ConfigSaved => "Sentinel new configuration saved on disk".into(),
             SentinelEvent::Id(id) => format!("Sentinel ID is {}", names.id(*id)),
-        }
-    }
-}
-
-impl RedisEvent {
-    /// The line as Redis prints it.
-    pub fn text(&self, names: &Names) -> String {
-        let addr = |a: &Addr| format!("{}:{}", names.host(a.host), a.port);
-        match self {
-            RedisEvent::Ready => "Ready to accept connections".into(),
-            RedisEvent::MasterModeEnabled => "MASTER MODE enabled (user request)".into(),
-            RedisEvent::ReplicaOf(a) => format!("REPLICAOF {} enabled (user request)", addr(a)),
-            RedisEvent::BeforeTurningIntoReplica => "Before turning into a replica, using my own master parameters to \
-                synthesize a cached master: I may be able to synchronize with the new master with just a partial transfer."
-                .into(),
-            RedisEvent::ConnectingToMaster(a) => format!("Connecting to MASTER {}", addr(a)),
-            RedisEvent::ReconnectingToMaster(a) => format!("Reconnecting to MASTER {}", addr(a)),
-            RedisEvent::SyncStarted => "MASTER <-> REPLICA sync started".into(),
-            RedisEvent::NonBlockingConnectFired => "Non blocking connect for SYNC fired the event.".into(),
-            RedisEvent::SyncSocketError(why) => format!("Error condition on socket for SYNC: {why}"),
-            RedisEvent::MasterRepliedToPing => "Master replied to PING, replication can continue...".into(),
-            RedisEvent::ErrorReplyToPing(what) => format!("Error reply to PING from master: '-{what}'"),
-            RedisEvent::MasterDidNotRespond => "Master did not respond to command during SYNC handshake".into(),
-            RedisEvent::PartialNotPossible => "Partial resynchronization not possible (no cached master)".into(),
-            RedisEvent::TryingPartial(id, offset) => {
-                format!("Trying a partial resynchronization (request {}:{offset}).", names.repl_id(*id))
-            }
-            RedisEvent::FullResyncFromMaster(id, offset) => {
-                format!("Full resync from master: {}:{offset}", names.repl_id(*id))
-            }
-            RedisEvent::SuccessfulPartial => "Successful partial resynchronization with master.".into(),
-            RedisEvent::MasterReplIdChanged(id) => format!("Master replication ID changed to {}", names.repl_id(*id)),
-            RedisEvent::MasterAcceptedPartial => {
-                "MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.".into()
-            }
-            RedisEvent::ReceivingRdb => {
-                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk".into()
-            }
-            RedisEvent::FlushingOldData => "MASTER <-> REPLICA sync: Flushing old data".into(),
-            RedisEvent::LoadingDb => "MASTER <-> REPLICA sync: Loading DB in memory".into(),
-            RedisEvent::FinishedWithSuccess => "MASTER <-> REPLICA sync: Finished with success".into(),
-            RedisEvent::MasterConnectionLost => "Connection with master lost.".into(),
-            RedisEvent::CachingMaster => "Caching the disconnected master state.".into(),
-            RedisEvent::DiscardingCachedMaster => "Discarding previously cached master state.".into(),
-            RedisEvent::TimeoutConnecting => "Timeout connecting to the MASTER...".into(),
-            RedisEvent::TimeoutReceivingBulk => "Timeout receiving bulk data from MASTER... If the problem persists try \
-                to set the 'repl-timeout' parameter in redis.conf to a larger value."
-                .into(),
-            RedisEvent::MasterTimeout => "MASTER timeout: no data nor PING received...".into(),
-            RedisEvent::SecondaryReplId(old, offset, new) => format!(
-                "Setting secondary replication ID to {}, valid up to offset: {offset}. New replication ID is {}",
-                names.repl_id(*old),
-                names.repl_id(*new)
-            ),
-            RedisEvent::BacklogCreated(id, id2) => format!(
-                "Replication backlog created, my new replication IDs are '{}' and '{}'",
-                names.repl_id(*id),
-                names.repl_id(*id2)
-            ),
-            RedisEvent::ReplicaAsks(a) => format!("Replica {} asks for synchronization", addr(a)),
-            RedisEvent::PartialAccepted(a, bytes, offset) => format!(
-                "Partial resynchronization request from {} accepted. Sending {bytes} bytes of backlog starting from \
-                 offset {offset}.",
-                addr(a)
-            ),
-            RedisEvent::PartialRefusedId(asked, id, id2) => format!(
-                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{}', my \
-                 replication IDs are '{}' and '{}')",
-                names.repl_id(*asked),
-                names.repl_id(*id),
-                names.repl_id(*id2)
-            ),
-            RedisEvent::PartialRefusedOffset(asked, limit) => format!(
-                "Partial resynchronization not accepted: Requested offset for second ID was {asked}, but I can reply \
-                 up to {limit}"
-            ),
-            RedisEvent::PartialRefusedBacklog(a, offset) => format!(
-                "Unable to partial resync with replica {} for lack of backlog (Replica request was: {offset}).",
-                addr(a)
-            ),
-            RedisEvent::FullResyncRequested(a) => format!("Full resync requested by replica {}", addr(a)),
-            RedisEvent::DelayNextBgsave => "Delay next BGSAVE for diskless SYNC".into(),
-            RedisEvent::StartingBgsave => "Starting BGSAVE for SYNC with target: replicas sockets".into(),
-            RedisEvent::RdbTransferStarted => "Background RDB transfer started by pid 1".into(),
-            RedisEvent::RdbTransferDone => "Background RDB transfer terminated with success".into(),
-            RedisEvent::RdbStreamed(a) => format!(
-                "Streamed RDB transfer with replica {} succeeded (socket). Waiting for REPLCONF ACK from slave to enable \
-                 streaming",
-                addr(a)
-            ),
-            RedisEvent::ReplicaOnline(a) => format!("Synchronization with replica {} succeeded", addr(a)),
-            RedisEvent::ReplicaLost(a) => format!("Connection with replica {} lost.", addr(a)),
-            RedisEvent::ReplicaLostUnnamed(id) => format!("Connection with replica client id #{id} lost."),
-            RedisEvent::ReplicaTimeout(a) => format!("Disconnecting timedout replica (streaming sync): {}", addr(a)),
-            RedisEvent::OutputLimit { client, .. } => {
-                format!("Client {client} scheduled to be closed ASAP for overcoming of output buffer limits.")
-            }
-            RedisEvent::DbLoaded(took) => format!("DB loaded from disk: {:.3} seconds", took.as_secs_f64()),
-            RedisEvent::DbSaved => "DB saved on disk".into(),
-            RedisEvent::ShutdownRequested => "User requested shutdown...".into(),
-            RedisEvent::ShutdownWaiting => "Waiting for replicas before shutting down.".into(),
-            RedisEvent::Exiting => "Redis is now ready to exit, bye bye...".into(),
         }
     }
 }

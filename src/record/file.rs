@@ -28,6 +28,7 @@ use super::{
 use crate::files;
 use crate::kernel::{EventId, Span, Time};
 use crate::limits;
+use crate::release::Dialect;
 use crate::units::parse_span;
 use crate::wire::NodeId;
 
@@ -120,6 +121,9 @@ struct NodeRow {
     name: String,
     kind: NodeKind,
     host: String,
+    /// The release, unless it is that of the reference stack.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -237,7 +241,7 @@ impl Recording {
                 out.push_str(",\"event\":");
                 match event {
                     Event::Text(text) => push_string(out, text),
-                    event => push_string(out, &event.text(&self.names)),
+                    event => push_string(out, &event.spoken(record.dialect, &self.names)),
                 }
             }
             What::Op(op) => {
@@ -371,12 +375,15 @@ impl Recording {
         let publisher = rows.iter().find(|(_, row)| row.op.as_deref() == Some("publish"));
         let publisher = publisher.and_then(|(_, row)| row.client.as_deref()).map_or(0, place);
         let mut records = Vec::with_capacity(rows.len());
+        let mut dialects: BTreeMap<NodeId, Dialect> = BTreeMap::new();
         for (number, row) in rows {
             let time = Time((origin.0 as i64 + (row.t * 1e9).round() as i64) as u64);
             let (name, what) = match (&row.node, &row.event, &row.client, &row.op) {
                 (Some(node), Some(event), None, None) => {
                     names.learn_ids(event);
-                    let event = Event::parse(names.kind(nodes[node]), event, &names);
+                    let usual = dialects.entry(nodes[node]).or_default();
+                    let (event, dialect) = Event::parse(names.kind(nodes[node]), event, &names, *usual);
+                    *usual = dialect;
                     (node, What::Event(event))
                 }
                 (None, None, Some(client), Some(op)) => {
@@ -392,7 +399,9 @@ impl Recording {
                     ));
                 }
             };
-            records.push(Record { time, node: nodes[name], during: EventId::default(), what });
+            let node = nodes[name];
+            let dialect = dialects.get(&node).copied().unwrap_or_default();
+            records.push(Record { time, node, during: EventId::default(), dialect, what });
         }
         records.sort_by_key(|record| record.time);
         Ok(Recording { header, names, origin, records })
@@ -522,11 +531,13 @@ fn monitored(event: &str) -> Option<&str> {
 impl NodeRow {
     /// The row with all its texts [`cleaned`].
     fn cleaned(self) -> NodeRow {
-        NodeRow { name: cleaned(self.name), kind: self.kind, host: cleaned(self.host) }
+        let release = self.release.map(cleaned);
+        NodeRow { name: cleaned(self.name), kind: self.kind, host: cleaned(self.host), release }
     }
 
     fn of(node: &Node, names: &Names) -> NodeRow {
-        NodeRow { name: node.name.clone(), kind: node.kind, host: names.host(node.host).to_owned() }
+        let host = names.host(node.host).to_owned();
+        NodeRow { name: node.name.clone(), kind: node.kind, host, release: node.release.clone() }
     }
 }
 
@@ -627,14 +638,16 @@ impl<'a> Reader<'a> {
         const HELP: &str = "the header's `nodes` names every node once, with its `kind` and its `host`";
         let mut names = Names::default();
         let mut kinds: BTreeMap<&str, NodeKind> = BTreeMap::new();
-        for NodeRow { name, kind, host } in table.iter().take(NAMES_MAX + 1) {
-            if name.len().max(host.len()) > NAME_MAX {
+        for NodeRow { name, kind, host, release } in table.iter().take(NAMES_MAX + 1) {
+            let longest = name.len().max(host.len()).max(release.as_ref().map_or(0, String::len));
+            if longest > NAME_MAX {
                 return Err(self.error(head, "a name is too long".into(), "names have 255 bytes at most"));
             }
             if kinds.insert(name, *kind).is_some() {
                 return Err(self.error(head, format!("two nodes are called `{name}`"), HELP));
             }
-            names.add(name, *kind, host);
+            let node = names.add(name, *kind, host);
+            names.nodes[node.0 as usize].release.clone_from(release);
         }
         for name in &header.redis {
             if kinds.get(name.as_str()) != Some(&NodeKind::Redis) {

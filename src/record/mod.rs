@@ -9,17 +9,17 @@ mod file;
 mod names;
 mod op;
 mod parse;
+mod redis;
 #[cfg(test)]
 pub(crate) mod tests;
 mod visible;
 
-pub use event::{
-    CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, RedisEvent, SentinelEvent, SentinelEventKind,
-};
+pub use event::{CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, SentinelEvent, SentinelEventKind};
 pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
 pub use names::{Names, Node, NodeKind, is_master_name};
 pub use op::{Activity, Ask, ConnectEnd, Heard, Load, Op, Outcome, Pace, Ticks};
+pub use redis::RedisEvent;
 pub use visible::{csv_field, is_hidden, visible};
 
 use std::collections::BTreeMap;
@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{EventId, Time};
+use crate::release::Dialect;
 use crate::wire::NodeId;
 
 /// One line of a recording.
@@ -38,6 +39,8 @@ pub struct Record {
     pub node: NodeId,
     /// The event during which it was written; 0 in recordings that were read from a file.
     pub during: EventId,
+    /// In which words it was said.
+    pub dialect: Dialect,
     /// What happened.
     pub what: What,
 }

@@ -33,6 +33,9 @@ pub struct Node {
     pub kind: NodeKind,
     /// Where it runs.
     pub host: HostId,
+    /// Which release it is, as the head of the recording says: the word of a scenario, or a whole version. None: that of
+    /// the reference stack, or the recording does not say.
+    pub release: Option<String>,
 }
 
 /// Names of hosts and nodes, what the nodes are, and where they run.
@@ -72,7 +75,7 @@ impl Names {
             self.hosts.push(host.to_owned());
             HostId(u16::try_from(self.hosts.len() - 1).expect("hosts have numbers of 16 bits"))
         });
-        self.nodes.push(Node { name: name.to_owned(), kind, host });
+        self.nodes.push(Node { name: name.to_owned(), kind, host, release: None });
         NodeId(u16::try_from(self.nodes.len() - 1).expect("nodes have numbers of 16 bits"))
     }
     /// The name of a host.

@@ -9,36 +9,29 @@ use super::{
     SentinelEventKind,
 };
 use crate::kernel::{Span, Time};
+use crate::release::Dialect;
 use crate::wire::{Addr, HostId, ReplId, Role, RunId};
 
-/// Reasons that [`RedisEvent::SyncSocketError`] can give.
-pub(super) const SOCKET_ERRORS: [&str; 7] = [
-    "Connection refused",
-    "Connection reset by peer",
-    "No route to host",
-    "Connection timed out",
-    "Network is unreachable",
-    "Broken pipe",
-    "Operation now in progress",
-];
-/// Error replies that [`RedisEvent::ErrorReplyToPing`] can show.
-pub(super) const PING_ERRORS: [&str; 3] = [
-    "LOADING Redis is loading the dataset in memory",
-    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
-];
-
 impl Event {
-    /// The event that a line of a program's log stands for.
-    pub fn parse(kind: NodeKind, text: &str, names: &Names) -> Event {
+    /// The event that a line of a program's log stands for, and in which dialect it was said: in `usual`, if that says so.
+    pub fn parse(kind: NodeKind, text: &str, names: &Names, usual: Dialect) -> (Event, Dialect) {
+        let others = Dialect::ALL.into_iter().filter(|dialect| *dialect != usual);
+        std::iter::once(usual)
+            .chain(others.filter(|_| kind == NodeKind::Redis))
+            .find_map(|dialect| Some((Event::heard(kind, text, names, dialect)?, dialect)))
+            .unwrap_or_else(|| (Event::Text(text.into()), usual))
+    }
+
+    /// The event that a line stands for in a dialect.
+    fn heard(kind: NodeKind, text: &str, names: &Names, dialect: Dialect) -> Option<Event> {
         let scan = Scan { rest: text, names };
         let event = match kind {
             NodeKind::Sentinel => scan.sentinel().map(Event::Sentinel),
-            NodeKind::Redis => redis(scan).map(Event::Redis),
+            NodeKind::Redis => RedisEvent::parse(scan, dialect).map(Event::Redis),
             NodeKind::Haproxy => scan.haproxy().map(Event::Haproxy),
             NodeKind::Client => None,
         };
-        event.filter(|event| event.text(names) == text).unwrap_or_else(|| Event::Text(text.into()))
+        event.filter(|event| event.spoken(dialect, names) == text)
     }
 }
 
@@ -61,28 +54,40 @@ fn id_number(word: &str) -> Option<u64> {
 
 /// What is left of a line. Every step either takes its part off the front or gives up.
 #[derive(Clone, Copy)]
-struct Scan<'a> {
+pub(super) struct Scan<'a> {
     rest: &'a str,
     names: &'a Names,
 }
 
 impl<'a> Scan<'a> {
-    fn lit(&mut self, text: &str) -> Option<()> {
+    pub(super) fn lit(&mut self, text: &str) -> Option<()> {
         self.rest = self.rest.strip_prefix(text)?;
         Some(())
     }
 
-    fn end(&self) -> Option<()> {
+    pub(super) fn rest(&self) -> &'a str {
+        self.rest
+    }
+
+    /// The characters at the front that are so.
+    pub(super) fn take_while(&mut self, so: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(|c| !so(c)).unwrap_or(self.rest.len());
+        let (front, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        front
+    }
+
+    pub(super) fn end(&self) -> Option<()> {
         self.rest.is_empty().then_some(())
     }
 
-    fn until(&mut self, mark: &str) -> Option<&'a str> {
+    pub(super) fn until(&mut self, mark: &str) -> Option<&'a str> {
         let (word, rest) = self.rest.split_once(mark)?;
         self.rest = rest;
         Some(word)
     }
 
-    fn number<T: std::str::FromStr>(&mut self) -> Option<T> {
+    pub(super) fn number<T: std::str::FromStr>(&mut self) -> Option<T> {
         let length = self.rest.bytes().take_while(u8::is_ascii_digit).count();
         let (digits, rest) = self.rest.split_at(length);
         self.rest = rest;
@@ -95,7 +100,7 @@ impl<'a> Scan<'a> {
     }
 
     /// `redis-1 6379` or `redis-1:6379`.
-    fn addr(&mut self, mark: &str) -> Option<Addr> {
+    pub(super) fn addr(&mut self, mark: &str) -> Option<Addr> {
         let host = self.host(mark)?;
         Some(Addr { host, port: self.number()? })
     }
@@ -110,7 +115,7 @@ impl<'a> Scan<'a> {
         self.id().map(RunId)
     }
 
-    fn repl_id(&mut self) -> Option<ReplId> {
+    pub(super) fn repl_id(&mut self) -> Option<ReplId> {
         self.id().map(ReplId)
     }
 
@@ -297,175 +302,4 @@ fn check_status(reason: &str) -> Option<CheckStatus> {
         .into_iter()
         .chain(steps)
         .find(|status| status.reason() == reason)
-}
-
-/// Lines without arguments.
-pub(super) const PLAIN: [RedisEvent; 28] = [
-    RedisEvent::Ready,
-    RedisEvent::MasterModeEnabled,
-    RedisEvent::BeforeTurningIntoReplica,
-    RedisEvent::SyncStarted,
-    RedisEvent::NonBlockingConnectFired,
-    RedisEvent::MasterRepliedToPing,
-    RedisEvent::MasterDidNotRespond,
-    RedisEvent::PartialNotPossible,
-    RedisEvent::SuccessfulPartial,
-    RedisEvent::MasterAcceptedPartial,
-    RedisEvent::ReceivingRdb,
-    RedisEvent::FlushingOldData,
-    RedisEvent::LoadingDb,
-    RedisEvent::FinishedWithSuccess,
-    RedisEvent::MasterConnectionLost,
-    RedisEvent::CachingMaster,
-    RedisEvent::DiscardingCachedMaster,
-    RedisEvent::TimeoutConnecting,
-    RedisEvent::TimeoutReceivingBulk,
-    RedisEvent::MasterTimeout,
-    RedisEvent::DelayNextBgsave,
-    RedisEvent::StartingBgsave,
-    RedisEvent::RdbTransferStarted,
-    RedisEvent::RdbTransferDone,
-    RedisEvent::DbSaved,
-    RedisEvent::ShutdownRequested,
-    RedisEvent::ShutdownWaiting,
-    RedisEvent::Exiting,
-];
-
-/// A Redis server's line. Each attempt works on its own copy of the scanner, so that a failed one leaves no trace.
-fn redis(scan: Scan<'_>) -> Option<RedisEvent> {
-    let attempts: [fn(Scan<'_>) -> Option<RedisEvent>; 21] = [
-        |mut s| {
-            s.lit("REPLICAOF ")?;
-            s.addr(":").map(RedisEvent::ReplicaOf)
-        },
-        |mut s| {
-            s.lit("Client ")?;
-            let client = s.until(" scheduled to be closed ASAP for overcoming of output buffer limits.")?;
-            let (_, flags) = client.split_once(" flags=")?;
-            let flags = flags.split(' ').next()?;
-            // A client that listens and replicates counts as a replica (`getClientType`).
-            let class = match () {
-                () if flags.contains('S') => "slave",
-                () if flags.contains('P') => "pubsub",
-                () => "normal",
-            };
-            Some(RedisEvent::OutputLimit { class, client: client.into() })
-        },
-        |mut s| {
-            s.lit("Connecting to MASTER ")?;
-            s.addr(":").map(RedisEvent::ConnectingToMaster)
-        },
-        |mut s| {
-            s.lit("Reconnecting to MASTER ")?;
-            s.addr(":").map(RedisEvent::ReconnectingToMaster)
-        },
-        |mut s| {
-            s.lit("Error condition on socket for SYNC: ")?;
-            known(&SOCKET_ERRORS, s.rest).map(RedisEvent::SyncSocketError)
-        },
-        |mut s| {
-            s.lit("Error reply to PING from master: '-")?;
-            known(&PING_ERRORS, s.rest.strip_suffix('\'')?).map(RedisEvent::ErrorReplyToPing)
-        },
-        |mut s| {
-            s.lit("Trying a partial resynchronization (request ")?;
-            let id = s.repl_id()?;
-            s.lit(":")?;
-            Some(RedisEvent::TryingPartial(id, s.number()?))
-        },
-        |mut s| {
-            s.lit("Full resync from master: ")?;
-            let id = s.repl_id()?;
-            s.lit(":")?;
-            Some(RedisEvent::FullResyncFromMaster(id, s.number()?))
-        },
-        |mut s| {
-            s.lit("Master replication ID changed to ")?;
-            s.repl_id().map(RedisEvent::MasterReplIdChanged)
-        },
-        |mut s| {
-            s.lit("Setting secondary replication ID to ")?;
-            let old = s.repl_id()?;
-            s.lit(", valid up to offset: ")?;
-            let offset = s.number()?;
-            s.lit(". New replication ID is ")?;
-            Some(RedisEvent::SecondaryReplId(old, offset, s.repl_id()?))
-        },
-        |mut s| {
-            s.lit("Replication backlog created, my new replication IDs are '")?;
-            let id = s.repl_id()?;
-            s.lit("' and '")?;
-            Some(RedisEvent::BacklogCreated(id, s.repl_id()?))
-        },
-        |mut s| {
-            s.lit("Replica ")?;
-            s.addr(":").map(RedisEvent::ReplicaAsks)
-        },
-        |mut s| {
-            s.lit("Partial resynchronization request from ")?;
-            let replica = s.addr(":")?;
-            s.lit(" accepted. Sending ")?;
-            let bytes = s.number()?;
-            s.lit(" bytes of backlog starting from offset ")?;
-            Some(RedisEvent::PartialAccepted(replica, bytes, s.number()?))
-        },
-        |mut s| {
-            s.lit("Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '")?;
-            let asked = s.repl_id()?;
-            s.lit("', my replication IDs are '")?;
-            let id = s.repl_id()?;
-            s.lit("' and '")?;
-            Some(RedisEvent::PartialRefusedId(asked, id, s.repl_id()?))
-        },
-        |mut s| {
-            s.lit("Partial resynchronization not accepted: Requested offset for second ID was ")?;
-            let asked = s.number()?;
-            s.lit(", but I can reply up to ")?;
-            Some(RedisEvent::PartialRefusedOffset(asked, s.number()?))
-        },
-        |mut s| {
-            s.lit("Unable to partial resync with replica ")?;
-            let replica = s.addr(":")?;
-            s.lit(" for lack of backlog (Replica request was: ")?;
-            Some(RedisEvent::PartialRefusedBacklog(replica, s.number()?))
-        },
-        |mut s| {
-            s.lit("Full resync requested by replica ")?;
-            s.addr(":").map(RedisEvent::FullResyncRequested)
-        },
-        |mut s| {
-            s.lit("Connection with replica ")?;
-            if s.lit("client id #").is_some() {
-                return s.number().map(RedisEvent::ReplicaLostUnnamed);
-            }
-            s.addr(":").map(RedisEvent::ReplicaLost)
-        },
-        |mut s| {
-            s.lit("Streamed RDB transfer with replica ")?;
-            let replica = s.addr(":")?;
-            s.lit(" succeeded (socket). Waiting for REPLCONF ACK from slave to enable streaming")?;
-            Some(RedisEvent::RdbStreamed(replica))
-        },
-        |mut s| {
-            s.lit("DB loaded from disk: ")?;
-            let seconds: f64 = s.rest.strip_suffix(" seconds")?.parse().ok()?;
-            Some(RedisEvent::DbLoaded(Span::from_micros((seconds * 1e6).round() as u64)))
-        },
-        |mut s| {
-            if s.lit("Synchronization with replica ").is_some() {
-                return s.addr(":").map(RedisEvent::ReplicaOnline);
-            }
-            s.lit("Disconnecting timedout replica (streaming sync): ")?;
-            s.addr(":").map(RedisEvent::ReplicaTimeout)
-        },
-    ];
-    let nobody = Names::default();
-    attempts
-        .iter()
-        .find_map(|attempt| attempt(scan))
-        .or_else(|| PLAIN.iter().find(|event| event.text(&nobody) == scan.rest).cloned())
-}
-
-fn known(table: &[&'static str], text: &str) -> Option<&'static str> {
-    table.iter().find(|entry| **entry == text).copied()
 }

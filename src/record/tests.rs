@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::Span;
+use crate::release::Dialect;
 use crate::wire::{Addr, HostId, ReplId, Role, RunId};
 
 fn names() -> Names {
@@ -66,15 +67,77 @@ fn sentinel_event() -> impl Strategy<Value = SentinelEvent> {
     ]
 }
 
+/// The lines of Redis that have no fields.
+fn plain() -> Vec<RedisEvent> {
+    let words = redis::ROWS.iter().map(|row| row.spoken(Dialect::default())).filter(|words| !words.contains("{}"));
+    let parse = |words| Event::parse(NodeKind::Redis, words, &Names::default(), Dialect::default()).0;
+    let of = |event| if let Event::Redis(event) = event { Some(event) } else { None };
+    words.map(|words| of(parse(words)).expect("a row reads its own words")).collect()
+}
+
+fn reprinted(kind: NodeKind, text: &str, names: &Names) -> String {
+    let (event, dialect) = Event::parse(kind, text, names, Dialect::default());
+    event.spoken(dialect, names)
+}
+
+#[test]
+fn every_dialect_of_a_line_is_read_as_the_same_event() {
+    let names = names();
+    for row in redis::ROWS {
+        let mut events = Vec::new();
+        for dialect in Dialect::ALL {
+            let words = row.spoken(dialect).replace("#{}", "#7").replace("{} seconds", "0.125 seconds");
+            let words =
+                words.replace("replica {}", "replica redis-2:6379").replace("Replica {}", "Replica redis-2:6379");
+            let words = words.replace("MASTER {}", "MASTER redis-1:6379").replace("PRIMARY {}", "PRIMARY redis-1:6379");
+            let words =
+                words.replace("REPLICAOF {}", "REPLICAOF redis-1:6379").replace("from {} acc", "from redis-2:6379 acc");
+            let words = words
+                .replace("(rdbchannel) {}", "(rdbchannel) redis-2:6379")
+                .replace("sync): {}", "sync): redis-2:6379");
+            let words = words.replace("replica: {}", "replica: redis-2:6379");
+            let words = words
+                .replace("SYNC: {}", "SYNC: Broken pipe")
+                .replace("'-{}'", "'-LOADING Redis is loading the dataset in memory'");
+            let id = "0123456789abcdef0123456789abcdef01234567";
+            let words = words.replace("'{}'", &format!("'{id}'")).replace("ID to {}", &format!("ID to {id}"));
+            let words =
+                words.replace("ID is {}", &format!("ID is {id}")).replace("changed to {}", &format!("changed to {id}"));
+            let words = words.replace("{}:{}", &format!("{id}:77")).replace("{}", "42");
+            let mut names = names.clone();
+            names.learn_ids(&words);
+            let (event, heard) = Event::parse(NodeKind::Redis, &words, &names, dialect);
+            assert!(matches!(event, Event::Redis(_)), "{words}");
+            assert_eq!((event.spoken(dialect, &names), heard), (words, dialect));
+            events.push(event);
+        }
+        assert!(events.iter().all(|event| *event == events[0]), "{events:?}");
+    }
+}
+
+#[test]
+fn a_line_of_valkey_is_what_it_is_in_redis() {
+    let names = names();
+    let read = |text: &str, usual| Event::parse(NodeKind::Redis, text, &names, usual);
+    let lost = Event::Redis(RedisEvent::MasterConnectionLost);
+    assert_eq!(read("Connection with primary lost.", Dialect::Redis), (lost.clone(), Dialect::Valkey));
+    assert_eq!(read("Connection with master lost.", Dialect::Valkey), (lost.clone(), Dialect::Redis));
+    assert_eq!(lost.text(&names), "Connection with master lost.");
+    assert_eq!(
+        read("Connection with minister lost.", Dialect::Redis).0,
+        Event::Text("Connection with minister lost.".into())
+    );
+}
+
 fn redis_event() -> impl Strategy<Value = RedisEvent> {
     use RedisEvent as R;
     prop_oneof![
-        10 => (0..parse::PLAIN.len()).prop_map(|i| parse::PLAIN[i].clone()),
+        10 => (0..plain().len()).prop_map(|i| plain()[i].clone()),
         1 => addr().prop_map(R::ReplicaOf),
         1 => addr().prop_map(R::ConnectingToMaster),
         1 => addr().prop_map(R::ReconnectingToMaster),
-        1 => (0..parse::SOCKET_ERRORS.len()).prop_map(|i| R::SyncSocketError(parse::SOCKET_ERRORS[i])),
-        1 => (0..parse::PING_ERRORS.len()).prop_map(|i| R::ErrorReplyToPing(parse::PING_ERRORS[i])),
+        1 => (0..redis::SOCKET_ERRORS.len()).prop_map(|i| R::SyncSocketError(redis::SOCKET_ERRORS[i])),
+        1 => (0..redis::PING_ERRORS.len()).prop_map(|i| R::ErrorReplyToPing(redis::PING_ERRORS[i])),
         1 => (repl_id(), any::<u64>()).prop_map(|(id, n)| R::TryingPartial(id, n)),
         1 => (repl_id(), any::<u64>()).prop_map(|(id, n)| R::FullResyncFromMaster(id, n)),
         1 => repl_id().prop_map(R::MasterReplIdChanged),
@@ -175,13 +238,13 @@ proptest! {
     fn every_event_survives_being_printed_and_read((kind, event) in event()) {
         let names = names();
         let text = event.text(&names);
-        prop_assert_eq!(Event::parse(kind, &text, &names), event);
+        prop_assert_eq!(Event::parse(kind, &text, &names, Dialect::default()), (event, Dialect::default()));
     }
 
     #[test]
     fn any_text_survives_being_read_and_printed(text in ".{0,60}", kind in 0..4_usize) {
         let kind = [NodeKind::Redis, NodeKind::Sentinel, NodeKind::Haproxy, NodeKind::Client][kind];
-        prop_assert_eq!(Event::parse(kind, &text, &names()).text(&names()), text);
+        prop_assert_eq!(reprinted(kind, &text, &names()), text);
     }
 
     #[test]
@@ -190,7 +253,7 @@ proptest! {
         let mut text: Vec<char> = event.text(&names).chars().collect();
         text.remove(cut % text.len());
         let text: String = text.into_iter().collect();
-        prop_assert_eq!(Event::parse(kind, &text, &names).text(&names), text);
+        prop_assert_eq!(reprinted(kind, &text, &names), text);
     }
 
     #[test]
@@ -208,7 +271,7 @@ proptest! {
         let mut records: Vec<Record> = lines
             .into_iter()
             .map(|(tick, (node, what))| {
-                Record { time: Time((origin.0 as i64 + tick * 100_000) as u64), node, during: EventId(0), what }
+                Record { time: Time((origin.0 as i64 + tick * 100_000) as u64), node, during: EventId(0), dialect: Dialect::default(), what }
             })
             .collect();
         records.sort_by_key(|record| record.time);
@@ -219,10 +282,10 @@ proptest! {
             } else {
                 Op::Set { seq, outcome: Outcome::Ok, took: Span::ZERO, lost: false }
             };
-            records.push(Record { time: Time(60_000_000_000), node: NodeId(node), during: EventId(0), what: What::Op(op) });
+            records.push(Record { time: Time(60_000_000_000), node: NodeId(node), during: EventId(0), dialect: Dialect::default(), what: What::Op(op) });
         }
         let op = Op::Receive { publisher: 0, seq: 1 };
-        records.push(Record { time: Time(60_000_000_000), node: NodeId(8), during: EventId(0), what: What::Op(op) });
+        records.push(Record { time: Time(60_000_000_000), node: NodeId(8), during: EventId(0), dialect: Dialect::default(), what: What::Op(op) });
         let written = Recording { header: header(), names: names(), origin, records };
         let text = written.to_jsonl();
         let read = Recording::parse("made-up.7.jsonl", &text).expect("what was written can be read");
@@ -301,7 +364,7 @@ fn the_real_line_of_a_client_over_its_limit_is_typed() {
                 multi=-1 qbuf=0 qbuf-free=20474 argv-mem=0 multi-mem=0 rbs=8192 rbp=4096 obl=4096 oll=13 omem=266552 \
                 tot-mem=296048 events=rw cmd=subscribe user=default redir=-1 resp=2 scheduled to be closed ASAP for \
                 overcoming of output buffer limits.";
-    let event = Event::parse(NodeKind::Redis, text, &names());
+    let (event, _) = Event::parse(NodeKind::Redis, text, &names(), Dialect::default());
     assert!(matches!(&event, Event::Redis(RedisEvent::OutputLimit { class: "pubsub", .. })), "{event:?}");
     assert_eq!(event.text(&names()), text);
 }
@@ -322,7 +385,13 @@ fn files_are_the_same_bytes_every_time() {
 
 #[test]
 fn a_publisher_that_also_writes_does_so_under_the_writers_name_unless_another_bears_it() {
-    let record = |node, op| Record { time: Time::ZERO, node, during: EventId(0), what: What::Op(op) };
+    let record = |node, op| Record {
+        time: Time::ZERO,
+        node,
+        during: EventId(0),
+        dialect: Dialect::default(),
+        what: What::Op(op),
+    };
     let publish = Op::Publish { seq: 1, outcome: Outcome::Ok, took: Span::from_micros(980), receivers: Some(1) };
     let set = Op::Set { seq: 1, outcome: Outcome::ReplyTimeout, took: Span::from_secs(1), lost: false };
     let mut alone = Names::default();
@@ -374,8 +443,8 @@ fn identities_of_simulated_programs_survive_without_being_learned() {
     let names = Names::default();
     for number in [0, 1, 0x1234_5678_9abc_def0, u64::MAX] {
         let vote = Event::Sentinel(SentinelEvent::VotedFor(RunId(number), RunId(!number), 3));
-        assert_eq!(Event::parse(NodeKind::Sentinel, &vote.text(&names), &names), vote);
+        assert_eq!(Event::parse(NodeKind::Sentinel, &vote.text(&names), &names, Dialect::default()).0, vote);
         let id = Event::Redis(RedisEvent::MasterReplIdChanged(ReplId(number)));
-        assert_eq!(Event::parse(NodeKind::Redis, &id.text(&names), &names), id);
+        assert_eq!(Event::parse(NodeKind::Redis, &id.text(&names), &names, Dialect::default()).0, id);
     }
 }

@@ -29,9 +29,10 @@ impl Backlog {
         Backlog { items: VecDeque::new(), first: offset + 1, end: offset, blocks: VecDeque::new() }
     }
 
-    /// Whether a replica that asks for `offset` can be continued (spec 25.4).
-    pub fn holds(&self, offset: u64) -> bool {
-        self.first <= offset && offset <= self.end + 1
+    /// Whether a replica that asks for `offset` can be continued (spec 25.4); a ring holds its last bytes alone.
+    pub fn holds(&self, offset: u64, ring_bytes: Option<u64>) -> bool {
+        let in_ring = ring_bytes.is_none_or(|bytes| offset + bytes > self.end);
+        self.first <= offset && offset <= self.end + 1 && in_ring
     }
 
     /// Appends a command of `bytes` bytes and gives it back as it goes to the replicas. True if a new block began: the
@@ -89,8 +90,10 @@ mod tests {
         }
         let held = backlog.end + 1 - backlog.first;
         assert!(held > 64 * 1024 && held <= 64 * 1024 + 2 * BLOCK_BYTES, "{held}");
-        assert!(backlog.holds(backlog.first) && !backlog.holds(backlog.first - 1));
-        assert!(backlog.holds(backlog.end + 1) && !backlog.holds(backlog.end + 2));
+        assert!(backlog.holds(backlog.first, None) && !backlog.holds(backlog.first - 1, None));
+        assert!(backlog.holds(backlog.end + 1, None) && !backlog.holds(backlog.end + 2, None));
+        let ring = Some(1_000);
+        assert!(backlog.holds(backlog.end - 999, ring) && !backlog.holds(backlog.end - 1_000, ring));
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Redis {
         if diskless {
             log(out, RedisEvent::StartingBgsave);
         } else {
-            log_text(out, || "Starting BGSAVE for SYNC with target: disk".into());
+            log(out, RedisEvent::StartingBgsaveToDisk);
         }
         for &slot in &waiting {
             self.setup_full_sync(slot, offset, out);
@@ -291,7 +291,10 @@ impl Redis {
                 for served in &child.served {
                     let addr = self.clients.get(served.slot).expect("served replicas are clients").replica_addr();
                     log(out, RedisEvent::RdbStreamed(addr));
-                    self.put_online(served.slot, out);
+                    match self.config.rules().online_line_at_ack {
+                        false => self.put_online(served.slot, out),
+                        true => self.count_online(served.slot, out),
+                    }
                 }
             }
             Target::Disk => {

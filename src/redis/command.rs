@@ -196,7 +196,8 @@ impl Redis {
             return Some(ErrorKind::Err);
         }
         let stale = is_replica && !self.link.is_up() && !self.config.replica_serve_stale_data;
-        if stale && !(flags(command).stale && queued.iter().all(|queued| flags(queued).stale)) {
+        let pong = *command == Command::Ping && self.config.rules().pong_when_stale;
+        if stale && !pong && !(flags(command).stale && queued.iter().all(|queued| flags(queued).stale)) {
             return Some(ErrorKind::MasterDown);
         }
         if self.loading.is_some() && !(flags(command).loading && queued.iter().all(|queued| flags(queued).loading)) {
@@ -375,11 +376,7 @@ impl Redis {
     /// REPLICAOF host port.
     fn replicaof(&mut self, master: Addr, out: &mut Out) -> Reply {
         if self.link.master == Some(master) {
-            log_text(out, || {
-                "REPLICAOF would result into synchronization with the master we are already connected with. No \
-                 operation performed."
-                    .into()
-            });
+            log(out, RedisEvent::ReplicaOfNothingToDo);
             return Reply::Ok;
         }
         self.set_master(master, out);

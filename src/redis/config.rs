@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
 use crate::limits::SECONDS_MAX;
+use crate::release::ServerRelease;
 use crate::units::{self, UnitError};
 
 /// The settings of one Redis server, named and defaulted as the directives of redis.conf 7.0.15 (`createStaticConfig`
@@ -18,6 +19,9 @@ use crate::units::{self, UnitError};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
+    /// The release of the server: its defaults, its ways and the words of its log. Directives that a release does not have
+    /// are refused; the defaults named here are those of 7.0.
+    pub release: ServerRelease,
     /// Sentinel promotes the replica with the lowest number; 0 means never.
     pub replica_priority: u32,
     /// Whether Sentinels list this replica in their answers to clients.
@@ -137,6 +141,7 @@ impl Default for Config {
     /// The defaults of Redis 7.0.15 (`config.c`); no configuration file and no data, as in the reference stack.
     fn default() -> Self {
         Config {
+            release: ServerRelease::default(),
             replica_priority: 100,
             replica_announced: true,
             min_replicas_to_write: 0,

@@ -17,7 +17,8 @@ impl Redis {
         let now_s = unixtime(out);
         let link = self.link.master.map(|master| {
             let up = self.link.is_up();
-            let down = if self.link.down_since == 0 { -1 } else { now_s - self.link.down_since };
+            let never = self.link.down_since == 0 && !self.config.rules().down_since_epoch;
+            let down = if never { -1 } else { now_s - self.link.down_since };
             MasterLink {
                 master,
                 up,

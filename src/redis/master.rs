@@ -31,6 +31,7 @@ impl Redis {
         let Some(backlog) = self.history.backlog.as_mut() else { return };
         let (item, new_block) = backlog.append(command, bytes);
         self.history.offset = item.end;
+        self.history.stream_at = unixtime(out);
         for i in 0..self.replicas.len() {
             let slot = self.replicas[i];
             let client = self.clients.get_mut(slot).expect("the list of replicas holds clients");
@@ -117,7 +118,7 @@ impl Redis {
             log(out, event);
             return false;
         }
-        let Some(backlog) = history.backlog.as_ref().filter(|backlog| backlog.holds(offset)) else {
+        let Some(backlog) = history.backlog.as_ref().filter(|backlog| backlog.holds(offset, self.ring_bytes())) else {
             log(out, RedisEvent::PartialRefusedBacklog(addr, offset));
             if offset > history.offset {
                 log_text(out, || {
@@ -151,6 +152,12 @@ impl Redis {
         log(out, RedisEvent::PartialAccepted(addr, bytes, offset));
         self.refresh_good_replicas(now_s);
         true
+    }
+
+    /// The bytes that a backlog which is a ring has at the most. What else the model keeps in it lies in the output buffers
+    /// of replicas.
+    fn ring_bytes(&self) -> Option<u64> {
+        self.config.rules().backlog_is_ring.then_some(self.config.repl_backlog_size)
     }
 
     /// The shared part of PSYNC's three cases (spec 26.1).
@@ -222,7 +229,7 @@ impl Redis {
         let enough = self.config.repl_diskless_sync_max_replicas;
         if !self.config.repl_diskless_sync
             || (enough > 0 && waiting.len() >= enough as usize)
-            || idle >= self.config.repl_diskless_sync_delay as i64
+            || idle >= self.config.repl_diskless_sync_delay as i64 + i64::from(self.config.rules().diskless_wait_strict)
         {
             self.start_bgsave_for_replication(out);
         }
@@ -240,6 +247,9 @@ impl Redis {
         }
         let replica = self.clients.attached(slot);
         if replica.state == ReplicaState::Online && !replica.streaming {
+            if self.config.rules().online_line_at_ack {
+                self.put_online(slot, out);
+            }
             self.start_stream(slot, out);
         }
     }
@@ -258,13 +268,18 @@ impl Redis {
         replica.streaming = true;
     }
 
-    /// `replicaPutOnline`
-    pub(super) fn put_online(&mut self, slot: Slot, out: &mut Out) {
+    /// A replica counts as online.
+    pub(super) fn count_online(&mut self, slot: Slot, out: &mut Out) {
         let now_s = unixtime(out);
         let replica = self.clients.attached_mut(slot);
         replica.state = ReplicaState::Online;
         replica.ack_time = now_s;
         self.refresh_good_replicas(now_s);
+    }
+
+    /// `replicaPutOnline`
+    pub(super) fn put_online(&mut self, slot: Slot, out: &mut Out) {
+        self.count_online(slot, out);
         let addr = self.clients.get(slot).expect("the list of replicas holds clients").replica_addr();
         log(out, RedisEvent::ReplicaOnline(addr));
     }
@@ -326,8 +341,12 @@ impl Redis {
     pub(super) fn replication_cron(&mut self, out: &mut Out) {
         self.link_cron(out);
         let now_s = unixtime(out);
-        let period = self.config.repl_ping_replica_period.max(1) as u64;
-        if self.replication_cron_loops.is_multiple_of(period) && !self.replicas.is_empty() {
+        let period = self.config.repl_ping_replica_period.max(1);
+        let due = match self.config.rules().pings_when_silent {
+            false => self.replication_cron_loops.is_multiple_of(period as u64),
+            true => now_s >= self.history.stream_at + period as i64,
+        };
+        if due && !self.replicas.is_empty() {
             self.feed(Command::Ping, out);
         }
         let diskless = self.child.as_ref().is_some_and(|child| child.is_diskless());

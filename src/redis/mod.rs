@@ -32,6 +32,7 @@ mod master;
 mod pause;
 mod persist;
 mod pubsub;
+mod release;
 mod replica;
 mod roster;
 mod settings;
@@ -102,6 +103,8 @@ struct History {
     backlog: Option<Backlog>,
     /// `slaveseldb` is 0; else the next command is preceded by SELECT (spec 25.3).
     selected: bool,
+    /// `repl_stream_lastio`: when the last byte was written to the stream.
+    stream_at: i64,
     /// `repl_no_slaves_since`
     no_replicas_since: i64,
 }
@@ -208,6 +211,7 @@ impl Redis {
                 offset: 0,
                 backlog: None,
                 selected: false,
+                stream_at: 0,
                 no_replicas_since: 0,
             },
             link: Link::new(replica_of),
@@ -238,6 +242,7 @@ impl Redis {
             self.crash_goes_on(&input, out);
             return;
         }
+        out.speak(self.config.release.dialect());
         self.cron.pass_begins(out, self.hz(), &mut self.work);
         match input {
             Input::Data { token: Token(0), message } => self.link_data(message, out),
@@ -402,7 +407,7 @@ impl Redis {
         let bytes = out.output_buffer_bytes(sock);
         let mut used = if client.attached.is_some() { bytes } else { reply_memory(bytes) };
         if let Some(attached) = &client.attached {
-            if hard_limit > 0 {
+            if hard_limit > 0 && !self.config.rules().backlog_is_ring {
                 hard_limit = hard_limit.max(self.config.repl_backlog_size);
             }
             let kept = attached.state != ReplicaState::WaitBgsave

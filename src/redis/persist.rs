@@ -45,8 +45,6 @@ const FSYNC_NS: (u64, u64) = (700_000, 2_500_000);
 /// From the listening socket (`initServer`) to the event loop. Recordings, 430 starts of a stack: of the replicas whose loop
 /// began 2 ms before their master's 5 of 29 were refused, at 3 ms 26 of 33, at 5 ms 29 of 32.
 const START_UP_NS: (u64, u64) = (1_500_000, 4_500_000);
-/// `loading-process-events-interval-bytes`: a smaller file is loaded without looking at the sockets.
-const LOADING_EVENTS_BYTES: u64 = 2 << 20;
 
 /// Why a file is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +148,7 @@ impl Redis {
         let now_s = unixtime(out);
         self.last_save = now_s;
         self.history.no_replicas_since = now_s;
+        self.history.stream_at = now_s;
         // The kernel already accepts connections.
         let start_up = self.draw(START_UP_NS);
         out.work(start_up);
@@ -173,12 +172,14 @@ impl Redis {
         let span = Span(self.config.load_span(&snapshot).0.saturating_sub(done.0));
         let (begun, bytes) = (out.now(), snapshot.bytes);
         self.loading = Some(Loading { snapshot, purpose, begun, ends: begun + span });
-        if bytes <= LOADING_EVENTS_BYTES {
+        // A smaller file is loaded without looking at the sockets.
+        let step_bytes = self.config.rules().loading_step_bytes;
+        if bytes <= step_bytes {
             out.work(span);
             self.finish_loading(out);
         } else {
             self.cron.stop(out);
-            let first_look = Span((span.0 as u128 * LOADING_EVENTS_BYTES as u128 / bytes as u128) as u64);
+            let first_look = Span((span.0 as u128 * step_bytes as u128 / bytes as u128) as u64);
             out.set_timer(LOAD, begun + if purpose == LoadFor::Sync { first_look } else { span });
         }
     }
@@ -220,11 +221,12 @@ impl Redis {
     fn restore_history(&mut self, out: &mut Out) {
         let Some(info) = self.disk.rdb.as_ref().and_then(|rdb| rdb.info) else { return };
         let history = &mut self.history;
-        history.offset = info.offset;
         if self.link.master.is_some() {
+            history.offset = info.offset;
             history.replid = info.replid;
             self.cache_master_using_myself(out);
-        } else {
+        } else if self.config.rules().boot_keeps_history {
+            history.offset = info.offset;
             history.replid2 = info.replid;
             history.second_offset = info.offset as i64 + 1;
             history.backlog = Some(Backlog::new(info.offset));

@@ -1,7 +1,7 @@
 //! Our link to a master (replication.c; spec 24, 25.6, 26.4, 29).
 
 use super::backlog::Backlog;
-use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, log_text, unixtime};
+use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, unixtime};
 use crate::kernel::{Span, Time};
 use crate::mistake::Mistake;
 use crate::net::{Ended, Out, Sock, Token};
@@ -140,14 +140,20 @@ impl Redis {
         self.free_master_client(out);
         self.disconnect_blocked(out);
         self.link.master = Some(master);
+        let rules = self.config.rules();
+        if rules.replicaof_cuts_replicas {
+            self.disconnect_replicas(out);
+        }
         self.cancel_handshake(false, out);
         if was_master {
             self.discard_cached_master(out);
             self.cache_master_using_myself(out);
         }
         self.link.state = LinkState::Connect;
-        log(out, RedisEvent::ConnectingToMaster(master));
-        self.connect_with_master(out);
+        if rules.connects_at_once {
+            log(out, RedisEvent::ConnectingToMaster(master));
+            self.connect_with_master(out);
+        }
     }
 
     /// `replicationUnsetMaster`: REPLICAOF NO ONE.
@@ -161,7 +167,9 @@ impl Redis {
         self.link.state = LinkState::None;
         self.history.selected = false;
         self.history.no_replicas_since = unixtime(out);
-        self.link.down_since = 0;
+        if !self.config.rules().down_since_epoch {
+            self.link.down_since = 0;
+        }
     }
 
     /// `replicationCacheMasterUsingMyself` (spec 25.6).
@@ -195,7 +203,12 @@ impl Redis {
         // `replicationHandleMasterDisconnection`: connects again at once, unless the role is just being changed.
         self.link.state = LinkState::Connect;
         self.link.down_since = unixtime(out);
-        if let Some(master) = self.link.master {
+        self.connect_again(out);
+    }
+
+    /// Connects to the master again, unless the release leaves that to the next `replicationCron`.
+    fn connect_again(&mut self, out: &mut Out) {
+        if let (true, Some(master)) = (self.config.rules().connects_at_once, self.link.master) {
             log(out, RedisEvent::ReconnectingToMaster(master));
             self.connect_with_master(out);
         }
@@ -216,9 +229,8 @@ impl Redis {
         self.close_link_socket(out);
         self.link.unread.clear();
         self.link.state = LinkState::Connect;
-        if let (true, Some(master)) = (reconnect, self.link.master) {
-            log(out, RedisEvent::ReconnectingToMaster(master));
-            self.connect_with_master(out);
+        if reconnect {
+            self.connect_again(out);
         }
     }
 
@@ -274,11 +286,11 @@ impl Redis {
                 self.close_link_socket(out);
             }
             LinkState::Transfer => {
-                log_text(out, || "I/O error trying to sync with MASTER: connection lost".into());
+                log(out, RedisEvent::SyncIoError);
                 self.cancel_handshake(true, out);
             }
             LinkState::Psync => {
-                log_text(out, || "Master did not reply to PSYNC, will try later".into());
+                log(out, RedisEvent::MasterDidNotReplyToPsync);
                 self.abort_handshake(out);
             }
             LinkState::Ping | LinkState::Handshake | LinkState::Capabilities => {
@@ -332,9 +344,12 @@ impl Redis {
                 self.link.initial = (replid, offset);
                 self.link.receiving = None;
                 self.link.state = LinkState::Transfer;
+                if self.config.rules().drops_history_at_fullresync {
+                    self.drop_history(out);
+                }
             }
             (LinkState::Psync, Message::Reply(_)) => {
-                log_text(out, || "Master is currently unable to PSYNC but should be in the future".into());
+                log(out, RedisEvent::MasterUnableToPsync);
                 self.abort_handshake(out);
             }
             (LinkState::Transfer, Message::Rdb(piece)) => self.receive_piece(*piece, out),
@@ -395,28 +410,36 @@ impl Redis {
     }
 
     fn log_begin_of_transfer(&self, size: Option<u64>, out: &mut Out) {
-        match (size, self.loads_from_the_socket()) {
-            (None, false) => log(out, RedisEvent::ReceivingRdb),
-            (None, true) => log_text(out, || {
-                "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser".into()
-            }),
-            (Some(bytes), to_parser) => log_text(out, || {
-                let target = if to_parser { "parser" } else { "disk" };
-                format!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to {target}")
-            }),
-        }
+        let event = match (size, self.loads_from_the_socket()) {
+            (None, false) => RedisEvent::ReceivingRdb,
+            (None, true) => RedisEvent::ReceivingRdbToParser,
+            (Some(bytes), false) => RedisEvent::ReceivingFile(bytes),
+            (Some(bytes), true) => RedisEvent::ReceivingFileToParser(bytes),
+        };
+        log(out, event);
+    }
+
+    /// What comes is another history: nobody is continued in the old one.
+    fn drop_history(&mut self, out: &mut Out) {
+        self.discard_cached_master(out);
+        self.disconnect_replicas(out);
+        self.history.backlog = None;
     }
 
     /// The last byte of the RDB file came. Unless it is loaded from the socket, it stays on the disk (spec 25.8).
     fn receive_rdb(&mut self, file: Snapshot, begun: Time, out: &mut Out) {
         let to_disk = !self.loads_from_the_socket();
         self.kill_child_before_load(to_disk, out);
-        self.discard_cached_master(out);
-        self.disconnect_replicas(out);
-        self.history.backlog = None;
+        self.drop_history(out);
+        let loads_first = self.config.rules().loads_before_flush;
+        if loads_first {
+            log(out, RedisEvent::LoadingDb);
+        }
         log(out, RedisEvent::FlushingOldData);
         out.work(self.config.free_span(self.data.ballast()));
-        log(out, RedisEvent::LoadingDb);
+        if !loads_first {
+            log(out, RedisEvent::LoadingDb);
+        }
         let mut done = out.now() - begun;
         if to_disk {
             done = Span::ZERO;
@@ -442,7 +465,7 @@ impl Redis {
         self.link.down_since = 0;
         self.link.last_io = unixtime(out);
         log(out, RedisEvent::FinishedWithSuccess);
-        if self.link.streamed {
+        if self.link.streamed && self.config.rules().acks_streamed_file {
             self.send_ack(out);
         }
         self.link_goes_on(out);

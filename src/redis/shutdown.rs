@@ -106,7 +106,8 @@ impl Redis {
 
     /// SIGSEGV: the loop stands still until the report is written, and the kernel closes the sockets. Nothing is saved.
     pub(super) fn crash(&mut self, out: &mut Out) {
-        log_text(out, || "Redis 7.0.15 crashed by signal: 11, si_code: 2".into());
+        let (program, version) = self.config.release.program();
+        log_text(out, || format!("{program} {version} crashed by signal: 11, si_code: 2"));
         self.crashing = true;
         self.child = None;
         let report = Span::from_nanos(self.work.between(CRASH_NS.0, CRASH_NS.1));

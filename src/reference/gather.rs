@@ -11,6 +11,7 @@ use super::{Error, Interrupt, logs};
 use crate::kernel::{EventId, Span, Time};
 use crate::record::{ConnectEnd, Event, Header, Op, Outcome, Record, Recording, Source, What};
 use crate::reference::ask::Value;
+use crate::release::Dialect;
 use crate::scenario::NodeKind;
 use crate::wire::NodeId;
 
@@ -40,15 +41,19 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
     let final_master = stack.named_master().filter(|&node| final_roles[stack.name(node)] == "master");
     let mut names = stack.layout.names.clone();
     let mut records = Vec::new();
-    let mut add = |node: NodeId, at: i64, what: What| {
+    let mut dialects: BTreeMap<NodeId, Dialect> = BTreeMap::new();
+    let mut add = |node: NodeId, at: i64, dialect: Dialect, what: What| {
         if at <= last {
             let time = Time((ORIGIN.0 as i64 + (at - played.origin) * 1_000) as u64);
-            records.push(Record { time, node, during: EventId::default(), what });
+            records.push(Record { time, node, during: EventId::default(), dialect, what });
         }
     };
     for (node, at, text) in lines_of_programs(stack)? {
         names.learn_ids(&text);
-        add(node, at, What::Event(Event::parse(names.kind(node), &text, &names)));
+        let usual = dialects.entry(node).or_default();
+        let (event, dialect) = Event::parse(names.kind(node), &text, &names, *usual);
+        *usual = dialect;
+        add(node, at, dialect, What::Event(event));
     }
     let mut acknowledged = Vec::new();
     for node in stack.layout.all_clients().collect::<Vec<_>>() {
@@ -58,7 +63,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
             if let Op::Set { seq, outcome: Outcome::Ok, .. } = op {
                 acknowledged.push(format!("{}{seq}", stack.keys(place)));
             }
-            add(node, line.at, What::Op(op));
+            add(node, line.at, Dialect::default(), What::Op(op));
         }
     }
     records.sort_by_key(|record| record.time);

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::redis::Protected;
+use crate::release::Released;
 use crate::scenario::Scenario;
 use crate::scenario::{REDIS_PORT, SENTINEL_PORT};
 use crate::{haproxy, redis, sentinel};
@@ -30,12 +31,13 @@ const OF_SENTINEL_DEBUG: [&str; 11] = [
 
 /// The directives of a Redis node that differ from the program's own defaults: name and arguments.
 pub(super) fn redis_directives(config: &redis::Config, needs_debug: bool) -> Vec<(String, Vec<String>)> {
-    let (usual, own) = (table(&redis::Config::default()), table(config));
+    let (usual, own) = (table(&redis::Config::of(config.release)), table(config));
     let mut directives = Vec::new();
     for (name, value) in own {
         if usual.get(&name) == Some(&value)
             || name.starts_with(OF_THE_SIMULATOR)
             || name == "config-file"
+            || redis::Config::lacking(config.release, &name).is_some()
             || name == "enable-debug-command"
         {
             continue;
@@ -51,7 +53,7 @@ pub(super) fn redis_directives(config: &redis::Config, needs_debug: bool) -> Vec
         Protected::No if needs_debug => Protected::Local,
         own => own,
     };
-    if debug != Protected::No {
+    if debug != Protected::No && redis::Config::lacking(config.release, "enable-debug-command").is_none() {
         directives.push(("enable-debug-command".into(), vec![plain(&toml::Value::try_from(debug).expect("a word"))]));
     }
     directives

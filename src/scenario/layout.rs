@@ -2,6 +2,7 @@
 
 use super::{NodeRef, Scenario};
 use crate::record::{self, Names};
+use crate::release::Release;
 use crate::wire::{Addr, HostId, NodeId};
 
 /// The port of Redis and of HAProxy's frontend.
@@ -63,16 +64,19 @@ impl Layout {
         if let Some(config) = scenario.sentinel.first() {
             layout.names.master.clone_from(&config.master_name);
         }
-        for n in 0..layout.redis {
+        for (n, config) in scenario.redis.iter().enumerate() {
             let name = format!("redis-{}", n + 1);
             layout.add(&name, &name, NodeKind::Redis(n));
+            layout.say_release(config.release);
         }
-        for n in 0..layout.sentinels {
+        for (n, config) in scenario.sentinel.iter().enumerate() {
             let name = format!("sentinel-{}", n + 1);
             layout.add(&name, &name, NodeKind::Sentinel(n));
+            layout.say_release(config.release);
         }
         if layout.haproxy {
             layout.add("haproxy", "haproxy", NodeKind::Haproxy);
+            layout.say_release(scenario.haproxy.release);
         }
         for (n, client) in scenario.clients.iter().enumerate() {
             layout.add(&client.name, &client.host, NodeKind::Client(n));
@@ -84,6 +88,14 @@ impl Layout {
         let node = self.names.add(name, kind.program(), host);
         self.kinds.push(kind);
         self.hosts.push(self.names.nodes[node.0 as usize].host);
+    }
+
+    /// The node added last has this release; that of the reference stack goes without saying.
+    fn say_release<R: Release>(&mut self, release: R) {
+        if release != R::default() {
+            let node = self.names.nodes.last_mut().expect("a node was added");
+            node.release = Some(release.as_str().to_owned());
+        }
     }
 
     /// How many nodes there are.

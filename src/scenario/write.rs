@@ -6,6 +6,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use super::plan::Scenario;
+use crate::release::Released;
 
 impl Scenario {
     /// This scenario as a file that says everything, as it was run with `seed` by `version` of the simulator.
@@ -28,7 +29,7 @@ impl Scenario {
         per_node(out, "redis", &self.redis)?;
         per_node(out, "sentinel", &self.sentinel)?;
         if self.stack.haproxy {
-            section(out, "[haproxy]", &table(&self.haproxy))?;
+            section(out, "[haproxy]", &known(&self.haproxy))?;
         }
         section(out, "[network]", &table(&self.network.default))?;
         for (a, b, link) in &self.network.links {
@@ -64,6 +65,11 @@ fn table<T: Serialize>(value: &T) -> Table {
     }
 }
 
+/// The settings that the program's release has.
+fn known<T: Released>(config: &T) -> Table {
+    table(config).into_iter().filter(|(key, _)| T::lacking(config.release(), key).is_none()).collect()
+}
+
 fn section(out: &mut String, header: &str, keys: &Table) -> fmt::Result {
     writeln!(out, "\n{header}")?;
     entries(out, keys)
@@ -78,16 +84,17 @@ fn entries(out: &mut String, keys: &Table) -> fmt::Result {
     Ok(())
 }
 
-/// `[kind]` with the value that most nodes have of each key, `[kind.kind-N]` with what differs.
-fn per_node<T: Serialize>(out: &mut String, kind: &str, configs: &[T]) -> fmt::Result {
-    let nodes: Vec<Table> = configs.iter().map(table).collect();
+/// `[kind]` with the value that most nodes have of each key that all have, `[kind.kind-N]` with the rest.
+fn per_node<T: Released>(out: &mut String, kind: &str, configs: &[T]) -> fmt::Result {
+    let nodes: Vec<Table> = configs.iter().map(known).collect();
     let Some(first) = nodes.first() else { return Ok(()) };
     let usual = |key: &String| {
         let count = |value: &Value| nodes.iter().filter(|node| node.get(key) == Some(value)).count();
         let values = nodes.iter().rev().filter_map(|node| node.get(key));
         values.max_by_key(|value| count(value)).cloned().expect("every node has every key")
     };
-    let common: Table = first.keys().map(|key| (key.clone(), usual(key))).collect();
+    let of_all = first.keys().filter(|key| nodes.iter().all(|node| node.contains_key(*key)));
+    let common: Table = of_all.map(|key| (key.clone(), usual(key))).collect();
     section(out, &format!("[{kind}]"), &common)?;
     for (node, n) in nodes.into_iter().zip(1..) {
         let own: Table = node.into_iter().filter(|(key, value)| common.get(key) != Some(value)).collect();

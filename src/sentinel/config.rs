@@ -4,12 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::MILLIS_MAX;
+use crate::release::ServerRelease;
 
 /// The settings of one Sentinel: the directives of sentinel.conf by their own names, and the numbers that `SENTINEL
 /// DEBUG` of 7.0 can change by theirs (`sentinelDebugConfig…` of `sentinel.c`). All times are milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
+    /// The release of the Sentinel. Directives and DEBUG numbers that a release does not have are refused.
+    pub release: ServerRelease,
     /// The name under which the master is monitored. Demo: "mymaster".
     pub master_name: String,
     /// How many Sentinels must agree that the master is down. Demo: 2; Redis has no default.
@@ -66,6 +69,7 @@ impl Default for Config {
     /// The demo's five settings; everything else as in Redis 7.0.15.
     fn default() -> Self {
         Config {
+            release: ServerRelease::default(),
             master_name: "mymaster".to_owned(),
             quorum: 2,
             down_after_milliseconds: 5_000,

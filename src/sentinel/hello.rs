@@ -57,7 +57,12 @@ impl Master {
             pass.log(|| SentinelEvent::SentinelAddressSwitch(who, hello.sentinel, hello.id));
         } else if let Some(index) = self.sentinels.iter().position(|other| other.addr == hello.sentinel) {
             pass.about(SentinelEventKind::SentinelInvalidAddr, self.sentinels[index].who(master));
-            self.sentinels.remove(index).link.close(pass);
+            if pass.process.rules.keeps_invalid_sentinel {
+                self.sentinels[index].addr.port = 0;
+                self.sentinels[index].link.close(pass);
+            } else {
+                self.sentinels.remove(index).link.close(pass);
+            }
         }
         let added = self.add_sentinel(hello.sentinel, hello.id, pass);
         assert!(added, "entries with the same id were removed");

@@ -31,6 +31,7 @@ mod note;
 mod periodic;
 mod persist;
 mod process;
+mod release;
 mod reply;
 mod reset;
 mod stray;

@@ -7,6 +7,7 @@ use crate::client::{Client, Kind, Tally, Times};
 use crate::kernel::{EventId, Span, Time};
 use crate::net::Out;
 use crate::record::{Ask, Heard, Load, Op, Outcome, Pace, Record, Recording, What};
+use crate::release::Dialect;
 use crate::wire::{NodeId, Ranges};
 
 /// What clients that are gone have left.
@@ -31,7 +32,13 @@ impl Tallies {
             return;
         }
         self.loads.extend(client.tally().map(|tally| (node, tally.clone())));
-        let record = |(time, op)| Record { time, node, during: EventId::default(), what: What::Op(op) };
+        let record = |(time, op)| Record {
+            time,
+            node,
+            during: EventId::default(),
+            dialect: Dialect::default(),
+            what: What::Op(op),
+        };
         self.records.extend(client.unrecorded().into_iter().map(record));
     }
 
@@ -70,6 +77,7 @@ impl Tallies {
                         time: slice.began,
                         node: *node,
                         during: EventId::default(),
+                        dialect: Dialect::default(),
                         what: What::Op(op),
                     });
                 }

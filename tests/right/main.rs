@@ -9,6 +9,7 @@ mod ledger;
 mod masters;
 mod people;
 mod pressure;
+mod releases;
 mod settings;
 mod structure;
 mod support;

@@ -72,6 +72,7 @@ const ROWS: &[(&str, Row)] = &[
     ("stack.sentinels", Run(CALM, "2", "3")),
     ("stack.haproxy", Run(CALM, "true", "false")),
     // redis.conf
+    ("redis.release", Run(DEATH, "'6.2'", "'7.0'")),
     ("redis.replica-priority", Run(DEATH, "100", "0")),
     ("redis.replica-announced", Answer("sentinel-1", "SENTINEL REPLICAS mymaster", "true", "false")),
     ("redis.min-replicas-to-write", Run(CALM, "0", "5")),
@@ -204,6 +205,7 @@ const ROWS: &[(&str, Row)] = &[
     ("redis.dataset-send-rate", Run(LARGE_FROM_DISK, "'20mb'", "'40mb'")),
     ("redis.dataset-fork-per-gb", Run(LARGE, "'0ms'", "'1s'")),
     // sentinel.conf
+    ("sentinel.release", Run(DEATH, "'6.2'", "'7.0'")),
     ("sentinel.master-name", Run(DEATH, "'orders'", "'mymaster'")),
     ("sentinel.quorum", Run(DEATH, "1", "3")),
     ("sentinel.down-after-milliseconds", Run(DEATH, "2000", "5000")),
@@ -278,6 +280,15 @@ const ROWS: &[(&str, Row)] = &[
         ),
     ),
     // haproxy.cfg
+    (
+        "haproxy.release",
+        Run(
+            "duration = '9s'\nphase = '0s'\n[[fault]]\nat = '1s'\naction = 'pause'\nnode = 'haproxy'\n\
+             [[fault]]\nat = '1.9s'\naction = 'resume'\nnode = 'haproxy'\n",
+            "'2.2'",
+            "'2.6'",
+        ),
+    ),
     ("haproxy.inter", Run(CALM, "'300ms'", "'1s'")),
     ("haproxy.fastinter", Run(DEATH, "'200ms'", "'1s'")),
     ("haproxy.downinter", Run(DEATH, "'200ms'", "'1s'")),

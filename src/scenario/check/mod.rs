@@ -23,6 +23,7 @@ use super::plan::{Scenario, Stack};
 use super::reader::{Keys, Places, Reader, Table};
 use crate::kernel::Span;
 use crate::limits::{NAME_HELP, name_fault, plain_name};
+use crate::release::{Release, Released};
 
 /// How long a run lasts if the file does not say.
 const DURATION: Span = Span::from_secs(30);
@@ -67,6 +68,7 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
         }
     }
     let (haproxy, haproxy_places) = section(reader, &mut root, "haproxy");
+    let haproxy = released(reader, haproxy, &haproxy_places);
     settings::check_haproxy(reader, &haproxy, &haproxy_places);
 
     let master = settings::master_name(reader, &sentinel);
@@ -115,7 +117,7 @@ fn checked_stack(reader: &mut Reader, stack: Stack, places: &Places) -> Stack {
 /// The settings of each of `count` nodes: those of `[kind]`, overlaid with those of `[kind.kind-N]`.
 fn per_node<T>(reader: &mut Reader, root: &mut Table<'_>, kind: &str, count: u16) -> Vec<(T, Places)>
 where
-    T: DeserializeOwned + JsonSchema + Default,
+    T: Released,
 {
     let keys = Keys::of::<T>();
     let what = format!("[{kind}]");
@@ -146,9 +148,30 @@ where
                 table.insert(key, value);
             }
             let read = |table| T::deserialize(Deserializer::from(table));
-            reader.read_with(&what, &keys, Spanned::new(span.clone(), table), read).unwrap_or_default()
+            let config = reader.read_with(&what, &keys, Spanned::new(span.clone(), table), read);
+            let (config, places): (T, Places) = config.unwrap_or_default();
+            (released(reader, config, &places), places)
         })
         .collect()
+}
+
+/// The settings with the defaults of their release where the file says nothing; what the release does not have is reported.
+fn released<T: Released>(reader: &mut Reader, config: T, places: &Places) -> T {
+    let release = config.release();
+    for row in T::DIRECTIVES.iter().filter(|row| places.has(row.name)) {
+        if let Some(row) = T::lacking(release, row.name) {
+            let (why, remedy) = row.why_not(release);
+            let message = format!("{} has no `{}`", release.title(), row.name);
+            reader.report(Finding::new(message, places.value(row.name), why).help(remedy));
+        }
+    }
+    if release == T::Release::default() {
+        return config;
+    }
+    let table = |config: &T| toml::Table::try_from(config).expect("settings are a table");
+    let mut settled = table(&T::of(release));
+    settled.extend(table(&config).into_iter().filter(|(key, _)| places.has(key)));
+    settled.try_into().expect("settings read as they are written")
 }
 
 fn no_table<'i>() -> Table<'i> {
