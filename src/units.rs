@@ -217,6 +217,19 @@ written_as_text!(
     r"^([0-9]+(\.[0-9]+)? *(bit|kbit|mbit|gbit)|unlimited)$"
 );
 
+/// A time as people read it: to a thousandth of the unit that fits, `6.396 s`, `250 ms`, `85.5 us`.
+pub fn for_people(span: Span) -> String {
+    let (size, unit) = match span.0 {
+        0 => return "0 s".to_owned(),
+        1_000_000_000.. => (1e9, "s"),
+        1_000_000.. => (1e6, "ms"),
+        1_000.. => (1e3, "us"),
+        _ => (1.0, "ns"),
+    };
+    let rounded = libm::round(span.0 as f64 / size * 1_000.0) / 1_000.0;
+    format!("{rounded} {unit}")
+}
+
 /// A probability as a whole number of 2⁻³² parts, 0 to 2³² inclusive, so that no platform rounds it in its own way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u64);

@@ -20,3 +20,22 @@ impl Display for Miss {
         write!(f, "expected {} = {}, found {}", self.key, self.expected, self.found)
     }
 }
+
+/// An expectation, and whether it was met.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The key in `[expect]`; of many runs, with the statistic.
+    pub key: String,
+    /// What was expected.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+    /// Whether that is what was expected.
+    pub met: bool,
+}
+
+impl Display for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "expected {} = {}, found {}", self.key, self.expected, self.found)
+    }
+}

@@ -28,7 +28,7 @@ mod tests;
 pub mod timers;
 pub mod writes;
 
-pub use miss::Miss;
+pub use miss::{Check, Miss};
 pub use summary::{RunFacts, SCHEMA, Summary};
 
 use std::collections::BTreeMap;

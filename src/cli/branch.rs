@@ -296,6 +296,10 @@ fn write(
         files.push(("chances.svg", chart.svg(Theme::Light).into_bytes()));
         files.push(("chances.png", chart.png(Theme::Light)));
     }
+    // Charts of other branches do not stay.
+    for name in ["chances.svg", "chances.png"].into_iter().filter(|_| forks.len() < 2) {
+        let _ = std::fs::remove_file(folder.join(name));
+    }
     let mut paths = Vec::new();
     for (name, bytes) in files {
         let path = folder.join(name);

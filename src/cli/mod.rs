@@ -9,6 +9,7 @@ mod compare;
 mod completions;
 mod diff;
 mod explain;
+mod folders;
 mod plot;
 #[cfg(target_os = "linux")]
 mod reference;
@@ -20,6 +21,7 @@ mod scenarios;
 mod schema;
 mod shard;
 mod source;
+mod suite;
 mod sweep;
 
 use std::io::{self, Write as _};

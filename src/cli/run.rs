@@ -8,39 +8,42 @@ use std::sync::Arc;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Failure, VERSION, Verdict};
+use super::{Failure, VERSION, Verdict, folders, suite};
 use crate::Run;
-use crate::analysis::Miss;
-use crate::analysis::{RunFacts, Summary};
+use crate::analysis::{Check, Miss, RunFacts, Summary};
 use crate::explain;
 use crate::explore::in_order;
 use crate::kernel::{EventId, Span};
 use crate::record::What;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
+use crate::report::suite::Case;
 use crate::report::{CausalLink, RunReport, lanes, metrics, text, write_run_folder};
-use crate::scenario::{Scenario, units::parse_span};
+use crate::scenario::{Runs, Scenario, checks, units::parse_span};
 use crate::world::RunResult;
 
 /// Run a scenario: print what happened and why, and write the run folder
 ///
 /// With --runs, the distribution over many seeds is printed instead; beside the run folder of the first seed, the folder
-/// NAME-FIRST..LAST/ holds its charts and one row a run.
+/// NAME-FIRST..LAST/ holds its charts and one row a run. Several scenarios, or a folder of them, are a suite: a line for
+/// each expectation with what was found beside its limit, and exit status 1 if one was missed.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// The scenario: a file, a name that `sim list` shows, or `-` for standard input
-    file: PathBuf,
+    /// Scenarios: files, names and themes that `sim list` shows, folders of files, or `-` for standard input
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub(super) files: Vec<PathBuf>,
     /// Seed of the first run; run k uses seed + k
     #[arg(long, default_value_t = 1, value_parser = super::seed())]
-    seed: u64,
-    /// How many runs
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    runs: u64,
+    pub(super) seed: u64,
+    /// How many runs; without it one, or 100 of a scenario with [expect.runs]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(super) runs: Option<u64>,
     /// How many threads; 0: one a core; the results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::jobs())]
-    jobs: u64,
-    /// Where the run folder NAME-SEED/ goes
+    pub(super) jobs: u64,
+    /// Where the run folder NAME-SEED/ goes; `latest` in it leads to the newest
     #[arg(long, value_name = "DIR", default_value = "output")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Write one recording a run into this folder, as NAME.SEED.jsonl
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
@@ -49,12 +52,45 @@ pub(super) struct Arguments {
     scrape_interval: Span,
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
+    /// Print only what failed
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Of several scenarios, only those whose path or name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(super) filter: Option<String>,
+    /// End with the first scenario that misses an expectation
+    #[arg(long)]
+    pub(super) fail_fast: bool,
+    /// Write the expectations as JUnit XML, for CI
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
+    /// Write them as a page in Markdown, such as a job's summary
+    #[arg(long, value_name = "FILE")]
+    pub(super) markdown: Option<PathBuf>,
     /// Begin even if the machine has too little memory for it
     #[arg(long)]
     large: bool,
     #[command(flatten)]
-    branching: super::branch::Arguments,
+    pub(super) branching: super::branch::Arguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sim run partition                               a scenario that is in the program
+  sim run my.toml --seed 7 --runs 1000            the distribution of everything, over 1000 seeds
+  sim run tests/ --junit junit.xml                a folder of scenarios, as a suite
+  sim run traps --filter master --fail-fast       those of a theme whose names say `master`
+  sim import . | sim run -                        the stack of your own configuration files";
+
+/// A scenario that is to be run, and how.
+pub(super) struct Job {
+    /// What the user calls it.
+    pub(super) file: String,
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) runs: u64,
+    /// What its folders are called beyond their usual names.
+    pub(super) suffix: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -89,10 +125,11 @@ pub(super) fn ready(scenario: &Scenario, seed: u64, result: &RunResult) -> Resul
 }
 
 /// Writes the run folder; answers its path.
-fn write_folder(arguments: &Arguments, scenario: &Arc<Scenario>, run: &Run) -> Result<PathBuf, Failure> {
-    let seed = arguments.seed;
-    let folder = arguments.out.join(format!("{}-{seed}", scenario.name));
-    let (toml, command, causes) = (scenario.to_toml(seed, VERSION), command(arguments), causes(scenario, seed, run));
+fn write_folder(arguments: &Arguments, job: &Job, run: &Run) -> Result<PathBuf, Failure> {
+    let (seed, scenario) = (arguments.seed, &job.scenario);
+    let folder = arguments.out.join(format!("{}-{seed}{}", scenario.name, job.suffix));
+    let toml = folders::scenario_toml(scenario, seed, &job.file);
+    let (command, causes) = (command(arguments, job), causes(scenario, seed, run));
     let misses = misses(scenario, run);
     let report =
         RunReport { misses, causes: &causes, scrape: arguments.scrape_interval, ..report(run, &toml, &command) };
@@ -100,8 +137,8 @@ fn write_folder(arguments: &Arguments, scenario: &Arc<Scenario>, run: &Run) -> R
     Ok(folder)
 }
 
-fn command(arguments: &Arguments) -> String {
-    format!("sim run {} --seed {}", arguments.file.display(), arguments.seed)
+fn command(arguments: &Arguments, job: &Job) -> String {
+    format!("sim run {} --seed {}", job.file, arguments.seed)
 }
 
 /// What led to each log line, by event.
@@ -140,30 +177,74 @@ fn report<'a>(run: &'a Run, toml: &'a str, command: &'a str) -> RunReport<'a> {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
-    let scenario = Arc::new(super::source::load(&arguments.file)?);
-    if arguments.branching.wanted() {
-        let task = super::branch::Task {
-            scenario: &scenario,
-            seed: arguments.seed,
-            jobs: arguments.jobs,
-            out: &arguments.out,
-            format: arguments.format,
-        };
-        return super::branch::main(&arguments.branching, &task);
+    let sources = suite::named(arguments)?;
+    let jobs = suite::jobs(arguments, &sources)?;
+    for job in jobs.iter().filter(|_| !arguments.branching.wanted()) {
+        let counted = if job.runs == 1 { 0 } else { super::at_once(arguments.jobs, job.runs) };
+        super::afford(job.scenario.cost(), job.runs, (1, counted), arguments.large)?;
     }
-    let counted = if arguments.runs == 1 { 0 } else { super::at_once(arguments.jobs, arguments.runs) };
-    super::afford(scenario.cost(), arguments.runs, (1, counted), arguments.large)?;
     if let Some(folder) = &arguments.recordings {
         std::fs::create_dir_all(folder).map_err(Failure::io(folder.display()))?;
     }
-    if arguments.runs == 1 { one(arguments, &scenario) } else { many(arguments, &scenario) }
+    match &jobs[..] {
+        [job] if arguments.branching.wanted() => {
+            let task = super::branch::Task {
+                scenario: &job.scenario,
+                seed: arguments.seed,
+                jobs: arguments.jobs,
+                out: &arguments.out,
+                format: arguments.format,
+            };
+            super::branch::main(&arguments.branching, &task)
+        }
+        jobs if arguments.branching.wanted() => Err(Failure::Bad(miette::miette!(
+            help = "name one scenario",
+            "--branch is of one scenario, not of {}",
+            jobs.len()
+        ))),
+        [job] if arguments.files.len() == 1 && !arguments.files[0].is_dir() => match job.runs {
+            1 => print_one(arguments, job),
+            _ => print_many(arguments, job),
+        },
+        jobs => suite::main(arguments, jobs),
+    }
 }
 
-fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
-    let run = crate::run(scenario, arguments.seed);
-    ready(scenario, arguments.seed, &run.result)?;
-    record(scenario, arguments.seed, &run, arguments.recordings.as_deref())?;
-    let folder = write_folder(arguments, scenario, &run)?;
+/// Makes one run and writes its folder.
+pub(super) fn single(arguments: &Arguments, job: &Job) -> Result<(Run, PathBuf), Failure> {
+    let run = crate::run(&job.scenario, arguments.seed);
+    ready(&job.scenario, arguments.seed, &run.result)?;
+    record(&job.scenario, arguments.seed, &run, arguments.recordings.as_deref())?;
+    let folder = write_folder(arguments, job, &run)?;
+    Ok((run, folder))
+}
+
+/// What came of one run.
+pub(super) fn case_of_run(arguments: &Arguments, job: &Job, run: &Run, folder: &Path) -> Case {
+    let expect = job.scenario.expect.as_ref();
+    let of_many = expect.is_some_and(|expect| expect.runs.is_some());
+    let checks = expect.map_or(Vec::new(), |expect| checks(expect, &run.analysis));
+    Case {
+        file: job.file.clone(),
+        name: job.scenario.name.clone(),
+        seed: arguments.seed,
+        runs: 1,
+        runs_met: (!checks.is_empty()).then(|| u64::from(run.misses.is_empty())),
+        checks,
+        met: run.misses.is_empty(),
+        note: of_many.then(|| NOT_CHECKED.to_owned()),
+        folder: folder.display().to_string(),
+    }
+}
+
+/// Of what a single run says nothing.
+const NOT_CHECKED: &str = "[expect.runs] is not checked in a single run: give --runs N";
+
+fn print_one(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
+    let scenario = &job.scenario;
+    let (run, folder) = single(arguments, job)?;
+    folders::link_latest(&folder)?;
+    let case = case_of_run(arguments, job, &run, &folder);
     let mut out = anstream::stdout().lock();
     match arguments.format {
         Format::Json => {
@@ -174,19 +255,27 @@ fn one(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failu
             };
             write!(out, "{}", Summary::new(&run.analysis, misses(scenario, &run), &facts).to_json())?;
         }
+        Format::Text if arguments.quiet => {}
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
-            write!(out, "{}", text::text(&report(&run, "", &command(arguments)), &lanes))?;
+            write!(out, "{}", text::text(&report(&run, "", &command(arguments, job)), &lanes))?;
             writeln!(out, "\nrun folder: {} (open report.html)", folder.display())?;
         }
     }
-    let missed = usize::from(!run.misses.is_empty());
-    verdict(missed, &[(arguments.seed, run.misses)], scenario, arguments.format, &mut out)
+    suite::files(arguments, std::slice::from_ref(&case), &[])?;
+    if arguments.format == Format::Text {
+        case.note.iter().try_for_each(|note| writeln!(out, "\n{note}"))?;
+        let missed = usize::from(!run.misses.is_empty());
+        say(missed, &[(arguments.seed, run.misses)], arguments, scenario, &mut out)?;
+    }
+    Ok(if case.met { Verdict::Fine } else { Verdict::Missed })
 }
 
-fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Failure> {
+/// Makes many runs and writes the folder of the first and that of all: the runs, and both folders.
+pub(super) fn many(arguments: &Arguments, job: &Job) -> Result<(Many, PathBuf, PathBuf), Failure> {
+    let scenario = &job.scenario;
     let pool = super::threads(arguments.jobs)?;
-    let progress = progress(arguments.runs);
+    let progress = progress(job.runs);
     // The first run sets the axes of the charts.
     let first = crate::run(scenario, arguments.seed);
     ready(scenario, arguments.seed, &first.result)?;
@@ -204,22 +293,75 @@ fn many(arguments: &Arguments, scenario: &Arc<Scenario>) -> Result<Verdict, Fail
     many.add(one(arguments.seed, &first)?)?;
     let work = |k| one(arguments.seed + k, &crate::run(scenario, arguments.seed + k));
     let add = |one| many.add(one).map_err(Failure::from);
-    let first_folder = move || write_folder(arguments, scenario, &first);
-    let (written, done) = pool.install(|| rayon::join(first_folder, || in_order(1..arguments.runs, work, add)));
-    written.and(done)?;
+    let first_folder = move || write_folder(arguments, job, &first);
+    let (written, done) = pool.install(|| rayon::join(first_folder, || in_order(1..job.runs, work, add)));
+    let first_folder = written?;
+    done?;
     progress.finish_and_clear();
-    let folder = arguments.out.join(many.folder());
+    let folder = arguments.out.join(many.folder() + &job.suffix);
     pool.install(|| many.write(&folder)).map_err(Failure::io(folder.display()))?;
+    Ok((many, first_folder, folder))
+}
+
+/// What came of many runs.
+pub(super) fn case_of_many(arguments: &Arguments, job: &Job, many: &Many, folder: &Path) -> Case {
+    let expect = job.scenario.expect.as_ref();
+    let of_runs = expect.and_then(|expect| expect.runs.as_ref());
+    let (missed, shown) = many.missed();
+    let mut checks = of_runs.map_or(Vec::new(), |runs| {
+        let sample = |metric| many.sample(metric);
+        runs.checks(&Runs { count: many.count(), met: many.count() - missed as u64, sample: &sample })
+    });
+    // Without a part that must meet them, each run must.
+    let each = of_runs.is_none_or(|runs| runs.met.is_none());
+    if each && expect.is_some() {
+        let found = format!("{} of {} runs", many.count() - missed as u64, many.count());
+        checks.push(Check { key: "met".into(), expected: "every run".into(), found, met: missed == 0 });
+        for (seed, misses) in shown.iter().take(1) {
+            let check = |miss: &Miss| Check {
+                key: miss.key.into(),
+                expected: miss.expected.clone(),
+                found: format!("{} (seed {seed})", miss.found),
+                met: false,
+            };
+            checks.extend(misses.iter().map(check));
+        }
+    }
+    Case {
+        file: job.file.clone(),
+        name: job.scenario.name.clone(),
+        seed: arguments.seed,
+        runs: many.count(),
+        runs_met: expect.map(|_| many.count() - missed as u64),
+        met: checks.iter().all(|check| check.met),
+        checks,
+        note: None,
+        folder: folder.display().to_string(),
+    }
+}
+
+fn print_many(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
+    let scenario = &job.scenario;
+    let (many, first, folder) = many(arguments, job)?;
+    folders::link_latest(&first)?;
+    let case = case_of_many(arguments, job, &many, &folder);
+    suite::files(arguments, std::slice::from_ref(&case), &[])?;
     let mut out = anstream::stdout().lock();
     match arguments.format {
         Format::Json => write!(out, "{}", many.to_json())?,
         Format::Text => {
-            table(scenario, &many, &mut out)?;
-            writeln!(out, "\ncharts: {}", folder.display())?;
+            if !arguments.quiet {
+                table(scenario, &many, &mut out)?;
+                writeln!(out, "\ncharts: {}", folder.display())?;
+            }
+            if scenario.expect.as_ref().is_some_and(|expect| expect.runs.is_some()) {
+                write!(out, "\n{}", case.text(arguments.quiet))?;
+            }
+            let (missed, shown) = many.missed();
+            say(missed, shown, arguments, scenario, &mut out)?;
         }
     }
-    let (missed, shown) = many.missed();
-    verdict(missed, shown, scenario, arguments.format, &mut out)
+    Ok(if case.met { Verdict::Fine } else { Verdict::Missed })
 }
 
 pub(super) fn progress(runs: u64) -> ProgressBar {
@@ -257,26 +399,30 @@ fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Res
     writeln!(out, "{table}")
 }
 
-/// Says which expectations were missed; in JSON the runs carry them.
-fn verdict(
+/// Says which expectations were missed.
+fn say(
     missed: usize,
     runs: &[(u64, Vec<Miss>)],
+    arguments: &Arguments,
     scenario: &Scenario,
-    format: Format,
     out: &mut impl Write,
-) -> Result<Verdict, Failure> {
-    if format == Format::Text && scenario.expect.is_some() {
-        if missed == 0 {
-            writeln!(out, "\nexpectations: all met")?;
-        }
-        for (seed, misses) in runs.iter().filter(|(_, misses)| !misses.is_empty()) {
-            for miss in misses.iter() {
-                writeln!(out, "\nexpectation missed with seed {seed}: {miss}")?;
-            }
-        }
-        if missed > SHOWN {
-            writeln!(out, "… and in {} more runs", missed - SHOWN)?;
+) -> std::io::Result<()> {
+    if scenario.expect.is_none() {
+        return Ok(());
+    }
+    if missed == 0 && !arguments.quiet {
+        writeln!(out, "\nexpectations: all met")?;
+    }
+    if missed > 0 {
+        writeln!(out)?;
+    }
+    for (seed, misses) in runs.iter().filter(|(_, misses)| !misses.is_empty()) {
+        for miss in misses.iter() {
+            writeln!(out, "expectation missed with seed {seed}: {miss}")?;
         }
     }
-    Ok(if missed == 0 { Verdict::Fine } else { Verdict::Missed })
+    if missed > SHOWN {
+        writeln!(out, "… and in {} more runs", missed - SHOWN)?;
+    }
+    Ok(())
 }

@@ -8,11 +8,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::source::Source;
 use super::{Failure, Verdict};
+use crate::analysis::Check;
 use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
 use crate::analysis::stats::proportion_interval;
 use crate::explore::sweep::pauses::{DailyCost, PauseKind, Pauses};
-use crate::explore::sweep::{self, Axis, Combination, Outcome, Shard, Sweep, Until, axis};
+use crate::explore::sweep::{self, Axis, Combination, Found, Outcome, Shard, Sweep, Until, axis};
+use crate::scenario::Runs;
 
 /// Compare settings under the same luck
 ///
@@ -26,7 +28,8 @@ pub(super) struct Arguments {
     /// The scenario: a file, a name that `sim list` shows, or `-`; with --merge, the folder of the parts
     file: PathBuf,
     /// A key of the scenario and its values, such as sentinel.down-after-milliseconds=1000,2000,5000; a list in TOML
-    /// (KEY=[[1,2],[3]]) has values with commas; a range (KEY=500..10000, KEY=log:100ms..5s) is sampled
+    /// (KEY=[[1,2],[3]]) has values with commas; a range (KEY=500..10000, KEY=log:100ms..5s) is sampled.
+    /// Of the settings that meet [expect] the first is named: write what costs least first
     #[arg(long = "vary", value_name = "KEY=V1,V2,…|LOW..HIGH", value_parser = Axis::parse)]
     axes: Vec<Axis>,
     /// So many random settings (Latin hypercube) instead of every combination; with a range among the values: 32
@@ -64,6 +67,9 @@ pub(super) struct Arguments {
     /// What a pause is
     #[arg(long, value_enum, default_value_t = PauseKind::Stall, requires = "pauses")]
     pause_kind: PauseKind,
+    /// Go on where this sweep was interrupted: with the rows of runs.partial.csv
+    #[arg(long, conflicts_with = "merge")]
+    resume: bool,
     /// Begin even if the machine has too little memory for it
     #[arg(long)]
     large: bool,
@@ -151,6 +157,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         baseline,
         until: arguments.until.clone(),
         pauses: arguments.pauses.clone().map(|pauses| Pauses { kind: arguments.pause_kind, ..pauses }),
+        resume: arguments.resume,
         charts: wanted_metrics(arguments),
     };
     let threads = super::threads(arguments.jobs)?;
@@ -163,11 +170,12 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     drop(ends_itself);
     print(arguments, &sweep, &outcome, &mut out)?;
     if let Some(signal) = crate::files::interrupted() {
-        writeln!(out, "interrupted: only what was complete is in these files")?;
+        writeln!(out, "interrupted: only what was complete is in these files; the same command with --resume goes on")?;
         return Ok(Verdict::Interrupted(signal));
     }
     // A part has done its work whatever its runs met: schedulers would start it again.
-    let met = arguments.shard.is_some() || outcome.found.iter().all(|found| found.met == found.judged);
+    let met = arguments.shard.is_some()
+        || sweep.combinations.iter().zip(&outcome.found).all(|(combination, found)| is_met(combination, found));
     Ok(if met { Verdict::Fine } else { Verdict::Missed })
 }
 
@@ -236,6 +244,7 @@ fn print(arguments: &Arguments, sweep: &Sweep, outcome: &Outcome, out: &mut impl
     }
     if outcome.found.iter().any(|found| found.judged > 0) {
         writeln!(out, "[expect]: runs that met it\n{}\n", met_table(sweep, outcome))?;
+        over_runs(arguments, sweep, outcome, out)?;
     }
     let runs = outcome.rows as f64 / sweep.combinations.len() as f64;
     writeln!(out, "{} runs, {runs} of each of {} combinations", outcome.rows, sweep.combinations.len())?;
@@ -278,6 +287,56 @@ fn daily_table(sweep: &Sweep, daily: &[DailyCost]) -> Table {
         table.add_row(values.iter().map(Cell::new).chain(figures));
     }
     table
+}
+
+/// What `[expect.runs]` says of a combination, with what was found.
+fn checks(combination: &Combination, found: &Found) -> Vec<Check> {
+    let runs = combination.scenario.expect.as_ref().and_then(|expect| expect.runs.as_ref());
+    let sample = |metric: Metric| &found.values[metric.index()];
+    runs.map_or(Vec::new(), |runs| runs.checks(&Runs { count: found.judged, met: found.met, sample: &sample }))
+}
+
+/// Whether a combination met everything: its runs, or the part of them that must, and what is expected of all together.
+fn is_met(combination: &Combination, found: &Found) -> bool {
+    let runs = combination.scenario.expect.as_ref().and_then(|expect| expect.runs.as_ref());
+    let each = runs.is_none_or(|runs| runs.met.is_none());
+    (!each || found.met == found.judged) && checks(combination, found).iter().all(|check| check.met)
+}
+
+/// A line for each expectation over runs of each setting, and the first setting that meets all.
+fn over_runs(arguments: &Arguments, sweep: &Sweep, outcome: &Outcome, out: &mut impl Write) -> std::io::Result<()> {
+    if arguments.shard.is_some() {
+        return writeln!(out, "[expect.runs] is not checked of a part\n");
+    }
+    let all = || sweep.combinations.iter().zip(&outcome.found);
+    if all().any(|(combination, found)| !checks(combination, found).is_empty()) {
+        writeln!(out, "[expect.runs]")?;
+        for (combination, found) in all() {
+            writeln!(out, "{} {}", mark(is_met(combination, found)), named(sweep, combination))?;
+            for check in checks(combination, found) {
+                let Check { key, expected, found, met } = check;
+                writeln!(out, "    {} {key}: {found}; expected: {expected}", mark(met))?;
+            }
+        }
+        writeln!(out)?;
+    }
+    let cheapest = all().find(|(combination, found)| is_met(combination, found));
+    match cheapest {
+        Some((combination, _)) => {
+            writeln!(out, "the first setting that meets it, in the order of --vary: {}\n", named(sweep, combination))
+        }
+        None => writeln!(out, "no setting meets it\n"),
+    }
+}
+
+fn mark(met: bool) -> char {
+    if met { '✓' } else { '✗' }
+}
+
+/// A combination by its keys and values.
+fn named(sweep: &Sweep, combination: &Combination) -> String {
+    let pairs = sweep.axes.iter().zip(&combination.values);
+    pairs.map(|(axis, value)| format!("{}={value}", axis.key)).collect::<Vec<_>>().join(" ")
 }
 
 fn met_table(sweep: &Sweep, outcome: &Outcome) -> Table {

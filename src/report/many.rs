@@ -24,12 +24,11 @@ use super::ecdf::EcdfChart;
 use super::folder::write_folder_with;
 use super::lanes::Lanes;
 use super::over_time::{Frame, LatencyOverTime, LossOverTime, OverTime};
-use crate::analysis::Analysis;
-use crate::analysis::Miss;
 use crate::analysis::ledger::Cause;
 use crate::analysis::metrics::{Figure, Figures, Metric, field, met_field};
 use crate::analysis::sample::Summary;
 use crate::analysis::stats::quantile;
+use crate::analysis::{Analysis, Miss};
 use crate::record::Source;
 
 /// Names of the files of many runs.
@@ -262,6 +261,11 @@ impl Many {
             .zip(&self.figures)
             .zip(&self.unknown)
             .map(|((metric, summary), unknown)| (metric, summary, *unknown))
+    }
+
+    /// A metric over the runs in which it is known.
+    pub fn sample(&self, metric: Metric) -> &Summary {
+        &self.figures[metric.index()]
     }
 
     /// How many runs missed an expectation, and the first [`SHOWN`] of them with what they missed.

@@ -19,6 +19,7 @@ pub mod many;
 pub mod metrics;
 pub mod over_time;
 pub mod scale;
+pub mod suite;
 #[cfg(test)]
 mod tests;
 pub mod text;

@@ -10,9 +10,11 @@ use serde::de::{self, Deserializer, Visitor, value::MapAccessDeserializer};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::expect_runs::ExpectRuns;
 use super::fault::OneOrMany;
 use crate::analysis::metrics::{Metric, Unit, Value};
 use crate::kernel::Span;
+use crate::units::for_people;
 
 /// What must hold at the end of a run; what is absent is not checked. Times count from time 0, and only what happens
 /// from then on counts.
@@ -30,6 +32,8 @@ pub struct Expect {
     pub events: Vec<EventPattern>,
     /// Log lines that must not occur, told likewise.
     pub no_events: Vec<EventPattern>,
+    /// What must hold of many runs together.
+    pub runs: Option<ExpectRuns>,
 }
 
 /// The keys of `[expect]` that are no metrics.
@@ -50,6 +54,9 @@ struct Others {
     /// Log lines that must not occur, told likewise.
     #[serde(default)]
     no_events: Vec<EventPattern>,
+    /// What must hold of many runs together: of a metric mean, p50, p95, p99, min or max, as in
+    /// `set-outage = { p99 = { max = "9s" } }`; and the part of the runs that meet the rest, `met = { min = "99%" }`.
+    runs: Option<ExpectRuns>,
 }
 
 impl Serialize for Expect {
@@ -62,7 +69,7 @@ impl Serialize for Expect {
                 Bounds::Ratio(range) => map.serialize_entry(metric.name(), range)?,
             }
         }
-        let Expect { metrics: _, final_master, final_roles, leader, events, no_events } = self;
+        let Expect { metrics: _, final_master, final_roles, leader, events, no_events, runs } = self;
         final_master.iter().try_for_each(|masters| map.serialize_entry("final-master", masters))?;
         if !final_roles.is_empty() {
             map.serialize_entry("final-roles", final_roles)?;
@@ -73,6 +80,7 @@ impl Serialize for Expect {
                 map.serialize_entry(key, patterns)?;
             }
         }
+        runs.iter().try_for_each(|runs| map.serialize_entry("runs", runs))?;
         map.end()
     }
 }
@@ -94,6 +102,7 @@ impl<'de> Deserialize<'de> for Expect {
                         "leader" => expect.leader = Some(map.next_value()?),
                         "events" => expect.events = map.next_value()?,
                         "no-events" => expect.no_events = map.next_value()?,
+                        "runs" => expect.runs = Some(map.next_value()?),
                         name => {
                             let metric = Metric::parse(name).map_err(de::Error::custom)?;
                             let bounds = match metric.unit() {
@@ -159,7 +168,7 @@ impl fmt::Display for Bounds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Bounds::Count(range) => range.fmt(f),
-            Bounds::Span(range) => range.fmt(f),
+            Bounds::Span(range) => f.write_str(&range.shown(|span| for_people(*span))),
             Bounds::Ratio(range) => range.fmt(f),
         }
     }
@@ -193,20 +202,27 @@ impl<T: PartialOrd> Within<T> {
     }
 }
 
-impl<T: fmt::Display + PartialEq> fmt::Display for Within<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<T: PartialEq> Within<T> {
+    /// In words, with limits as `show` writes them.
+    pub fn shown(&self, show: impl Fn(&T) -> String) -> String {
         match (&self.min, &self.max) {
-            (Some(min), Some(max)) if min == max => write!(f, "{min}"),
-            (Some(min), Some(max)) => write!(f, "{min} to {max}"),
-            (Some(min), None) => write!(f, "at least {min}"),
-            (None, Some(max)) => write!(f, "at most {max}"),
-            (None, None) => f.write_str("anything"),
+            (Some(min), Some(max)) if min == max => show(min),
+            (Some(min), Some(max)) => format!("{} to {}", show(min), show(max)),
+            (Some(min), None) => format!("at least {}", show(min)),
+            (None, Some(max)) => format!("at most {}", show(max)),
+            (None, None) => "anything".to_owned(),
         }
     }
 }
 
+impl<T: fmt::Display + PartialEq> fmt::Display for Within<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown(T::to_string))
+    }
+}
+
 /// A value that a range can be of.
-trait Bound: Copy + PartialOrd + JsonSchema {
+pub(super) trait Bound: Copy + PartialOrd + JsonSchema {
     /// What is expected where a range of these is read.
     const EXPECTED: &'static str;
     /// A number that stands for a range which holds nothing else, if numbers do.

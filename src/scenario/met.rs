@@ -3,25 +3,29 @@
 use std::fmt::Display;
 
 use super::{Expect, FinalRole};
-use crate::analysis::{Analysis, Miss};
+use crate::analysis::{Analysis, Check, Line, Miss};
 
 /// The expectations that `analysis` does not meet: metrics in the order of their table, then the rest. A metric that is
 /// unknown or that the run does not have lies in no range.
 pub fn unmet(expect: &Expect, analysis: &Analysis) -> Vec<Miss> {
-    let mut checker = Checker { misses: Vec::new() };
-    for (metric, bounds) in &expect.metrics {
-        let figure = metric.of(analysis);
-        if !figure.value().is_some_and(|value| bounds.contain(value)) {
-            checker.miss(metric.name(), bounds, figure.reason().unwrap_or_else(|| figure.to_string()));
-        }
-    }
-    checker.roles(expect, analysis);
-    checker.lines(expect, analysis);
-    checker.misses
+    let mut checker = Checker { every: false, found: Vec::new() };
+    checker.all(expect, analysis);
+    let misses = checker.found.into_iter().map(|(key, expected, found, _)| Miss { key, expected, found });
+    misses.collect()
+}
+
+/// Every expectation with what was found, in the order of [`unmet`].
+pub fn checks(expect: &Expect, analysis: &Analysis) -> Vec<Check> {
+    let mut checker = Checker { every: true, found: Vec::new() };
+    checker.all(expect, analysis);
+    let checks = checker.found.into_iter();
+    checks.map(|(key, expected, found, met)| Check { key: key.into(), expected, found, met }).collect()
 }
 
 struct Checker {
-    misses: Vec<Miss>,
+    /// Whether what was met is kept, too.
+    every: bool,
+    found: Vec<(&'static str, String, String, bool)>,
 }
 
 fn list(names: &[String]) -> String {
@@ -29,15 +33,28 @@ fn list(names: &[String]) -> String {
 }
 
 impl Checker {
-    fn miss(&mut self, key: &'static str, expected: impl Display, found: impl Display) {
-        self.misses.push(Miss { key, expected: expected.to_string(), found: found.to_string() });
+    /// Keeps an expectation; what was met is put into words only if somebody wants them.
+    fn check<F: Display>(&mut self, key: &'static str, met: bool, expected: impl Display, found: impl FnOnce() -> F) {
+        if self.every || !met {
+            self.found.push((key, expected.to_string(), found().to_string(), met));
+        }
+    }
+
+    fn all(&mut self, expect: &Expect, analysis: &Analysis) {
+        for (metric, bounds) in &expect.metrics {
+            let figure = metric.of(analysis);
+            let met = figure.value().is_some_and(|value| bounds.contain(value));
+            self.check(metric.name(), met, bounds, || figure.reason().unwrap_or_else(|| figure.to_string()));
+        }
+        self.roles(expect, analysis);
+        self.lines(expect, analysis);
     }
 
     fn roles(&mut self, expect: &Expect, analysis: &Analysis) {
-        if let Some(masters) = &expect.final_master
-            && !analysis.final_master.as_ref().is_some_and(|master| masters.0.contains(master))
-        {
-            self.miss("final-master", list(&masters.0), analysis.final_master.as_deref().unwrap_or("none"));
+        if let Some(masters) = &expect.final_master {
+            let met = analysis.final_master.as_ref().is_some_and(|master| masters.0.contains(master));
+            let found = || analysis.final_master.as_deref().unwrap_or("none").to_owned();
+            self.check("final-master", met, list(&masters.0), found);
         }
         for (node, role) in &expect.final_roles {
             let wanted = match role {
@@ -46,34 +63,42 @@ impl Checker {
                 FinalRole::Down => "down",
             };
             let found = analysis.final_roles.get(node).map_or("unknown", String::as_str);
-            if found != wanted {
-                self.miss("final-roles", format!("{node} is {wanted}"), found);
-            }
+            self.check("final-roles", found == wanted, format_args!("{node} is {wanted}"), || found);
         }
     }
 
     fn lines(&mut self, expect: &Expect, analysis: &Analysis) {
         let lines = || analysis.lines.iter().filter(|line| line.at_us >= 0);
         if let Some(leaders) = &expect.leader {
-            for line in lines().filter(|line| line.text.starts_with("+elected-leader")) {
-                if !leaders.0.contains(&line.node) {
-                    self.miss("leader", list(&leaders.0), &line.node);
-                }
+            let elected = || lines().filter(|line| line.text.starts_with("+elected-leader"));
+            for line in elected() {
+                self.check("leader", leaders.0.contains(&line.node), list(&leaders.0), || &line.node);
+            }
+            if elected().next().is_none() {
+                self.check("leader", true, list(&leaders.0), || "nobody was elected");
             }
         }
         for pattern in &expect.events {
-            if !lines().any(|line| pattern.matches(&line.node, &line.text)) {
-                self.miss("events", format!("a line `{pattern}…`"), "none");
-            }
+            let line = lines().find(|line| pattern.matches(&line.node, &line.text));
+            let found = || line.map_or("none".to_owned(), when);
+            self.check("events", line.is_some(), format_args!("a line `{pattern}…`"), found);
         }
         for pattern in &expect.no_events {
-            if let Some(line) = lines().find(|line| pattern.matches(&line.node, &line.text)) {
-                let at_s = line.at_us as f64 / 1e6;
-                let found = format!("`{}` of {} at {at_s:.3} s", line.text, line.node);
-                self.miss("no-events", format!("no line `{pattern}…`"), found);
-            }
+            let line = lines().find(|line| pattern.matches(&line.node, &line.text));
+            let found = || line.map_or("none".to_owned(), said);
+            self.check("no-events", line.is_none(), format_args!("no line `{pattern}…`"), found);
         }
     }
+}
+
+/// Whose log line it is, and when it was written.
+fn when(line: &Line) -> String {
+    format!("{} at {:.3} s", line.node, line.at_us as f64 / 1e6)
+}
+
+/// A log line in words.
+fn said(line: &Line) -> String {
+    format!("`{}` of {}", line.text, when(line))
 }
 
 #[cfg(test)]

@@ -328,10 +328,10 @@ fn missed_expectations_are_in_every_output() {
     let written = std::fs::read_to_string(run.join("summary.json")).expect("it was written");
     assert_eq!(printed, serde_json::from_str::<Json>(&written).expect("it is JSON"));
     assert_eq!(printed["misses"][0]["key"], "first-failover");
-    assert_eq!(printed["misses"][0]["expected"], "at most 1ms");
+    assert_eq!(printed["misses"][0]["expected"], "at most 1 ms");
     let report = std::fs::read_to_string(run.join("report.html")).expect("it was written");
     assert!(report.contains("<b>1 missed</b><span>expectations</span>"));
-    assert!(report.contains("<h2 id=\"expectations\">") && report.contains("at most 1ms"));
+    assert!(report.contains("<h2 id=\"expectations\">") && report.contains("at most 1 ms"));
     // Drawn again, the folder says the same.
     assert!(sim(folder.path(), &["plot", run.to_str().expect("a path")]).status.success());
     assert_eq!(written, std::fs::read_to_string(run.join("summary.json")).expect("it was written"));
@@ -384,7 +384,7 @@ fn a_check_of_a_file_holds_it_to_its_expectations() {
     let output = sim(folder.path(), &["check", &path, "--cases", "2", "--property", "expectations"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("FAILED expectations in case 0: expected first-failover = at most 1ms"), "{said}");
+    assert!(said.contains("FAILED expectations in case 0: expected first-failover = at most 1 ms"), "{said}");
     // Schedules that are drawn for a stack are held to it, too.
     let (folder, path) = folder_with("duration = '5s'\n[expect]\npublish-ok = 1\n");
     let output = sim(folder.path(), &["check", &path, "--cases", "2", "--property", "expectations"]);

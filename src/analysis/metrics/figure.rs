@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::kernel::Span;
+use crate::units::for_people;
 
 /// What a metric counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Count(count) => write!(f, "{count}"),
-            Value::Span(span) => write!(f, "{span}"),
+            Value::Span(span) => f.write_str(&for_people(*span)),
             Value::Ratio(ratio) => write!(f, "{ratio}"),
         }
     }

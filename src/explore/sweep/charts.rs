@@ -46,7 +46,21 @@ pub(super) fn write(sweep: &Sweep, outcome: &Outcome, folder: &Path) -> io::Resu
         crate::files::write(&path, svg.as_bytes())?;
         paths.push(path);
     }
+    forget_others(folder, &paths)?;
     Ok(paths)
+}
+
+/// Takes away the charts that an earlier sweep drew into this folder.
+fn forget_others(folder: &Path, drawn: &[PathBuf]) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let kinds = ["ecdf-", "effect-", "heat-", "tradeoff.svg"];
+        if name.ends_with(".svg") && kinds.iter().any(|kind| name.starts_with(kind)) && !drawn.contains(&path) {
+            std::fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// One metric of a sweep.

@@ -20,6 +20,7 @@ mod rows;
 mod stopping;
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,7 +83,7 @@ impl Shard {
     pub const WHOLE: Shard = Shard { index: 0, of: 1 };
 
     /// Its rows, of so many.
-    pub fn range(self, rows: u64) -> std::ops::Range<u64> {
+    pub fn range(self, rows: u64) -> Range<u64> {
         assert!(self.index < self.of, "a shard is one of its number");
         let border = |index: u64| (u128::from(rows) * u128::from(index) / u128::from(self.of)) as u64;
         border(self.index)..border(self.index + 1)
@@ -116,6 +117,8 @@ pub struct Sweep {
     pub until: Option<Until>,
     /// Pauses of the master, to count false failovers.
     pub pauses: Option<Pauses>,
+    /// Whether an interrupted sweep of the same settings in the same folder goes on where it ended.
+    pub resume: bool,
     /// Metrics that are drawn; the first one that is an outage is weighed against false failovers.
     pub charts: Vec<Metric>,
 }
@@ -146,6 +149,54 @@ pub struct Outcome {
     pub unready: Option<(u64, String)>,
     /// The files.
     pub files: Vec<PathBuf>,
+}
+
+impl Found {
+    /// Nothing yet.
+    fn none() -> Found {
+        let empty = || vec![Summary::default(); Metric::count()];
+        Found { values: empty(), differences: empty(), met: 0, judged: 0 }
+    }
+}
+
+/// What has come of a sweep so far.
+struct Progress {
+    csv: CsvFile,
+    parquet: ParquetFile,
+    found: Vec<Found>,
+    added: u64,
+    /// The rows of the run that is not complete.
+    pending: Vec<Row>,
+    unready: Option<(u64, String)>,
+}
+
+impl Progress {
+    fn add(&mut self, sweep: &Sweep, cells: &[Vec<Cell>], row: Row) -> io::Result<()> {
+        self.added += 1;
+        self.csv.write(&row, &cells[row.place])?;
+        self.parquet.write(&row, &cells[row.place])?;
+        let found_here = &mut self.found[row.place];
+        for (summary, value) in found_here.values.iter_mut().zip(&row.metrics) {
+            value.iter().for_each(|value| summary.add(value.number()));
+        }
+        found_here.judged += u64::from(row.met.is_some());
+        found_here.met += u64::from(row.met == Some(true));
+        if let Some(why) = &row.unready {
+            self.unready.get_or_insert((0, why.clone())).0 += 1;
+        }
+        self.pending.push(row);
+        if self.pending.last().is_some_and(|row| row.place + 1 == sweep.combinations.len()) {
+            sweep.compare(&self.pending, &mut self.found);
+            self.pending.clear();
+        }
+        Ok(())
+    }
+}
+
+/// What the rows of a sweep that was interrupted are called.
+fn partial(path: &Path) -> PathBuf {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_extension(format!("partial.{ending}"))
 }
 
 /// A run and what follows from it.
@@ -204,19 +255,23 @@ impl Sweep {
         let stem = self.shard.stem();
         let mut paths = [folder.join(format!("{stem}.csv")), folder.join(format!("{stem}.parquet"))];
         std::fs::create_dir_all(folder)?;
-        let mut csv = CsvFile::create(&paths[0], &columns, self.shard.index == 0)?;
-        let mut parquet = ParquetFile::create(&paths[1], &columns)?;
-        let none = Found {
-            values: vec![Summary::default(); Metric::count()],
-            differences: vec![Summary::default(); Metric::count()],
-            met: 0,
-            judged: 0,
-        };
-        let mut found = vec![none; self.combinations.len()];
         let range = self.shard.range(self.runs * count);
-        let (mut next, mut look, mut added) = (range.start, 0, 0);
-        let mut pending: Vec<Row> = Vec::new();
-        let mut unready: Option<(u64, String)> = None;
+        let partial = paths.clone().map(|path| partial(&path));
+        let known = if self.resume { self.known(&partial[0], &columns, &cells, range.clone())? } else { Vec::new() };
+        let mut progress = Progress {
+            csv: CsvFile::create(&paths[0], &columns, self.shard.index == 0)?,
+            parquet: ParquetFile::create(&paths[1], &columns)?,
+            found: vec![Found::none(); self.combinations.len()],
+            added: 0,
+            pending: Vec::new(),
+            unready: None,
+        };
+        let (mut next, mut look) = (range.start, 0);
+        for row in known {
+            done();
+            next += 1;
+            progress.add(self, &cells, row)?;
+        }
         while next < range.end {
             let border = match self.until {
                 Some(_) => {
@@ -225,6 +280,10 @@ impl Sweep {
                 }
                 None => range.end,
             };
+            // Of an interrupted sweep: there it did not stop.
+            if border <= next {
+                continue;
+            }
             let end = border.min(range.end);
             let work = |number| {
                 if files::interrupted().is_some() {
@@ -234,43 +293,25 @@ impl Sweep {
                 done();
                 Ok::<_, io::Error>(row)
             };
-            let add = |row: Row| {
-                added += 1;
-                csv.write(&row, &cells[row.place])?;
-                parquet.write(&row, &cells[row.place])?;
-                let found_here = &mut found[row.place];
-                for (summary, value) in found_here.values.iter_mut().zip(&row.metrics) {
-                    value.iter().for_each(|value| summary.add(value.number()));
-                }
-                found_here.judged += u64::from(row.met.is_some());
-                found_here.met += u64::from(row.met == Some(true));
-                if let Some(why) = &row.unready {
-                    unready.get_or_insert((0, why.clone())).0 += 1;
-                }
-                pending.push(row);
-                if pending.last().is_some_and(|row| row.place + 1 == self.combinations.len()) {
-                    self.compare(&pending, &mut found);
-                    pending.clear();
-                }
-                Ok(())
-            };
-            match in_order(next..end, work, add) {
+            match in_order(next..end, work, |row: Row| progress.add(self, &cells, row)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
                 done => done?,
             }
             next = end;
-            if self.until.as_ref().is_some_and(|until| until.is_reached(&found, self.baseline)) {
+            if self.until.as_ref().is_some_and(|until| until.is_reached(&progress.found, self.baseline)) {
                 break;
             }
         }
+        let Progress { csv, parquet, found, added, unready, .. } = progress;
         let is_cut = files::interrupted().is_some();
         if is_cut {
-            for (file, name) in paths.iter_mut().zip(["partial.csv", "partial.parquet"]) {
-                file.set_extension(name);
-            }
+            paths.clone_from(&partial);
         }
         csv.finish_as(&paths[0])?;
         parquet.finish_as(&paths[1])?;
+        if !is_cut {
+            partial.iter().for_each(|path| drop(std::fs::remove_file(path)));
+        }
         let (rows, mut files) = (added, paths.to_vec());
         if is_cut {
             return Ok(Outcome { found, daily: Vec::new(), rows, unready, files });
@@ -287,6 +328,37 @@ impl Sweep {
             outcome.files.extend(charts::write(self, &outcome, folder)?);
         }
         Ok(outcome)
+    }
+
+    /// The rows that an interrupted sweep left, if they are the first of this one.
+    fn known(&self, path: &Path, columns: &Columns, cells: &[Vec<Cell>], range: Range<u64>) -> io::Result<Vec<Row>> {
+        let other = |why: &str| {
+            let why = format!("{}: {why}; leave --resume out to begin anew", path.display());
+            Err(io::Error::new(io::ErrorKind::InvalidData, why))
+        };
+        if !path.exists() {
+            return other("there is no interrupted sweep to resume");
+        }
+        let mut known = rows::read(path, columns, self.shard.index == 0)?;
+        let count = self.combinations.len() as u64;
+        for ((row, values), number) in known.iter_mut().zip(range.clone()) {
+            row.place = (number % count) as usize;
+            if row.seed != self.seed + number / count || *values != cells[row.place] {
+                return other("these are rows of another sweep");
+            }
+        }
+        if known.len() as u64 > range.end - range.start {
+            return other("these are more rows than this sweep has");
+        }
+        // The first and the last once more: neither the scenario nor the program is another.
+        for (number, (row, _)) in
+            [known.first().map(|row| (0, row)), known.last().map(|row| (known.len() - 1, row))].into_iter().flatten()
+        {
+            if self.row(range.start + number as u64).digest != row.digest {
+                return other("the scenario or the program has changed since");
+            }
+        }
+        Ok(known.into_iter().map(|(row, _)| row).collect())
     }
 
     /// As many runs of each combination with a pause of the master as there were with the scenario's own faults.
@@ -385,7 +457,18 @@ mod tests {
         let settings = axis::settings(&axes, None, 3);
         let combinations = combinations("test.toml", TEXT, &axes, settings).expect("good settings");
         let charts = vec![Metric::named("set-outage")];
-        Sweep { axes, combinations, seed: 3, runs: 5, shard, baseline: None, until: None, pauses: None, charts }
+        Sweep {
+            axes,
+            combinations,
+            seed: 3,
+            runs: 5,
+            shard,
+            baseline: None,
+            until: None,
+            pauses: None,
+            resume: false,
+            charts,
+        }
     }
 
     fn bytes(folder: &Path, name: &str) -> Vec<u8> {
@@ -411,6 +494,28 @@ mod tests {
         // A part of another sweep does not take the place of the one that is missing.
         std::fs::write(parts.path().join("runs-1-of-4.csv"), "").expect("it can be written");
         assert!(merge(parts.path()).is_err());
+    }
+
+    #[test]
+    fn an_interrupted_sweep_goes_on_and_no_other_does() {
+        let (whole, cut) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        sweep(Shard::WHOLE).run(whole.path(), &|| {}).expect("it can be written");
+        let text = String::from_utf8(bytes(whole.path(), "runs.csv")).expect("it is text");
+        let rows: Vec<&str> = text.split_inclusive('\n').take(8).collect();
+        let path = cut.path().join("runs.partial.csv");
+        std::fs::write(&path, rows.concat()).expect("it can be written");
+        let resumed = |sweep: Sweep| Sweep { resume: true, ..sweep }.run(cut.path(), &|| {});
+        for other in [Sweep { seed: 4, ..sweep(Shard::WHOLE) }, of(&["sentinel.quorum=2,3"], Shard::WHOLE)] {
+            assert!(resumed(other).is_err());
+        }
+        let stale = cut.path().join("ecdf-two-masters.svg");
+        std::fs::write(&stale, "of an earlier sweep").expect("it can be written");
+        resumed(sweep(Shard::WHOLE)).expect("it goes on");
+        for name in ["runs.csv", "runs.parquet"] {
+            assert_eq!(bytes(whole.path(), name), bytes(cut.path(), name), "{name}");
+        }
+        assert!(!path.exists() && !stale.exists());
+        assert!(resumed(sweep(Shard::WHOLE)).is_err(), "nothing is left to resume");
     }
 
     #[test]

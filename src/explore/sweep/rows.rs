@@ -264,6 +264,26 @@ pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result
     Ok((vec![csv.to_owned(), parquet.to_owned()], met))
 }
 
+/// The complete rows of a part, with their settings.
+pub(super) fn read(path: &Path, columns: &Columns, with_header: bool) -> io::Result<Vec<(Row, Vec<Cell>)>> {
+    let mut rows = Vec::new();
+    for (index, line) in BufReader::new(File::open(path)?).lines().enumerate() {
+        let line = line?;
+        if index == 0 && with_header {
+            if line != columns.header() {
+                return Err(wrong(path, 1));
+            }
+            continue;
+        }
+        let (mut row, values) = row(&fields(&line), columns).ok_or_else(|| wrong(path, index + 1))?;
+        if row.metrics.iter().all(Option::is_none) {
+            row.unready = Some(format!("seed {}: it was not ready", row.seed));
+        }
+        rows.push((row, values));
+    }
+    Ok(rows)
+}
+
 fn row(fields: &[(String, bool)], columns: &Columns) -> Option<(Row, Vec<Cell>)> {
     let keys = columns.keys.len();
     if fields.len() != BEFORE + keys + BETWEEN + Metric::count() {
