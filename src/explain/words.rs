@@ -66,7 +66,9 @@ fn command(command: &Command, names: &Names) -> String {
         Command::FlushDb => "FLUSHDB".into(),
         Command::Wait { .. } => "WAIT".into(),
         Command::NoOp | Command::Unknown => "a command".into(),
-        Command::ReplconfHandshake { .. } | Command::ReplconfCapa => "REPLCONF".into(),
+        Command::ReplconfHandshake { .. } | Command::ReplconfCapa { .. } | Command::ReplconfRdbChannel { .. } => {
+            "REPLCONF".into()
+        }
         Command::ReplconfAck(offset) => format!("REPLCONF ACK {offset}"),
         Command::ReplconfGetack => "REPLCONF GETACK".into(),
         Command::Psync(_) => "PSYNC".into(),
@@ -107,6 +109,7 @@ fn reply(reply: &Reply, names: &Names) -> String {
         },
         Reply::Continue(_) => "+CONTINUE".into(),
         Reply::FullResync(..) => "+FULLRESYNC".into(),
+        Reply::RdbChannelSync(_) => "+RDBCHANNELSYNC".into(),
     }
 }
 

@@ -335,6 +335,7 @@ redis_lines! {
     ReplicaOnline(replica: Addr) = "Synchronization with replica {} succeeded";
     /// A replica's link whose port is not known yet.
     ReplicaLostUnnamed(client: u32) = "Connection with replica client id #{} lost.";
+    RdbChannelLostUnnamed(client: u32) = "Connection with replica (rdbchannel) client id #{} lost.";
     RdbChannelLost(replica: Addr) = "Connection with replica (rdbchannel) {} lost.";
     ReplicaLost(replica: Addr) = "Connection with replica {} lost.";
     ReplicaTimeout(replica: Addr) = "Disconnecting timedout replica (streaming sync): {}";

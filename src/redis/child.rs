@@ -74,6 +74,8 @@ pub struct Child {
     /// Replicas that this file is for.
     served: Vec<Served>,
     dirty_before: u64,
+    /// Its file goes out on connections of its own.
+    on_channel: bool,
     /// How long writing all of the file takes.
     span: Span,
     /// Bytes that were passed on to the replicas.
@@ -116,6 +118,11 @@ impl Child {
         }
     }
 
+    /// Whether all that it has to write is written.
+    pub fn is_written(&self) -> bool {
+        self.passed == self.rdb.snapshot.bytes
+    }
+
     /// Whether it writes to sockets.
     pub fn is_diskless(&self) -> bool {
         self.target == Target::Sockets
@@ -142,7 +149,7 @@ impl Child {
 }
 
 impl Redis {
-    fn fork(&mut self, target: Target, out: &mut Out) {
+    fn fork(&mut self, target: Target, on_channel: bool, out: &mut Out) {
         assert!(self.child.is_none(), "one child at a time");
         let rdb = self.rdb_now();
         let fork = self.draw(FORK_NS) + self.config.fork_span(self.data.ballast());
@@ -150,7 +157,8 @@ impl Redis {
         let span = self.config.save_span(&rdb.snapshot);
         out.work(fork);
         let dirty_before = self.dirty;
-        let mut child = Child { target, stage: Stage::Killed, rdb, served: Vec::new(), dirty_before, span, passed: 0 };
+        let (stage, served) = (Stage::Killed, Vec::new());
+        let mut child = Child { target, stage, rdb, served, dirty_before, on_channel, span, passed: 0 };
         let until = out.now() + start + child.until_next();
         child.stage = Stage::Producing(until);
         self.child = Some(child);
@@ -160,21 +168,30 @@ impl Redis {
 
     /// `startBgsaveForReplication`: one file for all that wait.
     pub(super) fn start_bgsave_for_replication(&mut self, out: &mut Out) {
-        let waiting = self.waiting_for_fork();
-        let diskless = self.config.repl_diskless_sync;
+        let mut waiting = self.waiting_for_fork();
+        // Who asked first decides; who wants it otherwise waits for the next.
+        let on_channel = waiting.first().is_some_and(|&slot| self.is_file_lane(slot));
+        waiting.retain(|&slot| self.is_file_lane(slot) == on_channel);
+        let diskless = self.config.repl_diskless_sync || on_channel;
         let offset = self.history.offset;
-        if diskless {
-            log(out, RedisEvent::StartingBgsave);
-        } else {
-            log(out, RedisEvent::StartingBgsaveToDisk);
-        }
+        log(
+            out,
+            match (diskless, on_channel) {
+                (_, true) => RedisEvent::StartingBgsaveOnChannel,
+                (true, false) => RedisEvent::StartingBgsave,
+                (false, false) => RedisEvent::StartingBgsaveToDisk,
+            },
+        );
         for &slot in &waiting {
             self.setup_full_sync(slot, offset, out);
         }
-        self.fork(if diskless { Target::Sockets } else { Target::Disk }, out);
+        self.deliver_stream(&waiting, out);
+        self.fork(if diskless { Target::Sockets } else { Target::Disk }, on_channel, out);
         let child = self.child.as_mut().expect("forked a moment ago");
         child.served = waiting.iter().map(|&slot| Served { slot, stuck_since: None, unread: 0 }).collect();
-        if diskless {
+        if on_channel {
+            log(out, RedisEvent::RdbTransferStartedOnChannel);
+        } else if diskless {
             log(out, RedisEvent::RdbTransferStarted);
         } else {
             log_text(out, || "Background saving started by pid 1".into());
@@ -217,7 +234,9 @@ impl Redis {
             && out.now() >= until
         {
             let count = child.served.len();
-            log_text(out, || format!("Diskless rdb transfer, done reading from pipe, {count} replicas still up."));
+            if !child.on_channel {
+                log_text(out, || format!("Diskless rdb transfer, done reading from pipe, {count} replicas still up."));
+            }
             let exit = CHILD_EXIT_MIN + Span::from_nanos(self.work.exponential(CHILD_EXIT_MEAN_NS));
             self.set_child_stage(Stage::Exiting(out.now() + exit));
         }
@@ -286,6 +305,11 @@ impl Redis {
         }
         let child = self.child.take().expect("it exits");
         match child.target {
+            Target::Sockets if child.on_channel => {
+                log(out, RedisEvent::RdbTransferDone);
+                let files: Vec<Slot> = child.served.iter().map(|served| served.slot).collect();
+                self.files_are_delivered(&files, out);
+            }
             Target::Sockets => {
                 log(out, RedisEvent::RdbTransferDone);
                 for served in &child.served {
@@ -383,7 +407,7 @@ impl Redis {
 
     /// BGSAVE (`rdbSaveBackground`).
     pub(super) fn background_save(&mut self, out: &mut Out) {
-        self.fork(Target::Disk, out);
+        self.fork(Target::Disk, false, out);
         log_text(out, || "Background saving started by pid 1".into());
     }
 
@@ -399,6 +423,8 @@ impl Redis {
             return;
         }
         match child.target {
+            // A replica that has its whole file leaves before the child does.
+            Target::Sockets if child.on_channel && child.is_written() => {}
             Target::Sockets if !matches!(child.stage, Stage::Exiting(_) | Stage::Killed) => {
                 log_text(out, || "Diskless rdb transfer, last replica dropped, killing fork child.".into());
                 self.child = None;

@@ -48,9 +48,22 @@ pub enum Blocked {
     Shutdown,
 }
 
+/// What a replica gets on one of its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Everything: it has but this one.
+    Both,
+    /// The stream, while its file comes on another.
+    Stream,
+    /// The file alone.
+    File,
+}
+
 /// A client that sent PSYNC.
 #[derive(Clone, Copy, Debug)]
 pub struct Attached {
+    /// What it gets here.
+    pub lane: Lane,
     /// `replstate`.
     pub state: ReplicaState,
     /// `repl_ack_off`: the greatest acknowledged offset.
@@ -89,6 +102,10 @@ pub struct Client {
     pub write_offset: u64,
     /// What REPLCONF listening-port told.
     pub listening_port: Option<u16>,
+    /// It said that it can get its file on a connection of its own.
+    pub takes_channel: bool,
+    /// It is such a connection: for the client with this number.
+    pub file_for: Option<u64>,
     /// Since it sent PSYNC.
     pub attached: Option<Attached>,
     /// `lastinteraction`, seconds of the wall clock.
@@ -164,6 +181,8 @@ impl Clients {
             waiting_input: Vec::new(),
             write_offset: 0,
             listening_port: None,
+            takes_channel: false,
+            file_for: None,
             attached: None,
             last_interaction: unixtime,
             soft_limit_since: None,

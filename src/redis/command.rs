@@ -41,7 +41,8 @@ fn flags(command: &Command) -> Flags {
         | Command::DebugSegfault
         | Command::NoOp
         | Command::ReplconfHandshake { .. }
-        | Command::ReplconfCapa
+        | Command::ReplconfCapa { .. }
+        | Command::ReplconfRdbChannel { .. }
         | Command::ReplconfAck(_)
         | Command::ReplconfGetack
         | Command::Unknown => (true, true),
@@ -138,7 +139,7 @@ impl Redis {
             seq,
             role: self.role(),
             receivers: receivers as u32,
-            replicas: self.replicas.len() as u32,
+            replicas: self.streamed_replicas().count() as u32,
         });
     }
 
@@ -290,7 +291,7 @@ impl Redis {
                 self.unpause_clients();
                 Some(Reply::Ok)
             }
-            Command::ClientSetName | Command::NoOp | Command::ReplconfCapa | Command::Select => Some(Reply::Ok),
+            Command::ClientSetName | Command::NoOp | Command::Select => Some(Reply::Ok),
             Command::Multi => {
                 let client = self.clients.get_mut(slot).expect("the client sent MULTI");
                 if client.transaction.is_some() {
@@ -338,6 +339,15 @@ impl Redis {
             Command::Wait { replicas, timeout } => self.wait(slot, replicas, timeout, in_exec, out),
             Command::ReplconfHandshake { port } => {
                 self.clients.get_mut(slot).expect("the client sent REPLCONF").listening_port = Some(port);
+                Some(Reply::Ok)
+            }
+            Command::ReplconfCapa { rdb_channel } => {
+                self.clients.get_mut(slot).expect("the client sent REPLCONF").takes_channel = rdb_channel;
+                Some(Reply::Ok)
+            }
+            Command::ReplconfRdbChannel { port, main } => {
+                let client = self.clients.get_mut(slot).expect("the client sent REPLCONF");
+                (client.listening_port, client.file_for) = (Some(port), Some(main));
                 Some(Reply::Ok)
             }
             Command::ReplconfAck(offset) => {

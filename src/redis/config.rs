@@ -44,6 +44,11 @@ pub struct Config {
     pub repl_diskless_sync_max_replicas: u32,
     /// How a replica loads a diskless synchronisation.
     pub repl_diskless_load: DisklessLoad,
+    /// Since 8.0: whether a full synchronisation sends the RDB file on a connection of its own, beside the stream. On by
+    /// default there; it needs both sides, and `repl-diskless-sync` on the master's.
+    #[serde(with = "units::yes_no")]
+    #[schemars(schema_with = "units::yes_no::schema")]
+    pub repl_rdb_channel: bool,
     /// Whether a replica frees its old data set in the background before a full synchronisation.
     #[serde(with = "units::yes_no")]
     #[schemars(schema_with = "units::yes_no::schema")]
@@ -150,6 +155,7 @@ impl Default for Config {
             repl_diskless_sync_delay: 5,
             repl_diskless_sync_max_replicas: 0,
             repl_diskless_load: DisklessLoad::Disabled,
+            repl_rdb_channel: false,
             replica_lazy_flush: false,
             repl_ping_replica_period: 10,
             repl_timeout: 60,

@@ -29,7 +29,7 @@ impl Redis {
                 sync_in_progress: self.link.state == LinkState::Transfer,
             }
         });
-        let replicas = self.replicas.iter().map(|&slot| {
+        let replicas = self.streamed_replicas().map(|slot| {
             let client = self.clients.get(slot).expect("the list of replicas holds clients");
             let replica = client.attached.as_ref().expect("the list of replicas holds replicas");
             let lag = if replica.state == ReplicaState::Online { now_s - replica.ack_time } else { 0 };

@@ -1,7 +1,7 @@
 //! Serving replicas: PSYNC, full syncs, the stream, its acknowledgements (replication.c; spec 25 to 27).
 
 use super::backlog::Backlog;
-use super::client::{Attached, Slot};
+use super::client::{Attached, Lane, Slot};
 use super::{Redis, draw_replid, log, log_text, unixtime};
 use crate::net::Out;
 use crate::record::RedisEvent;
@@ -57,6 +57,9 @@ impl Redis {
         for &slot in &self.replicas {
             let client = self.clients.get(slot).expect("the list of replicas holds clients");
             let replica = client.attached.as_ref().expect("the list of replicas holds replicas");
+            if replica.lane == Lane::File || replica.state == ReplicaState::WaitRdbChannel {
+                continue;
+            }
             if replica.state != ReplicaState::WaitBgsave || self.child.as_ref().is_some_and(|child| child.serves(slot))
             {
                 let unread = client.sock.map_or(0, |sock| out.output_buffer_bytes(sock));
@@ -77,14 +80,23 @@ impl Redis {
         if self.link.master.is_some() && !self.link.is_up() {
             return Some(Reply::Error(ErrorKind::NoMasterLink));
         }
-        let addr = client.replica_addr();
+        let (addr, id) = (client.replica_addr(), client.id);
+        let is_file = client.file_for.is_some();
         log(out, RedisEvent::ReplicaAsks(addr));
-        if self.try_partial(slot, request, out) {
+        if is_file {
+            log(out, RedisEvent::FullResyncRequestedOnChannel(addr));
+        } else if self.try_partial(slot, request, out) {
             return None;
         }
         let now_s = unixtime(out);
+        let lane = match is_file {
+            true => Lane::File,
+            false if self.offers_channel(slot) => Lane::Stream,
+            false => Lane::Both,
+        };
         self.clients.get_mut(slot).expect("the client sent PSYNC").attached = Some(Attached {
-            state: ReplicaState::WaitBgsave,
+            lane,
+            state: if lane == Lane::Stream { ReplicaState::WaitRdbChannel } else { ReplicaState::WaitBgsave },
             ack_offset: 0,
             ack_time: now_s,
             sent: 0,
@@ -96,6 +108,10 @@ impl Redis {
             self.clear_second_id();
             self.history.backlog = Some(Backlog::new(self.history.offset));
             log(out, RedisEvent::BacklogCreated(self.history.replid, self.history.replid2));
+        }
+        if lane == Lane::Stream {
+            log(out, RedisEvent::RdbChannelPossible(addr));
+            return Some(Reply::RdbChannelSync(id));
         }
         self.begin_full_sync(slot, out);
         None
@@ -132,6 +148,7 @@ impl Redis {
         let now_s = unixtime(out);
         let client = self.clients.get_mut(slot).expect("the client sent PSYNC");
         client.attached = Some(Attached {
+            lane: Lane::Both,
             state: ReplicaState::Online,
             ack_offset: 0,
             ack_time: now_s,
@@ -165,7 +182,7 @@ impl Redis {
         if let Some(child) = self.child.as_ref() {
             if child.is_diskless() {
                 log_text(out, || "Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC".into());
-            } else if let Some(offset) = self.shared_bgsave_offset() {
+            } else if let Some(offset) = self.shared_bgsave_offset().filter(|_| !self.is_file_lane(slot)) {
                 self.setup_full_sync(slot, offset, out);
                 self.share_child(slot);
                 log_text(out, || "Waiting for end of BGSAVE for SYNC".into());
@@ -246,7 +263,9 @@ impl Redis {
             self.check_child_done(out);
         }
         let replica = self.clients.attached(slot);
-        if replica.state == ReplicaState::Online && !replica.streaming {
+        if replica.state == ReplicaState::SendBulkAndStream {
+            self.put_online(slot, out);
+        } else if replica.state == ReplicaState::Online && !replica.streaming {
             if self.config.rules().online_line_at_ack {
                 self.put_online(slot, out);
             }

@@ -32,6 +32,7 @@ mod master;
 mod pause;
 mod persist;
 mod pubsub;
+mod rdb_channel;
 mod release;
 mod replica;
 mod roster;
@@ -56,12 +57,13 @@ use crate::wire::{
 
 use backlog::Backlog;
 use child::{Bulk, Child};
-use client::{Blocked, Clients, Slot};
+use client::{Attached, Blocked, Clients, Lane, Slot};
 use cron::{BULK, CHILD, CRON, Cron, LOAD};
 use dataset::Dataset;
 use pause::Pause;
 use persist::Loading;
 use pubsub::Channels;
+use rdb_channel::FILE_LINK;
 use replica::Link;
 use shutdown::Shutdown;
 
@@ -246,18 +248,24 @@ impl Redis {
         self.cron.pass_begins(out, self.hz(), &mut self.work);
         match input {
             Input::Data { token: Token(0), message } => self.link_data(message, out),
+            Input::Data { token: FILE_LINK, message } => self.file_link_data(message, out),
             Input::Data { token, message } => self.client_data(Slot::of(token), message, out),
             Input::Accepted { sock, from } => self.accepted(sock, from, out),
             Input::Ended { token: Token(0), how } => self.link_ended(how, out),
+            Input::Ended { token: FILE_LINK, how } => self.file_link_ended(how, out),
             Input::Ended { token, how } => self.client_ended(Slot::of(token), how, out),
+            Input::Connected { token: FILE_LINK } => self.file_link_connected(out),
             Input::Connected { .. } => self.link_connected(out),
-            Input::ConnectFailed { error, .. } => {
+            Input::ConnectFailed { error, token } => {
                 let why = match error {
                     ConnectError::Refused => "Connection refused",
                     ConnectError::Unreachable => "No route to host",
                     ConnectError::TimedOut => "Connection timed out",
                 };
-                self.link_connect_failed(why, out);
+                match token {
+                    FILE_LINK => self.file_link_failed(why, out),
+                    _ => self.link_connect_failed(why, out),
+                }
             }
             Input::Timer(CRON) => {
                 if let Some(tick) = self.cron.fire(self.hz(), out) {
@@ -372,15 +380,22 @@ impl Redis {
             out.discard(sock);
             out.close(sock);
         }
-        if client.attached.is_some() {
+        if let Some(Attached { lane, .. }) = client.attached {
+            let (addr, id) = (client.replica_addr(), client.id as u32);
             log(
                 out,
-                match unnamed {
-                    true => RedisEvent::ReplicaLostUnnamed(client.id as u32),
-                    false => RedisEvent::ReplicaLost(client.replica_addr()),
+                match (lane, unnamed) {
+                    (Lane::File, true) => RedisEvent::RdbChannelLostUnnamed(id),
+                    (Lane::File, false) => RedisEvent::RdbChannelLost(addr),
+                    (_, true) => RedisEvent::ReplicaLostUnnamed(id),
+                    (_, false) => RedisEvent::ReplicaLost(addr),
                 },
             );
+            let file_is_sent = self.child.as_ref().is_none_or(|child| child.is_written() || !child.serves(slot));
             self.replica_gone(slot, out);
+            if lane != Lane::Both {
+                self.lane_gone(lane, client.id, client.file_for, file_is_sent);
+            }
         }
     }
 
@@ -412,7 +427,9 @@ impl Redis {
             }
             let kept = attached.state != ReplicaState::WaitBgsave
                 || self.child.as_ref().is_some_and(|child| child.serves(slot));
-            if !attached.streaming {
+            if attached.lane == Lane::File {
+                used = 0;
+            } else if !attached.streaming {
                 // An RDB file on its way is no output of the client: it lies in the pipe or on the disk.
                 used = if kept { self.history.offset.saturating_sub(attached.sent) } else { 0 };
             }
@@ -530,7 +547,7 @@ impl Redis {
 
     /// `connected_slaves`: the addresses in the order of attachment.
     pub fn connected_replicas(&self) -> Vec<Addr> {
-        self.replicas.iter().filter_map(|&slot| self.clients.get(slot)).map(|client| client.replica_addr()).collect()
+        self.streamed_replicas().filter_map(|slot| self.clients.get(slot)).map(|client| client.replica_addr()).collect()
     }
 
     /// What a process that starts after this one finds.

@@ -120,6 +120,7 @@ impl Released for Config {
             ServerRelease::Valkey8_1 => {
                 Config { repl_backlog_size: 10 << 20, replica_lazy_flush: true, dynamic_hz: false, ..base }
             }
+            ServerRelease::Redis8_0 | ServerRelease::Redis8_2 => Config { repl_rdb_channel: true, ..base },
             _ => base,
         }
     }
@@ -129,6 +130,7 @@ impl Released for Config {
         Directive { name: "shutdown-timeout", since: ServerRelease::Redis7_0, gone: &[] },
         Directive { name: "repl-diskless-sync-max-replicas", since: ServerRelease::Redis7_0, gone: &[] },
         Directive { name: "enable-debug-command", since: ServerRelease::Redis7_0, gone: &[] },
+        Directive { name: "repl-rdb-channel", since: ServerRelease::Redis8_0, gone: &[] },
         Directive { name: "dynamic-hz", since: ServerRelease::Redis6_0, gone: &[ServerRelease::Valkey8_1] },
     ];
 }

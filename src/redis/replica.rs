@@ -29,6 +29,12 @@ pub enum LinkState {
     Capabilities,
     /// PSYNC was sent.
     Psync,
+    /// The connection for the file is being opened.
+    FileConnecting,
+    /// REPLCONF was sent on it.
+    FileHandshake,
+    /// PSYNC was sent on it.
+    FilePsync,
     /// The RDB file is coming, or is being loaded.
     Transfer,
     /// The stream is coming.
@@ -43,6 +49,10 @@ pub struct Link {
     /// `repl_state`
     pub state: LinkState,
     sock: Option<Sock>,
+    /// The connection on which the file comes, if it has one of its own.
+    pub file_sock: Option<Sock>,
+    /// The master's number for this link, once it said that the file comes on another.
+    pub main_id: Option<u64>,
     /// `repl_transfer_lastio`, or `lastinteraction` of the master's client.
     pub last_io: i64,
     /// `repl_down_since`
@@ -67,6 +77,8 @@ impl Link {
             master,
             state,
             sock: None,
+            file_sock: None,
+            main_id: None,
             last_io: 0,
             down_since: 0,
             cached: None,
@@ -85,7 +97,14 @@ impl Link {
     fn in_handshake(&self) -> bool {
         matches!(
             self.state,
-            LinkState::Connecting | LinkState::Ping | LinkState::Handshake | LinkState::Capabilities | LinkState::Psync
+            LinkState::Connecting
+                | LinkState::Ping
+                | LinkState::Handshake
+                | LinkState::Capabilities
+                | LinkState::Psync
+                | LinkState::FileConnecting
+                | LinkState::FileHandshake
+                | LinkState::FilePsync
         )
     }
 
@@ -95,7 +114,13 @@ impl Link {
             LinkState::None => "none",
             LinkState::Connect => "connect",
             LinkState::Connecting => "connecting",
-            LinkState::Ping | LinkState::Handshake | LinkState::Capabilities | LinkState::Psync => "handshake",
+            LinkState::Ping
+            | LinkState::Handshake
+            | LinkState::Capabilities
+            | LinkState::Psync
+            | LinkState::FileConnecting
+            | LinkState::FileHandshake
+            | LinkState::FilePsync => "handshake",
             LinkState::Transfer => "sync",
             LinkState::Connected => "connected",
         }
@@ -122,6 +147,7 @@ impl Redis {
             out.discard(sock);
             out.close(sock);
         }
+        self.close_file_link(out);
     }
 
     /// `connectWithMaster`
@@ -129,6 +155,7 @@ impl Redis {
         let Some(master) = self.link.master else { return };
         assert!(self.link.sock.is_none(), "there is one link at a time");
         self.link.sock = Some(out.connect(master, LINK));
+        self.link.main_id = None;
         self.link.last_io = unixtime(out);
         self.link.state = LinkState::Connecting;
         log(out, RedisEvent::SyncStarted);
@@ -235,8 +262,9 @@ impl Redis {
     }
 
     /// A step of the handshake failed: the next `replicationCron` tries again.
-    fn abort_handshake(&mut self, out: &mut Out) {
+    pub(super) fn abort_handshake(&mut self, out: &mut Out) {
         self.close_link_socket(out);
+        self.link.unread.clear();
         self.link.state = LinkState::Connect;
     }
 
@@ -289,7 +317,7 @@ impl Redis {
                 log(out, RedisEvent::SyncIoError);
                 self.cancel_handshake(true, out);
             }
-            LinkState::Psync => {
+            LinkState::Psync | LinkState::FileConnecting | LinkState::FileHandshake | LinkState::FilePsync => {
                 log(out, RedisEvent::MasterDidNotReplyToPsync);
                 self.abort_handshake(out);
             }
@@ -310,7 +338,10 @@ impl Redis {
         self.link.last_io = unixtime(out);
         match (self.link.state, message) {
             (LinkState::Connected, Message::Stream(item)) => self.stream_item(item, out),
-            (LinkState::Transfer, Message::Stream(item)) => self.link.unread.push(item),
+            (
+                LinkState::Transfer | LinkState::FileConnecting | LinkState::FileHandshake | LinkState::FilePsync,
+                Message::Stream(item),
+            ) => self.link.unread.push(item),
             (_, Message::Newline) => {}
             (LinkState::Ping, Message::Reply(Reply::Error(error))) if error != ErrorKind::NoAuth => {
                 log(out, RedisEvent::ErrorReplyToPing(loading_or_other(error)));
@@ -324,7 +355,8 @@ impl Redis {
             }
             (LinkState::Handshake, Message::Reply(_)) => {
                 self.link.state = LinkState::Capabilities;
-                self.send_to_master(Command::ReplconfCapa, out);
+                let rdb_channel = self.config.repl_rdb_channel;
+                self.send_to_master(Command::ReplconfCapa { rdb_channel }, out);
             }
             (LinkState::Capabilities, Message::Reply(_)) => {
                 self.link.state = LinkState::Psync;
@@ -341,19 +373,25 @@ impl Redis {
             (LinkState::Psync, Message::Reply(Reply::Continue(replid))) => self.continue_from_cached(replid, out),
             (LinkState::Psync, Message::Reply(Reply::FullResync(replid, offset))) => {
                 log(out, RedisEvent::FullResyncFromMaster(replid, offset));
-                self.link.initial = (replid, offset);
-                self.link.receiving = None;
-                self.link.state = LinkState::Transfer;
-                if self.config.rules().drops_history_at_fullresync {
-                    self.drop_history(out);
-                }
+                self.full_resync_begins(replid, offset, out);
             }
+            (LinkState::Psync, Message::Reply(Reply::RdbChannelSync(main))) => self.begin_channel(main, out),
             (LinkState::Psync, Message::Reply(_)) => {
                 log(out, RedisEvent::MasterUnableToPsync);
                 self.abort_handshake(out);
             }
             (LinkState::Transfer, Message::Rdb(piece)) => self.receive_piece(*piece, out),
             (state, message) => unreachable!("a master does not send {message:?} to a replica in {state:?}"),
+        }
+    }
+
+    /// `+FULLRESYNC`: a file of this history, up to this offset, will come.
+    pub(super) fn full_resync_begins(&mut self, replid: ReplId, offset: u64, out: &mut Out) {
+        self.link.initial = (replid, offset);
+        self.link.receiving = None;
+        self.link.state = LinkState::Transfer;
+        if self.config.rules().drops_history_at_fullresync {
+            self.drop_history(out);
         }
     }
 
@@ -395,7 +433,7 @@ impl Redis {
     }
 
     /// Some bytes of the RDB file came (`readSyncBulkPayload`, spec 26.4).
-    fn receive_piece(&mut self, piece: RdbPiece, out: &mut Out) {
+    pub(super) fn receive_piece(&mut self, piece: RdbPiece, out: &mut Out) {
         let begun = match self.link.receiving {
             Some(begun) => begun,
             None => {
@@ -465,10 +503,19 @@ impl Redis {
         self.link.down_since = 0;
         self.link.last_io = unixtime(out);
         log(out, RedisEvent::FinishedWithSuccess);
+        let on_channel = self.link.main_id.is_some();
+        self.close_file_link(out);
         if self.link.streamed && self.config.rules().acks_streamed_file {
             self.send_ack(out);
         }
+        let buffered = self.link.unread.last().map_or(0, |item| item.end - offset);
+        if on_channel {
+            log(out, RedisEvent::ApplyingBuffer(buffered));
+        }
         self.link_goes_on(out);
+        if on_channel {
+            log(out, RedisEvent::AppliedBuffer(buffered));
+        }
         if self.link.sock.is_none() {
             self.free_master_client(out);
         }

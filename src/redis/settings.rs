@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Config;
 use super::config::DisklessLoad;
+use crate::release::Released;
 use crate::units;
 
 /// Why a directive is not set.
@@ -81,6 +82,10 @@ pub fn canonical(name: &str) -> &str {
 pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> {
     let name = canonical(name);
     let failed = |why: &str| Refusal::Server(failure(name, why));
+    if Config::lacking(config.release, name).is_some() {
+        // Since 7.0; before: `ERR Unsupported CONFIG parameter: …`.
+        return Err(Refusal::Server(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'")));
+    }
     match name {
         "hz" => number(&mut config.hz, name, value)?,
         "maxclients" => number(&mut config.maxclients, name, value)?,
@@ -97,6 +102,7 @@ pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> 
         "replica-announced" => yes_no(&mut config.replica_announced, name, value)?,
         "replica-serve-stale-data" => yes_no(&mut config.replica_serve_stale_data, name, value)?,
         "replica-read-only" => yes_no(&mut config.replica_read_only, name, value)?,
+        "repl-rdb-channel" => yes_no(&mut config.repl_rdb_channel, name, value)?,
         "repl-diskless-sync" => yes_no(&mut config.repl_diskless_sync, name, value)?,
         "rdb-del-sync-files" => yes_no(&mut config.rdb_del_sync_files, name, value)?,
         "dynamic-hz" => yes_no(&mut config.dynamic_hz, name, value)?,

@@ -55,7 +55,7 @@ impl Redis {
 
     /// `isReadyToShutdown`
     fn replicas_are_level(&self) -> bool {
-        self.replicas.iter().all(|&slot| self.clients.attached(slot).ack_offset == self.history.offset)
+        self.streamed_replicas().all(|slot| self.clients.attached(slot).ack_offset == self.history.offset)
     }
 
     /// `prepareForShutdown`. True if the process has ended.

@@ -720,6 +720,83 @@ fn since_8_0_a_stream_that_is_never_silent_has_no_pings() {
 }
 
 #[test]
+fn the_file_of_a_full_sync_comes_beside_the_stream() {
+    let channel =
+        Config { repl_diskless_sync_delay: 0, dataset_bytes: 200 << 20, ..Config::of(ServerRelease::Redis8_2) };
+    let replica = Config { dataset_bytes: 0, ..channel.clone() };
+    let mut net = Net::new(&[(channel, None), (replica, Some(0))]);
+    net.start(0);
+    net.run(4_000);
+    net.start(1);
+    let (client, begin) = (net.client(0), net.now);
+    net.run(500);
+    assert!(net.when(0, begin, |e| *e == RedisEvent::RdbTransferStartedOnChannel).is_some(), "forked");
+    net.ask(client, set(7));
+    net.run(30_000);
+    assert!(net.node(1).link_up());
+    assert_eq!(net.node(1).data(&key(7)), Some(7));
+    assert_eq!(net.node(0).connected_replicas(), [addr(1)], "one replica, however many connections");
+    let replica = net.log(1, begin);
+    let place = |event: &RedisEvent| replica.iter().position(|e| e == event).unwrap_or_else(|| panic!("{event:?}"));
+    let order = [
+        RedisEvent::InitializeRdbChannel,
+        RedisEvent::ReceivingInParallel,
+        RedisEvent::ReceivingRdb,
+        RedisEvent::LoadingDb,
+        RedisEvent::FlushingOldData,
+        RedisEvent::FinishedWithSuccess,
+    ];
+    assert!(order.windows(2).all(|pair| place(&pair[0]) < place(&pair[1])), "{replica:?}");
+    let buffered = replica.iter().find_map(|e| if let RedisEvent::AppliedBuffer(n) = e { Some(*n) } else { None });
+    assert!(buffered.expect("it had some") >= u64::from(set(7).stream_bytes()), "{buffered:?}");
+    let master = net.log(0, begin);
+    assert!(master.iter().any(|e| matches!(e, RedisEvent::RdbChannelLost(_))));
+    assert!(master.iter().any(|e| matches!(e, RedisEvent::ReplicaOnline(_))));
+    assert!(!master.iter().any(|e| matches!(e, RedisEvent::RdbStreamed(_))));
+}
+
+#[test]
+fn a_channel_takes_two() {
+    let new = || Config::of(ServerRelease::Redis8_2);
+    for (master, replica, on_channel) in [
+        (new(), Config::of(ServerRelease::Redis7_0), false),
+        (Config::of(ServerRelease::Redis7_4), new(), false),
+        (Config::of(ServerRelease::Redis8_0), new(), true),
+        (Config { repl_diskless_sync: false, ..new() }, new(), false),
+        (new(), Config { repl_rdb_channel: false, ..new() }, false),
+    ] {
+        let mut net = Net::new(&[(master, None), (replica, Some(0))]);
+        let begin = net.now;
+        net.start(0);
+        net.start(1);
+        net.run(9_000);
+        assert!(net.node(1).link_up());
+        let used = net.when(1, begin, |e| *e == RedisEvent::InitializeRdbChannel).is_some();
+        let base = net.when(1, begin, |e| matches!(e, RedisEvent::FullResyncFromMaster(..))).is_some();
+        assert_eq!((used, base), (on_channel, !on_channel));
+    }
+}
+
+#[test]
+fn a_channel_that_breaks_is_begun_anew() {
+    let channel = Config { dataset_bytes: 200 << 20, ..Config::of(ServerRelease::Redis8_2) };
+    let replica = Config { dataset_bytes: 0, ..channel.clone() };
+    for after_ms in [2_000, 6_000] {
+        let mut net = Net::new(&[(channel.clone(), None), (replica.clone(), Some(0))]);
+        net.start(0);
+        net.run(4_000);
+        let begin = net.now;
+        net.start(1);
+        net.run(after_ms);
+        assert!(net.when(0, begin, |e| matches!(e, RedisEvent::FullResyncRequestedOnChannel(_))).is_some());
+        net.reset_between(0, 1);
+        net.run(30_000);
+        assert!(net.node(1).link_up());
+        assert_eq!(net.node(0).connected_replicas(), [addr(1)]);
+    }
+}
+
+#[test]
 fn an_old_server_goes_on_with_no_history_of_its_file() {
     for (release, goes_on) in [(ServerRelease::Redis6_2, false), (ServerRelease::Redis7_0, true)] {
         let config = Config { repl_diskless_sync: false, ..Config::of(release) };

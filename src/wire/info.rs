@@ -29,6 +29,10 @@ pub enum ReplicaState {
     WaitBgsave,
     /// The RDB is being sent.
     SendBulk,
+    /// `wait_bgsave` too: the RDB will come on a connection of its own, which has not asked for it yet.
+    WaitRdbChannel,
+    /// `send_bulk_and_stream`: the RDB is being sent on a connection of its own, the stream on this one.
+    SendBulkAndStream,
     /// Receiving the stream.
     Online,
 }

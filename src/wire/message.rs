@@ -224,7 +224,17 @@ pub enum Command {
         port: u16,
     },
     /// REPLCONF capa
-    ReplconfCapa,
+    ReplconfCapa {
+        /// `capa rdb-channel-repl`
+        rdb_channel: bool,
+    },
+    /// REPLCONF rdb-only 1 rdb-channel 1 main-ch-client-id
+    ReplconfRdbChannel {
+        /// The port that the replica serves.
+        port: u16,
+        /// The master's number for the replica's main connection.
+        main: u64,
+    },
     /// REPLCONF ACK offset
     ReplconfAck(u64),
     /// REPLCONF GETACK *
@@ -517,6 +527,8 @@ pub enum Reply {
     Continue(ReplId),
     /// `+FULLRESYNC replid offset`
     FullResync(ReplId, u64),
+    /// `+RDBCHANNELSYNC client-id`
+    RdbChannelSync(u64),
 }
 
 /// One propagated command in the replication stream.

@@ -17,6 +17,7 @@ impl Reply {
             Reply::Info(_) => "(the text of INFO)".into(),
             Reply::Continue(_) => "CONTINUE".into(),
             Reply::FullResync(..) => "FULLRESYNC".into(),
+            Reply::RdbChannelSync(_) => "RDBCHANNELSYNC".into(),
             Reply::Sentinel(reply) => match **reply {
                 SentinelReply::Quorum(usable) => {
                     format!("OK {usable} usable Sentinels. Quorum and failover authorization can be reached")

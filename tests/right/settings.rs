@@ -85,6 +85,7 @@ const ROWS: &[(&str, Row)] = &[
             "10",
         ),
     ),
+    ("redis.repl-rdb-channel", Run("redis.release = '8.2'\nduration = '5s'\nphase = '0s'\n", "true", "false")),
     ("redis.repl-diskless-sync", Run(DEATH, "true", "false")),
     ("redis.repl-diskless-sync-delay", Run(DEATH, "0", "5")),
     ("redis.repl-diskless-sync-max-replicas", Run(DEATH, "0", "1")),
