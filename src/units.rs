@@ -53,16 +53,16 @@ const SIZES: &[Unit] = &[
 const RATES: &[Unit] = &[("bit", 1), ("kbit", 1_000), ("mbit", 1_000_000), ("gbit", 1_000_000_000)];
 
 /// The most of a quantity, in its base unit and in words.
-type Limit = (u64, &'static str);
+type Most = (u64, &'static str);
 
-const LONGEST: Limit = (limits::SPAN_MAX.0, "ten years (87600h)");
-const LARGEST: Limit = (limits::BYTES_MAX, "1 TiB (1024gb)");
-const FASTEST: Limit = (1_000_000_000_000, "1000gbit");
+const LONGEST: Most = (limits::SPAN_MAX.0, "ten years (87600h)");
+const LARGEST: Most = (limits::BYTES_MAX, "1 TiB (1024gb)");
+const FASTEST: Most = (1_000_000_000_000, "1000gbit");
 
 /// Reads `NUMBER[.FRACTION]UNIT` exactly; `what` completes "a … is a number and a unit".
 ///
 /// It may be `most` of the base unit at most, which is called `limit`.
-fn quantity(text: &str, units: &[Unit], what: &str, example: &str, most: Limit) -> Result<u64, UnitError> {
+fn quantity(text: &str, units: &[Unit], what: &str, example: &str, most: Most) -> Result<u64, UnitError> {
     let wrong = |why: &str| UnitError(format!("`{text}` is not a {what}: {why}, such as \"{example}\""));
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..end], text[end..].trim_start());
@@ -136,6 +136,34 @@ macro_rules! written_as_text {
 }
 
 written_as_text!(Span, "Duration", parse_span, "a duration such as \"50ms\"", r"^[0-9]+(\.[0-9]+)? *(ns|us|ms|s|m|h)$");
+
+/// A time limit, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Option<Span>);
+
+impl FromStr for Limit {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        if text == "none" { Ok(Limit(None)) } else { parse_span(text).map(|span| Limit(Some(span))) }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(span) => span.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+written_as_text!(
+    Limit,
+    "Limit",
+    Limit::from_str,
+    "a duration such as \"5s\", or \"none\"",
+    r"^([0-9]+(\.[0-9]+)? *(ns|us|ms|s|m|h)|none)$"
+);
 
 /// A signed length of time in nanoseconds: how far a clock jumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

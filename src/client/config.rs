@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::habits::{AskingSettings, BackoffSettings, Habits, KeepAliveSettings, PoolSettings, Settings};
+use super::library::{Engine, LibraryId};
 use crate::kernel::Span;
 use crate::record::{Activity, ClientMark};
-use crate::units;
+use crate::units::{self, Limit};
 
 /// The settings of one client program: what it asks, how often, and whose habits it has.
 ///
@@ -26,8 +28,46 @@ pub struct Config {
     pub channel: String,
     /// Time between two attempts; one that would begin while another runs is skipped. Reference clients: "50ms".
     pub every: Span,
-    /// How it connects, waits and retries. Absent: "reference", or "sentinel" in a stack without HAProxy.
-    pub profile: Profile,
+    /// The client library whose habits it has: how it connects, waits and retries. Absent: "reference".
+    pub library: LibraryId,
+    /// The old name of `library`; "sentinel" stands for the reference's clients by way of the Sentinels.
+    #[serde(skip_serializing)]
+    pub profile: Option<Profile>,
+    /// How it reaches Redis. Absent: "proxy", in a stack without HAProxy "sentinels", without Sentinels "address".
+    pub via: Via,
+    /// Limit for opening a connection; "none": as long as the kernel tries. Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Limit>,
+    /// Limit for the reply to a command; "none": it waits for ever. Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command_timeout: Option<Limit>,
+    /// How often a command that failed is tried again, and a subscription opened again, before the program hears of it.
+    /// Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// The pauses before it tries again. Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<BackoffSettings>,
+    /// Connections that it keeps. Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolSettings>,
+    /// Silence after which it writes PING, whose answer a subscriber awaits for `command-timeout`; "none": it never does.
+    /// Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ping_after: Option<Limit>,
+    /// TCP_USER_TIMEOUT: data that are not acknowledged for so long end the connection; "none": the kernel goes on for
+    /// some 15 minutes. Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp_user_timeout: Option<Limit>,
+    /// TCP keep-alive. Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive: Option<KeepAliveSettings>,
+    /// How it asks Sentinels. Absent: the library's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sentinels: Option<AskingSettings>,
+    /// How many attempts may run at once; one that would begin while so many run is skipped. Absent: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
     /// Size of a message in bytes: its number is filled up to so many. 0: the number alone.
     #[serde(with = "units::bytes", skip_serializing_if = "is_zero")]
     #[schemars(schema_with = "units::bytes::schema")]
@@ -59,7 +99,19 @@ impl Default for Config {
             host: String::new(),
             channel: "ch".to_owned(),
             every: Span::from_millis(50),
-            profile: Profile::Reference,
+            library: LibraryId::REFERENCE,
+            profile: None,
+            via: Via::Proxy,
+            connect_timeout: None,
+            command_timeout: None,
+            retries: None,
+            backoff: None,
+            pool: None,
+            ping_after: None,
+            tcp_user_timeout: None,
+            keepalive: None,
+            sentinels: None,
+            concurrency: None,
             payload: 0,
             then_set: false,
             pause: None,
@@ -75,6 +127,57 @@ impl Config {
         [("publisher", Kind::Publish), ("subscriber", Kind::Subscribe), ("writer", Kind::Set)]
             .map(|(name, kind)| Config { name: name.to_owned(), kind, host: "clients".to_owned(), ..Config::default() })
             .to_vec()
+    }
+
+    /// The settings in which it differs from its library.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            connect_timeout: self.connect_timeout,
+            command_timeout: self.command_timeout,
+            retries: self.retries,
+            backoff: self.backoff,
+            pool: self.pool,
+            ping_after: self.ping_after,
+            tcp_user_timeout: self.tcp_user_timeout,
+            keepalive: self.keepalive,
+            sentinels: self.sentinels,
+        }
+    }
+
+    /// What it does in every case: its library's habits with its own settings over them.
+    pub fn habits(&self) -> Habits {
+        self.settings().over(self.library.habits(self.via, self.kind), self.library.follows)
+    }
+
+    /// How many of its attempts may run at once.
+    pub fn concurrency(&self) -> u32 {
+        self.concurrency.unwrap_or(self.library.concurrency)
+    }
+
+    /// What kind of program it is: with its settings changed, or by another way, a library with a program of its own is
+    /// one of habits.
+    pub(super) fn engine(&self) -> Engine {
+        let plain = self.settings() == Settings::default() && self.concurrency.is_none();
+        match self.library.engine {
+            Engine::Reference if plain => Engine::Reference,
+            Engine::GoV8 if plain && self.via != Via::Sentinels => Engine::GoV8,
+            _ => Engine::Habits,
+        }
+    }
+
+    /// Whether it runs as the reference's clients, byte for byte.
+    pub(crate) fn runs_as_recorded(&self) -> bool {
+        self.engine() == Engine::Reference
+    }
+
+    /// Reads the old key `profile`, whose words are libraries and a way.
+    pub(crate) fn take_profile(&mut self) {
+        match self.profile.take() {
+            None => {}
+            Some(Profile::Reference) => self.library = LibraryId::REFERENCE,
+            Some(Profile::GoRedisV8) => self.library = LibraryId::GO_REDIS_V8,
+            Some(Profile::Sentinel) => (self.library, self.via) = (LibraryId::REFERENCE, Via::Sentinels),
+        }
     }
 
     /// How the header of a recording names it.
@@ -105,12 +208,24 @@ pub enum Kind {
     Get,
 }
 
-/// Whose habits a client has when it connects, waits and retries.
+/// How a client reaches Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// Through HAProxy.
+    #[default]
+    Proxy,
+    /// At the address that the Sentinels name.
+    Sentinels,
+    /// At the address of redis-1, whoever is the master.
+    Address,
+}
+
+/// The words of the old key `profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// The clients of the reference recordings: one blocking connection through HAProxy, time limits of 1 s.
-    #[default]
     Reference,
     /// go-redis 8.11.5 with its default options, as the demo's programs: a pool, four attempts a command.
     GoRedisV8,

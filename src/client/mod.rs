@@ -1,40 +1,55 @@
-//! The client programs: publishers, subscribers, writers and load, in the profiles of several client libraries.
+//! The client programs: publishers, subscribers, writers and load, with the habits of several client libraries.
 //!
 //! Like every program of the stack a [`Client`] is a state machine without I/O: inputs go in, actions come out, and
 //! nothing happens while it is not called (the contract is in [`crate::net`]). What it did and saw leaves as
 //! [`Op`]s; the time of an attempt is its beginning.
 //!
-//! | profile | programs | file |
-//! | --- | --- | --- |
-//! | `reference` | blocking Python clients of the recordings | `reference.rs` |
-//! | `sentinel` | the same, asking the Sentinels where the master is | `sentinel_aware.rs`, `line.rs` |
-//! | `go-redis-v8` | the demo's programs: pool, retries, Pub/Sub | `go_redis.rs`, `go_pool.rs`, `go_pubsub.rs` |
-//! | `reference` or `sentinel`, with `pause` | closed loop | `load.rs`, `tally.rs` |
-//! | `reference`, subscribing on several `connections` | crowd of subscribers | `crowd.rs` |
+//! What a client library is, stands in a row of [`library`]; what its row says, in [`habits`].
+//!
+//! | clients | file |
+//! | --- | --- |
+//! | of the recordings: blocking, in Python, through HAProxy or by asking Sentinels | `reference.rs`, `line.rs`, `sentinel_aware.rs` |
+//! | the demo's, on go-redis 8: pool, retries, Pub/Sub | `go_redis.rs`, `go_pool.rs`, `go_pubsub.rs` |
+//! | of any other library or of settings: connections when a command needs one | `caller.rs` |
+//! | … one connection for all commands | `multiplexed.rs` |
+//! | … subscribers | `listener.rs` |
+//! | … and what those three share: the way to the master, a connection | `route.rs`, `link.rs` |
+//! | in a closed loop (`pause`) | `load.rs`, `tally.rs` |
+//! | subscribing on several `connections` | `crowd.rs` |
 //!
 //! A publisher of go-redis with `then-set` records its SETs under its own node; the recordings of the real stack list
 //! them under the name `writer`.
 
+mod caller;
 mod config;
 mod crowd;
 mod go_pool;
 mod go_pubsub;
 mod go_random;
 mod go_redis;
+pub mod habits;
 mod histogram;
+pub mod library;
 mod line;
+mod link;
+mod listener;
 mod load;
+mod multiplexed;
 mod reference;
+mod route;
 mod sentinel_aware;
 mod tally;
 #[cfg(test)]
 mod testing;
 mod timing;
 
-pub use config::{Config, Kind, Pause, Profile};
+pub use config::{Config, Kind, Pause, Profile, Via};
 pub use histogram::Histogram;
+pub use library::{Library, LibraryId};
 pub use load::LoadReport;
 pub use tally::{End, Slice, Tally, Times};
+
+use library::Engine;
 
 use crate::kernel::{Span, Stream, Time};
 use crate::net::{Ended, Input, Out, Sock};
@@ -96,6 +111,9 @@ enum Program {
     GoSubscriber(Box<go_pubsub::Subscriber>),
     Load(Box<load::Load>),
     Crowd(Box<crowd::Crowd>),
+    Caller(Box<caller::Caller>),
+    Multiplexed(Box<multiplexed::Multiplexed>),
+    Listener(Box<listener::Listener>),
 }
 
 /// A client program.
@@ -106,19 +124,21 @@ pub struct Client {
 
 impl Client {
     /// A client that has not begun to run.
-    ///
-    /// go-redis without HAProxy would be its `FailoverClient`, which is not modelled: with [`Target::Sentinels`] the
-    /// profile `go-redis-v8` is served by the Sentinel-aware blocking client.
     pub fn new(setup: Setup) -> Client {
         let closed_loop = setup.config.pause.is_some() || setup.config.connections > 1;
-        let go = setup.config.profile == Profile::GoRedisV8 && matches!(setup.target, Target::Proxy(_));
-        let program = match (setup.config.kind, closed_loop, go) {
-            (Kind::Subscribe, ..) if setup.config.connections > 1 => Program::Crowd(Box::new(crowd::Crowd::new(setup))),
-            (Kind::Subscribe, _, true) => Program::GoSubscriber(Box::new(go_pubsub::Subscriber::new(setup))),
-            (Kind::Subscribe, _, false) => Program::Subscriber(Box::new(reference::Subscriber::new(setup))),
-            (_, true, _) => Program::Load(Box::new(load::Load::new(setup))),
-            (_, false, true) => Program::GoWriter(Box::new(go_redis::Writer::new(setup))),
-            (_, false, false) => Program::Writer(Box::new(reference::Writer::new(setup))),
+        let multiplex = setup.config.habits().multiplex.is_some();
+        let program = match (setup.config.kind, setup.config.engine()) {
+            (Kind::Subscribe, _) if setup.config.connections > 1 => Program::Crowd(Box::new(crowd::Crowd::new(setup))),
+            (Kind::Subscribe, Engine::GoV8) => Program::GoSubscriber(Box::new(go_pubsub::Subscriber::new(setup))),
+            (Kind::Subscribe, Engine::Reference) => Program::Subscriber(Box::new(reference::Subscriber::new(setup))),
+            (Kind::Subscribe, Engine::Habits) => Program::Listener(Box::new(listener::Listener::new(setup))),
+            _ if closed_loop => Program::Load(Box::new(load::Load::new(setup))),
+            (_, Engine::GoV8) => Program::GoWriter(Box::new(go_redis::Writer::new(setup))),
+            (_, Engine::Reference) => Program::Writer(Box::new(reference::Writer::new(setup))),
+            (_, Engine::Habits) if multiplex => {
+                Program::Multiplexed(Box::new(multiplexed::Multiplexed::new(setup)))
+            }
+            (_, Engine::Habits) => Program::Caller(Box::new(caller::Caller::new(setup))),
         };
         Client { program }
     }
@@ -137,6 +157,9 @@ impl Client {
                 Program::GoSubscriber(subscriber) => subscriber.handle(input, out),
                 Program::Load(load) => load.handle(input, out),
                 Program::Crowd(crowd) => crowd.handle(input, out),
+                Program::Caller(caller) => caller.handle(input, out),
+                Program::Multiplexed(multiplexed) => multiplexed.handle(input, out),
+                Program::Listener(listener) => listener.handle(input, out),
             },
         }
     }
@@ -150,6 +173,9 @@ impl Client {
             Program::GoSubscriber(subscriber) => vec![subscriber.timing.stream()],
             Program::Load(load) => load.streams(),
             Program::Crowd(crowd) => vec![crowd.timing.stream()],
+            Program::Caller(caller) => caller.streams(),
+            Program::Multiplexed(multiplexed) => multiplexed.streams(),
+            Program::Listener(listener) => listener.streams(),
         }
     }
 
@@ -162,6 +188,9 @@ impl Client {
             Program::GoSubscriber(subscriber) => subscriber.counters,
             Program::Load(load) => load.counters(),
             Program::Crowd(crowd) => crowd.counters,
+            Program::Caller(caller) => caller.counters,
+            Program::Multiplexed(multiplexed) => multiplexed.counters,
+            Program::Listener(listener) => listener.counters,
         }
     }
 
@@ -174,6 +203,9 @@ impl Client {
             Program::GoSubscriber(subscriber) => subscriber.is_connected(),
             Program::Load(load) => load.is_connected(),
             Program::Crowd(crowd) => crowd.is_connected(),
+            Program::Caller(caller) => caller.is_connected(),
+            Program::Multiplexed(multiplexed) => multiplexed.is_connected(),
+            Program::Listener(listener) => listener.is_connected(),
         }
     }
 
@@ -199,7 +231,9 @@ impl Client {
             Program::Writer(writer) => writer.seq,
             Program::GoWriter(writer) => writer.seq,
             Program::Load(load) => load.numbered(),
-            Program::Subscriber(_) | Program::GoSubscriber(_) | Program::Crowd(_) => 0,
+            Program::Caller(caller) => caller.seq,
+            Program::Multiplexed(multiplexed) => multiplexed.seq,
+            Program::Subscriber(_) | Program::GoSubscriber(_) | Program::Crowd(_) | Program::Listener(_) => 0,
         }
     }
 

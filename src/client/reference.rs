@@ -1,7 +1,6 @@
 //! The clients of the reference recordings: blocking Python programs with one connection each.
 //!
-//! spec R4. Through HAProxy or, as the profile `sentinel`, to the master that the
-//! Sentinels name.
+//! spec R4. Through HAProxy or to the master that the Sentinels name.
 
 use super::line::{Line, Step};
 use super::timing::Timing;

@@ -266,5 +266,8 @@ impl Bench {
 
 /// Settings of a client in a test.
 pub(super) fn config(kind: Kind, profile: Profile) -> Config {
-    Config { name: "client".to_owned(), kind, profile, ..Config::default() }
+    let profile = Some(profile);
+    let mut config = Config { name: "client".to_owned(), kind, profile, ..Config::default() };
+    config.take_profile();
+    config
 }

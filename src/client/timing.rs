@@ -3,6 +3,7 @@
 //! A time limit never ends exactly on time. Two mechanisms make it late by up to a millisecond, and both are modelled;
 //! the last tens of microseconds (interrupt, scheduler, interpreter) are drawn.
 
+use super::library::Runtime;
 use crate::kernel::{Span, Stream, Time};
 use crate::net::Out;
 
@@ -89,7 +90,15 @@ impl Timing {
         due + Span(self.work.below(MILLISECOND)) + self.exponential(WAKE_UP_MEAN)
     }
 
-    /// A step of a Go program takes its time.
+    /// A step of a program takes its time.
+    pub(super) fn step(&mut self, runtime: Runtime, out: &mut Out) {
+        match runtime {
+            Runtime::Interpreted => self.python_step(out),
+            Runtime::Compiled => self.go_step(out),
+        }
+    }
+
+        /// A step of a Go program takes its time.
     pub(super) fn go_step(&mut self, out: &mut Out) {
         out.work(Span(GO_STEP_MEAN.0 / 2) + Span(self.work.exponential(GO_STEP_MEAN.0 / 2)));
     }

@@ -8,7 +8,7 @@ use super::trail::{Arrival, Carried, Parcel, Trail};
 use super::words;
 use super::{Ask, Explanation, NoAnswer, Step, Subject};
 use crate::analysis::ledger::{Fate, Message as Entry};
-use crate::client::{Kind, Profile};
+use crate::client::Kind;
 use crate::kernel::{EventId, Time};
 use crate::net::{Input, Note, Obstacle, Sock};
 use crate::record::{Op, Outcome};
@@ -152,16 +152,10 @@ impl<'a> Followed<'a> {
             step =
                 step.rule("PUBLISH answers with a number, not with an error: 0 receivers is a success to the client");
         }
-        let profile = self.config().map_or(Profile::Reference, |config| config.profile);
-        if [Outcome::ReplyTimeout, Outcome::ConnectTimeout].contains(&entry.outcome) {
-            step = match profile {
-                Profile::Reference | Profile::Sentinel => {
-                    step.rule("this client waits 1 s for a connection and 1 s for a reply")
-                }
-                Profile::GoRedisV8 => {
-                    step.rule("go-redis waits 5 s for a connection and 3 s for a reply, up to 4 times")
-                }
-            };
+        if [Outcome::ReplyTimeout, Outcome::ConnectTimeout].contains(&entry.outcome)
+            && let Some(config) = self.config()
+        {
+            step = step.rule(super::manner::limits(config));
         }
         done.steps.push(step.event(self.trail.record.during));
     }

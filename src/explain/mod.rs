@@ -18,6 +18,7 @@ mod between;
 mod causes;
 mod failover;
 mod lines;
+mod manner;
 mod message;
 mod proxy;
 mod run;

@@ -27,6 +27,7 @@ pub(super) fn message(message: &Message, names: &Names) -> String {
         Message::Reply(reply) => self::reply(reply, names),
         Message::Push(_, Payload::Sequence { seq, .. }) => format!("message {seq}"),
         Message::Push(_, Payload::Hello(_)) => "a hello".into(),
+        Message::Push(_, Payload::SwitchMaster(_)) => "+switch-master".into(),
         Message::Stream(item) => format!("{} in the replication stream", self::command(&item.command, names)),
         Message::Newline => "a newline".into(),
         Message::Rdb(piece) if piece.file.is_some() => "an RDB file".into(),
@@ -40,6 +41,7 @@ fn command(command: &Command, names: &Names) -> String {
         Command::Info(_) => "INFO".into(),
         Command::Role => "ROLE".into(),
         Command::Publish(_, Payload::Sequence { seq, .. }) => format!("PUBLISH of message {seq}"),
+        Command::Publish(_, Payload::SwitchMaster(_)) => "+switch-master".into(),
         Command::Publish(_, Payload::Hello(hello)) => {
             format!("a hello that names {} as master", names.host(hello.master.host))
         }

@@ -55,14 +55,14 @@ pub fn compact(scenario: &Scenario, head: &str) -> String {
 
 /// The clients of a file that names none.
 pub(super) fn usual_clients(scenario: &Scenario) -> Vec<client::Config> {
-    let profile = scenario.stack.usual_profile();
-    client::Config::reference().into_iter().map(|client| client::Config { profile, ..client }).collect()
+    let via = scenario.stack.usual_way();
+    client::Config::reference().into_iter().map(|client| client::Config { via, ..client }).collect()
 }
 
 fn client_keys(config: &client::Config, stack: Stack) -> Table {
     let usual = client::Config {
         host: config.name.clone(),
-        profile: stack.usual_profile(),
+        via: stack.usual_way(),
         kind: config.kind,
         ..client::Config::default()
     };

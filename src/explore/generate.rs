@@ -225,12 +225,12 @@ fn haproxy_settings(dice: &mut Dice, config: &mut haproxy::Config) {
 }
 
 fn clients(dice: &mut Dice, haproxy: bool) -> Vec<client::Config> {
-    let usual = if haproxy { client::Profile::Reference } else { client::Profile::Sentinel };
+    let usual = if haproxy { client::Via::Proxy } else { client::Via::Sentinels };
     let mut clients: Vec<client::Config> =
-        client::Config::reference().into_iter().map(|config| client::Config { profile: usual, ..config }).collect();
+        client::Config::reference().into_iter().map(|config| client::Config { via: usual, ..config }).collect();
     if haproxy && dice.percent(20) {
         for client in clients.iter_mut().filter(|client| client.kind != client::Kind::Set) {
-            client.profile = client::Profile::GoRedisV8;
+            client.library = client::LibraryId::GO_REDIS_V8;
         }
         clients[0].then_set = dice.percent(50);
     }
@@ -249,7 +249,7 @@ fn clients(dice: &mut Dice, haproxy: bool) -> Vec<client::Config> {
         clients.push(again);
     }
     if haproxy && dice.percent(10) {
-        clients[2].profile = client::Profile::Sentinel;
+        clients[2].via = client::Via::Sentinels;
     }
     clients
 }

@@ -159,9 +159,11 @@ fn fewer_clients(case: &Case) -> Vec<Case> {
         if config.every != every {
             candidates.push(with(case, |scenario| scenario.clients[place].every = every));
         }
-        let profile = usual[0].profile;
-        if config.profile != profile {
-            candidates.push(with(case, |scenario| scenario.clients[place].profile = profile));
+        let (library, via) = (usual[0].library, usual[0].via);
+        if (config.library, config.via) != (library, via) {
+            candidates.push(with(case, |scenario| {
+                (scenario.clients[place].library, scenario.clients[place].via) = (library, via);
+            }));
         }
         if config.then_set {
             candidates.push(with(case, |scenario| scenario.clients[place].then_set = false));
@@ -191,7 +193,7 @@ fn fewer_nodes(case: &Case) -> Vec<Case> {
             scenario.stack.haproxy = false;
             scenario.haproxy = haproxy::Config::default();
             for client in &mut scenario.clients {
-                client.profile = client::Profile::Sentinel;
+                client.via = client::Via::Sentinels;
             }
         }));
     }

@@ -132,7 +132,7 @@ impl Redis {
     fn note_published(&self, payload: Payload, receivers: i64, out: &mut Out) {
         let (publisher, seq) = match payload {
             Payload::Sequence { publisher, seq, .. } => (Some(publisher), seq),
-            Payload::Hello(_) => (None, 0),
+            Payload::Hello(_) | Payload::SwitchMaster(_) => (None, 0),
         };
         out.note(|| Note::Published {
             publisher,

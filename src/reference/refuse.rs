@@ -1,7 +1,7 @@
 //! What cannot be done to a real stack, said before anything starts.
 
 use super::Error;
-use crate::client::{Kind, Profile};
+use crate::client::{Kind, Via};
 use crate::redis::Protected;
 use crate::scenario::{Action, Network, NodeRef, Scenario, Stack};
 
@@ -13,16 +13,15 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
     }
     for client in &scenario.clients {
         let name = &client.name;
-        match client.profile {
-            Profile::Reference => {}
-            Profile::GoRedisV8 => {
-                return refused(format!(
-                    "client `{name}` has the habits of go-redis, a Go library that is not part of it"
-                ));
-            }
-            Profile::Sentinel => {
-                return refused(format!("client `{name}` asks Sentinels, which no real client here does"));
-            }
+        if !client.runs_as_recorded() {
+            return refused(format!(
+                "client `{name}` has the habits of {}, or settings of its own: the real clients here are the \
+                 reference's",
+                client.library
+            ));
+        }
+        if client.via != Via::Proxy {
+            return refused(format!("client `{name}` goes another way than through HAProxy, which no real client here does"));
         }
         if client.pause.is_some() || client.connections > 1 {
             return refused(format!("client `{name}` is a load generator: only clients at a pace are real"));

@@ -62,8 +62,12 @@ pub struct Stack {
 impl Stack {
     /// How a client finds Redis if it does not say so: through HAProxy, by asking a Sentinel, or, where there is neither, at
     /// the address of redis-1.
-    pub fn usual_profile(self) -> client::Profile {
-        if self.haproxy || self.sentinels == 0 { client::Profile::Reference } else { client::Profile::Sentinel }
+    pub fn usual_way(self) -> client::Via {
+        match (self.haproxy, self.sentinels) {
+            (true, _) => client::Via::Proxy,
+            (false, 0) => client::Via::Address,
+            (false, _) => client::Via::Sentinels,
+        }
     }
 
     /// The most nodes of one kind: up to here the simulator was measured (docs/performance.md).

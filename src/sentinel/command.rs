@@ -21,7 +21,7 @@ impl Monitor {
                 }
                 Reply::Int(1)
             }
-            // Events are not pushed to subscribers; clients of this stack ask for the address.
+            // Of all events only `+switch-master` is pushed: no client of this stack listens for others.
             Command::Subscribe(channel) | Command::PSubscribe(channel) => Reply::Subscribed(channel, 1),
             Command::Unsubscribe(channel) => Reply::Unsubscribed(channel, 0),
             Command::ClientSetName | Command::NoOp => Reply::Ok,

@@ -302,7 +302,7 @@ impl Master {
     pub(super) fn switch_to_promoted(&mut self, pass: &mut Pass<'_>) {
         let old = self.own.addr;
         let new = self.promoted_index().map_or(old, |index| self.slaves[index].addr);
-        pass.log(|| SentinelEvent::SwitchMaster(old, new));
+        pass.switch_master(old, new);
         self.reset_and_change_address(new, pass);
     }
 }

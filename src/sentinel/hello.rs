@@ -39,7 +39,7 @@ impl Master {
             let old = self.own.addr;
             if hello.master != old {
                 pass.about(SentinelEventKind::ConfigUpdateFrom, self.sentinels[index].who(old));
-                pass.log(|| SentinelEvent::SwitchMaster(old, hello.master));
+                pass.switch_master(old, hello.master);
                 self.reset_and_change_address(hello.master, pass);
             }
         }

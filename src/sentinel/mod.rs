@@ -47,7 +47,7 @@ pub use persist::{Persisted, PersistedMaster};
 use crate::kernel::Stream;
 use crate::net::{Ended, Input, Out, Token};
 use crate::record::{Event, SentinelEvent};
-use crate::wire::{Addr, Message, Payload, RunId};
+use crate::wire::{Addr, ChannelId, Command, Message, Payload, RunId};
 use instance::Master;
 use process::{Owner, Pass, Process};
 
@@ -222,6 +222,9 @@ impl Monitor {
         let owner = pass.process.owner(token);
         match (owner, message, &mut self.master) {
             (Owner::Client(sock), Message::Command(command), _) => {
+                if command == Command::Subscribe(ChannelId::SWITCH_MASTER) {
+                    pass.process.listeners.push(sock);
+                }
                 let reply = self.execute(command, pass);
                 pass.out.reply(sock, reply);
             }
@@ -246,7 +249,10 @@ impl Monitor {
         }
         pass.process.detach(token);
         let sock = match owner {
-            Owner::Client(sock) => Some(sock),
+            Owner::Client(sock) => {
+                pass.process.listeners.retain(|listener| *listener != sock);
+                Some(sock)
+            }
             Owner::Command(serial) | Owner::Pubsub(serial) => {
                 let conn = self.master.as_deref_mut().and_then(|master| master.connection_lost(serial, owner));
                 conn.map(|conn| conn.sock)

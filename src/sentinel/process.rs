@@ -7,7 +7,7 @@ use super::release::{self, Rules};
 use crate::kernel::{Span, Stream, Time};
 use crate::net::{LoopTimer, Out, Sock, TimerId, Token};
 use crate::record::{Event, Instance as Who, SentinelEvent, SentinelEventKind};
-use crate::wire::{Addr, Command, Message, RunId};
+use crate::wire::{Addr, ChannelId, Command, Message, Payload, RunId};
 
 /// The only timer: `serverCron`.
 pub(super) const TICK: TimerId = TimerId(0);
@@ -129,6 +129,8 @@ pub(super) struct Process {
     free: Vec<u32>,
     /// Output buffers of the client library: written when the pass is over, lost if the connection is closed before.
     outbox: Vec<(Sock, Message)>,
+    /// Clients that subscribed to `+switch-master`.
+    pub listeners: Vec<Sock>,
     tick: LoopTimer,
     /// The tick runs in the pass that found it due.
     overdue: bool,
@@ -164,6 +166,7 @@ impl Process {
             owners: Vec::new(),
             free: Vec::new(),
             outbox: Vec::new(),
+            listeners: Vec::new(),
             tick: LoopTimer::default(),
             overdue: false,
         }
@@ -256,6 +259,15 @@ impl Pass<'_> {
     #[inline]
     pub(super) fn send(&mut self, conn: Conn, command: Command) {
         self.process.outbox.push((conn.sock, Message::Command(command)));
+    }
+
+    /// `sentinelEvent` of `+switch-master`: the log line, and the message for those who subscribed.
+    pub(super) fn switch_master(&mut self, old: Addr, new: Addr) {
+        self.log(|| SentinelEvent::SwitchMaster(old, new));
+        for sock in &self.process.listeners {
+            let message = Message::Push(ChannelId::SWITCH_MASTER, Payload::SwitchMaster(new));
+            self.process.outbox.push((*sock, message));
+        }
     }
 
     /// Opens a connection.

@@ -85,6 +85,8 @@ pub struct ChannelId(pub u16);
 impl ChannelId {
     /// `__sentinel__:hello`.
     pub const HELLO: ChannelId = ChannelId(0);
+    /// `+switch-master`, on which a Sentinel tells its clients of a new master.
+    pub const SWITCH_MASTER: ChannelId = ChannelId(u16::MAX);
 }
 
 /// A key of the data set: `k:INDEX` in the key space of one writer.

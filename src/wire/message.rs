@@ -36,6 +36,8 @@ pub enum Payload {
     },
     /// A Sentinel's hello.
     Hello(Hello),
+    /// A Sentinel's `+switch-master NAME OLD-IP OLD-PORT IP PORT`: the new address.
+    SwitchMaster(Addr),
 }
 
 impl Payload {
@@ -48,6 +50,8 @@ impl Payload {
     pub fn text_bytes(&self) -> u32 {
         match self {
             Payload::Sequence { seq, bytes, .. } => digits(*seq).max(*bytes),
+            // Name, and both addresses of the reference network with the port 6379.
+            Payload::SwitchMaster(_) => 38,
             // ip,port,id,epoch,name,ip,port,epoch: with addresses of the reference network and the name `mymaster`.
             Payload::Hello(hello) => {
                 let addresses = 2 * 9 + digits(hello.sentinel.port as u32) + digits(hello.master.port as u32);
@@ -622,6 +626,7 @@ impl Payload {
         match self {
             Payload::Sequence { publisher, seq, .. } => ((*publisher as u64) << 32) | *seq as u64,
             Payload::Hello(hello) => hello.id.0 ^ ((hello.epoch as u64) << 32) ^ hello.config_epoch as u64,
+            Payload::SwitchMaster(addr) => ((addr.host.0 as u64) << 16) | addr.port as u64,
         }
     }
 }

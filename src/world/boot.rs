@@ -181,6 +181,9 @@ impl World {
         let program = self.program(node, life, disk);
         let keepalive = self.keepalive(node);
         self.net.set_keepalive(node, keepalive);
+        if let NodeKind::Client(place) = self.layout.kinds[node.0 as usize] {
+            self.net.set_user_timeout(node, self.scenario.clients[place].habits().tcp_user_timeout);
+        }
         let now = self.kernel.now();
         let process = &mut self.processes[index];
         process.program = Some(program);
@@ -262,12 +265,12 @@ impl World {
                     .iter()
                     .position(|name| *name == config.channel)
                     .expect("every client's channel was numbered");
-                let target = match (config.profile, self.layout.haproxy()) {
-                    (client::Profile::Sentinel, _) => client::Target::Sentinels(
+                let target = match (config.via, self.layout.haproxy()) {
+                    (client::Via::Sentinels, _) => client::Target::Sentinels(
                         self.layout.all_sentinels().map(|sentinel| self.layout.addr(sentinel)).collect(),
                     ),
-                    (_, Some(haproxy)) => client::Target::Proxy(self.layout.addr(haproxy)),
-                    (_, None) => client::Target::Proxy(first_master),
+                    (client::Via::Proxy, Some(haproxy)) => client::Target::Proxy(self.layout.addr(haproxy)),
+                    (client::Via::Proxy | client::Via::Address, _) => client::Target::Proxy(first_master),
                 };
                 Program::Client(Client::new(client::Setup {
                     config,
@@ -284,9 +287,13 @@ impl World {
     }
 
     /// Keep-alive as the programs set it: Redis on every accepted and replication socket (`tcp-keepalive`: idle, then a
-    /// third of it, three probes; anetKeepAlive), the others not at all.
+    /// third of it, three probes; anetKeepAlive), clients as their library does, the others not at all.
     fn keepalive(&self, node: NodeId) -> Option<KeepAlive> {
-        let NodeKind::Redis(place) = self.layout.kinds[node.0 as usize] else { return None };
+        let place = match self.layout.kinds[node.0 as usize] {
+            NodeKind::Redis(place) => place,
+            NodeKind::Client(place) => return self.scenario.clients[place].habits().keepalive,
+            _ => return None,
+        };
         let idle_s = self.scenario.redis[place].tcp_keepalive as u64;
         (idle_s > 0).then(|| KeepAlive {
             idle: Span::from_secs(idle_s),

@@ -12,7 +12,6 @@ use super::{Answer, Kind, Property, RECORDING};
 use crate::analysis::fate::Cause;
 use crate::analysis::ledger::Message;
 use crate::analysis::writes::{WriteFate, WriteLoss};
-use crate::client::Profile;
 use crate::explain::Traced;
 use crate::explore::observe::Run;
 use std::sync::Arc;
@@ -41,8 +40,9 @@ fn check(run: &Run) -> Answer {
     }
     let clients = &run.case.scenario.clients;
     let lost = run.analysis.ledger.messages.iter().any(|message| message.cause.is_some());
-    let pool = clients.iter().any(|client| client.profile == Profile::GoRedisV8);
-    if !lost || pool || !run.case.seed.is_multiple_of(ONE_IN) {
+    // A program that tries again or works on several connections has more than one trace for a message.
+    let repeats = clients.iter().any(|client| client.habits().executions_max() != Some(1));
+    if !lost || repeats || !run.case.seed.is_multiple_of(ONE_IN) {
         return Answer::Moot;
     }
     let Ok(traced) = Traced::run(Arc::new(run.case.scenario.clone()), run.case.seed) else { return Answer::Moot };

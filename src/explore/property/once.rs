@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Kind, Property, RECORDING};
-use crate::client::{Kind as ClientKind, Profile};
+use crate::client::Kind as ClientKind;
 use crate::explore::observe::Run;
 use crate::kernel::Time;
 use crate::record::{ConnectEnd, Effect, Event, Op, Outcome, RedisEvent, What};
@@ -28,9 +28,6 @@ pub(super) const PROPERTY: Property = Property {
     needs: RECORDING,
     check,
 };
-
-/// `MaxRetries` of go-redis 8, and the first attempt.
-const ATTEMPTS_MAX: u32 = 4;
 
 fn check(run: &Run) -> Answer {
     let clients = &run.case.scenario.clients;
@@ -75,13 +72,12 @@ fn check(run: &Run) -> Answer {
         if restarted(publisher) || config.connections > 1 {
             continue;
         }
-        let retries = config.profile == Profile::GoRedisV8;
         // An attempt that was given up is still on its way: the kernel goes on sending for a closed connection.
         let client = run.recording().client(publisher).expect("a publisher is a client");
         if !acknowledged.contains(&(client, seq)) {
             let times = late.entry((record.node, publisher, seq)).or_default();
             *times += 1;
-            if *times > if retries { ATTEMPTS_MAX } else { 1 } {
+            if config.habits().executions_max().is_some_and(|most| *times > most) {
                 let (subscriber, name) = (run.name(record.node), &config.name);
                 return Answer::found(at, format!("{subscriber} gets message {seq} of {name} {times} times"));
             }
@@ -97,10 +93,10 @@ fn check(run: &Run) -> Answer {
             (*newest, *times) = (seq, 1);
         } else if seq == *newest {
             *times += 1;
-            if *times > if retries { ATTEMPTS_MAX } else { 1 } {
+            if config.habits().executions_max().is_some_and(|most| *times > most) {
                 return Answer::found(at, format!("{subscriber} gets message {seq} of {name} {times} times"));
             }
-        } else if !retries {
+        } else if config.habits().executions_max() == Some(1) {
             return Answer::found(at, format!("{subscriber} gets message {seq} of {name} after {newest}"));
         }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::disturbances::{disturbances, is_pinned, must_be_well, quiet_us, was_told};
 use super::{Answer, Kind, Property, RECORDING};
-use crate::client::{self, Kind as ClientKind, Profile};
+use crate::client::{self, Kind as ClientKind};
 use crate::explore::observe::Run;
 use crate::kernel::Span;
 use crate::record::{Effect, Op, Outcome, What};
@@ -113,7 +113,7 @@ fn check(run: &Run) -> Answer {
             total += 1;
             missed += u32::from(!heard(message));
         }
-        let tolerated = if subscriber.profile == Profile::GoRedisV8 { total / 2 } else { 0 };
+        let tolerated = if subscriber.habits().notices_silence() { 0 } else { total / 2 };
         if missed > tolerated {
             let what = format!(
                 "{} misses {missed} of {total} acknowledged messages of the last {} s",

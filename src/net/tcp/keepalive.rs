@@ -23,6 +23,17 @@ impl Net {
         self.keepalive[node.0 as usize] = keepalive;
     }
 
+    /// TCP_USER_TIMEOUT of all sockets of a program from now on: data of an open connection that are not acknowledged for so
+    /// long end it (`retransmits_timed_out`; the timer is set so that it ends in time, `tcp_clamp_rto_to_user_timeout`).
+    pub fn set_user_timeout(&mut self, node: NodeId, limit: Option<Span>) {
+        self.user_timeout[node.0 as usize] = limit;
+    }
+
+    /// When a direction that has been stalled since `since` is given up by TCP_USER_TIMEOUT.
+    pub(super) fn user_deadline(&self, owner: NodeId, since: Time) -> Option<Time> {
+        self.user_timeout[owner.0 as usize].map(|limit| since + limit)
+    }
+
     pub(super) fn arm_keepalive<E: Carrier>(&mut self, sock: Sock, now: Time, cx: &mut Context<'_, E>) {
         let Some(endpoint) = self.endpoint(sock) else { return };
         let (owner, host) = (endpoint.owner, endpoint.host);

@@ -156,6 +156,8 @@ pub struct Net {
     /// Connections that a program has not accepted yet, by node.
     unaccepted: Vec<u32>,
     keepalive: Vec<Option<KeepAlive>>,
+    /// TCP_USER_TIMEOUT of every program's sockets.
+    user_timeout: Vec<Option<Span>>,
     /// By node: whether it is stopped.
     stopped: Vec<bool>,
     dropped: u64,
@@ -187,6 +189,7 @@ impl Net {
             free_segments: Vec::new(),
             unaccepted: vec![0; nodes],
             keepalive: vec![None; nodes],
+            user_timeout: vec![None; nodes],
             stopped: vec![false; nodes],
             dropped: 0,
         }

@@ -74,6 +74,11 @@ impl Net {
     /// The retransmission timer of a stalled direction fires at `at`; an earlier setting is void.
     pub(super) fn arm<E: Carrier>(&mut self, sock: Sock, at: Time, cx: &mut Context<'_, E>) {
         let endpoint = self.endpoint(sock).expect("who waits for a timer exists");
+        let (owner, orphan) = (endpoint.owner, endpoint.orphan);
+        let since = endpoint.stall.as_ref().expect("only what is stalled waits for the timer").since;
+        let deadline = self.user_deadline(owner, since).filter(|_| !orphan);
+        let at = deadline.map_or(at, |deadline| at.min(deadline.max(cx.kernel.now())));
+        let endpoint = self.endpoint(sock).expect("who waits for a timer exists");
         endpoint.stall.as_mut().expect("only what is stalled waits for the timer").next = at;
         endpoint.round = endpoint.round.wrapping_add(1);
         let (host, round) = (endpoint.host, endpoint.round);
@@ -104,15 +109,17 @@ impl Net {
         let now = cx.kernel.now();
         let wheel = self.wheel;
         let endpoint = self.endpoint(sock)?;
-        let (from, to, orphan) = (endpoint.host, endpoint.peer_host, endpoint.orphan);
+        let (from, to, orphan, owner) = (endpoint.host, endpoint.peer_host, endpoint.orphan, endpoint.owner);
         let round_trips = endpoint.round_trips;
         if endpoint.round != round {
             return None;
         }
-        let stall = endpoint.stall.as_mut()?;
+        let since = endpoint.stall.as_ref()?.since;
+        let deadline = self.user_deadline(owner, since).filter(|_| !orphan);
+        let stall = self.endpoint(sock)?.stall.as_mut()?;
         stall.retransmissions += 1;
         let given_up = stall.retransmissions > ORPHAN_RETRIES && orphan || now.since(stall.since) >= RETRIES2_TIMEOUT;
-        if given_up {
+        if given_up || deadline.is_some_and(|deadline| now >= deadline) {
             return self.die(sock, Ended::TimedOut, cx);
         }
         let next = wheel.fires_at(now, round_trips.interval_jiffies(stall.retransmissions + stall.several as u32));

@@ -6,18 +6,19 @@ use serde::Deserialize;
 use toml::de::Deserializer;
 
 use super::{Keys, Names, Places, Reader, Stack, Table, check_name};
-use crate::client;
+use crate::client::{self, LibraryId};
 use crate::kernel::Span;
 use crate::limits::{CLIENTS_MAX, CONNECTIONS_MAX};
 use crate::record::NOBODY;
+use crate::units::Limit;
 use crate::scenario::error::Finding;
 
 /// The client programs; if the file has none, those of the reference stack.
 pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> Vec<client::Config> {
-    let usual = stack.usual_profile();
+    let usual = stack.usual_way();
     let Some(value) = Reader::take(root, "client") else {
         let clients = client::Config::reference();
-        return clients.into_iter().map(|client| client::Config { profile: usual, ..client }).collect();
+        return clients.into_iter().map(|client| client::Config { via: usual, ..client }).collect();
     };
     let at = value.span();
     let tables = reader.tables("client", value);
@@ -33,9 +34,11 @@ pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> V
     for table in tables {
         let read = |table| client::Config::deserialize(Deserializer::from(table));
         let Some((mut client, places)) = reader.read_with("[[client]]", &keys, table, read) else { continue };
-        if !places.has("profile") {
-            client.profile = usual;
+        if !places.has("via") {
+            client.via = usual;
         }
+        check_profile(reader, &client, &places);
+        client.take_profile();
         if client.host.is_empty() {
             client.host.clone_from(&client.name);
         }
@@ -128,22 +131,6 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
         let message = format!("a message of {} bytes", client.payload);
         report("payload", message, "at most 512mb", "Redis takes no longer text (`proto-max-bulk-len`)");
     }
-    if client.then_set && client.profile != client::Profile::GoRedisV8 {
-        let help = "set profile = \"go-redis-v8\", as the demo's publisher has it";
-        report("then-set", "only a go-redis client can SET after it".to_owned(), "not with this profile", help);
-    }
-    let counted = client.connections > 1;
-    if (client.pause.is_some() || counted) && client.profile == client::Profile::GoRedisV8 {
-        let (key, what) = if counted { ("connections", "several connections") } else { ("pause", "a closed loop") };
-        let message = format!("a client of profile \"go-redis-v8\" cannot have {what}");
-        let label = if counted { "more than one" } else { "a closed loop" };
-        let help = "go-redis has a pool and a pace of its own: leave this out and give `every`, or leave `profile` out";
-        report(key, message, label, help);
-    }
-    if counted && client.kind == client::Kind::Subscribe && client.profile == client::Profile::Sentinel {
-        let help = "leave `profile` out, or give each subscriber a [[client]] of its own";
-        report("connections", "a crowd of subscribers asks no Sentinel".to_owned(), "more than one", help);
-    }
     if client.then_set && client.pause.is_some() {
         let help = "give `every` instead of `pause`, or leave `then-set` out";
         report("then-set", "a closed loop has one command".to_owned(), "has no effect with `pause`", help);
@@ -156,20 +143,130 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
             "set kind = \"publish\"",
         );
     }
-    match client.profile {
-        client::Profile::Sentinel if stack.sentinels == 0 => {
-            report(
-                "profile",
-                "there is no Sentinel to ask".to_owned(),
-                "asks a Sentinel",
-                "set `sentinels` in [stack]",
-            );
+    check_library(reader, client, places, stack);
+    check_settings(reader, client, places);
+}
+
+/// `profile` is the old name of `library`, and says the way by itself.
+fn check_profile(reader: &mut Reader, client: &client::Config, places: &Places) {
+    let Some(profile) = client.profile else { return };
+    let clash = if places.has("library") { Some("library") } else { None };
+    let clash = clash.or((places.has("via") && profile == client::Profile::Sentinel).then_some("via"));
+    if let Some(other) = clash {
+        let message = format!("`profile` is the old name of `library`: give it or `{other}`");
+        let finding = Finding::new(message, places.value("profile"), "the old key");
+        reader.report(finding.and(places.value(other), "the new one").help("leave `profile` out"));
+    }
+}
+
+/// Whether a library can do what the client does, by the way it shall go.
+fn check_library(reader: &mut Reader, client: &client::Config, places: &Places, stack: Stack) {
+    let library = client.library;
+    let key = if places.has("profile") { "profile" } else { "library" };
+    let mut report = |key: &str, message: String, label: &str, help: &str| {
+        reader.report(Finding::new(message, places.value(key), label).help(help));
+    };
+    let counted = client.connections > 1;
+    if (client.pause.is_some() || counted) && library != LibraryId::REFERENCE {
+        let (key, what) = if counted { ("connections", "several connections") } else { ("pause", "a closed loop") };
+        let message = format!("a client of library \"{library}\" cannot have {what}");
+        let label = if counted { "more than one" } else { "a closed loop" };
+        let help = "a library has connections and a pace of its own: leave this out and give `every`, or leave \
+                    `library` out";
+        report(key, message, label, help);
+    }
+    if client.then_set && client.runs_as_recorded() {
+        let help = "give the client a library, such as library = \"go-redis-v8\", as the demo's publisher has it";
+        report("then-set", "the reference's clients have one command".to_owned(), "not with this library", help);
+    }
+    let via = if places.has("via") { "via" } else { key };
+    match client.via {
+        client::Via::Sentinels if stack.sentinels == 0 => {
+            let help = "set `sentinels` in [stack]";
+            report(via, "there is no Sentinel to ask".to_owned(), "asks a Sentinel", help);
         }
-        client::Profile::Reference | client::Profile::GoRedisV8 if !stack.haproxy && stack.sentinels > 0 => {
+        client::Via::Proxy if !stack.haproxy => {
             let message = "there is no HAProxy to connect to".to_owned();
-            let help = "leave `profile` out or set it to \"sentinel\", or set `haproxy = true` in [stack]";
-            report("profile", message, "connects to HAProxy", help);
+            let help = "leave `via` out or set it to \"sentinels\", or set `haproxy = true` in [stack]";
+            report(via, message, "connects to HAProxy", help);
+        }
+        client::Via::Sentinels if !library.asks_sentinels => {
+            let message = format!("the library \"{library}\" asks no Sentinels");
+            let help = "set via = \"proxy\" or via = \"address\", or take another library";
+            report(via, message, "asks a Sentinel", help);
+        }
+        client::Via::Sentinels if counted && client.kind == client::Kind::Subscribe => {
+            let help = "set via = \"proxy\", or give each subscriber a [[client]] of its own";
+            report("connections", "a crowd of subscribers asks no Sentinel".to_owned(), "more than one", help);
         }
         _ => {}
     }
 }
+
+/// The settings of a client of one's own: each has an effect, or is refused.
+fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places) {
+    let habits = client.habits();
+    let listens = client.kind == client::Kind::Subscribe;
+    let mut refuse = |key: &str, message: &str, help: &str| {
+        if places.has(key) {
+            reader.report(Finding::new(message.to_owned(), places.value(key), "has no effect").help(help));
+        }
+    };
+    if client.pause.is_some() || client.connections > 1 {
+        let help = "leave it out, or give `every` instead of `pause` and `connections`";
+        for key in SETTINGS {
+            refuse(key, "a closed loop has no such setting", help);
+        }
+        return;
+    }
+    if client.via != client::Via::Sentinels {
+        refuse("sentinels", "this client asks no Sentinels", "set via = \"sentinels\", or leave it out");
+    }
+    if listens {
+        for key in ["pool", "concurrency"] {
+            refuse(key, "a subscriber has one connection and makes no attempts", "leave it out");
+        }
+    } else if habits.multiplex.is_some() {
+        for key in ["pool", "retries"] {
+            refuse(key, "this library has one connection for all its commands", "leave it out, or take another library");
+        }
+    } else {
+        refuse("ping-after", "between two commands this library writes nothing", "leave it out, or take another library");
+    }
+    if !listens && habits.multiplex.is_none() && habits.retries == 0 {
+        refuse("backoff", "this client tries nothing again", "give `retries`, or leave it out");
+    }
+    for (key, number) in [("concurrency", client.concurrency), ("pool", client.pool.and_then(|pool| pool.size))] {
+        if number == Some(0) {
+            let message = if key == "pool" { "a pool of no connections" } else { "no attempt may run" };
+            reader.report(Finding::new(message.to_owned(), places.value(key), "must be 1 or more").help("leave it out"));
+        }
+    }
+    for (key, limit) in [
+        ("connect-timeout", client.connect_timeout),
+        ("command-timeout", client.command_timeout),
+        ("ping-after", client.ping_after),
+        ("tcp-user-timeout", client.tcp_user_timeout),
+        ("keepalive", client.keepalive.map(|keepalive| keepalive.idle)),
+    ] {
+        if limit == Some(Limit(Some(Span::ZERO))) {
+            let message = format!("`{key}` is 0");
+            let help = "give a time, or \"none\" where there shall be no limit";
+            reader.report(Finding::new(message, places.value(key), "must be greater").help(help));
+        }
+    }
+}
+
+/// The keys of a client of one's own.
+const SETTINGS: [&str; 10] = [
+    "connect-timeout",
+    "command-timeout",
+    "retries",
+    "backoff",
+    "pool",
+    "ping-after",
+    "tcp-user-timeout",
+    "keepalive",
+    "sentinels",
+    "concurrency",
+];

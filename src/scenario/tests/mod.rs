@@ -37,7 +37,7 @@ fn one_node_can_differ() {
 #[test]
 fn without_haproxy_clients_ask_a_sentinel() {
     let plan = good("[stack]\nhaproxy = false\n[[client]]\nname = 'p'\nkind = 'publish'\n");
-    assert_eq!(plan.clients[0].profile, client::Profile::Sentinel);
+    assert_eq!(plan.clients[0].via, client::Via::Sentinels);
     assert_eq!(plan.clients[0].host, "p");
 }
 

@@ -66,12 +66,12 @@ fn clients(haproxy: bool) -> impl Strategy<Value = Vec<client::Config>> {
             let pause = pause.filter(|_| kind != client::Kind::Subscribe);
             let pause = pause.map(|(a, b)| client::Pause { min: a.min(b), max: a.max(b) });
             let every = if pause.is_some() { Span::from_millis(50) } else { every };
-            let profile = match (haproxy, pause) {
-                (false, _) => client::Profile::Sentinel,
-                (true, None) => client::Profile::GoRedisV8,
-                (true, Some(_)) => client::Profile::Reference,
+            let (library, via) = match (haproxy, pause) {
+                (false, _) => (client::LibraryId::REFERENCE, client::Via::Sentinels),
+                (true, None) => (client::LibraryId::GO_REDIS_V8, client::Via::Proxy),
+                (true, Some(_)) => (client::LibraryId::REFERENCE, client::Via::Proxy),
             };
-            client::Config { name, kind, host, pause, every, requests, profile, ..Default::default() }
+            client::Config { name, kind, host, pause, every, requests, library, via, ..Default::default() }
         });
         clients.collect()
     })
