@@ -3,7 +3,8 @@
 //!
 //! A command takes a connection of the pool, or opens one by the way to the master, writes, and waits for the reply. What
 //! a failure means is the library's habit: the command is tried again after a pause, or its caller hears of it. Attempts
-//! begin at every multiple of `every`; one that would begin while `concurrency` of them run is skipped.
+//! are awaited one by one: the next begins `every` after the last one began, or at once if that took longer. With a
+//! `concurrency` above 1 one begins every `every`, and is skipped while so many run.
 
 use std::collections::VecDeque;
 
@@ -71,7 +72,7 @@ pub(super) struct Caller {
     queue: VecDeque<u32>,
     calls: Vec<Call>,
     running: u32,
-    start: Time,
+    due: Time,
     /// The client object is of no more use.
     dead: bool,
     pub(super) seq: u32,
@@ -100,7 +101,7 @@ impl Caller {
             queue: VecDeque::new(),
             calls: Vec::new(),
             running: 0,
-            start: Time::ZERO,
+            due: Time::ZERO,
             dead: false,
             seq: setup.counted,
             counters: Counters::default(),
@@ -131,7 +132,7 @@ impl Caller {
         }
         match input {
             Input::Start => {
-                self.start = out.now();
+                self.due = out.now();
                 self.tick(out);
             }
             Input::Timer(TICK) => self.tick(out),
@@ -162,9 +163,13 @@ impl Caller {
         if self.config.requests.is_some_and(|requests| self.counters.attempted >= requests) {
             return;
         }
-        let ticks = now.since(self.start).0 / self.config.every.0 + 1;
-        let due = self.start + self.config.every * ticks;
-        out.set_timer(TICK, self.timing.python_sleep(now, due.since(now)));
+        self.due += self.config.every;
+        if self.due < now && self.concurrency == 1 {
+            // A loop that awaits is late, and goes on at once.
+            self.due = now;
+        }
+        let rest = self.due.saturating_since(now);
+        out.set_timer(TICK, if rest == Span::ZERO { now } else { self.timing.python_sleep(now, rest) });
     }
 
     fn begin(&mut self, out: &mut Out) {
@@ -260,7 +265,8 @@ impl Caller {
         for place in 0..self.pool.len() as u32 {
             let pooled = &mut self.pool[place as usize];
             let elsewhere = pooled.link.to().is_some_and(|to| to != addr);
-            if !elsewhere || matches!(pooled.link.stage, Stage::Closed | Stage::Asking | Stage::Pausing) {
+            // A dial is not one of the pool's connections yet.
+            if !elsewhere || !pooled.link.is_connected() {
                 continue;
             }
             match pooled.user {

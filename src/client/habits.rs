@@ -283,6 +283,9 @@ pub struct Habits {
     pub dies: bool,
     /// What is said first.
     pub greeting: Greeting,
+    /// Whether what is said first is a command like others, tried again on the connection that was just closed under it:
+    /// that cannot help, and costs the pauses.
+    pub greeting_repeats: bool,
     /// Limit for the reply to a command.
     pub command_timeout: Option<Span>,
     /// Whether a connection is closed whose reply came too late.
@@ -319,6 +322,7 @@ impl Habits {
         dial_pause: Span::ZERO,
         dies: false,
         greeting: Greeting::None,
+        greeting_repeats: false,
         command_timeout: None,
         timeout_closes: true,
         retries: 0,

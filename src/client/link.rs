@@ -57,6 +57,8 @@ pub(super) enum Stage {
     Asking,
     /// Between two dials.
     Pausing,
+    /// What was said first is repeated on a connection that is closed.
+    Repeating,
     Dialing(Sock),
     /// Waits for the answer to what is said first.
     Greeting(Sock),
@@ -107,6 +109,11 @@ impl Link {
     /// Whether it is open as far as the program knows.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open(_) | Stage::Stale(..))
+    }
+
+    /// Whether its connection was accepted, ready or not.
+    pub(super) fn is_connected(&self) -> bool {
+        self.is_open() || matches!(self.stage, Stage::Greeting(_) | Stage::Verifying(_))
     }
 
     /// How it ended, if nobody has looked yet.
@@ -165,7 +172,7 @@ impl Link {
         match self.stage {
             Stage::Dialing(sock) | Stage::Greeting(sock) | Stage::Verifying(sock) | Stage::Open(sock) => out.close(sock),
             Stage::Stale(sock, how) => close_after(how, sock, out),
-            Stage::Closed | Stage::Asking | Stage::Pausing => {}
+            Stage::Closed | Stage::Asking | Stage::Pausing | Stage::Repeating => {}
         }
     }
 
@@ -212,6 +219,18 @@ impl Link {
         out.clear_timer(self.timer);
         self.stage = Stage::Open(sock);
         Step::Opened
+    }
+
+    /// It was closed before the answer to what is said first.
+    fn repeat_in_vain(&mut self, habits: &Habits, timing: &mut Timing, out: &mut Out) -> Step {
+        if !habits.greeting_repeats {
+            return Step::Failed(Failure::Closed);
+        }
+        let pauses = (1..=habits.retries).map(|n| habits.backoff.pause(n, timing.stream()));
+        let pause = pauses.fold(Span::ZERO, |sum, pause| sum + pause);
+        self.stage = Stage::Repeating;
+        out.set_timer(self.timer, timing.python_sleep(out.now(), pause));
+        Step::Nothing
     }
 
     /// Takes an input that bears its token or its timer; `asks`: whether Sentinels named the address.
@@ -262,6 +281,10 @@ impl Link {
             (Stage::Greeting(sock) | Stage::Verifying(sock), Input::Ended { how, .. }) => {
                 self.stage = Stage::Stale(sock, how);
                 self.close(out);
+                self.repeat_in_vain(habits, timing, out)
+            }
+            (Stage::Repeating, Input::Timer(_)) => {
+                self.stage = Stage::Closed;
                 Step::Failed(Failure::Closed)
             }
             (Stage::Open(_), Input::Data { message, .. }) => Step::Read(message),

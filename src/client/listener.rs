@@ -121,7 +121,7 @@ impl Listener {
             }
             Told::Switched(addr) => {
                 let elsewhere = self.link.to().is_some_and(|to| to != addr);
-                let in_use = !matches!(self.link.stage, Stage::Closed | Stage::Asking | Stage::Pausing);
+                let in_use = self.link.is_connected();
                 // A subscriber's connection is in use: only who closes all of them closes it.
                 if elsewhere && in_use && self.habits.asking.on_switch == super::habits::OnSwitch::ClosesAll {
                     self.fail(ConnectEnd::ReadClosed, out);

@@ -58,7 +58,7 @@ pub(super) struct Multiplexed {
     running: u32,
     last_read: Time,
     last_write: Time,
-    start: Time,
+    due: Time,
     pub(super) seq: u32,
     pub(super) counters: Counters,
 }
@@ -91,7 +91,7 @@ impl Multiplexed {
             running: 0,
             last_read: Time::ZERO,
             last_write: Time::ZERO,
-            start: Time::ZERO,
+            due: Time::ZERO,
             seq: setup.counted,
             counters: Counters::default(),
             config: setup.config,
@@ -127,7 +127,7 @@ impl Multiplexed {
         }
         match input {
             Input::Start => {
-                self.start = out.now();
+                self.due = out.now();
                 (self.last_read, self.last_write) = (out.now(), out.now());
                 self.reconnect(out);
                 self.tick(out);
@@ -162,9 +162,13 @@ impl Multiplexed {
         if self.config.requests.is_some_and(|requests| self.counters.attempted >= requests) {
             return;
         }
-        let ticks = now.since(self.start).0 / self.config.every.0 + 1;
-        let due = self.start + self.config.every * ticks;
-        out.set_timer(TICK, self.timing.python_sleep(now, due.since(now)));
+        self.due += self.config.every;
+        if self.due < now && self.concurrency == 1 {
+            // A loop that awaits is late, and goes on at once.
+            self.due = now;
+        }
+        let rest = self.due.saturating_since(now);
+        out.set_timer(TICK, if rest == Span::ZERO { now } else { self.timing.python_sleep(now, rest) });
     }
 
     /// A command is given to the library.
@@ -300,7 +304,7 @@ impl Multiplexed {
             Told::Switched(addr) => {
                 let elsewhere = self.link.to().is_some_and(|to| to != addr);
                 let closes = self.habits.asking.on_switch == OnSwitch::ClosesAll;
-                if elsewhere && closes && !matches!(self.link.stage, Stage::Closed | Stage::Asking | Stage::Pausing) {
+                if elsewhere && closes && self.link.is_connected() {
                     self.reconnects = false;
                     self.lost(out);
                 }

@@ -6,6 +6,7 @@
 //! | a reply | 5 s | 3 s | `options.go` |
 //! | back-off | 10 ms to 1 s | 8 to 512 ms | `options.go` |
 //! | HELLO on connect, with the limit of a reply | yes | yes | `redis.go` (`initConn`) |
+//! | HELLO on a connection that is closed under it is tried three times more, in vain | yes | yes | `redis.go` (`initConn`), `internal/pool/pool_single.go` (`stickyErr`) |
 //! | a dial or HELLO that takes too long is tried again | no | no | `redis.go` (`_process`: `retryTimeout` is 0 until there is a connection) |
 //! | `FailoverClient`: limit of a dial | 5 s for commands, none for subscribers | none | `sentinel.go` (`masterReplicaDialer`) |
 //! | … whom it asks | the Sentinel that answered last, else all at once | the same, else one after the other | `sentinel.go` (`MasterAddr`) |
@@ -28,6 +29,7 @@ fn habits_9_7(via: Via, kind: Kind) -> Habits {
     let v8 = go_redis_v8::habits(via, kind);
     Habits {
         greeting: Greeting::Command,
+        greeting_repeats: true,
         retry_on: RetryOn { connect_timeout: false, ..RetryOn::ANY },
         pool: Pool { idle: Some(Span::from_secs(1_800)), check: true, ..v8.pool },
         ..v8
