@@ -176,8 +176,7 @@ impl Caller {
         self.seq += 1;
         self.counters.attempted += 1;
         self.running += 1;
-        let call =
-            Call { state: State::Free, kind: self.config.kind, seq: self.seq, began: out.now(), tries: 0 };
+        let call = Call { state: State::Free, kind: self.config.kind, seq: self.seq, began: out.now(), tries: 0 };
         let place = self.calls.iter().position(|call| call.state == State::Free);
         let place = place.unwrap_or_else(|| {
             self.calls.push(call);
@@ -249,8 +248,7 @@ impl Caller {
             Told::Nobody => {
                 for place in 0..self.pool.len() {
                     if self.pool[place].link.stage == Stage::Asking {
-                        let step =
-                            self.pool[place].link.lost(Failure::NoMaster, &self.habits, &mut self.timing, out);
+                        let step = self.pool[place].link.lost(Failure::NoMaster, &self.habits, &mut self.timing, out);
                         self.stepped(place as u32, step, out);
                     }
                 }

@@ -51,6 +51,8 @@ impl Backoff {
             Growth::Linear => Span(self.base.0.saturating_mul(u64::from(n))),
             Growth::Exponential => Span(self.base.0.saturating_mul(1 << (n - 1).min(40))),
         };
+        // Far beyond any cap, and far below the end of the numbers.
+        let grown = Span(grown.0.min(1 << 50));
         let drawn = if self.draws() { stream.below(grown.0 + 1) } else { 0 };
         match self.jitter {
             Jitter::None => grown.min(self.cap),

@@ -170,7 +170,9 @@ impl Link {
 
     fn drop_sock(&mut self, out: &mut Out) {
         match self.stage {
-            Stage::Dialing(sock) | Stage::Greeting(sock) | Stage::Verifying(sock) | Stage::Open(sock) => out.close(sock),
+            Stage::Dialing(sock) | Stage::Greeting(sock) | Stage::Verifying(sock) | Stage::Open(sock) => {
+                out.close(sock)
+            }
             Stage::Stale(sock, how) => close_after(how, sock, out),
             Stage::Closed | Stage::Asking | Stage::Pausing | Stage::Repeating => {}
         }

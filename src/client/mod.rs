@@ -135,9 +135,7 @@ impl Client {
             _ if closed_loop => Program::Load(Box::new(load::Load::new(setup))),
             (_, Engine::GoV8) => Program::GoWriter(Box::new(go_redis::Writer::new(setup))),
             (_, Engine::Reference) => Program::Writer(Box::new(reference::Writer::new(setup))),
-            (_, Engine::Habits) if multiplex => {
-                Program::Multiplexed(Box::new(multiplexed::Multiplexed::new(setup)))
-            }
+            (_, Engine::Habits) if multiplex => Program::Multiplexed(Box::new(multiplexed::Multiplexed::new(setup))),
             (_, Engine::Habits) => Program::Caller(Box::new(caller::Caller::new(setup))),
         };
         Client { program }

@@ -242,7 +242,13 @@ impl Multiplexed {
         if out.now() >= due && self.link.is_open() && self.link.stale().is_none() {
             self.link.command(Command::Ping, out);
             self.last_write = out.now();
-            self.sent.push_back(Call { kind: self.config.kind, seq: 0, began: out.now(), since: out.now(), over: true });
+            self.sent.push_back(Call {
+                kind: self.config.kind,
+                seq: 0,
+                began: out.now(),
+                since: out.now(),
+                over: true,
+            });
         }
         let next = (self.last_write + after).max(out.now() + Span::from_millis(1));
         out.set_timer(self.ping_timer(), next);

@@ -270,7 +270,11 @@ impl Route {
 
     /// The question is over, if nobody is waited for.
     fn settled(&mut self, place: usize, timing: &mut Timing, out: &mut Out) -> Told {
-        if self.sentinels.iter().any(|sentinel| matches!(sentinel.ask, Ask::Dialing(_) | Ask::Waiting(_) | Ask::Pausing)) {
+        if self
+            .sentinels
+            .iter()
+            .any(|sentinel| matches!(sentinel.ask, Ask::Dialing(_) | Ask::Waiting(_) | Ask::Pausing))
+        {
             return Told::Nothing;
         }
         self.asks = false;

@@ -98,7 +98,7 @@ impl Timing {
         }
     }
 
-        /// A step of a Go program takes its time.
+    /// A step of a Go program takes its time.
     pub(super) fn go_step(&mut self, out: &mut Out) {
         out.work(Span(GO_STEP_MEAN.0 / 2) + Span(self.work.exponential(GO_STEP_MEAN.0 / 2)));
     }

@@ -21,7 +21,9 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
             ));
         }
         if client.via != Via::Proxy {
-            return refused(format!("client `{name}` goes another way than through HAProxy, which no real client here does"));
+            return refused(format!(
+                "client `{name}` goes another way than through HAProxy, which no real client here does"
+            ));
         }
         if client.pause.is_some() || client.connections > 1 {
             return refused(format!("client `{name}` is a load generator: only clients at a pace are real"));

@@ -269,6 +269,6 @@ fn a_client_that_asks_sentinels_does_so_beside_haproxy() {
     };
     assert!(acknowledged("sentinel") > 150, "{}", acknowledged("sentinel"));
     assert!(acknowledged("reference") < 5);
-    let go = "[stack]\nhaproxy = false\n[[client]]\nname = 'p'\nkind = 'publish'\nprofile = 'go-redis-v8'\n";
+    let go = "[stack]\nhaproxy = false\n[[client]]\nname = 'p'\nkind = 'publish'\nvia = 'proxy'\n";
     assert!(refusal(go).contains("there is no HAProxy to connect to"));
 }

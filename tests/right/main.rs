@@ -2,6 +2,7 @@
 //! gives the right one. One module a subject.
 
 mod behaviour;
+mod clients;
 mod commands;
 mod expectations;
 mod input;

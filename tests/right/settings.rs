@@ -432,6 +432,194 @@ const ROWS: &[(&str, Row)] = &[
         ),
     ),
     (
+        "client.library",
+        Run(
+            "duration = '2s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nlibrary = @@\n",
+            "'redis-py'",
+            "'redis-rs'",
+        ),
+    ),
+    (
+        "client.via",
+        Run("duration = '2s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = @@\n", "'proxy'", "'address'"),
+    ),
+    (
+        "client.connect-timeout",
+        Run(
+            "duration = '15s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'address'\nlibrary = 'redis-rb'\nconnect-timeout = @@\n[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'redis-1'\n",
+            "'1s'",
+            "'none'",
+        ),
+    ),
+    (
+        "client.command-timeout",
+        Run(
+            "duration = '10s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nlibrary = 'hiredis'\ncommand-timeout = @@\n[[fault]]\nat = '1s'\naction = 'pause'\nnode = 'redis-1'\n",
+            "'1s'",
+            "'none'",
+        ),
+    ),
+    (
+        "client.retries",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'address'\nlibrary = 'redis-rb'\nretries = @@\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "0",
+            "3",
+        ),
+    ),
+    (
+        "client.backoff.base",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'address'\nlibrary = 'redis-rb'\nretries = 3\nbackoff = { base = @@ }\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "'50ms'",
+            "'200ms'",
+        ),
+    ),
+    (
+        "client.backoff.cap",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'address'\nlibrary = 'redis-rb'\nretries = 3\nbackoff = { base = '50ms', cap = @@, grows = 'exponential' }\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "'60ms'",
+            "'1s'",
+        ),
+    ),
+    (
+        "client.backoff.grows",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'address'\nlibrary = 'redis-rb'\nretries = 3\nbackoff = { base = '50ms', grows = @@ }\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "'constant'",
+            "'exponential'",
+        ),
+    ),
+    (
+        "client.backoff.jitter",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'address'\nlibrary = 'redis-rb'\nretries = 3\nbackoff = { base = '50ms', jitter = @@ }\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "true",
+            "false",
+        ),
+    ),
+    (
+        "client.pool.size",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nlibrary = 'redis-py'\nconcurrency = 10\npool = { size = @@ }\n[[fault]]\nat = '1s'\naction = 'pause'\nnode = 'redis-1'\n",
+            "1",
+            "2",
+        ),
+    ),
+    (
+        "client.pool.wait",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nlibrary = 'redis-py'\nconcurrency = 10\npool = { size = 1, wait = @@ }\n[[fault]]\nat = '1s'\naction = 'pause'\nnode = 'redis-1'\n",
+            "'100ms'",
+            "'none'",
+        ),
+    ),
+    (
+        "client.pool.idle",
+        Run(
+            "duration = '8s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nevery = '2s'\nlibrary = 'redis-py'\npool = { idle = @@ }\n",
+            "'1s'",
+            "'none'",
+        ),
+    ),
+    (
+        "client.pool.check",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nlibrary = 'redis-rb'\npool = { check = @@ }\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'haproxy'\n[[fault]]\nat = '2s'\naction = 'start'\nnode = 'haproxy'\n",
+            "true",
+            "false",
+        ),
+    ),
+    (
+        "client.ping-after",
+        Run(
+            "duration = '10s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'subscribe'\nlibrary = 'redis-rb'\nping-after = @@\n[[fault]]\nat = '1s'\naction = 'pause'\nnode = 'redis-1'\n",
+            "'1s'",
+            "'none'",
+        ),
+    ),
+    (
+        "client.tcp-user-timeout",
+        Run(
+            "duration = '20s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'address'\nlibrary = 'hiredis'\ntcp-user-timeout = @@\n[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'redis-1'\n",
+            "'3s'",
+            "'none'",
+        ),
+    ),
+    (
+        "client.keepalive.idle",
+        Run(
+            "duration = '20s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'subscribe'\nvia = 'address'\nlibrary = 'hiredis'\nkeepalive = { idle = @@, interval = '1s', count = 2 }\n[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'redis-1'\n",
+            "'3s'",
+            "'none'",
+        ),
+    ),
+    (
+        "client.keepalive.interval",
+        Run(
+            "duration = '20s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'subscribe'\nvia = 'address'\nlibrary = 'hiredis'\nkeepalive = { idle = '3s', interval = @@, count = 2 }\n[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'redis-1'\n",
+            "'1s'",
+            "'3s'",
+        ),
+    ),
+    (
+        "client.keepalive.count",
+        Run(
+            "duration = '20s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'subscribe'\nvia = 'address'\nlibrary = 'hiredis'\nkeepalive = { idle = '3s', interval = '1s', count = @@ }\n[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'redis-1'\n",
+            "1",
+            "5",
+        ),
+    ),
+    (
+        "client.sentinels.order",
+        Run(
+            "duration = '20s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'sentinels'\nlibrary = 'redis-rb'\nsentinels = { order = @@, timeout = '500ms' }\n[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'sentinel-1'\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "'listed'",
+            "'answered-first'",
+        ),
+    ),
+    (
+        "client.sentinels.timeout",
+        Run(
+            "duration = '20s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'sentinels'\nlibrary = 'redis-rb'\nsentinels = { timeout = @@ }\n[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'sentinel-1'\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "'500ms'",
+            "'2s'",
+        ),
+    ),
+    (
+        "client.sentinels.switch-master",
+        Run(
+            "duration = '15s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'sentinels'\nlibrary = 'redis-py-5'\nsentinels = { switch-master = @@ }\n[[fault]]\nat = '1s'\naction = 'pause'\nnode = 'redis-1'\n",
+            "true",
+            "false",
+        ),
+    ),
+    (
+        "client.sentinels.verify-role",
+        Run(
+            "duration = '3s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'sentinels'\nlibrary = 'redis-rb'\nsentinels = { verify-role = @@ }\n",
+            "true",
+            "false",
+        ),
+    ),
+    (
+        "client.sentinels.refuse-down",
+        Run(
+            "duration = '10s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nvia = 'sentinels'\nlibrary = 'redis-rb'\nsentinels = { refuse-down = @@ }\n[[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n",
+            "true",
+            "false",
+        ),
+    ),
+    (
+        "client.concurrency",
+        Run(
+            "duration = '5s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nconcurrency = @@\n[[fault]]\nat = '1s'\naction = 'pause'\nnode = 'redis-1'\n",
+            "1",
+            "5",
+        ),
+    ),
+    (
         "client.then-set",
         Run(
             "duration = '2s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'publish'\nprofile = 'go-redis-v8'\nthen-set = @@\n",

@@ -6,9 +6,7 @@
 //! looked for (`UnresponsiveConfig`: none). Sentinels: in order, ROLE of the node is verified.
 
 use super::{Evidence, Library};
-use crate::client::habits::{
-    Asking, Backoff, Greeting, Growth, Habits, Jitter, Listening, Multiplex, Offline,
-};
+use crate::client::habits::{Asking, Backoff, Greeting, Growth, Habits, Jitter, Listening, Multiplex, Offline};
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
 

@@ -23,7 +23,8 @@ use crate::kernel::Span;
 pub(super) const ROW: Library =
     Library { word: "go-redis-v9", aliases: &["go-redis-v9.22"], version: "9.22.0", habits, ..super::ROW };
 
-pub(super) const ROW_9_7: Library = Library { word: "go-redis-v9.7", version: "9.7.3", habits: habits_9_7, ..super::ROW };
+pub(super) const ROW_9_7: Library =
+    Library { word: "go-redis-v9.7", version: "9.7.3", habits: habits_9_7, ..super::ROW };
 
 fn habits_9_7(via: Via, kind: Kind) -> Habits {
     let v8 = go_redis_v8::habits(via, kind);

@@ -9,9 +9,7 @@
 //! `+switch-master` (`failoverDetector` false).
 
 use super::{Evidence, Library, Runtime};
-use crate::client::habits::{
-    Asking, Backoff, Greeting, Growth, Habits, Jitter, Listening, Multiplex, Offline,
-};
+use crate::client::habits::{Asking, Backoff, Greeting, Growth, Habits, Jitter, Listening, Multiplex, Offline};
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
 

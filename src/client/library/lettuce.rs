@@ -7,9 +7,7 @@
 //! ROLE, nobody listens to `+switch-master` (that is `MasterReplica`'s).
 
 use super::{Evidence, Library};
-use crate::client::habits::{
-    Asking, Backoff, Greeting, Growth, Habits, Jitter, Listening, Multiplex, Offline,
-};
+use crate::client::habits::{Asking, Backoff, Greeting, Growth, Habits, Jitter, Listening, Multiplex, Offline};
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
 use crate::net::KeepAlive;

@@ -26,12 +26,7 @@ fn habits(via: Via, _: Kind) -> Habits {
         command_timeout: SECOND,
         on_readonly: if via == Via::Sentinels { OnReadonly::Close } else { OnReadonly::Keep },
         pool: Pool::ONE,
-        asking: Asking {
-            order: Order::AnsweredFirst,
-            connect_timeout: SECOND,
-            reply_timeout: SECOND,
-            ..Asking::PLAIN
-        },
+        asking: Asking { order: Order::AnsweredFirst, connect_timeout: SECOND, reply_timeout: SECOND, ..Asking::PLAIN },
         listening: Listening {
             confirms: true,
             ping_after: Some(Span::from_secs(3)),

@@ -15,13 +15,8 @@ use crate::client::habits::{
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
 
-pub(super) const ROW: Library = Library {
-    word: "stackexchange-redis",
-    version: "2.8",
-    evidence: Evidence::Source,
-    habits,
-    ..super::ROW
-};
+pub(super) const ROW: Library =
+    Library { word: "stackexchange-redis", version: "2.8", evidence: Evidence::Source, habits, ..super::ROW };
 
 fn habits(_: Via, _: Kind) -> Habits {
     let limit = Some(Span::from_secs(5));

@@ -10,8 +10,8 @@ use crate::client::{self, LibraryId};
 use crate::kernel::Span;
 use crate::limits::{CLIENTS_MAX, CONNECTIONS_MAX};
 use crate::record::NOBODY;
-use crate::units::Limit;
 use crate::scenario::error::Finding;
+use crate::units::Limit;
 
 /// The client programs; if the file has none, those of the reference stack.
 pub(super) fn read(reader: &mut Reader, root: &mut Table<'_>, stack: Stack) -> Vec<client::Config> {
@@ -228,10 +228,18 @@ fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places)
         }
     } else if habits.multiplex.is_some() {
         for key in ["pool", "retries"] {
-            refuse(key, "this library has one connection for all its commands", "leave it out, or take another library");
+            refuse(
+                key,
+                "this library has one connection for all its commands",
+                "leave it out, or take another library",
+            );
         }
     } else {
-        refuse("ping-after", "between two commands this library writes nothing", "leave it out, or take another library");
+        refuse(
+            "ping-after",
+            "between two commands this library writes nothing",
+            "leave it out, or take another library",
+        );
     }
     if !listens && habits.multiplex.is_none() && habits.retries == 0 {
         refuse("backoff", "this client tries nothing again", "give `retries`, or leave it out");
@@ -239,7 +247,8 @@ fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places)
     for (key, number) in [("concurrency", client.concurrency), ("pool", client.pool.and_then(|pool| pool.size))] {
         if number == Some(0) {
             let message = if key == "pool" { "a pool of no connections" } else { "no attempt may run" };
-            reader.report(Finding::new(message.to_owned(), places.value(key), "must be 1 or more").help("leave it out"));
+            reader
+                .report(Finding::new(message.to_owned(), places.value(key), "must be 1 or more").help("leave it out"));
         }
     }
     for (key, limit) in [

@@ -71,7 +71,7 @@ refused! {
         "[[client]]\nname = \"p\"\nkind = \"set\"\nevery = \"1s\"\npause = { min = \"2s\", max = \"1s\" }\n";
     connections_without_a_closed_loop: "[[client]]\nname = \"p\"\nkind = \"set\"\nconnections = 10\n";
     profile_needs_haproxy:
-        "[stack]\nhaproxy = false\n[[client]]\nname = \"p\"\nkind = \"set\"\nprofile = \"go-redis-v8\"\n";
+        "[stack]\nhaproxy = false\n[[client]]\nname = \"p\"\nkind = \"set\"\nvia = \"proxy\"\n";
     profile_needs_a_sentinel:
         "[stack]\nsentinels = 0\n[[client]]\nname = \"p\"\nkind = \"set\"\nprofile = \"sentinel\"\n";
     unknown_action: "[[fault]]\nat = \"0s\"\naction = \"kil\"\nnode = \"redis-1\"\n";
