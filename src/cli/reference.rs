@@ -185,10 +185,11 @@ fn record_all(arguments: &RecordArguments) -> Result<Verdict, Failure> {
             }
             // Not all at once: a start costs more than everything after it.
             interrupt.wait(Duration::from_millis(400 * slot as u64)).map_err(bad)?;
-            let recording = record(&scenario, (arguments.backend, &programs), slot, run, &interrupt).map_err(|error| {
-                interrupt.set();
-                bad(error)
-            })?;
+            let recording =
+                record(&scenario, (arguments.backend, &programs), slot, run, &interrupt).map_err(|error| {
+                    interrupt.set();
+                    bad(error)
+                })?;
             let path = arguments.out.join(format!("{}.{run:02}.jsonl.gz", scenario.name));
             recording.write(&path).map_err(Failure::io(path.display()))?;
             super::tell(&path.display().to_string());

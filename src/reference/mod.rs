@@ -57,9 +57,9 @@ impl BackendKind {
     pub fn programs(self, scenario: &Scenario, folder: Option<&Path>) -> Result<Programs, Error> {
         match self {
             BackendKind::Netns => Programs::find(scenario, folder),
-            BackendKind::Docker if folder.is_some() => {
-                Err(Error::Refused("--programs names programs of this machine, and containers run those of their images".into()))
-            }
+            BackendKind::Docker if folder.is_some() => Err(Error::Refused(
+                "--programs names programs of this machine, and containers run those of their images".into(),
+            )),
             BackendKind::Docker => Programs::of_images(scenario),
         }
     }

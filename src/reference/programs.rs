@@ -98,9 +98,8 @@ fn find<R: Release>(
         };
         let folders = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(named);
         files = folders.map(|path| path.join(binary)).filter(|file| file.is_file()).collect();
-        // Of two of one release the later name, which is that of the later version in all but odd cases.
-        files.sort();
-        files.reverse();
+        // Of two of one release the later one.
+        files.sort_by_key(|file| std::cmp::Reverse(numbers(file)));
     }
     files.push(binary.into());
     let mut seen = Vec::new();
@@ -118,6 +117,12 @@ fn find<R: Release>(
          --programs",
         release.title()
     )))
+}
+
+/// The numbers in the name of a program's folder, to put versions in order.
+fn numbers(file: &Path) -> Vec<u64> {
+    let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    folder.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -142,9 +147,12 @@ mod tests {
         script(folder.path(), "valkey-8.1.8", "valkey-server", "Valkey server v=8.1.8 sha=0:1 malloc=libc");
         script(folder.path(), "haproxy-2.8.25", "haproxy", "HAProxy version 2.8.25-5cf5d0683 2026/06/26");
         let server = |release| server(release, Some(folder.path()));
-        assert_eq!(server(ServerRelease::Redis6_2).expect("it is there").version, "6.2.5", "one of the release");
+        assert_eq!(server(ServerRelease::Redis6_2).expect("it is there").version, "6.2.14", "the later of two");
         let valkey = server(ServerRelease::Valkey8_1).expect("it is there");
-        assert_eq!((valkey.version.as_str(), valkey.file.ends_with("valkey-8.1.8/valkey-server")), ("valkey-8.1.8", true));
+        assert_eq!(
+            (valkey.version.as_str(), valkey.file.ends_with("valkey-8.1.8/valkey-server")),
+            ("valkey-8.1.8", true)
+        );
         let proxy = proxy(ProxyRelease::Haproxy2_8, Some(folder.path())).expect("it is there");
         assert_eq!(proxy.version, "2.8.25");
         let refused = server(ServerRelease::Redis8_0).expect_err("it is not there").to_string();
