@@ -22,6 +22,7 @@ pub mod explain;
 pub mod explore;
 pub mod files;
 pub mod haproxy;
+pub mod import;
 pub mod kernel;
 pub mod limits;
 pub mod mistake;

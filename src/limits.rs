@@ -37,6 +37,10 @@ pub const TEXT_MAX: usize = 10_000;
 pub const FILE_MAX: u64 = 16 << 20;
 /// The largest recording, in bytes, decompressed: 1 GiB, twice a day of the demo.
 pub const RECORDING_MAX: u64 = 1 << 30;
+/// The most files of a folder that is imported.
+pub const IMPORT_FILES_MAX: usize = 2_000;
+/// The largest file of a folder that is imported, in bytes: 1 MiB.
+pub const IMPORT_FILE_MAX: u64 = 1 << 20;
 /// The most worker threads.
 pub const JOBS_MAX: u64 = 4_096;
 

@@ -10,6 +10,8 @@ mod completions;
 mod diff;
 mod explain;
 mod folders;
+mod import;
+mod lint;
 mod plot;
 #[cfg(target_os = "linux")]
 mod reference;
@@ -63,6 +65,8 @@ enum Command {
     Compare(compare::Arguments),
     Explain(explain::Arguments),
     Diff(diff::Arguments),
+    Import(import::Arguments),
+    Lint(lint::Arguments),
     Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -121,6 +125,8 @@ pub fn main() -> ExitCode {
         Command::Compare(arguments) => compare::main(&arguments),
         Command::Explain(arguments) => explain::main(&arguments),
         Command::Diff(arguments) => diff::main(&arguments),
+        Command::Import(arguments) => import::main(&arguments),
+        Command::Lint(arguments) => lint::main(&arguments),
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
