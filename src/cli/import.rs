@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Failure, Verdict, tell};
 use crate::files;
-use crate::import::lint::{Severity, findings};
+use crate::import::lint::{SERVES, Severity, findings};
 use crate::import::origin::{Origin, Place, Text};
 use crate::import::output::{Wishes, scenario};
 use crate::import::situation::SITUATIONS;
@@ -79,7 +79,8 @@ impl Reading {
             ..Options::default()
         };
         for scale in &self.scale {
-            let (service, number) = scale.split_once('=').ok_or_else(|| bad(&format!("--scale {scale}"), "write --scale SERVICE=N"))?;
+            let (service, number) =
+                scale.split_once('=').ok_or_else(|| bad(&format!("--scale {scale}"), "write --scale SERVICE=N"))?;
             let number = number.parse().ok().filter(|n| (1..=1_000).contains(n));
             let number = number.ok_or_else(|| bad(&format!("--scale {scale}"), "N is a whole number, 1 to 1000"))?;
             options.scale.insert(service.to_owned(), number);
@@ -104,7 +105,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut options = arguments.reading.options()?;
     let mut set = Vec::new();
     for wish in &arguments.set {
-        let (key, value) = wish.split_once('=').ok_or_else(|| bad(&format!("--set {wish}"), "write --set KEY=VALUE"))?;
+        let (key, value) =
+            wish.split_once('=').ok_or_else(|| bad(&format!("--set {wish}"), "write --set KEY=VALUE"))?;
         match key.trim() {
             "master" => options.first = Some(value.to_owned()),
             key => set.push((key.to_owned(), value.to_owned())),
@@ -117,10 +119,14 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let errors: Vec<String> = found
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
-        .map(|finding| format!("{}: {}: {}\n    remedy: {}", finding.place, finding.rule, finding.message, finding.remedy))
+        .map(|finding| {
+            format!("{}: {}: {}\n    remedy: {}", finding.place, finding.rule, finding.message, finding.remedy)
+        })
         .collect();
-    if !errors.is_empty() && !arguments.anyway {
-        let help = "put it right, or import it as it stands with --anyway: the errors then stand at the head of the scenario";
+    let stops = found.iter().any(|finding| finding.severity == Severity::Error && !SERVES.contains(&finding.rule));
+    if stops && !arguments.anyway {
+        let help =
+            "put it right, or import it as it stands with --anyway: the errors then stand at the head of the scenario";
         return Err(bad(&format!("the stack does not work as it stands:\n{}", errors.join("\n")), help));
     }
     let from = arguments.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
@@ -158,9 +164,17 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
 /// The one stack of a set, or everything that forbids to make a scenario of it.
 fn only(set: &Set, anyway: bool) -> Result<&Stack, Failure> {
     let mut problems: Vec<String> = set.broken.iter().map(|(place, why)| format!("{place}: {why}")).collect();
-    let rendered = |stack: &Stack| !stack.programs().any(|one| set.templates.iter().any(|place| one.files.iter().any(|file| **file == *place.file)));
-    if let Some(place) = set.templates.first().filter(|_| set.stacks.first().is_none_or(|stack| !rendered(stack)) && !anyway) {
-        problems.push(format!("{place}: this is a template: render it first (helm template, kustomize build, ansible --check --diff)"));
+    let rendered = |stack: &Stack| {
+        !stack
+            .programs()
+            .any(|one| set.templates.iter().any(|place| one.files.iter().any(|file| **file == *place.file)))
+    };
+    if let Some(place) =
+        set.templates.first().filter(|_| set.stacks.first().is_none_or(|stack| !rendered(stack)) && !anyway)
+    {
+        problems.push(format!(
+            "{place}: this is a template: render it first (helm template, kustomize build, ansible --check --diff)"
+        ));
     }
     match &set.stacks[..] {
         [] if problems.is_empty() => problems.push("no Redis Sentinel stack was found in these files".to_owned()),
@@ -197,8 +211,14 @@ fn only(set: &Set, anyway: bool) -> Result<&Stack, Failure> {
 /// What is named and not simulated: where and what.
 fn unsupported(stack: &Stack) -> Option<(Place, String)> {
     for one in &stack.redis {
-        for (name, what) in [("cluster-enabled", "Redis Cluster"), ("multi-master", "multi-master replication of KeyDB"), ("active-replica", "multi-master replication of KeyDB")] {
-            if let Some(line) = one.settings.get(name).filter(|line| line.word(0).is_some_and(|word| word.eq_ignore_ascii_case("yes"))) {
+        for (name, what) in [
+            ("cluster-enabled", "Redis Cluster"),
+            ("multi-master", "multi-master replication of KeyDB"),
+            ("active-replica", "multi-master replication of KeyDB"),
+        ] {
+            if let Some(line) =
+                one.settings.get(name).filter(|line| line.word(0).is_some_and(|word| word.eq_ignore_ascii_case("yes")))
+            {
                 return Some((line.place().clone(), format!("{}: {what} is not simulated", line.place())));
             }
         }

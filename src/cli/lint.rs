@@ -9,7 +9,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::{Failure, VERSION, Verdict};
-use crate::analysis::Metric;
+use crate::analysis::metrics::Metric;
 use crate::import::lint::{Finding, RULES, Severity, counts, findings, rule};
 use crate::import::output::{Wishes, scenario};
 use crate::import::{Files, Set, Stack, read, sarif};
@@ -108,7 +108,8 @@ fn unreadable(set: &Set) -> Result<(), Failure> {
     if set.stacks.is_empty() {
         let templates = set.templates.iter().map(|place| format!("{place}: this is a template: render it first"));
         let all: Vec<String> = broken.into_iter().chain(templates).collect();
-        let why = if all.is_empty() { "no Redis Sentinel stack was found in these files".to_owned() } else { all.join("\n") };
+        let why =
+            if all.is_empty() { "no Redis Sentinel stack was found in these files".to_owned() } else { all.join("\n") };
         let help = "give the folder with the compose file, the rendered manifests (helm template, kustomize build), or redis.conf, \
                     sentinel.conf and haproxy.cfg";
         return Err(Failure::Bad(miette::miette!(help = help, "{why}")));
@@ -144,16 +145,28 @@ fn text(out: &mut impl Write, arguments: &Arguments, linted: &[Linted], set: &Se
             writeln!(out, "    remedy: {}", finding.remedy)?;
             if let Some(proof) = rule(finding.rule).and_then(|rule| rule.proof) {
                 let path = arguments.paths.first().map_or(String::new(), |path| path.display().to_string());
-                writeln!(out, "    see it: sim import {path} --situation {} | sim run - --runs 20   ({})", proof.situation, proof.metric)?;
+                writeln!(
+                    out,
+                    "    see it: sim import {path} --situation {} | sim run - --runs 20   ({})",
+                    proof.situation, proof.metric
+                )?;
             }
         }
-        let notes: Vec<&str> = one.findings.iter().filter(|finding| finding.severity == Severity::Note).map(|one| one.rule).collect();
+        let notes: Vec<&str> =
+            one.findings.iter().filter(|finding| finding.severity == Severity::Note).map(|one| one.rule).collect();
         if !arguments.notes && !notes.is_empty() {
             writeln!(out, "{} notes (--notes): {}", notes.len(), notes.join(", "))?;
         }
         let counts = counts(&one.findings);
         let count = |severity| counts.get(&severity).copied().unwrap_or(0);
-        writeln!(out, "{}: {} errors, {} warnings, {} notes\n", one.stack.label, count(Severity::Error), count(Severity::Warn), count(Severity::Note))?;
+        writeln!(
+            out,
+            "{}: {} errors, {} warnings, {} notes\n",
+            one.stack.label,
+            count(Severity::Error),
+            count(Severity::Warn),
+            count(Severity::Note)
+        )?;
     }
     for place in &set.templates {
         writeln!(out, "{place}: this is a template; what it says was looked at, what fills it in was not")?;
@@ -189,9 +202,15 @@ fn as_json(linted: &[Linted]) -> serde_json::Value {
 fn markdown(out: &mut impl Write, linted: &[Linted]) -> std::io::Result<()> {
     let cell = |text: &str| text.replace('|', "\\|").replace('<', "&lt;");
     for one in linted {
-        writeln!(out, "### sim lint: {}\n\n| | rule | where | what | remedy |\n| --- | --- | --- | --- | --- |", cell(&one.stack.label))?;
+        writeln!(
+            out,
+            "### sim lint: {}\n\n| | rule | where | what | remedy |\n| --- | --- | --- | --- | --- |",
+            cell(&one.stack.label)
+        )?;
         for finding in &one.findings {
-            let row = [finding.severity.name(), finding.rule, &finding.place.to_string(), &finding.message, finding.remedy].map(&cell);
+            let row =
+                [finding.severity.name(), finding.rule, &finding.place.to_string(), &finding.message, finding.remedy]
+                    .map(&cell);
             writeln!(out, "| {} |", row.join(" | "))?;
         }
         writeln!(out)?;
@@ -202,19 +221,32 @@ fn markdown(out: &mut impl Write, linted: &[Linted]) -> std::io::Result<()> {
 /// Runs what the rules that fired can show, as the stack is and with the remedy.
 fn prove(out: &mut impl Write, arguments: &Arguments, linted: &[Linted]) -> Result<(), Failure> {
     for one in linted {
-        writeln!(out, "What runs of {} show (mean of {} runs; as it is → with the remedy)\n", one.stack.label, arguments.runs)?;
+        writeln!(
+            out,
+            "What runs of {} show (mean of {} runs; as it is → with the remedy)\n",
+            one.stack.label, arguments.runs
+        )?;
         let mut done: BTreeMap<String, Option<f64>> = BTreeMap::new();
         let proofs = one.findings.iter().filter_map(|finding| Some((finding.rule, rule(finding.rule)?.proof?)));
         for (id, proof) in proofs {
-            let wishes = Wishes { situation: proof.situation.to_owned(), from: one.stack.label.clone(), ..Wishes::default() };
+            let wishes =
+                Wishes { situation: proof.situation.to_owned(), from: one.stack.label.clone(), ..Wishes::default() };
             let toml = scenario(one.stack, &one.findings, &wishes).toml;
             let (key, value) = proof.remedy;
             let with = Wishes { set: vec![(key.to_owned(), value.to_owned())], ..wishes };
             let better = scenario(one.stack, &one.findings, &with).toml;
             let Some(metric) = Metric::find(proof.metric) else { continue };
-            let (before, after) = (mean(&mut done, &toml, metric, arguments.runs), mean(&mut done, &better, metric, arguments.runs));
+            let (before, after) =
+                (mean(&mut done, &toml, metric, arguments.runs), mean(&mut done, &better, metric, arguments.runs));
             let shown = |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{value:.2}"));
-            writeln!(out, "{id:<32} {:<12} {:<16} {:>9} → {:>9}   {key} = {value}", proof.situation, proof.metric, shown(before), shown(after))?;
+            writeln!(
+                out,
+                "{id:<32} {:<12} {:<16} {:>9} → {:>9}   {key} = {value}",
+                proof.situation,
+                proof.metric,
+                shown(before),
+                shown(after)
+            )?;
         }
     }
     Ok(())
@@ -231,7 +263,8 @@ fn mean(done: &mut BTreeMap<String, Option<f64>>, toml: &str, metric: Metric, ru
         let value = |seed: u64| metric.of(&crate::run(&scenario, seed).analysis).value().map(|value| value.number());
         (1..=runs).into_par_iter().filter_map(value).collect()
     });
-    let mean = values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64);
+    let mean =
+        values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64);
     done.insert(key, mean);
     mean
 }

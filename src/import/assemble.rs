@@ -113,7 +113,11 @@ fn documents(files: &Files, options: &Options, set: &mut Set) -> Documents {
     for file in wanted {
         let yaml = file.path.ends_with(".yml") || file.path.ends_with(".yaml");
         if let Some(line) = template_line(&file.text) {
-            let matters = yaml || file.path.ends_with(".j2") || file.path.ends_with(".tpl") || file.path.ends_with(".conf") || file.path.ends_with(".cfg");
+            let matters = yaml
+                || file.path.ends_with(".j2")
+                || file.path.ends_with(".tpl")
+                || file.path.ends_with(".conf")
+                || file.path.ends_with(".cfg");
             let about = ["redis", "sentinel"].iter().any(|word| file.text.to_ascii_lowercase().contains(word));
             if matters && about {
                 set.templates.push(Place::new(&file.path, line));
@@ -126,7 +130,9 @@ fn documents(files: &Files, options: &Options, set: &mut Set) -> Documents {
         match yaml::read(&file.path, &file.text) {
             Ok(all) => {
                 if all.first().is_some_and(compose::is_one) {
-                    documents.compose.extend(all.into_iter().next().map(|root| Project { file: file.path.clone(), root }));
+                    documents
+                        .compose
+                        .extend(all.into_iter().next().map(|root| Project { file: file.path.clone(), root }));
                 } else if all.iter().any(kubernetes::is_one) {
                     documents.manifests.extend(all);
                 } else {
@@ -148,7 +154,9 @@ fn documents(files: &Files, options: &Options, set: &mut Set) -> Documents {
 pub(super) fn template_line(text: &str) -> Option<usize> {
     let is_part = |line: &str| {
         let code = line.trim_start();
-        !code.starts_with('#') && (code.contains("{{") && code.contains("}}") && !code.contains("--format") && !code.contains("inspect") || code.starts_with("{%"))
+        !code.starts_with('#')
+            && (code.contains("{{") && code.contains("}}") && !code.contains("--format") && !code.contains("inspect")
+                || code.starts_with("{%"))
     };
     text.lines().position(is_part).map(|n| n + 1)
 }
@@ -156,13 +164,17 @@ pub(super) fn template_line(text: &str) -> Option<usize> {
 /// The projects, overrides worked in: those named by their file name, or those named one by one.
 fn with_overrides(all: Vec<Project>, options: &Options) -> Vec<Project> {
     let name = |project: &Project| project.file.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    if options.files.len() > 1 && all.len() > 1 && all.iter().all(|project| folder_of(&project.file) == folder_of(&all[0].file)) {
+    if options.files.len() > 1
+        && all.len() > 1
+        && all.iter().all(|project| folder_of(&project.file) == folder_of(&all[0].file))
+    {
         let mut all = all.into_iter();
         let Some(first) = all.next() else { return Vec::new() };
         let root = all.fold(first.root, |root, project| compose::merged(root, &project.root));
         return vec![Project { file: first.file, root }];
     }
-    let (overrides, bases): (Vec<_>, Vec<_>) = all.into_iter().partition(|project| name(project).contains(".override."));
+    let (overrides, bases): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|project| name(project).contains(".override."));
     let mut projects = Vec::new();
     for mut base in bases {
         let usual = name(&base).trim_start_matches("docker-").starts_with("compose.");
@@ -189,7 +201,8 @@ pub(super) struct Unit {
 
 impl Unit {
     fn of_project(files: &Files, project: &Project, options: &Options) -> Unit {
-        let choices = Choices { env: options.env.clone(), profiles: options.profiles.clone(), scale: options.scale.clone() };
+        let choices =
+            Choices { env: options.env.clone(), profiles: options.profiles.clone(), scale: options.scale.clone() };
         let mut unit = Unit { label: project.file.to_string(), ..Unit::default() };
         unit.machines.insert(project.file.to_string());
         let mut read = compose::read(files, project, &choices);
@@ -199,7 +212,10 @@ impl Unit {
         if (redis == 0 || sentinels == 0) && !read.off.is_empty() && options.profiles.is_empty() {
             // Nothing of the stack is without a profile: then all of them are meant.
             let names: BTreeSet<&str> = read.off.iter().flat_map(|(_, names)| names.split(", ")).collect();
-            let text = format!("profiles {}: on, since without them there is no stack (--profile)", names.into_iter().collect::<Vec<_>>().join(", "));
+            let text = format!(
+                "profiles {}: on, since without them there is no stack (--profile)",
+                names.into_iter().collect::<Vec<_>>().join(", ")
+            );
             let all = Choices { profiles: BTreeSet::from(["*".to_owned()]), ..choices };
             read = compose::read(files, project, &all);
             unit.programs.clear();
@@ -235,7 +251,10 @@ impl Unit {
 
     /// Whether it is a stack by itself: it has a first master, and as many Sentinels as they need.
     fn is_whole(&self) -> bool {
-        let quorum = self.of(Kind::Sentinel).filter_map(|one| one.settings.every("sentinel monitor").last()?.word(3)?.parse::<usize>().ok()).max();
+        let quorum = self
+            .of(Kind::Sentinel)
+            .filter_map(|one| one.settings.every("sentinel monitor").last()?.word(3)?.parse::<usize>().ok())
+            .max();
         let master = self.of(Kind::Redis).any(|one| one.settings.get("replicaof").is_none());
         master && self.count(Kind::Sentinel) >= quorum.unwrap_or(1).max(1) && self.count(Kind::Redis) > 1
     }
@@ -262,7 +281,9 @@ fn together(units: Vec<Unit>) -> Vec<Unit> {
     let (mut whole, parts): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::is_whole);
     let mut rest: Option<Unit> = None;
     for mut part in parts {
-        let alone = whole.len() == 1 && part.services().is_disjoint(&whole[0].services()) && part.kubernetes == whole[0].kubernetes;
+        let alone = whole.len() == 1
+            && part.services().is_disjoint(&whole[0].services())
+            && part.kubernetes == whole[0].kubernetes;
         match (alone, &mut rest) {
             (true, _) => whole[0].join(part),
             (false, Some(rest)) => {

@@ -4,7 +4,7 @@ use super::container::{Container, Mount, Platform, Source};
 use super::identity;
 use super::images;
 use super::launch::{Kind, Program};
-use super::origin::{Line, Origin, Place, Text};
+use super::origin::{Line, Origin, Text};
 use super::redis_conf::Directives;
 use super::source::Files;
 use super::stack::{Remark, Stack};
@@ -37,7 +37,11 @@ impl Maker<'_> {
     /// A directive with the value at `path`.
     fn line(&self, directive: &str, path: &[&str], default: &str) -> Line {
         let value = self.value(path, default);
-        Line { text: format!("{directive} {}", value.text), parts: vec![Text::new(value.text.clone(), value.origin.clone())], origin: value.origin }
+        Line {
+            text: format!("{directive} {}", value.text),
+            parts: vec![Text::new(value.text.clone(), value.origin.clone())],
+            origin: value.origin,
+        }
     }
 
     fn number(&self, path: &[&str], default: usize) -> usize {
@@ -77,8 +81,13 @@ fn block(node: &Node) -> Vec<Line> {
 
 /// The stack that the values of a known chart describe.
 pub(super) fn values(files: &Files, documents: &[Node]) -> Option<Stack> {
-    let bitnami = |node: &&Node| node.get("sentinel").is_some() && (node.get("architecture").is_some() || node.get("replica").is_some());
-    let ha = |node: &&Node| node.at(&["redis", "masterGroupName"]).is_some() || node.get("haproxy").is_some() && node.get("redis").is_some() && node.get("sentinel").is_some();
+    let bitnami = |node: &&Node| {
+        node.get("sentinel").is_some() && (node.get("architecture").is_some() || node.get("replica").is_some())
+    };
+    let ha = |node: &&Node| {
+        node.at(&["redis", "masterGroupName"]).is_some()
+            || node.get("haproxy").is_some() && node.get("redis").is_some() && node.get("sentinel").is_some()
+    };
     let chart = files.all().any(|file| file.path.ends_with("Chart.yaml"));
     if let Some(node) = documents.iter().find(ha) {
         return Some(redis_ha(node));
@@ -126,7 +135,8 @@ fn bitnami_chart(node: &Node, on: bool) -> Stack {
     lines.extend(node.at(&["sentinel", "configuration"]).map(block).unwrap_or_default());
     let place = node.at(&["sentinel"]).map_or(node.place(), Node::place).clone();
     if !on {
-        let text = "sentinel.enabled: on; the file has it off, and without Sentinel there is nothing to simulate".to_owned();
+        let text =
+            "sentinel.enabled: on; the file has it off, and without Sentinel there is nothing to simulate".to_owned();
         maker.stack.assumed.push(Remark { place: Some(place), text, matters: true });
     }
     pods(&mut maker, count, &common, &lines, (redis_image, sentinel_image), data, "redis-node");
@@ -135,7 +145,15 @@ fn bitnami_chart(node: &Node, on: bool) -> Stack {
 }
 
 /// Both programs of each pod.
-fn pods(maker: &mut Maker<'_>, count: usize, redis: &[Line], sentinel: &[Line], images: (Option<Text>, Option<Text>), data: Source, name: &str) {
+fn pods(
+    maker: &mut Maker<'_>,
+    count: usize,
+    redis: &[Line],
+    sentinel: &[Line],
+    images: (Option<Text>, Option<Text>),
+    data: Source,
+    name: &str,
+) {
     for n in 0..count {
         let own = format!("{name}-{n}");
         let mut lines = redis.to_vec();
@@ -144,7 +162,8 @@ fn pods(maker: &mut Maker<'_>, count: usize, redis: &[Line], sentinel: &[Line], 
         }
         let program = maker.program(Kind::Redis, &own, lines, images.0.clone(), data.clone());
         maker.stack.redis.push(program);
-        let mut program = maker.program(Kind::Sentinel, &own, sentinel.to_vec(), images.1.clone().or(images.0.clone()), data.clone());
+        let mut program =
+            maker.program(Kind::Sentinel, &own, sentinel.to_vec(), images.1.clone().or(images.0.clone()), data.clone());
         program.settings.all.push(super::redis_conf::Directive {
             name: "sentinel myid".into(),
             written: "sentinel myid".into(),
@@ -159,7 +178,8 @@ fn pods(maker: &mut Maker<'_>, count: usize, redis: &[Line], sentinel: &[Line], 
 }
 
 fn ask_sentinel(stack: &mut Stack) {
-    let text = "a pod asks the Sentinels for the master when it starts: here it keeps its last role (config-file)".to_owned();
+    let text =
+        "a pod asks the Sentinels for the master when it starts: here it keeps its last role (config-file)".to_owned();
     stack.left_out.push(Remark { place: None, text, matters: true });
 }
 
@@ -175,23 +195,41 @@ fn redis_ha(node: &Node) -> Stack {
     });
     let entries = |path: &[&str], defaults: &[(&str, &str)]| -> Vec<(String, Line)> {
         let said = node.at(path).map(Node::entries).unwrap_or_default();
-        let mut all: Vec<(String, Line)> = said.iter().filter_map(|(key, value)| {
-            let text = value.as_text()?;
-            Some((key.text.clone(), Line { text: text.text.clone(), parts: vec![text.clone()], origin: text.origin }))
-        }).collect();
+        let mut all: Vec<(String, Line)> = said
+            .iter()
+            .filter_map(|(key, value)| {
+                let text = value.as_text()?;
+                Some((
+                    key.text.clone(),
+                    Line { text: text.text.clone(), parts: vec![text.clone()], origin: text.origin },
+                ))
+            })
+            .collect();
         for (key, default) in defaults.iter().filter(|(key, _)| !said.iter().any(|(own, _)| own.text == *key)) {
             all.push(((*key).to_owned(), maker.value(&["\u{1}"], default)));
         }
         all
     };
     let with = |name: String, value: Line| Line { text: format!("{name} {}", value.text), ..value };
-    let redis: Vec<Line> = entries(&["redis", "config"], &[("min-replicas-to-write", "1"), ("min-replicas-max-lag", "5"), ("save", "900 1")])
-        .into_iter()
-        .map(|(name, value)| with(name, value))
-        .collect();
-    let mut sentinel = vec![with(format!("sentinel monitor {set} redis-ha-server-0 6379"), maker.value(&["sentinel", "quorum"], "2"))];
-    let config = entries(&["sentinel", "config"], &[("down-after-milliseconds", "10000"), ("failover-timeout", "180000"), ("parallel-syncs", "5")]);
-    sentinel.extend(config.into_iter().filter(|(name, _)| name != "maxclients").map(|(name, value)| with(format!("sentinel {name} {set}"), value)));
+    let redis: Vec<Line> = entries(
+        &["redis", "config"],
+        &[("min-replicas-to-write", "1"), ("min-replicas-max-lag", "5"), ("save", "900 1")],
+    )
+    .into_iter()
+    .map(|(name, value)| with(name, value))
+    .collect();
+    let mut sentinel =
+        vec![with(format!("sentinel monitor {set} redis-ha-server-0 6379"), maker.value(&["sentinel", "quorum"], "2"))];
+    let config = entries(
+        &["sentinel", "config"],
+        &[("down-after-milliseconds", "10000"), ("failover-timeout", "180000"), ("parallel-syncs", "5")],
+    );
+    sentinel.extend(
+        config
+            .into_iter()
+            .filter(|(name, _)| name != "maxclients")
+            .map(|(name, value)| with(format!("sentinel {name} {set}"), value)),
+    );
     let kept = node.at(&["persistentVolume", "enabled"]).is_none_or(Node::is_true);
     let data = if kept { Source::Volume("data".into()) } else { Source::Scratch };
     pods(&mut maker, count, &redis, &sentinel, (image.clone(), image), data, "redis-ha-server");
@@ -208,13 +246,24 @@ fn ha_proxy(maker: &mut Maker<'_>, count: usize) {
     let plain = |text: &str| Line::at(text, maker.node.place().clone());
     lines.push(plain("defaults"));
     lines.push(plain("mode tcp"));
-    for (name, default) in [("connect", "4s"), ("server", "330s"), ("client", "330s"), ("check", "2s"), ("tunnel", "1h")] {
+    for (name, default) in
+        [("connect", "4s"), ("server", "330s"), ("client", "330s"), ("check", "2s"), ("tunnel", "1h")]
+    {
         lines.push(maker.line(&format!("timeout {name}"), &["haproxy", "timeout", name], default));
     }
     for text in [
-        "frontend ft_redis_master", "bind *:6379", "default_backend bk_redis_master", "backend bk_redis_master", "option tcp-check",
-        "tcp-check connect", "tcp-check send PING\\r\\n", "tcp-check expect string +PONG", "tcp-check send info\\ replication\\r\\n",
-        "tcp-check expect string role:master", "tcp-check send QUIT\\r\\n", "tcp-check expect string +OK",
+        "frontend ft_redis_master",
+        "bind *:6379",
+        "default_backend bk_redis_master",
+        "backend bk_redis_master",
+        "option tcp-check",
+        "tcp-check connect",
+        "tcp-check send PING\\r\\n",
+        "tcp-check expect string +PONG",
+        "tcp-check send info\\ replication\\r\\n",
+        "tcp-check expect string role:master",
+        "tcp-check send QUIT\\r\\n",
+        "tcp-check expect string +OK",
     ] {
         lines.push(plain(text));
     }
@@ -296,8 +345,16 @@ fn opstree(redis: &Node, sentinel: Option<&Node>) -> Stack {
         let set = config("masterGroupName", "myMaster").text;
         let quorum = config("quorum", &(number / 2 + 1).to_string());
         let mut lines = vec![Line { text: format!("sentinel monitor {set} redis-0 6379 {}", quorum.text), ..quorum }];
-        for (directive, key, default) in [("down-after-milliseconds", "downAfterMilliseconds", "30000"), ("failover-timeout", "failoverTimeout", "180000"), ("parallel-syncs", "parallelSyncs", "1")] {
-            lines.push(maker.line(&format!("sentinel {directive} {set}"), &["spec", "redisSentinelConfig", key], default));
+        for (directive, key, default) in [
+            ("down-after-milliseconds", "downAfterMilliseconds", "30000"),
+            ("failover-timeout", "failoverTimeout", "180000"),
+            ("parallel-syncs", "parallelSyncs", "1"),
+        ] {
+            lines.push(maker.line(
+                &format!("sentinel {directive} {set}"),
+                &["spec", "redisSentinelConfig", key],
+                default,
+            ));
         }
         several_sentinels(&mut maker, number, &lines, node.text_at(&["spec", "kubernetesConfig", "image"]), "sentinel");
     }
@@ -307,7 +364,8 @@ fn opstree(redis: &Node, sentinel: Option<&Node>) -> Stack {
 
 fn several_sentinels(maker: &mut Maker<'_>, count: usize, lines: &[Line], image: Option<Text>, name: &str) {
     for n in 0..count {
-        let mut program = maker.program(Kind::Sentinel, &format!("{name}-{n}"), lines.to_vec(), image.clone(), Source::Scratch);
+        let mut program =
+            maker.program(Kind::Sentinel, &format!("{name}-{n}"), lines.to_vec(), image.clone(), Source::Scratch);
         if let Some(config) = &mut program.config {
             config.home = Home::Scratch;
         }
@@ -323,14 +381,24 @@ fn by_operator(stack: &mut Stack) {
 /// `customConfig`: lines of a file; those of Sentinel without the name of the master.
 fn custom(node: Option<&Node>, master: &str) -> Vec<Line> {
     let texts = node.map(Node::texts).unwrap_or_default();
-    texts.into_iter().map(|text| {
-        let (name, rest) = text.text.split_once(' ').unwrap_or((text.text.as_str(), ""));
-        let line = if master.is_empty() { text.text.clone() } else { format!("sentinel {name} {master} {rest}") };
-        Line { text: line, origin: text.origin, parts: Vec::new() }
-    }).collect()
+    texts
+        .into_iter()
+        .map(|text| {
+            let (name, rest) = text.text.split_once(' ').unwrap_or((text.text.as_str(), ""));
+            let line = if master.is_empty() { text.text.clone() } else { format!("sentinel {name} {master} {rest}") };
+            Line { text: line, origin: text.origin, parts: Vec::new() }
+        })
+        .collect()
 }
 
-fn sentinel_lines(maker: &Maker<'_>, set: &str, host: &str, quorum: usize, defaults: (&str, &str), own: Vec<Line>) -> Vec<Line> {
+fn sentinel_lines(
+    maker: &Maker<'_>,
+    set: &str,
+    host: &str,
+    quorum: usize,
+    defaults: (&str, &str),
+    own: Vec<Line>,
+) -> Vec<Line> {
     let mut lines = vec![
         maker.line(&format!("sentinel monitor {set} {host} 6379"), &["\u{1}"], &quorum.to_string()),
         maker.line(&format!("sentinel down-after-milliseconds {set}"), &["\u{1}"], defaults.0),
@@ -338,9 +406,4 @@ fn sentinel_lines(maker: &Maker<'_>, set: &str, host: &str, quorum: usize, defau
     ];
     lines.extend(own);
     lines
-}
-
-/// The place of the first document.
-pub(super) fn first(documents: &[Node]) -> Option<Place> {
-    documents.first().map(|node| node.place().clone())
 }

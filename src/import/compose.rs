@@ -85,7 +85,10 @@ impl Read {
             (count > 1 && !port.container.contains('-')).then_some((count.min(64), port.place.clone()))
         });
         let Some((count, place)) = range else { return 1 };
-        let text = format!("{count} containers of {}: as many as it has ports of the machine (--scale {}=1 for one)", container.service, container.service);
+        let text = format!(
+            "{count} containers of {}: as many as it has ports of the machine (--scale {}=1 for one)",
+            container.service, container.service
+        );
         self.assumed.push((place, text));
         count
     }
@@ -112,7 +115,8 @@ pub fn read(files: &Files, project: &Project, choices: &Choices) -> Read {
         }
         let reader = Reader { files, folder: &folder, root: &root };
         let container = reader.container(name, &service, &mut read);
-        let said = [["deploy", "replicas"].as_slice(), ["scale"].as_slice()].iter().find_map(|path| service.text_at(path));
+        let said =
+            [["deploy", "replicas"].as_slice(), ["scale"].as_slice()].iter().find_map(|path| service.text_at(path));
         let count = choices.scale.get(&name.text).copied();
         let count = count.or_else(|| said.and_then(|text| text.text.parse().ok()));
         let count = count.unwrap_or_else(|| read.by_ports(&container)).min(REPLICAS_MAX);
@@ -154,7 +158,9 @@ fn extended(files: &Files, folder: &str, service: &Node, root: &Node, variables:
     let name = extends.text_at(&["service"]).or_else(|| extends.as_text());
     let Some(name) = name else { return service.clone() };
     let base = match extends.text_at(&["file"]) {
-        None => root.at(&["services", &name.text]).map(|base| extended(files, folder, base, root, variables, depth + 1)),
+        None => {
+            root.at(&["services", &name.text]).map(|base| extended(files, folder, base, root, variables, depth + 1))
+        }
         Some(file) => {
             let file = resolve(folder, &file.text).and_then(|path| files.get(&path));
             let document = file.and_then(|file| super::yaml::read(&file.path, &file.text).ok()?.into_iter().next());
@@ -251,7 +257,8 @@ impl Reader<'_> {
                 None => read.variables.set.get(name).cloned(),
             };
             let Some(value) = value else { continue };
-            let quoted = |quote: char| value.text.len() >= 2 && value.text.starts_with(quote) && value.text.ends_with(quote);
+            let quoted =
+                |quote: char| value.text.len() >= 2 && value.text.starts_with(quote) && value.text.ends_with(quote);
             if quoted('"') || quoted('\'') {
                 read.quoted.push(Text::new(name, value.origin.clone()));
             }
@@ -300,10 +307,12 @@ impl Reader<'_> {
         for kind in ["configs", "secrets"] {
             for item in service.get(kind).map(Node::items).unwrap_or_default() {
                 let Some(name) = item.text_at(&["source"]).or_else(|| item.as_text()) else { continue };
-                let usual = if kind == "configs" { format!("/{}", name.text) } else { format!("/run/secrets/{}", name.text) };
+                let usual =
+                    if kind == "configs" { format!("/{}", name.text) } else { format!("/run/secrets/{}", name.text) };
                 let target = item.text_at(&["target"]).map_or(usual, |text| text.text);
                 let declared = self.root.at(&[kind, &name.text]);
-                let file = declared.and_then(|node| node.text_at(&["file"])).and_then(|file| resolve(self.folder, &file.text));
+                let file =
+                    declared.and_then(|node| node.text_at(&["file"])).and_then(|file| resolve(self.folder, &file.text));
                 let content = declared.and_then(|node| node.get("content"));
                 let lines: Option<Vec<Line>> = match (file.as_ref().and_then(|path| self.files.get(path)), content) {
                     _ if kind == "secrets" => None,
@@ -328,13 +337,18 @@ impl Reader<'_> {
             one.platform = Platform::Swarm;
         }
         let policy = deploy.and_then(|deploy| deploy.text_at(&["restart_policy", "condition"]));
-        let policy = policy.or_else(|| deploy.and_then(|deploy| deploy.entry("restart_policy")).map(|(key, _)| Text::new("any", key.origin.clone())));
+        let policy = policy.or_else(|| {
+            deploy
+                .and_then(|deploy| deploy.entry("restart_policy"))
+                .map(|(key, _)| Text::new("any", key.origin.clone()))
+        });
         one.restart = service.text_at(&["restart"]).or(policy);
         let written = one.restart.as_ref().map_or("", |text| text.text.as_str());
         one.restarts = one.platform == Platform::Swarm && written.is_empty()
             || ["always", "unless-stopped", "any"].contains(&written)
             || written.starts_with("on-failure");
-        let direct = deploy.and_then(|deploy| deploy.text_at(&["endpoint_mode"])).is_some_and(|mode| mode.text == "dnsrr");
+        let direct =
+            deploy.and_then(|deploy| deploy.text_at(&["endpoint_mode"])).is_some_and(|mode| mode.text == "dnsrr");
         if one.platform == Platform::Swarm && !direct {
             one.virtual_names.insert(one.service.clone());
         }
@@ -431,6 +445,6 @@ mod tests {
         assert_eq!((a.ports[0].host.as_deref(), a.ports[0].container.as_str()), (Some("6380"), "6379"));
         assert_eq!(read.containers[2].name(), "b-2");
         assert!(read.containers[2].restarts && read.containers[2].shared_names.contains("b"));
-        assert_eq!((read.quoted.len(), read.off.len()), (1, 1));
+        assert_eq!((read.quoted.len(), read.off.len()), (2, 1));
     }
 }

@@ -174,7 +174,9 @@ impl Container {
 
     /// The mount that holds the path `target` in the container: the deepest.
     pub fn mount_of(&self, path: &str) -> Option<(&Mount, String)> {
-        let inside = |mount: &&Mount| path == mount.target || path.starts_with(&format!("{}/", mount.target.trim_end_matches('/')));
+        let inside = |mount: &&Mount| {
+            path == mount.target || path.starts_with(&format!("{}/", mount.target.trim_end_matches('/')))
+        };
         let mount = self.mounts.iter().filter(inside).max_by_key(|mount| mount.target.len())?;
         let rest = path[mount.target.trim_end_matches('/').len()..].trim_start_matches('/');
         Some((mount, rest.to_owned()))

@@ -53,7 +53,8 @@ pub fn read(files: &Files, path: &str, context: &str, target: Option<&str>) -> O
                 let below = stages.iter().find(|(stage, _)| !stage.is_empty() && stage == base);
                 let image = below.map(|(_, image)| image.clone());
                 let base = Text::new(*base, Origin::at(place.clone()));
-                stages.push((name, image.unwrap_or(Image { base: Some(base), folder: "/".into(), ..Image::default() })));
+                stages
+                    .push((name, image.unwrap_or(Image { base: Some(base), folder: "/".into(), ..Image::default() })));
             }
             instruction => {
                 let Some((_, image)) = stages.last_mut() else { continue };
@@ -101,7 +102,9 @@ fn apply(files: &Files, context: &str, image: &mut Image, instruction: &str, at:
             }
         }
         "COPY" | "ADD" => copy(files, context, image, &at.text),
-        "WORKDIR" => image.folder = clean(&format!("{}/{}", if at.text.starts_with('/') { "" } else { &image.folder }, at.text)),
+        "WORKDIR" => {
+            image.folder = clean(&format!("{}/{}", if at.text.starts_with('/') { "" } else { &image.folder }, at.text))
+        }
         "ENTRYPOINT" => {
             image.entrypoint = Some(command(at));
             image.command = None;
@@ -133,7 +136,8 @@ fn copy(files: &Files, context: &str, image: &mut Image, text: &str) {
         let wild = path.contains('*');
         for file in files.all() {
             let inside = if wild {
-                super::shell::glob(path.as_bytes(), file.path.as_bytes()).then(|| file.path.rsplit('/').next().unwrap_or_default())
+                super::shell::glob(path.as_bytes(), file.path.as_bytes())
+                    .then(|| file.path.rsplit('/').next().unwrap_or_default())
             } else if path.is_empty() {
                 Some(&*file.path)
             } else {

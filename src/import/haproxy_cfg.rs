@@ -19,9 +19,32 @@ pub struct Server {
 
 /// Keywords of a server line that have a value.
 const WITH_VALUE: [&str; 26] = [
-    "inter", "fastinter", "downinter", "rise", "fall", "port", "addr", "maxconn", "minconn", "maxqueue", "weight", "id",
-    "on-marked-down", "on-marked-up", "on-error", "observe", "error-limit", "init-addr", "resolvers", "resolve-prefer",
-    "slowstart", "source", "cookie", "track", "check-sni", "pool-max-conn",
+    "inter",
+    "fastinter",
+    "downinter",
+    "rise",
+    "fall",
+    "port",
+    "addr",
+    "maxconn",
+    "minconn",
+    "maxqueue",
+    "weight",
+    "id",
+    "on-marked-down",
+    "on-marked-up",
+    "on-error",
+    "observe",
+    "error-limit",
+    "init-addr",
+    "resolvers",
+    "resolve-prefer",
+    "slowstart",
+    "source",
+    "cookie",
+    "track",
+    "check-sni",
+    "pool-max-conn",
 ];
 
 impl Server {
@@ -98,7 +121,10 @@ impl Proxy {
             let port = bind.text.rsplit(':').next().unwrap_or_default().to_owned();
             (port, bind.clone())
         };
-        binds.flat_map(|bind| bind.text.split(',').map(|part| Text::new(part, bind.origin.clone())).collect::<Vec<_>>()).map(|bind| split(&bind)).collect()
+        binds
+            .flat_map(|bind| bind.text.split(',').map(|part| Text::new(part, bind.origin.clone())).collect::<Vec<_>>())
+            .map(|bind| split(&bind))
+            .collect()
     }
 
     /// Whether it speaks HTTP.
@@ -139,7 +165,9 @@ impl Proxy {
     /// Whether more is checked than that somebody listens.
     pub fn checks_answers(&self) -> bool {
         let option = |name: &str| self.line(&["option", name]).is_some();
-        option("redis-check") || option("httpchk") || option("tcp-check") && self.steps.iter().any(|step| matches!(step, Step::Expect(..)))
+        option("redis-check")
+            || option("httpchk")
+            || option("tcp-check") && self.steps.iter().any(|step| matches!(step, Step::Expect(..)))
     }
 }
 
@@ -182,7 +210,8 @@ pub fn is_one(text: &str) -> bool {
     let sections = text.lines().filter(|line| {
         ["frontend", "backend", "listen"].contains(&first(line).as_str()) && line.split_whitespace().count() <= 4
     });
-    let others = text.lines().filter(|line| ["bind", "server", "mode", "default_backend"].contains(&first(line).as_str()));
+    let others =
+        text.lines().filter(|line| ["bind", "server", "mode", "default_backend"].contains(&first(line).as_str()));
     sections.count() > 0 && others.count() > 0
 }
 
@@ -407,7 +436,10 @@ mod tests {
         let backend = config.backend("b").expect("b");
         assert_eq!(backend.servers.len(), 3);
         let server = &backend.servers[0];
-        assert_eq!((server.value("inter").expect("set").text.as_str(), server.value("fall").expect("set").text.as_str()), ("1s", "5"));
+        assert_eq!(
+            (server.value("inter").expect("set").text.as_str(), server.value("fall").expect("set").text.as_str()),
+            ("1s", "5")
+        );
         assert!(server.has("backup") && server.place().line == 12);
         assert_eq!(backend.asks_role(), Some("master"));
         assert_eq!(backend.sends("auth").expect("sent").text, "AUTH ${PASS}\r\n");

@@ -54,13 +54,19 @@ fn missing_file(files: &Files, program: &mut Program, assumed: &mut Vec<Remark>)
         Kind::Redis => super::plain::is_redis(text),
         Kind::Haproxy => super::haproxy_cfg::is_one(text),
     };
-    let all: Vec<_> = files.all().filter(|file| file.path.rsplit('/').next() == Some(&name) && fits(&file.text)).collect();
+    let all: Vec<_> =
+        files.all().filter(|file| file.path.rsplit('/').next() == Some(&name) && fits(&file.text)).collect();
     let folder = super::source::folder_of(&program.place.file).to_owned();
     let near: Vec<_> = all.iter().filter(|file| file.path.starts_with(&folder)).collect();
     let chosen = match (&all[..], &near[..]) {
         ([only], _) => Some(*only),
         (_, [only]) => Some(**only),
-        (_, [first, ..]) => Some(**near.iter().find(|file| !file.text.contains("replicaof ") && !file.text.contains("slaveof ")).unwrap_or(first)),
+        (_, [first, ..]) => Some(
+            **near
+                .iter()
+                .find(|file| !file.text.contains("replicaof ") && !file.text.contains("slaveof "))
+                .unwrap_or(first),
+        ),
         _ => None,
     };
     let Some(file) = chosen else { return };
@@ -90,7 +96,9 @@ fn orders_at_run_time(files: &Files, stack: &mut Stack) {
     }
     let scripts = super::plain::sentinel_lines(files);
     for one in stack.sentinels.iter_mut().filter(|one| lacks(one)) {
-        let own = super::plain::sentinel_words(one.outcome.words.iter().map(|text| (text.place().clone(), text.text.as_str())));
+        let own = super::plain::sentinel_words(
+            one.outcome.words.iter().map(|text| (text.place().clone(), text.text.as_str())),
+        );
         let lines = if own.is_empty() { scripts.clone() } else { own };
         if let Some(line) = lines.first() {
             let text = format!("{}: no file says what it monitors; the orders of a script are taken for it", one.name);
@@ -108,13 +116,19 @@ fn copies_of_a_machine(files: &Files, stack: &mut Stack) {
         return;
     }
     let servers = stack.proxies.iter().flat_map(|one| &one.proxy.proxies).flat_map(|proxy| &proxy.servers);
-    let hosts: BTreeSet<String> = servers.map(|server| server.host.text.clone()).filter(|host| super::stack::is_address(host)).collect();
+    let hosts: BTreeSet<String> =
+        servers.map(|server| server.host.text.clone()).filter(|host| super::stack::is_address(host)).collect();
     if hosts.len() < 2 {
         return;
     }
     let others: Vec<_> = files.all().filter(|file| super::plain::is_redis(&file.text)).collect();
-    let follows = others.iter().find(|file| Directives::of_lines(&lines_of(&file.path, &file.text)).get("replicaof").is_some());
-    let text = format!("{}: {} machines, as the servers of HAProxy are, each of which starts this file", stack.redis[0].place.file, hosts.len());
+    let follows =
+        others.iter().find(|file| Directives::of_lines(&lines_of(&file.path, &file.text)).get("replicaof").is_some());
+    let text = format!(
+        "{}: {} machines, as the servers of HAProxy are, each of which starts this file",
+        stack.redis[0].place.file,
+        hosts.len()
+    );
     stack.assumed.push(Remark { place: None, text, matters: false });
     for (n, host) in hosts.iter().enumerate() {
         if n > 0 {
@@ -197,8 +211,13 @@ fn first_master(stack: &mut Stack, options: &Options) {
         (None, None, None, [first, ..]) => {
             let definite = !stack.kubernetes && stack.redis.iter().all(|one| !one.guessed && one.container.is_some());
             if definite && stack.redis.len() > 1 {
-                let text = "several Redis nodes start as masters, and nothing says which one the Sentinels monitor".to_owned();
-                stack.refused.push((stack.redis[*first].place.clone().into(), text, format!("say it: --set master=NAME, one of {}", names(&stack.redis))));
+                let text =
+                    "several Redis nodes start as masters, and nothing says which one the Sentinels monitor".to_owned();
+                stack.refused.push((
+                    stack.redis[*first].place.clone().into(),
+                    text,
+                    format!("say it: --set master=NAME, one of {}", names(&stack.redis)),
+                ));
             }
             (*first, "the first of the file")
         }
@@ -231,15 +250,25 @@ fn pools(stack: &mut Stack) {
         let config = &one.proxy;
         for back in config.proxies.iter().filter(|proxy| proxy.kind != "frontend" && !proxy.is_stats()) {
             let fronts = config.proxies.iter().filter(|front| front.kind == "frontend");
-            let mut fronts = fronts.filter(|front| config.targets(front).iter().any(|name| name.text == back.name.text));
-            let front = if back.kind == "listen" { Some(back.name.text.clone()) } else { fronts.next().map(|front| front.name.text.clone()) };
-            let nodes: Vec<Option<usize>> = back.servers.iter().map(|server| find(&stack.redis, &server.host.text, server.port.as_deref().or(Some("6379")))).collect();
+            let mut fronts =
+                fronts.filter(|front| config.targets(front).iter().any(|name| name.text == back.name.text));
+            let front = if back.kind == "listen" {
+                Some(back.name.text.clone())
+            } else {
+                fronts.next().map(|front| front.name.text.clone())
+            };
+            let nodes: Vec<Option<usize>> = back
+                .servers
+                .iter()
+                .map(|server| find(&stack.redis, &server.host.text, server.port.as_deref().or(Some("6379"))))
+                .collect();
             let ports = |port: &str| back.servers.iter().any(|server| server.port.as_deref() == Some(port));
             let at_sentinels = ports("26379")
-                || back.servers.iter().any(|server| find(&stack.sentinels, &server.host.text, server.port.as_deref()).is_some())
+                || back.servers.iter().any(|server| at_sentinel(stack, server))
                 || back.sends("sentinel").is_some();
             let role = back.asks_role();
-            let redis = role.is_some() || ports("6379") || nodes.iter().any(Option::is_some) || back.sends("ping").is_some();
+            let redis =
+                role.is_some() || ports("6379") || nodes.iter().any(Option::is_some) || back.sends("ping").is_some();
             if !redis && !at_sentinels || back.is_http() && role.is_none() && front.is_some() {
                 continue;
             }
@@ -249,18 +278,30 @@ fn pools(stack: &mut Stack) {
                 (_, _, Some("slave")) => Use::Read,
                 _ => Use::Write,
             };
-            let chooses = |line: &Vec<super::origin::Text>| line[0].text == "use_backend" && line.iter().any(|word| word.text.contains("nbsrv"));
-            let guarded = config.proxies.iter().any(|proxy| Some(&proxy.name.text) == front.as_ref() && proxy.lines.iter().any(chooses));
+            let chooses = |line: &Vec<super::origin::Text>| {
+                line[0].text == "use_backend" && line.iter().any(|word| word.text.contains("nbsrv"))
+            };
+            let guarded = config
+                .proxies
+                .iter()
+                .any(|proxy| Some(&proxy.name.text) == front.as_ref() && proxy.lines.iter().any(chooses));
             pools.push(Pool { proxy: number, front, back: back.clone(), used, nodes, guarded });
         }
     }
     stack.pools = pools;
 }
 
+/// Whether a server is a Sentinel.
+fn at_sentinel(stack: &Stack, server: &super::haproxy_cfg::Server) -> bool {
+    let hit = find(&stack.sentinels, &server.host.text, server.port.as_deref());
+    hit.is_some_and(|n| server.port.as_deref() == Some(&stack.sentinels[n].port()))
+}
+
 /// Chooses the pool through which clients write.
 fn choose(stack: &mut Stack, options: &Options) {
     if let Some(name) = &options.frontend {
-        stack.write = stack.pools.iter().position(|pool| pool.front.as_ref() == Some(name) || pool.back.name.text == *name);
+        stack.write =
+            stack.pools.iter().position(|pool| pool.front.as_ref() == Some(name) || pool.back.name.text == *name);
         if stack.write.is_none() {
             let known: Vec<&str> = stack.pools.iter().filter_map(|pool| pool.front.as_deref()).collect();
             let text = format!("no frontend for Redis is called {name}");
@@ -270,15 +311,25 @@ fn choose(stack: &mut Stack, options: &Options) {
         let score = |pool: &Pool| {
             let config = &stack.proxies[pool.proxy].proxy;
             let front = config.proxies.iter().find(|proxy| Some(&proxy.name.text) == pool.front.as_ref());
-            let default = front.is_none_or(|front| front.kind == "listen" || front.value(&["default_backend"]).is_some_and(|name| name.text == pool.back.name.text));
+            let default = front.is_none_or(|front| {
+                front.kind == "listen"
+                    || front.value(&["default_backend"]).is_some_and(|name| name.text == pool.back.name.text)
+            });
             let port = front.is_some_and(|front| front.ports().iter().any(|(port, _)| port == "6379"));
             let role = pool.back.asks_role() == Some("master");
-            4 * usize::from(role) + 2 * usize::from(default) + usize::from(port) + usize::from(pool.back.servers.len() > 1)
+            4 * usize::from(role)
+                + 2 * usize::from(default)
+                + usize::from(port)
+                + usize::from(pool.back.servers.len() > 1)
         };
         let candidates = stack.pools.iter().enumerate().filter(|(_, pool)| pool.used == Use::Write);
         let best = candidates.rev().max_by_key(|(_, pool)| score(pool)).map(|(n, _)| n);
         // A frontend that leads to Sentinels is the way of the clients if there is no other.
-        let sentinels = || stack.pools.iter().position(|pool| pool.used == Use::Sentinels && pool.front.is_some() && pool.back.sends("sentinel").is_none());
+        let sentinels = || {
+            stack.pools.iter().position(|pool| {
+                pool.used == Use::Sentinels && pool.front.is_some() && pool.back.sends("sentinel").is_none()
+            })
+        };
         stack.write = best.or_else(sentinels);
     }
     // Of several pools without a role check, the one beside a pool with one is for reads.
@@ -315,12 +366,16 @@ fn distinct_names(stack: &mut Stack) {
         for n in 0..all.len() {
             let same: Vec<usize> = (0..all.len()).filter(|other| all[*other].name == all[n].name).collect();
             if same.len() > 1 {
-                let machines: BTreeSet<String> = same.iter().filter_map(|other| Some(all[*other].container.as_ref()?.machine.to_string())).collect();
+                let machines: BTreeSet<String> =
+                    same.iter().filter_map(|other| Some(all[*other].container.as_ref()?.machine.to_string())).collect();
                 let name = all[n].name.clone();
                 for (number, other) in same.iter().enumerate() {
                     let machine = all[*other].container.as_ref().map(|container| container.machine.to_string());
                     all[*other].name = match machine.filter(|_| machines.len() == same.len()) {
-                        Some(machine) => format!("{name}@{}", machine.rsplit_once('/').map_or(machine.as_str(), |(folder, _)| folder)),
+                        Some(machine) => format!(
+                            "{name}@{}",
+                            machine.rsplit_once('/').map_or(machine.as_str(), |(folder, _)| folder)
+                        ),
                         None => format!("{name}-{}", number + 1),
                     };
                 }
@@ -337,10 +392,22 @@ pub(super) fn placeholders(stack: &Stack) -> Vec<(Place, String)> {
             all.push((place.clone(), what));
         }
     };
-    let names = ["sentinel monitor", "replicaof", "sentinel announce-ip", "replica-announce-ip", "sentinel down-after-milliseconds", "sentinel failover-timeout", "port", "bind"];
+    let names = [
+        "sentinel monitor",
+        "replicaof",
+        "sentinel announce-ip",
+        "replica-announce-ip",
+        "sentinel down-after-milliseconds",
+        "sentinel failover-timeout",
+        "port",
+        "bind",
+    ];
     for one in stack.servers() {
         for line in one.settings.all.iter().filter(|line| names.contains(&line.name.as_str())) {
-            if let Some(word) = line.words.iter().find(|word| is_placeholder(&word.text)) {
+            // A template is another thing: it is told as one.
+            let template = |text: &str| text.contains("{{") || text.contains("}}") || text.contains("{%");
+            let whole = line.words.iter().any(|word| template(&word.text));
+            if let Some(word) = line.words.iter().find(|word| is_placeholder(&word.text) && !whole) {
                 put(line.place(), format!("`{}` in `{}`", word.text, line.name));
             }
         }

@@ -53,7 +53,11 @@ pub fn read(image: &str) -> Name {
         "redis" if tag_says == "sentinel" => Kind::Sentinel,
         "redis" if tag_says == "haproxy" => Kind::Haproxy,
         "redis" | "valkey" | "redis-stack" | "redis-stack-server" | "redis-alpine" | "keydb" => Kind::Redis,
-        name if name == "haproxy" || name.starts_with("haproxy-alpine") || name.starts_with("haproxy-debian") || name.starts_with("haproxy-ubuntu") => {
+        name if name == "haproxy"
+            || name.starts_with("haproxy-alpine")
+            || name.starts_with("haproxy-debian")
+            || name.starts_with("haproxy-ubuntu") =>
+        {
             Kind::Haproxy
         }
         name if name.ends_with("sentinel") => Kind::Sentinel,
@@ -84,10 +88,44 @@ impl Name {
     }
 }
 
+/// The Redis that a distribution's packages hold, by the image that a Dockerfile begins with.
+pub fn of_distribution(image: &Name) -> Option<(u32, u32)> {
+    let tag = image.tag.as_deref().unwrap_or_default();
+    let has = |words: &[&str]| words.iter().any(|word| tag.starts_with(word));
+    match image.name.as_str() {
+        "ubuntu" if has(&["bionic", "18.04"]) => Some((4, 0)),
+        "ubuntu" if has(&["focal", "20.04"]) => Some((5, 0)),
+        "ubuntu" if has(&["jammy", "22.04"]) => Some((6, 0)),
+        "ubuntu" if has(&["noble", "24.04"]) => Some((7, 0)),
+        "debian" if has(&["buster", "10"]) => Some((5, 0)),
+        "debian" if has(&["bullseye", "11"]) => Some((6, 0)),
+        "debian" if has(&["bookworm", "12"]) => Some((7, 0)),
+        _ => None,
+    }
+}
+
 /// Variables that every image may read: of the system, not of the program.
 const COMMON: [&str; 20] = [
-    "TZ", "LANG", "LC_ALL", "LANGUAGE", "PATH", "HOME", "USER", "PUID", "PGID", "UMASK", "DEBIAN_FRONTEND", "HOSTNAME", "TERM",
-    "POD_IP", "POD_NAME", "POD_NAMESPACE", "MALLOC_CONF", "LD_PRELOAD", "NODE_NAME", "HOST_IP",
+    "TZ",
+    "LANG",
+    "LC_ALL",
+    "LANGUAGE",
+    "PATH",
+    "HOME",
+    "USER",
+    "PUID",
+    "PGID",
+    "UMASK",
+    "DEBIAN_FRONTEND",
+    "HOSTNAME",
+    "TERM",
+    "POD_IP",
+    "POD_NAME",
+    "POD_NAMESPACE",
+    "MALLOC_CONF",
+    "LD_PRELOAD",
+    "NODE_NAME",
+    "HOST_IP",
 ];
 
 /// Whether the image itself reads the variable.
@@ -98,7 +136,13 @@ pub fn reads(kind: Kind, name: &str) -> bool {
             Kind::BitnamiRedis | Kind::BitnamiSentinel => bitnami.iter().any(|prefix| name.starts_with(prefix)),
             // What an image of unknown content reads is unknown.
             Kind::Sentinel | Kind::Other => true,
-            Kind::Redis | Kind::Haproxy => name.starts_with("HAPROXY_") || name == "SKIP_FIX_PERMS" || name == "SKIP_DROP_PRIVS" || name == "REDIS_ARGS" || name == "VALKEY_EXTRA_FLAGS",
+            Kind::Redis | Kind::Haproxy => {
+                name.starts_with("HAPROXY_")
+                    || name == "SKIP_FIX_PERMS"
+                    || name == "SKIP_DROP_PRIVS"
+                    || name == "REDIS_ARGS"
+                    || name == "VALKEY_EXTRA_FLAGS"
+            }
         }
 }
 
@@ -124,14 +168,23 @@ impl Origin {
 /// The redis.conf that Bitnami's image makes (scripts of 7.4), with the image's own defaults.
 pub fn bitnami_redis(env: &BTreeMap<String, Text>, origin: &Origin) -> Vec<Line> {
     let mut lines = Vec::new();
-    let own = |text: &str| Line { text: text.to_owned(), origin: origin.clone().put_into_name("default"), parts: Vec::new() };
-    let yes = |name: &str| get(env, name).is_some_and(|text| ["yes", "true", "1"].contains(&text.text.to_ascii_lowercase().as_str()));
+    let own =
+        |text: &str| Line { text: text.to_owned(), origin: origin.clone().put_into_name("default"), parts: Vec::new() };
+    let yes = |name: &str| {
+        get(env, name).is_some_and(|text| ["yes", "true", "1"].contains(&text.text.to_ascii_lowercase().as_str()))
+    };
     match get(env, "AOF_ENABLED") {
-        Some(value) => lines.push(line(format!("appendonly {}", if yes("AOF_ENABLED") { "yes" } else { "no" }), value, "REDIS_AOF_ENABLED")),
+        Some(value) => lines.push(line(
+            format!("appendonly {}", if yes("AOF_ENABLED") { "yes" } else { "no" }),
+            value,
+            "REDIS_AOF_ENABLED",
+        )),
         None => lines.push(own("appendonly yes")),
     }
     match (get(env, "RDB_POLICY"), get(env, "RDB_POLICY_DISABLED")) {
-        (_, Some(value)) if yes("RDB_POLICY_DISABLED") => lines.push(line("save \"\"".to_owned(), value, "REDIS_RDB_POLICY_DISABLED")),
+        (_, Some(value)) if yes("RDB_POLICY_DISABLED") => {
+            lines.push(line("save \"\"".to_owned(), value, "REDIS_RDB_POLICY_DISABLED"))
+        }
         (Some(value), _) => {
             for pair in value.text.split_whitespace() {
                 lines.push(line(format!("save {}", pair.replace('#', " ")), value, "REDIS_RDB_POLICY"));
@@ -148,7 +201,11 @@ pub fn bitnami_redis(env: &BTreeMap<String, Text>, origin: &Origin) -> Vec<Line>
     ];
     for (name, directive) in pairs {
         if let Some(value) = get(env, name) {
-            lines.push(line(format!("{directive} \"{}\"", value.text.replace(['"', '\\'], "")), value, &format!("REDIS_{name}")));
+            lines.push(line(
+                format!("{directive} \"{}\"", value.text.replace(['"', '\\'], "")),
+                value,
+                &format!("REDIS_{name}"),
+            ));
         }
     }
     let open = env.get("ALLOW_EMPTY_PASSWORD").filter(|text| ["yes", "true"].contains(&text.text.as_str()));
@@ -175,15 +232,21 @@ pub fn bitnami_sentinel(env: &BTreeMap<String, Text>, origin: &Origin, old: bool
     let or = |name: &str, default: &str| get(env, name).map_or(default.to_owned(), |text| text.text.clone());
     let set = or("MASTER_SET", "mymaster");
     let mut lines = Vec::new();
-    let mut put = |names: &[&str], text: String| match names.iter().find_map(|name| get(env, name).map(|value| (name, value))) {
-        Some((name, value)) => {
-            let mut made = line(text, value, &format!("REDIS_{name}"));
-            made.parts = names.iter().filter_map(|name| get(env, name)).cloned().collect();
-            lines.push(made);
-        }
-        None => lines.push(own(text)),
-    };
-    let monitor = format!("sentinel monitor {set} {} {} {}", or("MASTER_HOST", "redis"), or("MASTER_PORT_NUMBER", "6379"), or("SENTINEL_QUORUM", "2"));
+    let mut put =
+        |names: &[&str], text: String| match names.iter().find_map(|name| get(env, name).map(|value| (name, value))) {
+            Some((name, value)) => {
+                let mut made = line(text, value, &format!("REDIS_{name}"));
+                made.parts = names.iter().filter_map(|name| get(env, name)).cloned().collect();
+                lines.push(made);
+            }
+            None => lines.push(own(text)),
+        };
+    let monitor = format!(
+        "sentinel monitor {set} {} {} {}",
+        or("MASTER_HOST", "redis"),
+        or("MASTER_PORT_NUMBER", "6379"),
+        or("SENTINEL_QUORUM", "2")
+    );
     put(&["SENTINEL_QUORUM", "MASTER_HOST", "MASTER_PORT_NUMBER", "MASTER_SET"], monitor);
     for (name, directive, default) in [
         ("SENTINEL_DOWN_AFTER_MILLISECONDS", "down-after-milliseconds", "60000"),
@@ -194,8 +257,14 @@ pub fn bitnami_sentinel(env: &BTreeMap<String, Text>, origin: &Origin, old: bool
     }
     put(&[], format!("sentinel parallel-syncs {set} 1"));
     if !old {
-        put(&["SENTINEL_RESOLVE_HOSTNAMES"], format!("sentinel resolve-hostnames {}", or("SENTINEL_RESOLVE_HOSTNAMES", "yes")));
-        put(&["SENTINEL_ANNOUNCE_HOSTNAMES"], format!("sentinel announce-hostnames {}", or("SENTINEL_ANNOUNCE_HOSTNAMES", "no")));
+        put(
+            &["SENTINEL_RESOLVE_HOSTNAMES"],
+            format!("sentinel resolve-hostnames {}", or("SENTINEL_RESOLVE_HOSTNAMES", "yes")),
+        );
+        put(
+            &["SENTINEL_ANNOUNCE_HOSTNAMES"],
+            format!("sentinel announce-hostnames {}", or("SENTINEL_ANNOUNCE_HOSTNAMES", "no")),
+        );
     }
     for (name, text) in [
         ("SENTINEL_ANNOUNCE_IP", "sentinel announce-ip"),

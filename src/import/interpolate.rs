@@ -100,6 +100,7 @@ impl Variables {
                 Some(text.text.clone())
             }
             None if name == "PWD" => Some(".".to_owned()),
+            None if name.is_empty() => None,
             None => {
                 self.unset.push((name.to_owned(), place.clone()));
                 None
@@ -137,7 +138,8 @@ pub fn env_file(lines: &[Line]) -> Vec<(String, Text)> {
         let Some((name, value)) = text.split_once('=').filter(|_| !text.starts_with('#')) else { continue };
         let value = value.trim();
         let quoted = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.split(quote).next());
-        let value = quoted('"').or_else(|| quoted('\'')).unwrap_or_else(|| value.split(" #").next().unwrap_or(value).trim());
+        let value =
+            quoted('"').or_else(|| quoted('\'')).unwrap_or_else(|| value.split(" #").next().unwrap_or(value).trim());
         all.push((name.trim().to_owned(), Text::new(value, line.origin.clone())));
     }
     all

@@ -2,7 +2,6 @@
 //! other. No templates: `helm template` and `kustomize build` print what can be read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::compose::block;
 use super::container::{Container, Mount, Platform, Port, Source};
@@ -31,10 +30,15 @@ pub fn is_one(node: &Node) -> bool {
 
 /// The documents, with the items of lists among them.
 pub fn flat(documents: &[Node]) -> Vec<&Node> {
-    documents.iter().flat_map(|node| match node.text_at(&["kind"]) {
-        Some(kind) if kind.text == "List" => node.get("items").map(Node::items).unwrap_or_default().iter().collect(),
-        _ => vec![node],
-    }).collect()
+    documents
+        .iter()
+        .flat_map(|node| match node.text_at(&["kind"]) {
+            Some(kind) if kind.text == "List" => {
+                node.get("items").map(Node::items).unwrap_or_default().iter().collect()
+            }
+            _ => vec![node],
+        })
+        .collect()
 }
 
 /// Reads all manifests of a stack.
@@ -51,7 +55,8 @@ pub fn read(documents: &[Node]) -> Read {
             continue;
         }
         let data = node.get("data").map(Node::entries).unwrap_or_default();
-        let files = data.iter().filter_map(|(key, value)| Some((key.text.clone(), block(value.text()?, &below(value, key)))));
+        let files =
+            data.iter().filter_map(|(key, value)| Some((key.text.clone(), block(value.text()?, &below(value, key)))));
         maps.insert(name(node), files.collect());
         let texts = data.iter().filter_map(|(key, value)| Some((key.text.clone(), value.as_text()?)));
         values.insert(name(node), texts.collect());
@@ -60,7 +65,8 @@ pub fn read(documents: &[Node]) -> Read {
     for node in &documents {
         let workload = ["StatefulSet", "Deployment", "DaemonSet", "ReplicaSet", "Pod"].contains(&kind(node).as_str());
         if workload {
-            let reader = Reader { node, maps: &maps, values: &values, name: name(node), stateful: kind(node) == "StatefulSet" };
+            let reader =
+                Reader { node, maps: &maps, values: &values, name: name(node), stateful: kind(node) == "StatefulSet" };
             read.containers.extend(reader.containers(kind(node) == "Pod"));
         } else if ["RedisFailover", "RedisReplication", "RedisSentinel"].contains(&kind(node).as_str()) {
             read.resources.push((*node).clone());
@@ -89,19 +95,27 @@ fn service(node: &Node, name: &str, read: &mut Read) {
         format!("{name}.{namespace}.svc"),
         format!("{name}.{namespace}.svc.cluster.local"),
     ];
-    let pod = selector.iter().find(|(key, _)| key.text == "statefulset.kubernetes.io/pod-name").and_then(|(_, value)| value.as_text());
+    let pod = selector
+        .iter()
+        .find(|(key, _)| key.text == "statefulset.kubernetes.io/pod-name")
+        .and_then(|(_, value)| value.as_text());
     let fits = |container: &Container| match &pod {
         Some(pod) => container.name() == pod.text,
-        None => !selector.is_empty() && selector.iter().all(|(key, value)| {
-            let label = container.labels.get(&key.text).map(String::as_str);
-            label.is_some() && label == value.text()
-        }),
+        None => {
+            !selector.is_empty()
+                && selector.iter().all(|(key, value)| {
+                    let label = container.labels.get(&key.text).map(String::as_str);
+                    label.is_some() && label == value.text()
+                })
+        }
     };
     let hits: BTreeSet<String> = read.containers.iter().filter(|one| fits(one)).map(Container::name).collect();
     for container in read.containers.iter_mut().filter(|one| hits.contains(&one.name())) {
         if hits.len() == 1 {
             container.names.extend(names.iter().cloned());
-            container.addresses.extend(node.text_at(&["spec", "clusterIP"]).map(|text| text.text).filter(|text| text != "None"));
+            container
+                .addresses
+                .extend(node.text_at(&["spec", "clusterIP"]).map(|text| text.text).filter(|text| text != "None"));
         } else {
             container.shared_names.extend(names.iter().cloned());
             if !headless {
@@ -127,7 +141,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn containers(&self, pod: bool) -> Vec<Container> {
         let template = if pod { Some(self.node) } else { self.node.at(&["spec", "template"]) };
-        let Some((template, spec)) = template.and_then(|template| Some((template, template.get("spec")?))) else { return Vec::new() };
+        let Some((template, spec)) = template.and_then(|template| Some((template, template.get("spec")?))) else {
+            return Vec::new();
+        };
         let replicas = self.node.text_at(&["spec", "replicas"]).and_then(|text| text.text.parse().ok());
         let replicas = if pod { 1 } else { replicas.unwrap_or(1).min(REPLICAS_MAX) };
         let mut all = Vec::new();
@@ -171,7 +187,8 @@ impl Reader<'_> {
                 }
             }
             let words = init.get("command").map(Node::texts).unwrap_or_default();
-            let words: Vec<Text> = words.into_iter().chain(init.get("args").map(Node::texts).unwrap_or_default()).collect();
+            let words: Vec<Text> =
+                words.into_iter().chain(init.get("args").map(Node::texts).unwrap_or_default()).collect();
             if !words.is_empty() {
                 one.before.push(words);
             }
@@ -210,8 +227,10 @@ impl Reader<'_> {
                 let key = item.text_at(&["valueFrom", "configMapKeyRef", "key"])?;
                 self.values.get(&map.text)?.get(&key.text).cloned()
             };
-            let field = item.text_at(&["valueFrom", "fieldRef", "fieldPath"]).filter(|path| path.text == "metadata.name");
-            let unknown = item.get("valueFrom").map(|node| Text::new(super::shell::UNKNOWN.to_string(), node.origin.clone()));
+            let field =
+                item.text_at(&["valueFrom", "fieldRef", "fieldPath"]).filter(|path| path.text == "metadata.name");
+            let unknown =
+                item.get("valueFrom").map(|node| Text::new(super::shell::UNKNOWN.to_string(), node.origin.clone()));
             let value = item.text_at(&["value"]).or_else(from);
             // The name of the pod is that of the host: scripts ask for either.
             let value = value.or_else(|| field.map(|path| Text::new(OWN_NAME, path.origin)));
@@ -223,8 +242,11 @@ impl Reader<'_> {
         let volumes = spec.get("volumes").map(Node::items).unwrap_or_default();
         let mut mounts = Vec::new();
         for mount in container.get("volumeMounts").map(Node::items).unwrap_or_default() {
-            let (Some(name), Some(target)) = (mount.text_at(&["name"]), mount.text_at(&["mountPath"])) else { continue };
-            let volume = volumes.iter().find(|volume| volume.text_at(&["name"]).is_some_and(|own| own.text == name.text));
+            let (Some(name), Some(target)) = (mount.text_at(&["name"]), mount.text_at(&["mountPath"])) else {
+                continue;
+            };
+            let volume =
+                volumes.iter().find(|volume| volume.text_at(&["name"]).is_some_and(|own| own.text == name.text));
             let source = match volume {
                 Some(volume) if volume.entry("emptyDir").is_some() => Source::Scratch,
                 Some(volume) if volume.get("configMap").is_some() => self.config_map(volume),
@@ -264,11 +286,6 @@ impl Reader<'_> {
     }
 }
 
-/// The file in which the first document stands.
-pub fn file_of(documents: &[Node]) -> Option<Arc<str>> {
-    documents.first().map(|node| node.place().file.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,7 +301,10 @@ mod tests {
         let documents = super::super::yaml::read(&"m.yaml".into(), TEXT).expect("YAML");
         let read = read(&documents);
         assert_eq!(read.containers.len(), 2);
-        assert!(read.containers[1].names.contains("r-1.h") && read.containers[1].names.contains("r-1.h.n.svc.cluster.local"));
+        assert!(
+            read.containers[1].names.contains("r-1.h")
+                && read.containers[1].names.contains("r-1.h.n.svc.cluster.local")
+        );
         assert!(read.containers[0].virtual_names.is_empty());
         let Source::Files(files) = &read.containers[0].mounts[0].source else { panic!("a file") };
         assert_eq!(files[""][1].text, "save 900 1");

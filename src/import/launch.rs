@@ -109,12 +109,21 @@ impl Program {
     /// The version that its image pins.
     pub fn version(&self) -> Option<(u32, u32)> {
         let image = self.image.as_ref()?;
+        if image.kind == ImageKind::Other {
+            return images::of_distribution(image);
+        }
         image.numbers().map(|(major, minor)| (major, minor.unwrap_or(if major >= 8 { 0 } else { 99 })))
+    }
+
+    /// Where it is named: its service, or its file.
+    pub fn named_at(&self) -> &Place {
+        self.container.as_ref().map_or(&self.place, |container| &container.place)
     }
 
     /// Whether its version is known to be older than `major.minor`.
     pub fn is_older_than(&self, major: u32, minor: u32) -> bool {
-        !self.image.as_ref().is_some_and(|image| image.valkey) && self.version().is_some_and(|version| version < (major, minor))
+        !self.image.as_ref().is_some_and(|image| image.valkey)
+            && self.version().is_some_and(|version| version < (major, minor))
     }
 
     /// The place in which something that is absent belongs: the configuration file, or where the program is named.
@@ -147,7 +156,9 @@ fn image_of(files: &Files, container: &Container, name: Option<&images::Name>) -
     // An image by a tag that is no version was built by hand: from a stage of this name, if there is one.
     let name = name.filter(|name| name.numbers().is_none())?;
     let tag = name.tag.clone().filter(|tag| !["latest", "alpine", "bookworm", "bullseye"].contains(&tag.as_str()))?;
-    for file in files.all().filter(|file| file.path.rsplit('/').next().is_some_and(|name| name.starts_with("Dockerfile"))) {
+    for file in
+        files.all().filter(|file| file.path.rsplit('/').next().is_some_and(|name| name.starts_with("Dockerfile")))
+    {
         let stages = dockerfile::stages(&file.text);
         for wanted in [tag.as_str(), name.name.as_str()] {
             if stages.iter().any(|stage| stage == wanted) {
@@ -175,7 +186,11 @@ pub fn launch(files: &Files, container: &Container) -> Option<Program> {
         build_steps(&mut vfs, image, &env);
     }
     env.extend(container.env.clone());
-    if let Some(folder) = container.folder.clone().or_else(|| built.as_ref().map(|image| Text::new(&*image.folder, Origin::at(container.place.clone())))) {
+    if let Some(folder) = container
+        .folder
+        .clone()
+        .or_else(|| built.as_ref().map(|image| Text::new(&*image.folder, Origin::at(container.place.clone()))))
+    {
         env.entry("PWD".to_owned()).or_insert(folder);
     } else if kind == ImageKind::Redis {
         env.entry("PWD".to_owned()).or_insert(Text::new("/data", Origin::at(container.place.clone())));
@@ -275,7 +290,11 @@ fn settings(program: &mut Program, vfs: &mut Vfs<'_>, kind: ImageKind, arguments
     let origin = Origin::at(container.place.clone());
     if program.kind == Kind::Haproxy {
         let path = after(arguments, "-f").unwrap_or_else(|| "/usr/local/etc/haproxy/haproxy.cfg".to_owned());
-        let path = if vfs.lines(&path).is_none() && vfs.lines(&format!("{path}/haproxy.cfg")).is_some() { format!("{path}/haproxy.cfg") } else { path };
+        let path = if vfs.lines(&path).is_none() && vfs.lines(&format!("{path}/haproxy.cfg")).is_some() {
+            format!("{path}/haproxy.cfg")
+        } else {
+            path
+        };
         let config = vfs.config(&path, &program.place);
         if let Some(lines) = &config.lines {
             program.proxy = haproxy_cfg::read(lines, &program.env);
@@ -285,10 +304,15 @@ fn settings(program: &mut Program, vfs: &mut Vfs<'_>, kind: ImageKind, arguments
         return;
     }
     let file = arguments.first().filter(|word| !word.text.starts_with("--") && word.text != "-");
-    let bitnami = matches!(kind, ImageKind::BitnamiRedis | ImageKind::BitnamiSentinel) && program.outcome.start.is_none();
+    let bitnami =
+        matches!(kind, ImageKind::BitnamiRedis | ImageKind::BitnamiSentinel) && program.outcome.start.is_none();
     if let Some(file) = file {
         let folder = program.env.get("PWD").map_or("/", |text| text.text.as_str());
-        let path = if file.text.starts_with('/') { file.text.clone() } else { super::source::clean(&format!("{folder}/{}", file.text)) };
+        let path = if file.text.starts_with('/') {
+            file.text.clone()
+        } else {
+            super::source::clean(&format!("{folder}/{}", file.text))
+        };
         let config = vfs.config(&super::source::clean(&path), file.place());
         if let Some(lines) = &config.lines {
             program.settings = with_includes(vfs, lines, 0);
@@ -296,7 +320,10 @@ fn settings(program: &mut Program, vfs: &mut Vfs<'_>, kind: ImageKind, arguments
         program.config = Some(config);
     } else if bitnami {
         let name = if program.kind == Kind::Sentinel { "sentinel.conf" } else { "redis.conf" };
-        let mounted = format!("/opt/bitnami/redis{}/mounted-etc/{name}", if program.kind == Kind::Sentinel { "-sentinel" } else { "" });
+        let mounted = format!(
+            "/opt/bitnami/redis{}/mounted-etc/{name}",
+            if program.kind == Kind::Sentinel { "-sentinel" } else { "" }
+        );
         let old = program.is_older_than(6, 2);
         let lines = match (vfs.lines(&mounted), program.kind) {
             (Some(lines), _) => lines,
@@ -316,8 +343,11 @@ fn settings(program: &mut Program, vfs: &mut Vfs<'_>, kind: ImageKind, arguments
     }
     let mut all = Directives::default();
     all.add_arguments(arguments);
-    if let Some(extra) = program.env.get("REDIS_EXTRA_FLAGS").or(program.env.get("VALKEY_EXTRA_FLAGS")).filter(|_| bitnami) {
-        let words: Vec<Text> = super::compose::shlex(&extra.text).into_iter().map(|word| Text::new(word, extra.origin.clone())).collect();
+    if let Some(extra) =
+        program.env.get("REDIS_EXTRA_FLAGS").or(program.env.get("VALKEY_EXTRA_FLAGS")).filter(|_| bitnami)
+    {
+        let words: Vec<Text> =
+            super::compose::shlex(&extra.text).into_iter().map(|word| Text::new(word, extra.origin.clone())).collect();
         all.add_arguments(&words);
     }
     program.settings.add(all);
@@ -328,7 +358,11 @@ fn with_includes(vfs: &mut Vfs<'_>, lines: &[Line], depth: usize) -> Directives 
     let mut all = Directives::default();
     for line in lines {
         let one = Directives::of_lines(std::slice::from_ref(line));
-        let include = one.all.first().filter(|directive| directive.name == "include").and_then(|directive| directive.word(0).map(str::to_owned));
+        let include = one
+            .all
+            .first()
+            .filter(|directive| directive.name == "include")
+            .and_then(|directive| directive.word(0).map(str::to_owned));
         all.add(one);
         if let Some(lines) = include.filter(|_| depth < 8).and_then(|path| vfs.lines(&path)) {
             let inner = with_includes(vfs, &lines, depth + 1);

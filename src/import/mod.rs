@@ -29,6 +29,7 @@ mod shell_words;
 pub mod situation;
 pub mod source;
 pub mod stack;
+mod values;
 mod vfs;
 mod yaml;
 
@@ -37,3 +38,6 @@ pub use source::Files;
 pub use stack::Stack;
 
 use shell::UNKNOWN;
+
+#[cfg(test)]
+mod tests;

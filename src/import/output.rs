@@ -7,24 +7,24 @@ use std::fmt::Write;
 use serde_json::Value as Json;
 
 use super::haproxy_cfg::millis;
-use super::images::Kind as Image;
 use super::launch::Program;
-use super::lint::{Finding, Severity, cleaned};
+use super::lint::{Finding, Severity};
 use super::situation;
 use super::stack::{Remark, Stack};
+use super::values::{bare, literal, nearest, one_line, per_node, release_words, save, span, string, typed};
 use crate::limits;
 use crate::redis;
 use crate::scenario::{Scenario, json_schema};
 
 /// A value of the scenario and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    value: String,
-    comment: String,
+pub(super) struct Entry {
+    pub(super) value: String,
+    pub(super) comment: String,
 }
 
 /// The keys of a section, in order.
-type Section = BTreeMap<String, Entry>;
+pub(super) type Section = BTreeMap<String, Entry>;
 
 /// A scenario that was made of a stack.
 #[derive(Clone, Debug)]
@@ -53,7 +53,8 @@ const SECRETS: [&str; 6] = ["requirepass", "masterauth", "auth-pass", "sentinel-
 
 /// Makes a scenario of `stack`. What a scenario does not take is left out and said.
 pub fn scenario(stack: &Stack, findings: &[Finding], wishes: &Wishes) -> Imported {
-    let mut maker = Maker { stack, schema: json_schema(), assumed: stack.assumed.clone(), left_out: stack.left_out.clone() };
+    let mut maker =
+        Maker { stack, schema: json_schema(), assumed: stack.assumed.clone(), left_out: stack.left_out.clone() };
     maker.leave_out();
     let mut sections: Vec<(String, Section)> = vec![("stack".to_owned(), maker.stack_section())];
     sections.extend(maker.sentinels());
@@ -74,7 +75,9 @@ pub fn scenario(stack: &Stack, findings: &[Finding], wishes: &Wishes) -> Importe
         let key = line.split(" = ").next().unwrap_or_default().trim_matches('"').to_owned();
         let comment = line.split(" # ").nth(1).unwrap_or_default().to_owned();
         let before: usize = sections.iter().map(|(_, section)| section.len()).sum();
-        sections.iter_mut().for_each(|(_, section)| section.retain(|name, entry| *name != key || !line.ends_with(&entry.comment)));
+        sections
+            .iter_mut()
+            .for_each(|(_, section)| section.retain(|name, entry| *name != key || !line.ends_with(&entry.comment)));
         let after: usize = sections.iter().map(|(_, section)| section.len()).sum();
         let text = format!("{comment}: {key}: {problem}");
         if before == after {
@@ -109,12 +112,13 @@ impl Maker<'_> {
 
     fn stack_section(&self) -> Section {
         let said = |all: &[Program]| {
-            let names: Vec<String> = all.iter().take(5).map(|one| one.place.to_string()).collect();
+            let names: Vec<String> = all.iter().take(5).map(|one| one.named_at().to_string()).collect();
             let more = if all.len() > 5 { format!(" and {} more", all.len() - 5) } else { String::new() };
             if names.is_empty() { "none in the set".to_owned() } else { format!("{}{more}", names.join(", ")) }
         };
         let mut section = Section::new();
-        let mut put = |key: &str, value: String, comment: String| section.insert(key.to_owned(), Entry { value, comment });
+        let mut put =
+            |key: &str, value: String, comment: String| section.insert(key.to_owned(), Entry { value, comment });
         put("redis", self.stack.redis.len().to_string(), said(&self.stack.redis));
         put("sentinels", self.stack.sentinels.len().to_string(), said(&self.stack.sentinels));
         let proxy = match self.stack.write_pool() {
@@ -131,20 +135,35 @@ impl Maker<'_> {
         let one = |program: &Program| {
             let mut section = Section::new();
             if let Some(line) = stack.monitor(program) {
-                let origin = |n: usize| line.words.get(n).map_or(line.origin.to_string(), |word| word.origin.to_string());
+                let origin =
+                    |n: usize| line.words.get(n).map_or(line.origin.to_string(), |word| word.origin.to_string());
                 section.insert("master-name".into(), Entry { value: string(&stack.master_name), comment: origin(0) });
                 if let Some(quorum) = stack.quorum(program) {
                     section.insert("quorum".into(), Entry { value: quorum.to_string(), comment: origin(3) });
                 }
             }
-            let directives = [("down-after-milliseconds", "30000"), ("failover-timeout", "180000"), ("parallel-syncs", "1"), ("master-reboot-down-after-period", "")];
+            let directives = [
+                ("down-after-milliseconds", "30000"),
+                ("failover-timeout", "180000"),
+                ("parallel-syncs", "1"),
+                ("master-reboot-down-after-period", ""),
+            ];
             for (key, default) in directives {
                 let line = program.settings.of_master(&format!("sentinel {key}"), &stack.master_name);
                 let value = line.and_then(|line| Some((line.word(1)?.parse::<u64>().ok()?, line)));
                 match value {
-                    Some((value, line)) => section.insert(key.into(), Entry { value: value.to_string(), comment: line.words.get(1).map_or(&line.origin, |word| &word.origin).to_string() }),
+                    Some((value, line)) => section.insert(
+                        key.into(),
+                        Entry {
+                            value: value.to_string(),
+                            comment: line.words.get(1).map_or(&line.origin, |word| &word.origin).to_string(),
+                        },
+                    ),
                     None if default.is_empty() => None,
-                    None => section.insert(key.into(), Entry { value: default.into(), comment: "assumed: no directive; Redis's default".into() }),
+                    None => section.insert(
+                        key.into(),
+                        Entry { value: default.into(), comment: "assumed: no directive; Redis's default".into() },
+                    ),
                 };
             }
             section
@@ -163,7 +182,11 @@ impl Maker<'_> {
         let place = program.image_place.as_ref().map_or(program.place.to_string(), ToString::to_string);
         let words = release_words(&self.schema, kind);
         if let Some((release, exact)) = nearest(&words, program) {
-            let comment = if exact { place } else { format!("assumed: {place} names no release that is modelled; this is the nearest") };
+            let comment = if exact {
+                place
+            } else {
+                format!("assumed: {place} names no release that is modelled; this is the nearest")
+            };
             section.insert("release".into(), Entry { value: string(&release), comment });
         }
     }
@@ -183,12 +206,20 @@ impl Maker<'_> {
         let settings = &program.settings;
         for line in settings.in_force() {
             let key = redis::canonical(&line.name);
-            if !self.knows("redis", key) || SECRETS.contains(&key) || ["release", "config-file"].contains(&key) || key.starts_with("dataset-") {
+            if !self.knows("redis", key)
+                || SECRETS.contains(&key)
+                || ["release", "config-file"].contains(&key)
+                || key.starts_with("dataset-")
+            {
                 continue;
             }
             let text = match key {
                 "save" => save(settings),
-                "client-output-buffer-limit" => settings.every("client-output-buffer-limit").map(|line| line.value().replace("slave", "replica")).collect::<Vec<_>>().join(" "),
+                "client-output-buffer-limit" => settings
+                    .every("client-output-buffer-limit")
+                    .map(|line| line.value().replace("slave", "replica"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
                 _ => line.value(),
             };
             let kind = &self.schema["properties"]["redis"]["properties"][key];
@@ -204,7 +235,11 @@ impl Maker<'_> {
         section.insert("config-file".into(), Entry { value: (!fixed).to_string(), comment: why });
         if program.is_older_than(7, 0) && !self.knows("redis", "release") {
             let image = program.image_place.as_ref().map_or(program.place.to_string(), ToString::to_string);
-            for (key, value, was) in [("repl-diskless-sync", "false", "`no`"), ("enable-debug-command", "\"yes\"", "`yes`"), ("shutdown-timeout", "0", "no wait")] {
+            for (key, value, was) in [
+                ("repl-diskless-sync", "false", "`no`"),
+                ("enable-debug-command", "\"yes\"", "`yes`"),
+                ("shutdown-timeout", "0", "no wait"),
+            ] {
                 let comment = format!("assumed: {image} is older than 7.0, where the default was {was}");
                 section.entry(key.into()).or_insert(Entry { value: value.into(), comment });
             }
@@ -218,14 +253,23 @@ impl Maker<'_> {
         let Some(pool) = stack.write_pool() else { return section };
         let program = &stack.proxies[pool.proxy];
         let front = program.proxy.proxies.iter().find(|proxy| Some(&proxy.name.text) == pool.front.as_ref());
-        let mut put = |key: &str, value: String, comment: String| drop(section.insert(key.to_owned(), Entry { value, comment }));
+        let mut put =
+            |key: &str, value: String, comment: String| drop(section.insert(key.to_owned(), Entry { value, comment }));
         for (key, default) in [("inter", "2s"), ("fastinter", ""), ("downinter", ""), ("rise", "2"), ("fall", "3")] {
             let time = key.ends_with("inter");
             match pool.server_value(key) {
-                Some(text) if time && millis(&text.text).is_some() => put(key, string(&span(&text.text)), text.origin.to_string()),
-                Some(text) if !time && text.text.parse::<u64>().is_ok() => put(key, text.text.clone(), text.origin.to_string()),
+                Some(text) if time && millis(&text.text).is_some() => {
+                    put(key, string(&span(&text.text)), text.origin.to_string())
+                }
+                Some(text) if !time && text.text.parse::<u64>().is_ok() => {
+                    put(key, text.text.clone(), text.origin.to_string())
+                }
                 _ if default.is_empty() => {}
-                _ => put(key, if time { string(default) } else { default.to_owned() }, format!("assumed: no `{key}`; HAProxy's default")),
+                _ => put(
+                    key,
+                    if time { string(default) } else { default.to_owned() },
+                    format!("assumed: no `{key}`; HAProxy's default"),
+                ),
             }
         }
         let backups = pool.back.servers.len() - pool.active();
@@ -236,7 +280,8 @@ impl Maker<'_> {
             }
         }
         for name in ["connect", "client", "server", "check", "tunnel", "queue"] {
-            let found = pool.back.value(&["timeout", name]).or_else(|| front.and_then(|front| front.value(&["timeout", name])));
+            let found =
+                pool.back.value(&["timeout", name]).or_else(|| front.and_then(|front| front.value(&["timeout", name])));
             let key = format!("timeout {name}");
             match found.filter(|text| millis(&text.text).is_some()) {
                 Some(text) => put(&key, string(&span(&text.text)), text.origin.to_string()),
@@ -249,15 +294,31 @@ impl Maker<'_> {
             }
         }
         let retries = pool.back.value(&["retries"]);
-        put("retries", retries.map_or("3".into(), |text| text.text.clone()), retries.map_or("assumed: HAProxy's default".into(), |text| text.origin.to_string()));
+        put(
+            "retries",
+            retries.map_or("3".into(), |text| text.text.clone()),
+            retries.map_or("assumed: HAProxy's default".into(), |text| text.origin.to_string()),
+        );
         if let Some(line) = pool.back.line(&["option", "redispatch"]) {
             put("redispatch", "true".into(), line[0].origin.to_string());
         }
-        let limits = [program.proxy.global("maxconn"), front.and_then(|front| front.value(&["maxconn"])), pool.back.value(&["maxconn"]).filter(|_| pool.back.kind == "listen")];
-        let limit = limits.into_iter().flatten().filter(|text| text.text.parse::<u64>().is_ok_and(|n| n > 0)).min_by_key(|text| text.text.parse::<u64>().unwrap_or(u64::MAX));
+        let limits = [
+            program.proxy.global("maxconn"),
+            front.and_then(|front| front.value(&["maxconn"])),
+            pool.back.value(&["maxconn"]).filter(|_| pool.back.kind == "listen"),
+        ];
+        let limit = limits
+            .into_iter()
+            .flatten()
+            .filter(|text| text.text.parse::<u64>().is_ok_and(|n| n > 0))
+            .min_by_key(|text| text.text.parse::<u64>().unwrap_or(u64::MAX));
         match limit {
             Some(text) => put("maxconn", text.text.clone(), text.origin.to_string()),
-            None => put("maxconn", "4096".into(), "assumed: no `maxconn`; HAProxy computes one from its limit of open files".into()),
+            None => put(
+                "maxconn",
+                "4096".into(),
+                "assumed: no `maxconn`; HAProxy computes one from its limit of open files".into(),
+            ),
         }
         let mut more = Section::new();
         self.kinds_of_proxy(&mut more);
@@ -274,19 +335,30 @@ impl Maker<'_> {
             (None, true) => "ping",
             (None, false) => "connect",
         };
-        let place = pool.back.line(&["option", "tcp-check"]).map_or(pool.place().clone(), |line| line[0].place().clone());
+        let place =
+            pool.back.line(&["option", "tcp-check"]).map_or(pool.place().clone(), |line| line[0].place().clone());
         if self.knows("haproxy", "check") {
             section.insert("check".into(), Entry { value: string(check), comment: place.to_string() });
         } else if check != "role" {
-            self.leave(Some(&place), true, "the check does not ask for the role; here it does: a run shows a better stack than this one");
+            self.leave(
+                Some(&place),
+                true,
+                "the check does not ask for the role; here it does: a run shows a better stack than this one",
+            );
         }
         if let Some(text) = pool.back.value(&["balance"]).filter(|text| text.text != "roundrobin") {
-            let known = self.schema["properties"]["haproxy"]["properties"]["balance"].to_string().contains(&format!("\"{}\"", text.text));
+            let known = self.schema["properties"]["haproxy"]["properties"]["balance"]
+                .to_string()
+                .contains(&format!("\"{}\"", text.text));
             if known {
                 section.insert("balance".into(), Entry { value: string(&text.text), comment: text.origin.to_string() });
             } else {
                 let active = pool.active();
-                self.leave(Some(text.place()), active > 1, format!("balance {}: sessions go round; the same while one server is UP", text.text));
+                self.leave(
+                    Some(text.place()),
+                    active > 1,
+                    format!("balance {}: sessions go round; the same while one server is UP", text.text),
+                );
             }
         }
     }
@@ -296,24 +368,50 @@ impl Maker<'_> {
         let stack = self.stack;
         for (n, pool) in stack.pools.iter().enumerate() {
             if Some(n) != stack.write && pool.front.is_some() && pool.used != super::stack::Use::Dead {
-                let text = format!("pool {} ({} servers): only the way of writes is simulated", pool.back.name.text, pool.back.servers.len());
-                let matters = pool.used == super::stack::Use::Read && stack.proxies[pool.proxy].name == stack.proxies[stack.pools[stack.write.unwrap_or(0)].proxy].name;
+                let text = format!(
+                    "pool {} ({} servers): only the way of writes is simulated",
+                    pool.back.name.text,
+                    pool.back.servers.len()
+                );
+                let matters = pool.used == super::stack::Use::Read
+                    && stack.proxies[pool.proxy].name
+                        == stack.proxies[stack.pools[stack.write.unwrap_or(0)].proxy].name;
                 self.leave(Some(pool.place()), matters, text);
             }
         }
         if let Some(pool) = stack.write_pool() {
             if stack.proxies.len() > 1 {
-                self.leave(Some(&stack.proxies[1].place), true, format!("{} HAProxies: one is simulated, and it does not move", stack.proxies.len()));
+                self.leave(
+                    Some(&stack.proxies[1].place),
+                    true,
+                    format!("{} HAProxies: one is simulated, and it does not move", stack.proxies.len()),
+                );
             }
             if pool.guarded || pool.back.every("use-server").next().is_some() {
-                self.leave(Some(pool.place()), true, "servers are chosen only while Sentinels agree: here the role alone decides");
+                self.leave(
+                    Some(pool.place()),
+                    true,
+                    "servers are chosen only while Sentinels agree: here the role alone decides",
+                );
             }
             if pool.back.servers.is_empty() {
-                self.leave(Some(pool.place()), true, "servers are added at run time: here all Redis nodes are servers from the beginning");
+                self.leave(
+                    Some(pool.place()),
+                    true,
+                    "servers are added at run time: here all Redis nodes are servers from the beginning",
+                );
             }
-            let admin = stack.proxies[pool.proxy].proxy.global.iter().any(|line| line[0].text == "stats" && line.iter().any(|word| word.text == "admin"));
+            let admin = stack.proxies[pool.proxy]
+                .proxy
+                .global
+                .iter()
+                .any(|line| line[0].text == "stats" && line.iter().any(|word| word.text == "admin"));
             if admin {
-                self.leave(Some(pool.place()), true, "another program may change HAProxy through its socket: here nobody does");
+                self.leave(
+                    Some(pool.place()),
+                    true,
+                    "another program may change HAProxy through its socket: here nobody does",
+                );
             }
             if let Some(text) = pool.server_value("maxconn") {
                 self.leave(Some(text.place()), false, "maxconn of servers: no session waits for a server here");
@@ -324,7 +422,11 @@ impl Maker<'_> {
             let policy = one.container.as_ref().and_then(|container| container.restart.as_ref());
             let place = policy.map_or(one.place.clone(), |text| text.place().clone());
             let said = policy.map_or("started again by itself".to_owned(), |text| format!("restart: {}", text.text));
-            self.leave(Some(&place), false, format!("{said}: a killed program stays dead here; see the situation `restarts`"));
+            self.leave(
+                Some(&place),
+                false,
+                format!("{said}: a killed program stays dead here; see the situation `restarts`"),
+            );
         }
         let first = |name: &str| servers.iter().find_map(|one| one.settings.get(name).map(|line| line.place().clone()));
         let reasons = [
@@ -340,11 +442,20 @@ impl Maker<'_> {
                 self.leave(Some(&place), matters, text);
             }
         }
-        if let Some(hook) = stack.servers().filter_map(|one| one.container.as_ref()).flat_map(|container| &container.hooks).next() {
+        if let Some(hook) =
+            stack.servers().filter_map(|one| one.container.as_ref()).flat_map(|container| &container.hooks).next()
+        {
             self.leave(Some(hook.place()), true, "hooks at start and stop are not played");
         }
         if stack.machines.len() > 1 {
-            self.leave(None, false, format!("{} machines: the network between them is that of one bridge; see [network]", stack.machines.len()));
+            self.leave(
+                None,
+                false,
+                format!(
+                    "{} machines: the network between them is that of one bridge; see [network]",
+                    stack.machines.len()
+                ),
+            );
         }
     }
 
@@ -352,9 +463,16 @@ impl Maker<'_> {
         let mut out = String::new();
         self.head(&mut out, findings, wishes).expect("writing to a string does not fail");
         let (faults, seconds) = situation::script(self.stack, &wishes.situation);
-        let name = limits::plain_name(wishes.from.rsplit('/').find(|part| !part.is_empty() && *part != "." && *part != "..").unwrap_or("imported"));
+        let name = limits::plain_name(
+            wishes
+                .from
+                .rsplit('/')
+                .find(|part| !part.is_empty() && *part != "." && *part != "..")
+                .unwrap_or("imported"),
+        );
         let name = if limits::name_fault(&name, false).is_some() { "imported".to_owned() } else { name };
-        let what = situation::SITUATIONS.iter().find(|(known, _)| *known == wishes.situation).map_or("", |(_, what)| what);
+        let what =
+            situation::SITUATIONS.iter().find(|(known, _)| *known == wishes.situation).map_or("", |(_, what)| what);
         let mut write = |text: String| out.push_str(&text);
         write(format!("name = {}\n", string(&name)));
         write(format!("description = {}\n", string(&format!("Imported; {}: {what}.", wishes.situation))));
@@ -375,18 +493,27 @@ impl Maker<'_> {
             }
             // What is set for all holds for each.
             let nodes = format!("{section}.");
-            sections.iter_mut().filter(|(name, _)| name.starts_with(&nodes)).for_each(|(_, keys)| drop(keys.remove(key)));
+            sections
+                .iter_mut()
+                .filter(|(name, _)| name.starts_with(&nodes))
+                .for_each(|(_, keys)| drop(keys.remove(key)));
         }
         for (name, section) in sections.iter().filter(|(_, section)| !section.is_empty()) {
             write(format!("\n[{name}]\n"));
-            let width = section.iter().map(|(key, entry)| bare(key).chars().count() + entry.value.chars().count()).filter(|width| *width < 50).max().unwrap_or(0);
+            let width = section
+                .iter()
+                .map(|(key, entry)| bare(key).chars().count() + entry.value.chars().count())
+                .filter(|width| *width < 50)
+                .max()
+                .unwrap_or(0);
             for (key, entry) in section {
                 let text = format!("{} = {}", bare(key), entry.value);
                 write(format!("{text:width$} # {}\n", one_line(&entry.comment), width = width + 3));
             }
         }
         out.push_str(&faults);
-        let others: Vec<&str> = situation::SITUATIONS.iter().map(|(name, _)| *name).filter(|name| *name != wishes.situation).collect();
+        let others: Vec<&str> =
+            situation::SITUATIONS.iter().map(|(name, _)| *name).filter(|name| *name != wishes.situation).collect();
         out.push_str(&format!("\n# Other situations, with --situation: {}\n", others.join(", ")));
         out
     }
@@ -397,12 +524,29 @@ impl Maker<'_> {
         writeln!(out, "#\n# Who is who:")?;
         for (kind, all) in [("redis", &stack.redis), ("sentinel", &stack.sentinels)] {
             for (n, one) in all.iter().enumerate() {
-                let note = if n == 0 && kind == "redis" { format!("   the first master: {}", stack.master_by) } else { String::new() };
-                writeln!(out, "#   {:<12} {}   {}{note}", format!("{kind}-{}", n + 1), one_line(&one.name), one.place)?;
+                let note = if n == 0 && kind == "redis" {
+                    format!("   the first master: {}", stack.master_by)
+                } else {
+                    String::new()
+                };
+                writeln!(
+                    out,
+                    "#   {:<12} {}   {}{note}",
+                    format!("{kind}-{}", n + 1),
+                    one_line(&one.name),
+                    one.named_at()
+                )?;
             }
         }
         if let Some(pool) = stack.write_pool() {
-            writeln!(out, "#   {:<12} {}   frontend {}, pool {}", "haproxy", one_line(&stack.proxies[pool.proxy].name), one_line(pool.front.as_deref().unwrap_or("-")), one_line(&pool.back.name.text))?;
+            writeln!(
+                out,
+                "#   {:<12} {}   frontend {}, pool {}",
+                "haproxy",
+                one_line(&stack.proxies[pool.proxy].name),
+                one_line(pool.front.as_deref().unwrap_or("-")),
+                one_line(&pool.back.name.text)
+            )?;
         }
         let errors: Vec<&Finding> = findings.iter().filter(|one| one.severity == Severity::Error).collect();
         if !errors.is_empty() {
@@ -428,125 +572,4 @@ impl Maker<'_> {
         }
         writeln!(out, "# Clients and network: the demo's, assumed.\n")
     }
-}
-
-/// The words that `release` takes in a section.
-fn release_words(schema: &Json, kind: &str) -> Vec<String> {
-    fn collect(node: &Json, words: &mut Vec<String>) {
-        match node {
-            Json::Array(all) => all.iter().for_each(|node| collect(node, words)),
-            Json::Object(all) => {
-                for (key, node) in all {
-                    match (key.as_str(), node) {
-                        ("enum", Json::Array(all)) => words.extend(all.iter().filter_map(Json::as_str).map(str::to_owned)),
-                        ("const", Json::String(word)) => words.push(word.clone()),
-                        ("description" | "default", _) => {}
-                        (_, node) => collect(node, words),
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut words = Vec::new();
-    collect(&schema["properties"][kind]["properties"]["release"], &mut words);
-    words
-}
-
-/// The release that is nearest to the version of a program, and whether it is that one.
-fn nearest(words: &[String], program: &Program) -> Option<(String, bool)> {
-    let image = program.image.as_ref().filter(|image| image.kind != Image::Other || program.version().is_some())?;
-    let (major, minor) = image.numbers()?;
-    let number = |word: &str| -> Option<(u32, u32)> {
-        let (major, minor) = word.trim_start_matches("valkey-").split_once('.')?;
-        Some((major.parse().ok()?, minor.parse().ok()?))
-    };
-    let own: Vec<&String> = words.iter().filter(|word| word.starts_with("valkey-") == image.valkey).collect();
-    let own = if own.is_empty() { words.iter().collect() } else { own };
-    let wanted = (major, minor.unwrap_or(99));
-    let exact = own.iter().find(|word| number(word) == Some(wanted));
-    let below = || own.iter().filter_map(|word| Some((number(word)?, *word))).filter(|(number, _)| *number <= wanted).max_by_key(|(number, _)| *number);
-    let above = || own.iter().filter_map(|word| Some((number(word)?, *word))).min_by_key(|(number, _)| *number);
-    match exact {
-        Some(word) => Some(((*word).clone(), true)),
-        None => below().or_else(above).map(|((found, _), word)| (word.clone(), found == major && minor.is_none())),
-    }
-}
-
-/// `[kind]` with what most nodes have, `[kind.kind-N]` with what differs.
-fn per_node(kind: &str, nodes: Vec<Section>) -> Vec<(String, Section)> {
-    let mut common = Section::new();
-    let keys: std::collections::BTreeSet<&String> = nodes.iter().flat_map(Section::keys).collect();
-    for key in keys {
-        let having: Vec<&Entry> = nodes.iter().filter_map(|node| node.get(key)).collect();
-        let count = |value: &str| having.iter().filter(|entry| entry.value == value).count();
-        let usual = having.iter().rev().max_by_key(|entry| count(&entry.value));
-        // What one node lacks has its default there, so it cannot stand for all.
-        if let Some(usual) = usual.filter(|_| having.len() == nodes.len()) {
-            common.insert(key.clone(), (**usual).clone());
-        }
-    }
-    let mut all = vec![(kind.to_owned(), common.clone())];
-    for (n, node) in nodes.into_iter().enumerate() {
-        let own: Section = node.into_iter().filter(|(key, entry)| common.get(key).is_none_or(|usual| usual.value != entry.value)).collect();
-        all.push((format!("{kind}.{kind}-{}", n + 1), own));
-    }
-    all
-}
-
-/// All `save` lines as one value: an empty one forgets those before it.
-fn save(settings: &super::redis_conf::Directives) -> String {
-    let mut all: Vec<String> = Vec::new();
-    for line in settings.every("save") {
-        let value = line.value();
-        if value.trim().is_empty() {
-            all.clear();
-        } else {
-            all.push(value);
-        }
-    }
-    all.join(" ")
-}
-
-/// A value as the schema of its key wants it.
-fn typed(schema: &Json, text: &str) -> String {
-    let says = |kind: &str| schema["type"] == kind || schema["anyOf"].as_array().is_some_and(|all| all.iter().any(|one| one["type"] == kind));
-    let lower = text.to_ascii_lowercase();
-    match lower.as_str() {
-        "yes" if says("boolean") => "true".to_owned(),
-        "no" if says("boolean") => "false".to_owned(),
-        _ => match text.parse::<u64>() {
-            Ok(number) if says("integer") => number.to_string(),
-            _ => string(text),
-        },
-    }
-}
-
-/// A time of haproxy.cfg with a unit.
-fn span(text: &str) -> String {
-    match text.bytes().all(|b| b.is_ascii_digit()) {
-        true => format!("{text}ms"),
-        false if text.ends_with('d') => millis(text).map_or(text.to_owned(), |ms| format!("{}h", ms / 3_600_000)),
-        false => text.to_owned(),
-    }
-}
-
-/// A TOML string.
-fn string(text: &str) -> String {
-    toml::Value::String(cleaned(text)).to_string()
-}
-
-/// A value as a user gives it: TOML if it is, else a string.
-fn literal(text: &str) -> String {
-    let is_toml = format!("x = {text}").parse::<toml::Table>().is_ok_and(|table| table.len() == 1);
-    if is_toml && !text.contains('\n') { text.to_owned() } else { string(text) }
-}
-
-fn bare(key: &str) -> String {
-    let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if plain { key.to_owned() } else { string(key) }
-}
-
-fn one_line(text: &str) -> String {
-    cleaned(&text.replace(['\n', '\r', '\t'], " "))
 }

@@ -11,31 +11,70 @@ use super::origin::{Line, Place, lines_of};
 use super::source::{File, Files, folder_of};
 use super::stack::{Remark, Stack, is_placeholder};
 
+/// All directives of redis.conf 7.0.15, one a line.
+const DIRECTIVES: &str = include_str!("../scenario/real/redis-7.0.15.txt");
 /// Directives by which a redis.conf is known.
 const REDIS_WORDS: [&str; 24] = [
-    "port", "bind", "protected-mode", "replicaof", "slaveof", "appendonly", "save", "dir", "requirepass", "masterauth", "maxmemory",
-    "maxmemory-policy", "tcp-backlog", "tcp-keepalive", "timeout", "daemonize", "dbfilename", "appendfsync", "loglevel", "logfile",
-    "databases", "pidfile", "supervised", "replica-announce-ip",
+    "port",
+    "bind",
+    "protected-mode",
+    "replicaof",
+    "slaveof",
+    "appendonly",
+    "save",
+    "dir",
+    "requirepass",
+    "masterauth",
+    "maxmemory",
+    "maxmemory-policy",
+    "tcp-backlog",
+    "tcp-keepalive",
+    "timeout",
+    "daemonize",
+    "dbfilename",
+    "appendfsync",
+    "loglevel",
+    "logfile",
+    "databases",
+    "pidfile",
+    "supervised",
+    "replica-announce-ip",
 ];
 
 /// Whether the text is a sentinel.conf.
 pub(super) fn is_sentinel(text: &str) -> bool {
-    let lines = text.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_ascii_lowercase());
-    lines.filter(|line| line == "sentinel monitor").count() > 0 && !text.starts_with("#!") && !text.contains("redis-cli")
+    let lines =
+        text.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_ascii_lowercase());
+    lines.filter(|line| line == "sentinel monitor").count() > 0
+        && !text.starts_with("#!")
+        && !text.contains("redis-cli")
 }
 
 /// Whether the text is a redis.conf: every line is a directive, and at least two are well known.
 pub(super) fn is_redis(text: &str) -> bool {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("{%")).collect();
-    let known = |line: &&&str| line.split_whitespace().next().is_some_and(|word| REDIS_WORDS.contains(&word.to_ascii_lowercase().as_str()));
-    let hits = lines.iter().filter(known).count();
-    let others = lines.iter().filter(|line| line.contains('=') && !line.contains(' ') || line.ends_with(':') || line.ends_with('{')).count();
-    hits >= 2 && hits * 3 >= lines.len() && others == 0 && !is_sentinel(text)
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("{%"))
+        .collect();
+    let first = |line: &&&str| line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+    let well_known = lines.iter().filter(|line| REDIS_WORDS.contains(&first(line).as_str())).count();
+    let is_directive = |name: &str| {
+        let name = name.replace("slave", "replica");
+        DIRECTIVES.lines().any(|line| line == name) || REDIS_WORDS.contains(&name.as_str()) || name == "replicaof"
+    };
+    let all = lines.iter().filter(|line| is_directive(&first(line))).count();
+    let valued = lines.iter().all(|line| line.split_whitespace().count() > 1);
+    well_known >= 2 && valued && all * 4 >= lines.len() * 3 && !is_sentinel(text)
 }
 
 fn is_configuration(file: &File) -> bool {
     let name = file.path.rsplit('/').next().unwrap_or_default();
-    !name.ends_with(".yml") && !name.ends_with(".yaml") && !name.ends_with(".md") && !name.ends_with(".sh") && !name.starts_with("Dockerfile")
+    !name.ends_with(".yml")
+        && !name.ends_with(".yaml")
+        && !name.ends_with(".md")
+        && !name.ends_with(".sh")
+        && !name.starts_with("Dockerfile")
 }
 
 /// The stack that plain files are, if they are one.
@@ -44,22 +83,38 @@ pub(super) fn stack(files: &Files, options: &Options) -> Option<Stack> {
         return Some(identity::stack(files, unit, options));
     }
     let all: Vec<&File> = files.listed().filter(|file| is_configuration(file)).collect();
-    let of = |fits: &dyn Fn(&str) -> bool| -> Vec<&File> { all.iter().copied().filter(|file| fits(&file.text)).collect() };
+    let of =
+        |fits: &dyn Fn(&str) -> bool| -> Vec<&File> { all.iter().copied().filter(|file| fits(&file.text)).collect() };
     let (sentinels, redis, proxies) = (of(&is_sentinel), of(&is_redis), of(&haproxy_cfg::is_one));
     if sentinels.is_empty() && redis.is_empty() && proxies.is_empty() {
         return None;
     }
     let mut stack = Stack { label: "the configuration files".to_owned(), ..Stack::default() };
-    let make = |kind, files: &[&File]| -> Vec<Program> { files.iter().map(|file| Program::of_file(kind, &name_of(file), file)).collect() };
+    let make = |kind, files: &[&File]| -> Vec<Program> {
+        files.iter().map(|file| Program::of_file(kind, &name_of(file), file)).collect()
+    };
     stack.redis = make(Kind::Redis, &redis);
     stack.sentinels = make(Kind::Sentinel, &sentinels);
     stack.proxies = make(Kind::Haproxy, &proxies);
     if stack.sentinels.is_empty() && stack.redis.is_empty() && !asks_for_redis(&stack) {
         return None;
     }
+    copied_at_start(files, &mut stack);
     complete(&mut stack, options);
     identity::finish(&mut stack, options);
     Some(stack)
+}
+
+/// Images whose start copies the configuration to its place, as a JSON file of the set says (kolla's `config_files`).
+fn copied_at_start(files: &Files, stack: &mut Stack) {
+    let is_one = |file: &&File| {
+        file.text.contains("\"config_files\"")
+            && file.text.contains("\"command\"")
+            && file.text.contains("redis-server")
+    };
+    if files.all().any(|file| is_one(&file)) {
+        stack.redis.iter_mut().filter_map(|one| one.config.as_mut()).for_each(|config| config.regenerated = true);
+    }
 }
 
 fn asks_for_redis(stack: &Stack) -> bool {
@@ -71,13 +126,19 @@ fn name_of(file: &File) -> String {
     let name = file.path.rsplit('/').next().unwrap_or_default();
     let stem = name.split('.').next().unwrap_or(name);
     let folder = folder_of(&file.path).rsplit('/').next().unwrap_or_default();
-    if ["redis", "sentinel", "haproxy"].contains(&stem) && !folder.is_empty() { folder.to_owned() } else { stem.to_owned() }
+    if ["redis", "sentinel", "haproxy"].contains(&stem) && !folder.is_empty() {
+        folder.to_owned()
+    } else {
+        stem.to_owned()
+    }
 }
 
 /// The programs of Dockerfiles that no compose file names.
 fn from_dockerfiles(files: &Files) -> Option<Unit> {
     let mut unit = Unit { label: "the Dockerfiles".to_owned(), ..Unit::default() };
-    let is_one = |file: &&File| file.path.rsplit('/').next().is_some_and(|name| name.starts_with("Dockerfile") || name.ends_with(".Dockerfile"));
+    let is_one = |file: &&File| {
+        file.path.rsplit('/').next().is_some_and(|name| name.starts_with("Dockerfile") || name.ends_with(".Dockerfile"))
+    };
     let mut containers = Vec::new();
     for file in files.listed().filter(is_one) {
         let folder = folder_of(&file.path);
@@ -87,7 +148,8 @@ fn from_dockerfiles(files: &Files) -> Option<Unit> {
         let place = Place::new(&file.path, 1);
         let mut container = Container::new(service, place.clone());
         container.platform = Platform::Unknown;
-        container.build = Some(Build { context: folder.to_owned(), dockerfile: file.path.to_string(), target: None, place });
+        container.build =
+            Some(Build { context: folder.to_owned(), dockerfile: file.path.to_string(), target: None, place });
         containers.push(container);
     }
     unit.launch(files, containers);
@@ -98,10 +160,19 @@ fn from_dockerfiles(files: &Files) -> Option<Unit> {
 fn complete(stack: &mut Stack, options: &Options) {
     let proxies = stack.proxies.iter().flat_map(|one| &one.proxy.proxies).filter(|proxy| proxy.kind != "frontend");
     let pools: Vec<_> = proxies.filter(|proxy| !proxy.is_stats()).cloned().collect();
-    let at_sentinels = |proxy: &&haproxy_cfg::Proxy| proxy.sends("sentinel").is_some() || proxy.servers.iter().any(|server| server.port.as_deref() == Some("26379"));
-    let servers = pools.iter().filter(|pool| !at_sentinels(pool) && pool.asks_role().is_some()).max_by_key(|pool| pool.servers.len());
+    let at_sentinels = |proxy: &&haproxy_cfg::Proxy| {
+        proxy.sends("sentinel").is_some() || proxy.servers.iter().any(|server| server.port.as_deref() == Some("26379"))
+    };
+    let servers = pools
+        .iter()
+        .filter(|pool| !at_sentinels(pool) && pool.asks_role().is_some())
+        .max_by_key(|pool| pool.servers.len());
     let asked = pools.iter().filter(at_sentinels).map(|pool| pool.servers.len()).max().unwrap_or(0);
-    let quorum = stack.sentinels.iter().filter_map(|one| one.settings.every("sentinel monitor").last()?.word(3)?.parse::<usize>().ok()).max();
+    let quorum = stack
+        .sentinels
+        .iter()
+        .filter_map(|one| one.settings.every("sentinel monitor").last()?.word(3)?.parse::<usize>().ok())
+        .max();
     let known = |name: &str| stack.sentinels.iter().map(|one| one.settings.every(name).count()).max().unwrap_or(0);
     let (known_sentinels, known_replicas) = (known("sentinel known-sentinel"), known("sentinel known-replica"));
     if let Some(pool) = servers.filter(|pool| pool.servers.len() > stack.redis.len()) {
@@ -109,7 +180,9 @@ fn complete(stack: &mut Stack, options: &Options) {
         for server in pool.servers.iter().skip(stack.redis.len()) {
             let mut one = match &template {
                 Some(template) => Program { guessed: true, ..template.clone() },
-                None => Program { guessed: true, ..Program::empty(Kind::Redis, &server.name.text, server.place().clone()) },
+                None => {
+                    Program { guessed: true, ..Program::empty(Kind::Redis, &server.name.text, server.place().clone()) }
+                }
             };
             one.name.clone_from(&server.name.text);
             stack.redis.push(one);
@@ -152,7 +225,8 @@ fn by_servers(stack: &mut Stack, pool: &haproxy_cfg::Proxy) {
         if one.guessed && super::stack::is_loopback(&server.host.text) {
             // Several on one machine: the port tells them apart.
             container.addresses.clear();
-            container.names = BTreeSet::from([format!("{}:{}", server.host.text, server.port.clone().unwrap_or_default())]);
+            container.names =
+                BTreeSet::from([format!("{}:{}", server.host.text, server.port.clone().unwrap_or_default())]);
         }
         if one.guessed {
             one.container = Some(container);
@@ -175,10 +249,13 @@ pub(super) fn unused(files: &Files, stack: &mut Stack) {
         used.insert(one.place.file.to_string());
         let lines = one.config.iter().filter_map(|config| config.lines.as_ref()).flatten();
         used.extend(lines.map(|line| line.origin.place.file.to_string()));
-        used.extend(one.container.iter().filter_map(|container| container.build.as_ref()).map(|build| build.dockerfile.clone()));
+        used.extend(
+            one.container.iter().filter_map(|container| container.build.as_ref()).map(|build| build.dockerfile.clone()),
+        );
     }
     let candidates = files.listed().filter(|file| is_configuration(file) && !used.contains(&*file.path));
-    let ours = candidates.filter(|file| is_sentinel(&file.text) || is_redis(&file.text) || haproxy_cfg::is_one(&file.text));
+    let ours =
+        candidates.filter(|file| is_sentinel(&file.text) || is_redis(&file.text) || haproxy_cfg::is_one(&file.text));
     stack.unused = ours.map(|file| Place::new(&file.path, 1)).collect();
 }
 
@@ -199,10 +276,13 @@ pub(super) fn scripts(files: &Files, stack: &mut Stack) {
         }
         if file.text.contains("vrrp_script") {
             let lines = file.text.lines().enumerate();
-            let scripts: Vec<(usize, &str)> = lines.filter(|(_, line)| line.trim_start().starts_with("script ")).collect();
+            let scripts: Vec<(usize, &str)> =
+                lines.filter(|(_, line)| line.trim_start().starts_with("script ")).collect();
             let looks = |line: &str| {
                 let named = line.split(|c: char| c == '"' || c.is_whitespace()).find(|word| word.ends_with(".sh"));
-                let inner = named.and_then(|name| name.rsplit('/').next()).and_then(|name| files.all().find(|file| file.path.ends_with(name)));
+                let inner = named
+                    .and_then(|name| name.rsplit('/').next())
+                    .and_then(|name| files.all().find(|file| file.path.ends_with(name)));
                 line.contains("haproxy") || inner.is_some_and(|file| file.text.contains("haproxy"))
             };
             if let Some((n, _)) = scripts.iter().find(|(_, line)| !looks(line)) {
@@ -230,14 +310,22 @@ pub(super) fn scripts(files: &Files, stack: &mut Stack) {
 
 /// Names of the form PROJECT_SERVICE_N, wherever they stand.
 fn v1_names(files: &Files, stack: &Stack) -> Vec<(Place, String)> {
-    let services: BTreeSet<String> = stack.programs().filter_map(|one| one.container.as_ref()).filter(|one| one.platform != Platform::Unknown).map(|one| one.service.clone()).collect();
+    let services: BTreeSet<String> = stack
+        .programs()
+        .filter_map(|one| one.container.as_ref())
+        .filter(|one| one.platform != Platform::Unknown)
+        .map(|one| one.service.clone())
+        .collect();
     let mut found: Vec<(Place, String)> = Vec::new();
     for file in files.all().filter(|_| !services.is_empty()) {
-        for (n, line) in file.text.lines().enumerate().filter(|(_, line)| line.contains("_1") && !line.trim_start().starts_with('#')) {
+        for (n, line) in
+            file.text.lines().enumerate().filter(|(_, line)| line.contains("_1") && !line.trim_start().starts_with('#'))
+        {
             let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)));
             for word in words.filter(|word| services.iter().any(|service| super::stack::is_v1_name(word, service))) {
                 // The name of a server of HAProxy is only a name.
-                let label = line.trim_start().starts_with(&format!("server {word} ")) && !line.contains(&format!(" {word}:"));
+                let label =
+                    line.trim_start().starts_with(&format!("server {word} ")) && !line.contains(&format!(" {word}:"));
                 if !label && !found.iter().any(|(_, known)| known == word) && found.len() < 100 {
                     found.push((Place::new(&file.path, n + 1), word.to_owned()));
                 }
@@ -249,11 +337,19 @@ fn v1_names(files: &Files, stack: &Stack) -> Vec<(Place, String)> {
 
 /// Lines that Sentinel itself writes into its file, in files of the set.
 fn state(files: &Files, stack: &Stack) -> Vec<(Place, String)> {
-    let words = ["sentinel myid ", "sentinel known-", "sentinel config-epoch ", "sentinel leader-epoch ", "sentinel current-epoch "];
+    let words = [
+        "sentinel myid ",
+        "sentinel known-",
+        "sentinel config-epoch ",
+        "sentinel leader-epoch ",
+        "sentinel current-epoch ",
+    ];
     let mut found = Vec::new();
     for file in files.all().filter(|file| is_sentinel(&file.text) && !stack.kubernetes) {
         for (n, line) in file.text.lines().enumerate() {
-            let hit = words.iter().any(|word| line.trim_start().starts_with(word)) && !line.contains("{{") && !line.contains('$');
+            let hit = words.iter().any(|word| line.trim_start().starts_with(word))
+                && !line.contains("{{")
+                && !line.contains('$');
             let zero = line.contains("epoch") && line.trim_end().ends_with(" 0");
             if hit && !zero {
                 let what: Vec<&str> = line.split_whitespace().take(2).collect();
@@ -266,12 +362,21 @@ fn state(files: &Files, stack: &Stack) -> Vec<(Place, String)> {
 
 /// What the start scripts of Dockerfiles that nobody builds replace.
 fn loose_substitutions(files: &Files, stack: &mut Stack) {
-    let used: BTreeSet<String> = stack.programs().filter_map(|one| one.container.as_ref()?.build.as_ref()).map(|build| build.dockerfile.clone()).collect();
+    let used: BTreeSet<String> = stack
+        .programs()
+        .filter_map(|one| one.container.as_ref()?.build.as_ref())
+        .map(|build| build.dockerfile.clone())
+        .collect();
     let is_one = |file: &&File| file.path.rsplit('/').next().is_some_and(|name| name.starts_with("Dockerfile"));
     for file in files.listed().filter(is_one).filter(|file| !used.contains(&*file.path)).take(100) {
         let place = Place::new(&file.path, 1);
         let mut container = Container::new("image", place.clone());
-        container.build = Some(Build { context: folder_of(&file.path).to_owned(), dockerfile: file.path.to_string(), target: None, place });
+        container.build = Some(Build {
+            context: folder_of(&file.path).to_owned(),
+            dockerfile: file.path.to_string(),
+            target: None,
+            place,
+        });
         if let Some(program) = super::launch::launch(files, &container) {
             stack.loose_substitutions.extend(program.outcome.substitutions);
         }
@@ -280,7 +385,9 @@ fn loose_substitutions(files: &Files, stack: &mut Stack) {
 
 /// What the scripts of a set tell Sentinels to monitor, as lines of a sentinel.conf.
 pub(super) fn sentinel_lines(files: &Files) -> Vec<Line> {
-    let scripts = files.all().filter(|file| file.path.ends_with(".sh") || file.text.starts_with("#!") || file.path.ends_with("Makefile"));
+    let scripts = files
+        .all()
+        .filter(|file| file.path.ends_with(".sh") || file.text.starts_with("#!") || file.path.ends_with("Makefile"));
     let lines: Vec<Line> = scripts.flat_map(|file| lines_of(&file.path, &file.text)).collect();
     sentinel_words(lines.iter().map(|line| (line.origin.place.clone(), line.text.as_str())))
 }
@@ -290,7 +397,12 @@ pub(super) fn sentinel_words<'a>(texts: impl Iterator<Item = (Place, &'a str)>) 
     let mut out: Vec<Line> = Vec::new();
     for (place, text) in texts {
         let words: Vec<&str> = text.split_whitespace().map(|word| word.trim_matches(['"', '\'', ';'])).collect();
-        let Some(at) = words.iter().position(|word| word.eq_ignore_ascii_case("sentinel") || word.to_ascii_lowercase().ends_with("/sentinel")) else { continue };
+        let Some(at) = words
+            .iter()
+            .position(|word| word.eq_ignore_ascii_case("sentinel") || word.to_ascii_lowercase().ends_with("/sentinel"))
+        else {
+            continue;
+        };
         let made = match words[at + 1..] {
             [order, name, host, port, quorum, ..] if order.eq_ignore_ascii_case("monitor") => {
                 let end = quorum.find(|c: char| !c.is_ascii_digit()).unwrap_or(quorum.len());
@@ -299,7 +411,9 @@ pub(super) fn sentinel_words<'a>(texts: impl Iterator<Item = (Place, &'a str)>) 
                 let port = if port.bytes().all(|b| b.is_ascii_digit()) { port } else { "6379" };
                 (end > 0 && plain(name)).then(|| format!("sentinel monitor {name} {host} {port} {}", &quorum[..end]))
             }
-            [order, name, directive, value, ..] if order.eq_ignore_ascii_case("set") && plain(name) => Some(format!("sentinel {directive} {name} {value}")),
+            [order, name, directive, value, ..] if order.eq_ignore_ascii_case("set") && plain(name) => {
+                Some(format!("sentinel {directive} {name} {value}"))
+            }
             _ => None,
         };
         if let Some(text) = made.filter(|text| !out.iter().any(|line| line.text == *text)) {

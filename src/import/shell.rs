@@ -78,6 +78,8 @@ pub struct Shell<'v, 'f> {
     guarded: bool,
     trap: Option<Place>,
     host: String,
+    /// The values of variables in the words of the command that is looked at.
+    parts: Vec<Text>,
 }
 
 /// Where the lines of a script stand.
@@ -100,6 +102,7 @@ impl<'v, 'f> Shell<'v, 'f> {
             guarded: false,
             trap: None,
             host: host.to_owned(),
+            parts: Vec::new(),
         }
     }
 
@@ -132,7 +135,8 @@ impl<'v, 'f> Shell<'v, 'f> {
 
     /// Runs a text that was one word, at `place`.
     fn inner(&mut self, text: &str, place: &Place, arguments: &[Text]) {
-        let lines: Vec<Line> = text.lines().enumerate().map(|(n, line)| Line::at(line, self.find(line, place, n))).collect();
+        let lines: Vec<Line> =
+            text.lines().enumerate().map(|(n, line)| Line::at(line, self.find(line, place, n))).collect();
         self.script(&lines, arguments);
     }
 
@@ -239,7 +243,10 @@ impl<'v, 'f> Shell<'v, 'f> {
                 Command::Simple { words, line, .. } => {
                     let place = places.get(*line).or(places.last()).cloned();
                     let Some(place) = place else { continue };
-                    let words: Vec<Text> = words.iter().map(|word| Text::new(self.expand_one(word, &place), Origin::at(place.clone()))).collect();
+                    let words: Vec<Text> = words
+                        .iter()
+                        .map(|word| Text::new(self.expand_one(word, &place), Origin::at(place.clone())))
+                        .collect();
                     self.note(&words, &place);
                 }
                 Command::Pipe(all) => {
@@ -254,7 +261,9 @@ impl<'v, 'f> Shell<'v, 'f> {
                     self.mention(otherwise, places);
                 }
                 Command::Case(_, arms, _) => arms.iter().for_each(|(_, list)| self.mention(list, places)),
-                Command::Group(list) | Command::Skipped(_, list) | Command::Function(_, list) => self.mention(list, places),
+                Command::Group(list) | Command::Skipped(_, list) | Command::Function(_, list) => {
+                    self.mention(list, places)
+                }
             }
         }
     }
@@ -270,9 +279,17 @@ impl<'v, 'f> Shell<'v, 'f> {
         }
     }
 
-    fn simple(&mut self, raw: &[String], redirects: &[Token], place: &Place, places: &Places, input: Option<Vec<Line>>) -> Answer {
+    fn simple(
+        &mut self,
+        raw: &[String],
+        redirects: &[Token],
+        place: &Place,
+        places: &Places,
+        input: Option<Vec<Line>>,
+    ) -> Answer {
         let mut words: Vec<Text> = Vec::new();
         let mut assigned = Vec::new();
+        self.parts.clear();
         for word in raw {
             if let (true, Some((name, value))) = (words.is_empty(), assignment(word)) {
                 let (text, origin) = self.expand_from(value, place);
@@ -288,7 +305,8 @@ impl<'v, 'f> Shell<'v, 'f> {
         for redirect in redirects {
             match redirect {
                 Token::Here(body, line, literal) => {
-                    let origin = |n: usize| places.get(line.saturating_add(n)).or(places.last()).unwrap_or(place).clone();
+                    let origin =
+                        |n: usize| places.get(line.saturating_add(n)).or(places.last()).unwrap_or(place).clone();
                     let mut lines = Vec::new();
                     for (n, text) in body.lines().enumerate() {
                         let at = origin(n);
@@ -347,10 +365,19 @@ impl<'v, 'f> Shell<'v, 'f> {
         self.note(words, place);
         let rest = &words[1..];
         match name.as_str() {
-            "redis-server" | "valkey-server" | "keydb-server" | "redis-sentinel" | "valkey-sentinel" | "haproxy" => self.start(&name, rest, place),
-            "exec" | "nohup" | "command" | "docker-entrypoint.sh" | "entrypoint.sh" | "tini" | "dumb-init" | "env" | "sudo" | "catatonit" => {
-                self.wrapper(&name, words, place, input)
+            "redis-server" | "valkey-server" | "keydb-server" | "redis-sentinel" | "valkey-sentinel" | "haproxy" => {
+                self.start(&name, rest, place)
             }
+            "exec"
+            | "nohup"
+            | "command"
+            | "docker-entrypoint.sh"
+            | "entrypoint.sh"
+            | "tini"
+            | "dumb-init"
+            | "env"
+            | "sudo"
+            | "catatonit" => self.wrapper(&name, words, place, input),
             "gosu" | "su-exec" | "chroot" => {
                 let rest = rest.get(1..).unwrap_or_default().to_vec();
                 self.run(&rest, input, place)
@@ -359,7 +386,7 @@ impl<'v, 'f> Shell<'v, 'f> {
             "." | "source" => {
                 let path = rest.first().map(|word| self.absolute(&word.text));
                 if let Some(lines) = path.and_then(|path| self.vfs.lines(&path)) {
-                    self.script(&lines, &rest[1..].to_vec());
+                    self.script(&lines, &rest[1..]);
                 }
                 (None, None)
             }
@@ -384,7 +411,8 @@ impl<'v, 'f> Shell<'v, 'f> {
                 }
                 (Some(true), None)
             }
-            "true" | ":" | "set" | "mkdir" | "chown" | "chmod" | "sleep" | "touch" | "ulimit" | "umask" | "wait" | "sync" => (Some(true), None),
+            "true" | ":" | "set" | "mkdir" | "chown" | "chmod" | "sleep" | "touch" | "ulimit" | "umask" | "wait"
+            | "sync" => (Some(true), None),
             "false" => (Some(false), None),
             "[" | "[[" | "test" => (self.test(rest), None),
             _ => self.tool(&name, rest, input, place),
@@ -442,7 +470,7 @@ impl<'v, 'f> Shell<'v, 'f> {
             Some(word) => {
                 let path = self.find_program(&word.text).unwrap_or_default();
                 match self.vfs.lines(&path) {
-                    Some(lines) => self.script(&lines, &rest[at + 1..].to_vec()),
+                    Some(lines) => self.script(&lines, &rest[at + 1..]),
                     None => self.outcome.skipped.push((place.clone(), word.text.clone())),
                 }
             }
@@ -457,7 +485,10 @@ impl<'v, 'f> Shell<'v, 'f> {
 
     fn start(&mut self, name: &str, arguments: &[Text], place: &Place) -> Answer {
         let informs = ["--version", "-v", "--help", "-h", "-c", "-vv"];
-        if arguments.first().is_some_and(|word| informs.contains(&word.text.as_str())) && arguments.len() < 4 && !arguments.iter().any(|word| word.text == "-f" && word.text.is_empty()) {
+        if arguments.first().is_some_and(|word| informs.contains(&word.text.as_str()))
+            && arguments.len() < 4
+            && !arguments.iter().any(|word| word.text == "-f" && word.text.is_empty())
+        {
             return (Some(true), None);
         }
         let program = name.replace("valkey", "redis");
@@ -469,7 +500,8 @@ impl<'v, 'f> Shell<'v, 'f> {
 
     /// `[ … ]`, as far as it can be known.
     fn test(&mut self, words: &[Text]) -> Option<bool> {
-        let words: Vec<String> = words.iter().map(|word| word.text.clone()).filter(|word| word != "]" && word != "]]").collect();
+        let words: Vec<String> =
+            words.iter().map(|word| word.text.clone()).filter(|word| word != "]" && word != "]]").collect();
         for (operator, combine) in [("-o", false), ("||", false), ("-a", true), ("&&", true)] {
             if let Some(at) = words.iter().position(|word| word == operator).filter(|at| *at > 0) {
                 let (left, right) = (self.test_one(&words[..at]), self.test_one(&words[at + 1..]));
@@ -514,7 +546,8 @@ impl<'v, 'f> Shell<'v, 'f> {
 /// `NAME=value`, split.
 fn assignment(word: &str) -> Option<(&str, &str)> {
     let (name, value) = word.split_once('=')?;
-    let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     good.then_some((name, value))
 }
 
@@ -538,8 +571,17 @@ fn is_file_test(command: &Command) -> bool {
 fn order(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let cli = lower.contains("redis-cli") || lower.contains("valkey-cli");
-    let orders = ["slaveof", "replicaof", "sentinel monitor", "sentinel reset", "sentinel failover", "sentinel remove", "sentinel set"];
-    let found = orders.iter().find(|order| lower.contains(&format!(" {order} ")) || lower.ends_with(&format!(" {order}")));
+    let orders = [
+        "slaveof",
+        "replicaof",
+        "sentinel monitor",
+        "sentinel reset",
+        "sentinel failover",
+        "sentinel remove",
+        "sentinel set",
+    ];
+    let found =
+        orders.iter().find(|order| lower.contains(&format!(" {order} ")) || lower.ends_with(&format!(" {order}")));
     found.filter(|_| cli).map(|order| (*order).to_owned())
 }
 

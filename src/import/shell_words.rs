@@ -179,7 +179,8 @@ impl Lexer {
         for (end, _, strip) in std::mem::take(&mut self.heres) {
             let (first, mut body) = (self.line, String::new());
             while self.at < self.chars.len() {
-                let stop = self.chars[self.at..].iter().position(|c| *c == '\n').map_or(self.chars.len(), |n| self.at + n);
+                let stop =
+                    self.chars[self.at..].iter().position(|c| *c == '\n').map_or(self.chars.len(), |n| self.at + n);
                 let text: String = self.chars[self.at..stop].iter().collect();
                 self.at = (stop + 1).min(self.chars.len());
                 self.line += 1;
@@ -334,7 +335,7 @@ impl Parser {
                 _ => {}
             }
             let began = self.at;
-            let command = self.pipe(depth, ends);
+            let command = self.pipe(depth);
             if self.at == began {
                 self.at += 1;
                 continue;
@@ -343,17 +344,17 @@ impl Parser {
         }
     }
 
-    fn pipe(&mut self, depth: usize, ends: &[&str]) -> Command {
-        let mut all = vec![self.command(depth, ends)];
+    fn pipe(&mut self, depth: usize) -> Command {
+        let mut all = vec![self.command(depth)];
         while self.is_operator("|") {
             self.at += 1;
             self.skip_ends();
-            all.push(self.command(depth, ends));
+            all.push(self.command(depth));
         }
         if all.len() == 1 { all.remove(0) } else { Command::Pipe(all) }
     }
 
-    fn command(&mut self, depth: usize, ends: &[&str]) -> Command {
+    fn command(&mut self, depth: usize) -> Command {
         let line = match self.peek() {
             Some(Token::Word(_, line) | Token::Operator(_, line) | Token::Redirect(_, _, line)) => *line,
             _ => 0,
@@ -386,7 +387,7 @@ impl Parser {
             }
             "!" => {
                 self.at += 1;
-                let command = self.command(depth + 1, ends);
+                let command = self.command(depth + 1);
                 // What it answers is turned round; only conditions ask.
                 Command::If(vec![(vec![(";", command)], vec![(";", word_command("false", line))])], Vec::new())
             }
@@ -410,7 +411,7 @@ impl Parser {
         while self.is_operator("(") || self.is_operator(")") || self.is_operator("\n") {
             self.at += 1;
         }
-        match self.command(depth + 1, &[]) {
+        match self.command(depth + 1) {
             Command::Group(list) => Command::Function(name, list),
             other => Command::Function(name, vec![(";", other)]),
         }
@@ -513,7 +514,9 @@ mod tests {
 
     #[test]
     fn conditions_cases_and_loops() {
-        let list = parse("if [ a = b ]; then\n  x\nelif y; then z; else w; fi\ncase $1 in a|b) c ;; *) d;; esac\nfor i in 1 2; do e; done\nf() { g; }\n");
+        let list = parse(
+            "if [ a = b ]; then\n  x\nelif y; then z; else w; fi\ncase $1 in a|b) c ;; *) d;; esac\nfor i in 1 2; do e; done\nf() { g; }\n",
+        );
         assert_eq!(list.len(), 4, "{list:?}");
         let Command::If(arms, otherwise) = &list[0].1 else { panic!("{list:?}") };
         assert_eq!((arms.len(), otherwise.len()), (2, 1));
@@ -524,7 +527,20 @@ mod tests {
 
     #[test]
     fn nonsense_ends() {
-        for text in ["if", "fi done ) ;;", "case", "((((", "a <<", "a <<EOF\nb", "$(", "'", "{ { {", "| | &&", "> >", "x() x() x()"] {
+        for text in [
+            "if",
+            "fi done ) ;;",
+            "case",
+            "((((",
+            "a <<",
+            "a <<EOF\nb",
+            "$(",
+            "'",
+            "{ { {",
+            "| | &&",
+            "> >",
+            "x() x() x()",
+        ] {
             parse(text);
         }
         parse(&"(".repeat(10_000));

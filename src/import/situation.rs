@@ -99,7 +99,11 @@ fn on_the_masters_machine(stack: &Stack) -> Vec<String> {
     let Some(first) = stack.redis.first() else { return Vec::new() };
     let here = machine(first);
     let nodes = |all: &[super::launch::Program], kind: &str| -> Vec<String> {
-        all.iter().enumerate().filter(|(_, one)| machine(one) == here).map(|(n, _)| format!("{kind}-{}", n + 1)).collect()
+        all.iter()
+            .enumerate()
+            .filter(|(_, one)| machine(one) == here)
+            .map(|(n, _)| format!("{kind}-{}", n + 1))
+            .collect()
     };
     let mut all = nodes(&stack.redis, "redis");
     all.extend(nodes(&stack.sentinels, "sentinel"));

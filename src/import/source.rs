@@ -39,9 +39,8 @@ impl Files {
     /// What cannot be read, and why.
     pub fn read(paths: &[PathBuf]) -> Result<Files, String> {
         let mut files = Files::default();
-        let canonical = |path: &Path| {
-            path.canonicalize().map_err(|error| format!("{}: cannot read it: {error}", path.display()))
-        };
+        let canonical =
+            |path: &Path| path.canonicalize().map_err(|error| format!("{}: cannot read it: {error}", path.display()));
         if let [folder] = paths
             && folder.is_dir()
         {

@@ -86,7 +86,8 @@ impl Pool {
 
     /// Whether the sessions of a server that goes down are closed.
     pub fn fences(&self) -> bool {
-        let fences = |server: &Server| server.value("on-marked-down").is_some_and(|text| text.text == "shutdown-sessions");
+        let fences =
+            |server: &Server| server.value("on-marked-down").is_some_and(|text| text.text == "shutdown-sessions");
         !self.back.servers.is_empty() && self.back.servers.iter().all(fences)
     }
 
@@ -227,7 +228,9 @@ pub fn find(all: &[Program], host: &str, port: Option<&str>) -> Option<usize> {
     let named = |one: &Program| {
         one.name == host
             || one.container.as_ref().is_some_and(|container| {
-                container.names.contains(host) || container.addresses.iter().any(|address| address == host) || is_v1_name(host, &container.service)
+                container.names.contains(host)
+                    || container.addresses.iter().any(|address| address == host)
+                    || is_v1_name(host, &container.service)
             })
     };
     let announced = |one: &Program| {
@@ -235,7 +238,11 @@ pub fn find(all: &[Program], host: &str, port: Option<&str>) -> Option<usize> {
         ip == Some(host) && port.is_none_or(|port| one.settings.word("replica-announce-port").unwrap_or("6379") == port)
     };
     let bound = |one: &Program| {
-        one.container.is_none() && one.settings.get("bind").is_some_and(|bind| bind.words.iter().any(|word| word.text == host && !is_any(host)))
+        one.container.is_none()
+            && one
+                .settings
+                .get("bind")
+                .is_some_and(|bind| bind.words.iter().any(|word| word.text == host && !is_any(host)))
     };
     let published = |one: &Program| {
         let own = |container: &Container| match container.host_network {
@@ -247,15 +254,23 @@ pub fn find(all: &[Program], host: &str, port: Option<&str>) -> Option<usize> {
     let local = |one: &Program| one.container.is_none() && is_loopback(host) && port == Some(&one.port());
     let inside = |one: &Program| {
         // The service's name stands for the one container that listens on the port.
-        one.container.as_ref().is_some_and(|container| container.shared_names.contains(host)) && port.is_none_or(|port| port == one.port())
+        one.container.as_ref().is_some_and(|container| container.shared_names.contains(host))
+            && port.is_none_or(|port| port == one.port())
     };
-    only(&named).or_else(|| only(&announced)).or_else(|| only(&bound)).or_else(|| only(&published)).or_else(|| only(&local)).or_else(|| only(&inside))
+    only(&named)
+        .or_else(|| only(&announced))
+        .or_else(|| only(&bound))
+        .or_else(|| only(&published))
+        .or_else(|| only(&local))
+        .or_else(|| only(&inside))
 }
 
 /// Whether `host` is a name of the form PROJECT_SERVICE_N for the service.
 pub fn is_v1_name(host: &str, service: &str) -> bool {
     let Some((front, number)) = host.rsplit_once('_') else { return false };
-    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && front.strip_suffix(service).is_some_and(|project| project.ends_with('_') && project.len() > 1)
+    !number.is_empty()
+        && number.bytes().all(|b| b.is_ascii_digit())
+        && front.strip_suffix(service).is_some_and(|project| project.ends_with('_') && project.len() > 1)
 }
 
 /// Whether it is an address of this machine itself.

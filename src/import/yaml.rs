@@ -38,11 +38,6 @@ pub enum Value {
 }
 
 impl Node {
-    /// A node without a value.
-    pub fn null(place: Place) -> Node {
-        Node { value: Value::Null, origin: Origin::at(place) }
-    }
-
     /// The value of `key` in a mapping; a key that is there and empty is not there.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, node)| node).filter(|node| !matches!(node.value, Value::Null))
@@ -125,9 +120,8 @@ pub fn read(file: &Arc<str>, text: &str) -> Result<Vec<Node>, (Place, String)> {
     let mut reader = Reader { file: file.clone(), ..Reader::default_for(file) };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| {
-            (Place::new(file, error.marker().line()), error.info().to_owned())
-        })?;
+        let (event, span) =
+            event.map_err(|error| (Place::new(file, error.marker().line()), error.info().to_owned()))?;
         reader.event(event, span.start.line())?;
     }
     Ok(reader.documents)
@@ -165,7 +159,8 @@ impl Reader {
                 self.node(Node { value, origin: open.origin }, open.anchor, 1)
             }
             Event::Alias(anchor) => {
-                let (node, size) = self.anchors.get(&anchor).cloned().ok_or((place, "an alias of nothing".to_owned()))?;
+                let (node, size) =
+                    self.anchors.get(&anchor).cloned().ok_or((place, "an alias of nothing".to_owned()))?;
                 self.node(node, 0, size)
             }
             _ => Ok(()),
@@ -203,7 +198,8 @@ impl Reader {
 }
 
 fn count(node: &Node) -> usize {
-    1 + node.items().iter().map(count).sum::<usize>() + node.entries().iter().map(|(_, node)| count(node)).sum::<usize>()
+    1 + node.items().iter().map(count).sum::<usize>()
+        + node.entries().iter().map(|(_, node)| count(node)).sum::<usize>()
 }
 
 /// Merge keys resolved: what stands in the mapping itself goes before what is merged.
@@ -235,7 +231,10 @@ mod tests {
     fn nodes_know_their_lines_and_merge_keys_keep_theirs() {
         let node = one("x: &x\n  a: 1\n  b: 2\ny:\n  <<: *x\n  b: '3'\nz:\n");
         let y = node.get("y").expect("y");
-        assert_eq!((y.text_at(&["a"]).expect("a").place().line, y.text_at(&["b"]).expect("b").text), (2, "3".to_owned()));
+        assert_eq!(
+            (y.text_at(&["a"]).expect("a").place().line, y.text_at(&["b"]).expect("b").text),
+            (2, "3".to_owned())
+        );
         assert!(node.get("z").is_none() && node.entry("z").is_some());
     }
 

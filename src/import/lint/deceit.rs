@@ -6,16 +6,26 @@ use super::start::is_known;
 use super::{Hit, Severity, all_of, hit};
 use crate::import::haproxy_cfg::millis;
 use crate::import::images::{self, Kind as Image};
-use crate::import::launch::{Kind, Program};
+use crate::import::launch::Program;
 use crate::import::origin::Place;
 use crate::import::stack::{Stack, Use};
 
 pub(super) fn dead_config(stack: &Stack) -> Vec<Hit> {
-    let mut hits: Vec<Hit> = stack.unused.iter().map(|place| hit(place, format!("{} is used by nobody: its numbers are not in force", place.file))).collect();
+    let mut hits: Vec<Hit> = stack
+        .unused
+        .iter()
+        .map(|place| hit(place, format!("{} is used by nobody: its numbers are not in force", place.file)))
+        .collect();
     for pool in stack.pools.iter().filter(|pool| pool.used == Use::Dead) {
         // Pools that only count what others ask about are used by rules.
         let name = &pool.back.name.text;
-        let asked = stack.proxies[pool.proxy].proxy.proxies.iter().flat_map(|proxy| &proxy.lines).flatten().any(|word| word.text.contains(&format!("({name})")) || word.text.contains(&format!("({name}/")));
+        let asked = stack.proxies[pool.proxy]
+            .proxy
+            .proxies
+            .iter()
+            .flat_map(|proxy| &proxy.lines)
+            .flatten()
+            .any(|word| word.text.contains(&format!("({name})")) || word.text.contains(&format!("({name}/")));
         if !asked {
             hits.push(hit(pool.place(), format!("no frontend leads to backend {name}")));
         }
@@ -34,7 +44,8 @@ pub(super) fn dead_env(stack: &Stack) -> Vec<Hit> {
         let mut dead: Vec<(Place, String)> = Vec::new();
         for (name, value) in container.env.iter().filter(|(name, _)| !images::reads(kind, name)) {
             let health = container.health.as_ref().is_some_and(|text| text.text.contains(name.as_str()));
-            let missed: Vec<_> = one.outcome.substitutions.iter().filter(|sub| sub.pattern.contains(name.as_str())).collect();
+            let missed: Vec<_> =
+                one.outcome.substitutions.iter().filter(|sub| sub.pattern.contains(name.as_str())).collect();
             let misses = !missed.is_empty() && missed.iter().all(|sub| sub.hits == 0);
             if (!one.outcome.used.contains(name) && !health) || misses {
                 dead.push((value.place().clone(), name.clone()));
@@ -46,7 +57,9 @@ pub(super) fn dead_env(stack: &Stack) -> Vec<Hit> {
 }
 
 pub(super) fn compose_v1_names(stack: &Stack) -> Vec<Hit> {
-    all_of(stack.v1_names.clone(), |names| format!("{names}: containers are called so by compose v1; v2 writes PROJECT-SERVICE-N"))
+    all_of(stack.v1_names.clone(), |names| {
+        format!("{names}: containers are called so by compose v1; v2 writes PROJECT-SERVICE-N")
+    })
 }
 
 pub(super) fn server_maxconn(stack: &Stack) -> Vec<Hit> {
@@ -56,11 +69,19 @@ pub(super) fn server_maxconn(stack: &Stack) -> Vec<Hit> {
         let front = config.proxies.iter().find(|proxy| Some(&proxy.name.text) == pool.front.as_ref());
         let limits = [config.global("maxconn"), front.and_then(|front| front.value(&["maxconn"]))];
         let limit = limits.into_iter().flatten().filter_map(|text| text.text.parse::<u64>().ok()).min();
-        let server = pool.server_value("maxconn").and_then(|text| text.text.parse::<u64>().ok().map(|n| (n, text.place().clone())));
+        let server = pool
+            .server_value("maxconn")
+            .and_then(|text| text.text.parse::<u64>().ok().map(|n| (n, text.place().clone())));
         if let (Some(limit), Some((own, place))) = (limit, server)
             && own > limit
         {
-            hits.push(hit(&place, format!("maxconn {own} of the servers of {}, and {limit} of the whole proxy: the smaller one is in force", pool.back.name.text)));
+            hits.push(hit(
+                &place,
+                format!(
+                    "maxconn {own} of the servers of {}, and {limit} of the whole proxy: the smaller one is in force",
+                    pool.back.name.text
+                ),
+            ));
         }
     }
     hits
@@ -80,7 +101,9 @@ pub(super) fn substitution(stack: &Stack) -> Vec<Hit> {
             (true, ..) => "the variable is replaced on both sides: nothing is left to look for".to_owned(),
             (_, 0, _) => format!("`{pattern}` is in no line of the file: nothing is replaced"),
             (_, _, 1..) => format!("`{pattern}` is also replaced where it is part of a longer name"),
-            (_, 2.., _) if is_host(&pattern) => format!("`{pattern}` is replaced in {count} lines: in one of them another value is meant"),
+            (_, 2.., _) if is_host(&pattern) => {
+                format!("`{pattern}` is replaced in {count} lines: in one of them another value is meant")
+            }
             _ => continue,
         };
         hits.push(hit(&place, text));
@@ -102,19 +125,30 @@ pub(super) fn state_in_repository(stack: &Stack) -> Vec<Hit> {
     for one in &stack.sentinels {
         let Some(line) = one.settings.get("sentinel myid") else { continue };
         let id = line.word(0).unwrap_or_default();
-        let copies = one.container.is_none() && stack.sentinels.iter().filter(|other| other.place == one.place).count() > 1;
+        let copies =
+            one.container.is_none() && stack.sentinels.iter().filter(|other| other.place == one.place).count() > 1;
         if !is_known(id) || copies {
             continue;
         }
         if let Some(other) = ids.insert(id.to_owned(), one) {
-            hits.push(hit(line.place(), format!("{} and {} have the same myid: they count as one Sentinel", other.name, one.name)).as_severity(Severity::Error));
+            hits.push(
+                hit(
+                    line.place(),
+                    format!("{} and {} have the same myid: they count as one Sentinel", other.name, one.name),
+                )
+                .with_severity(Severity::Error),
+            );
         }
     }
     hits
 }
 
 pub(super) fn version_mixed(stack: &Stack) -> Vec<Hit> {
-    let known = |one: &&Program| one.image.as_ref().is_some_and(|image| matches!(image.kind, Image::Redis | Image::BitnamiRedis | Image::BitnamiSentinel));
+    let known = |one: &&Program| {
+        one.image
+            .as_ref()
+            .is_some_and(|image| matches!(image.kind, Image::Redis | Image::BitnamiRedis | Image::BitnamiSentinel))
+    };
     let first = |all: &[Program]| all.iter().find(|one| known(one)).cloned();
     let (Some(redis), Some(sentinel)) = (first(&stack.redis), first(&stack.sentinels)) else { return Vec::new() };
     let numbers = |one: &Program| one.image.as_ref().and_then(|image| image.numbers()).map(|(major, _)| major);
@@ -124,7 +158,14 @@ pub(super) fn version_mixed(stack: &Stack) -> Vec<Hit> {
     }
     let shown = |major: Option<u32>| major.map_or("no fixed version".to_owned(), |major| format!("{major}"));
     let place = sentinel.image_place.clone().unwrap_or(sentinel.place.clone());
-    vec![hit(&place, format!("Redis is {} and Sentinel {}: they know different things of each other (CLIENT KILL by type 6.0, host names 6.2, reboot period 7.0)", shown(a), shown(b)))]
+    vec![hit(
+        &place,
+        format!(
+            "Redis is {} and Sentinel {}: they know different things of each other (CLIENT KILL by type 6.0, host names 6.2, reboot period 7.0)",
+            shown(a),
+            shown(b)
+        ),
+    )]
 }
 
 pub(super) fn healthcheck_without_password(stack: &Stack) -> Vec<Hit> {
@@ -132,27 +173,48 @@ pub(super) fn healthcheck_without_password(stack: &Stack) -> Vec<Hit> {
     for one in &stack.redis {
         let Some(health) = one.container.as_ref().and_then(|container| container.health.as_ref()) else { continue };
         let asks = health.text.contains("redis-cli") && health.text.contains("ping");
-        let tells = health.text.contains("-a ") || health.text.contains("--pass") || health.text.contains("--askpass") || one.env.contains_key("REDISCLI_AUTH") || health.text.contains("grep");
+        let tells = health.text.contains("-a ")
+            || health.text.contains("--pass")
+            || health.text.contains("--askpass")
+            || one.env.contains_key("REDISCLI_AUTH")
+            || health.text.contains("grep");
         if asks && !tells && one.settings.word("requirepass").is_some_and(|word| !word.is_empty()) {
             found.push((health.place().clone(), one.name.clone()));
         }
     }
-    all_of(found, |names| format!("{names}: `redis-cli ping` without the password ends well on NOAUTH too: always healthy"))
+    all_of(found, |names| {
+        format!("{names}: `redis-cli ping` without the password ends well on NOAUTH too: always healthy")
+    })
 }
 
 pub(super) fn quoted_env(stack: &Stack) -> Vec<Hit> {
-    let programs: BTreeSet<Place> = stack.programs().filter_map(|one| one.container.as_ref()).flat_map(|container| container.env.values().map(|value| value.place().clone())).collect();
-    let found = stack.quoted.iter().filter(|text| programs.contains(text.place())).map(|text| (text.place().clone(), text.text.clone())).collect();
+    let programs: BTreeSet<Place> = stack
+        .programs()
+        .filter_map(|one| one.container.as_ref())
+        .flat_map(|container| container.env.values().map(|value| value.place().clone()))
+        .collect();
+    let found = stack
+        .quoted
+        .iter()
+        .filter(|text| programs.contains(text.place()))
+        .map(|text| (text.place().clone(), text.text.clone()))
+        .collect();
     all_of(found, |names| format!("{names}: in this form the quotes are part of the value"))
 }
 
 pub(super) fn trap_before_exec(stack: &Stack) -> Vec<Hit> {
     let found = stack.programs().filter_map(|one| Some((one.outcome.trap.clone()?, one.name.clone()))).collect();
-    all_of(found, |names| format!("{names}: the trap goes with the shell that `exec` replaces: what it was to do at the end is not done"))
+    all_of(found, |names| {
+        format!("{names}: the trap goes with the shell that `exec` replaces: what it was to do at the end is not done")
+    })
 }
 
 pub(super) fn vip_watches(stack: &Stack) -> Vec<Hit> {
-    stack.blind_vip.iter().map(|place| hit(place, "keepalived does not look at HAProxy: a dead proxy keeps the address")).collect()
+    stack
+        .blind_vip
+        .iter()
+        .map(|place| hit(place, "keepalived does not look at HAProxy: a dead proxy keeps the address"))
+        .collect()
 }
 
 pub(super) fn sentinels_differ(stack: &Stack) -> Vec<Hit> {
@@ -165,29 +227,45 @@ pub(super) fn sentinels_differ(stack: &Stack) -> Vec<Hit> {
     for name in ["quorum", "down-after-milliseconds", "failover-timeout"] {
         let differs = stack.sentinels.iter().find(|one| value(one, name) != value(first, name));
         if let Some(other) = differs.filter(|other| stack.monitor(other).is_some()) {
-            let line = if name == "quorum" { stack.monitor(other) } else { other.settings.of_master(&format!("sentinel {name}"), &stack.master_name) };
+            let line = if name == "quorum" {
+                stack.monitor(other)
+            } else {
+                other.settings.of_master(&format!("sentinel {name}"), &stack.master_name)
+            };
             let place = line.map_or(other.home(), |line| line.place().clone());
             let shown = |one| value(one, name).map_or("its default".to_owned(), |n| n.to_string());
-            hits.push(hit(&place, format!("{name}: {} has {}, {} has {}", first.name, shown(first), other.name, shown(other))));
+            hits.push(hit(
+                &place,
+                format!("{name}: {} has {}, {} has {}", first.name, shown(first), other.name, shown(other)),
+            ));
         }
     }
-    let strangers = stack.sentinels.iter().filter(|one| stack.monitor(one).is_none() && one.settings.get("sentinel monitor").is_some());
-    hits.extend(all_of(strangers.map(|one| (one.home(), one.name.clone())).collect(), |names| format!("{names}: it knows the master by another name, so it is no peer of the others")));
+    let strangers = stack
+        .sentinels
+        .iter()
+        .filter(|one| stack.monitor(one).is_none() && one.settings.get("sentinel monitor").is_some());
+    hits.extend(all_of(strangers.map(|one| (one.home(), one.name.clone())).collect(), |names| {
+        format!("{names}: it knows the master by another name, so it is no peer of the others")
+    }));
     hits
 }
 
 pub(super) fn no_timeouts(stack: &Stack) -> Vec<Hit> {
     let Some(pool) = stack.write_pool() else { return Vec::new() };
-    let front = stack.proxies[pool.proxy].proxy.proxies.iter().find(|proxy| Some(&proxy.name.text) == pool.front.as_ref());
-    let has = |name: &str| [Some(&pool.back), front].into_iter().flatten().any(|proxy| proxy.value(&["timeout", name]).and_then(|text| millis(&text.text)).is_some());
+    let front =
+        stack.proxies[pool.proxy].proxy.proxies.iter().find(|proxy| Some(&proxy.name.text) == pool.front.as_ref());
+    let has = |name: &str| {
+        [Some(&pool.back), front]
+            .into_iter()
+            .flatten()
+            .any(|proxy| proxy.value(&["timeout", name]).and_then(|text| millis(&text.text)).is_some())
+    };
     let missing: Vec<&str> = ["connect", "client", "server"].into_iter().filter(|name| !has(name)).collect();
     match missing[..] {
         [] => Vec::new(),
-        _ => vec![hit(pool.place(), format!("pool {} has no timeout {}: half-dead sessions stay", pool.back.name.text, missing.join(", ")))],
+        _ => vec![hit(
+            pool.place(),
+            format!("pool {} has no timeout {}: half-dead sessions stay", pool.back.name.text, missing.join(", ")),
+        )],
     }
-}
-
-/// Whether the program is one of those that a container runtime starts.
-pub(super) fn in_container(one: &Program) -> bool {
-    one.container.is_some() && one.kind != Kind::Haproxy
 }

@@ -15,6 +15,9 @@ mod table;
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 pub use roles::start_is_fixed;
 pub use table::{RULES, rule};
 
@@ -98,13 +101,14 @@ fn all_of(found: Vec<(Place, String)>, text: impl Fn(&str) -> String) -> Vec<Hit
         0..=5 => names.join(", "),
         n => format!("{} and {} more", names[..4].join(", "), n - 4),
     };
-    let mut also: Vec<Place> = found.iter().skip(1).map(|(place, _)| place.clone()).filter(|other| *other != place).collect();
+    let mut also: Vec<Place> =
+        found.iter().skip(1).map(|(place, _)| place.clone()).filter(|other| *other != place).collect();
     also.dedup();
     vec![Hit { place, also, text: text(&shown), severity: None }]
 }
 
 impl Hit {
-    fn as_severity(mut self, severity: Severity) -> Hit {
+    fn with_severity(mut self, severity: Severity) -> Hit {
         self.severity = Some(severity);
         self
     }
@@ -129,6 +133,9 @@ pub struct Finding {
     pub because_of: Option<&'static str>,
 }
 
+/// Errors of stacks that start and serve all the same: a scenario is made of them.
+pub const SERVES: [&str; 3] = ["shared-state", "port-without-listener", "restart-empty"];
+
 /// Findings that follow from another one.
 const EFFECTS: [(&str, &[&str]); 1] = [("config-on-file-mount", &["start-role-fixed", "sentinel-forgets-at-restart"])];
 
@@ -149,14 +156,21 @@ pub fn findings(stack: &Stack, allowed: &[String]) -> Vec<Finding> {
         }
     }
     for (cause, effects) in EFFECTS {
-        let files: Vec<Place> = all.iter().filter(|one| one.rule == cause).flat_map(|one| std::iter::once(&one.place).chain(&one.also)).cloned().collect();
+        let files: Vec<Place> = all
+            .iter()
+            .filter(|one| one.rule == cause)
+            .flat_map(|one| std::iter::once(&one.place).chain(&one.also))
+            .cloned()
+            .collect();
         for finding in all.iter_mut().filter(|one| effects.contains(&one.rule)) {
             if files.iter().any(|place| place.file == finding.place.file) {
                 finding.because_of = Some(cause);
             }
         }
     }
-    all.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.place.cmp(&b.place)).then_with(|| a.rule.cmp(b.rule)));
+    all.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| a.place.cmp(&b.place)).then_with(|| a.rule.cmp(b.rule))
+    });
     all.dedup_by(|a, b| a.rule == b.rule && a.place == b.place && a.message == b.message);
     all
 }

@@ -33,9 +33,10 @@ pub(super) fn announces_wrong_address(stack: &Stack) -> Vec<Hit> {
             continue;
         }
         let port = one.settings.word("sentinel announce-port").map_or_else(|| one.port(), str::to_owned);
-        let foreign = stack.find(Kind::Redis, &ip, Some("6379")).filter(|_| !stack.kubernetes);
+        let foreign = stack.find(Kind::Redis, &ip, None).filter(|_| !stack.kubernetes);
         let monitored = stack.monitor(one).and_then(|line| line.word(1)) == Some(&ip);
-        let redis = foreign.is_some_and(|n| !same_machine(&stack.redis[n], one)) || monitored && one.container.as_ref().is_some_and(|c| !c.host_network);
+        let redis = foreign.is_some_and(|n| !same_machine(&stack.redis[n], one))
+            || monitored && one.container.as_ref().is_some_and(|c| !c.host_network);
         if let Some(other) = taken.insert((ip.clone(), port.clone()), one.name.clone()) {
             found.push((line.place().clone(), format!("{} announces {ip}:{port}, as {other} does", one.name)));
         } else if redis && stack.machines.len() < 2 {
@@ -43,11 +44,23 @@ pub(super) fn announces_wrong_address(stack: &Stack) -> Vec<Hit> {
         }
     }
     if found.is_empty() && stack.machines.len() > 1 && !stack.kubernetes {
-        let bridged = |one: &&Program| one.container.as_ref().is_some_and(|container| !container.host_network && container.platform == Platform::Compose);
-        let silent = stack.sentinels.iter().filter(bridged).filter(|one| one.settings.get("sentinel announce-ip").is_none());
-        found.extend(silent.map(|one| (one.home(), format!("{} announces its address on a bridge of its own machine", one.name))));
+        let bridged = |one: &&Program| {
+            one.container
+                .as_ref()
+                .is_some_and(|container| !container.host_network && container.platform == Platform::Compose)
+        };
+        let silent =
+            stack.sentinels.iter().filter(bridged).filter(|one| one.settings.get("sentinel announce-ip").is_none());
+        found.extend(
+            silent
+                .map(|one| (one.home(), format!("{} announces its address on a bridge of its own machine", one.name))),
+        );
     }
-    all_of(found, |what| format!("{what}: the other Sentinels do not reach it there, or reach themselves; no failover, or one by a single Sentinel"))
+    all_of(found, |what| {
+        format!(
+            "{what}: the other Sentinels do not reach it there, or reach themselves; no failover, or one by a single Sentinel"
+        )
+    })
 }
 
 fn same_machine(a: &Program, b: &Program) -> bool {
@@ -68,14 +81,18 @@ pub(super) fn monitor_not_a_node(stack: &Stack) -> Vec<Hit> {
         // An address that only a published port leads to is that of the author's machine, unless a node announces it.
         let by_port = node.is_some_and(|n| {
             let redis = &stack.redis[n];
-            let own = redis.container.as_ref().is_some_and(|container| container.addresses.iter().any(|address| address == host) || container.host_network);
+            let own = redis.container.as_ref().is_some_and(|container| {
+                container.addresses.iter().any(|address| address == host) || container.host_network
+            });
             is_address(host) && !own && redis.settings.word("replica-announce-ip") != Some(host)
         });
         if node.is_none() || by_port {
             found.push((line.place().clone(), host.to_owned()));
         }
     }
-    all_of(found, |host| format!("`sentinel monitor` names {host}, which is no name or fixed address of a Redis service"))
+    all_of(found, |host| {
+        format!("`sentinel monitor` names {host}, which is no name or fixed address of a Redis service")
+    })
 }
 
 pub(super) fn name_not_resolved(stack: &Stack) -> Vec<Hit> {
@@ -89,16 +106,25 @@ pub(super) fn name_not_resolved(stack: &Stack) -> Vec<Hit> {
             found.push((line.place().clone(), host.to_owned()));
         }
     }
-    all_of(found, |host| format!("`sentinel monitor` names {host}, and nothing says `sentinel resolve-hostnames yes`: Sentinel 6.2 and newer exits"))
+    all_of(found, |host| {
+        format!(
+            "`sentinel monitor` names {host}, and nothing says `sentinel resolve-hostnames yes`: Sentinel 6.2 and newer exits"
+        )
+    })
 }
 
 pub(super) fn placeholder_left(stack: &Stack) -> Vec<Hit> {
-    placeholders(stack).into_iter().map(|(place, what)| hit(&place, format!("{what} still has to be filled in"))).collect()
+    placeholders(stack)
+        .into_iter()
+        .map(|(place, what)| hit(&place, format!("{what} still has to be filled in")))
+        .collect()
 }
 
 pub(super) fn proxy_ignores_role(stack: &Stack) -> Vec<Hit> {
     let Some(pool) = stack.write_pool() else { return Vec::new() };
-    let other_check = pool.back.line(&["option", "httpchk"]).is_some() || pool.back.line(&["external-check"]).is_some() || pool.back.servers.iter().any(|s| s.has("agent-check"));
+    let other_check = pool.back.line(&["option", "httpchk"]).is_some()
+        || pool.back.line(&["external-check"]).is_some()
+        || pool.back.servers.iter().any(|s| s.has("agent-check"));
     if pool.active() < 2 || pool.back.asks_role().is_some() || pool.back.sends("sentinel").is_some() || other_check {
         return Vec::new();
     }
@@ -107,7 +133,14 @@ pub(super) fn proxy_ignores_role(stack: &Stack) -> Vec<Hit> {
         (false, true) => "a check whether somebody listens",
         _ => "no check",
     };
-    vec![hit(pool.servers_place(), format!("pool {} has {} active servers and {how}: writes go to replicas in turn (-READONLY)", pool.back.name.text, pool.active()))]
+    vec![hit(
+        pool.servers_place(),
+        format!(
+            "pool {} has {} active servers and {how}: writes go to replicas in turn (-READONLY)",
+            pool.back.name.text,
+            pool.active()
+        ),
+    )]
 }
 
 pub(super) fn shared_file(stack: &Stack) -> Vec<Hit> {
@@ -115,12 +148,22 @@ pub(super) fn shared_file(stack: &Stack) -> Vec<Hit> {
     for one in stack.servers() {
         let Some(config) = &one.config else { continue };
         if let (Home::FileMount, false, Some(file)) = (config.home, config.read_only, &config.in_set) {
-            let place = one.container.as_ref().and_then(|container| container.mount_of(&config.path)).map_or(one.place.clone(), |(mount, _)| mount.place.clone());
+            let place = one
+                .container
+                .as_ref()
+                .and_then(|container| container.mount_of(&config.path))
+                .map_or(one.place.clone(), |(mount, _)| mount.place.clone());
             by_file.entry(file.clone()).or_default().push((place, one.name.clone()));
         }
     }
     let shared = by_file.into_iter().filter(|(_, users)| users.len() > 1);
-    shared.flat_map(|(file, users)| all_of(users, |names| format!("{file} is mounted in {names}: what one of them writes into it is every other's configuration"))).collect()
+    shared
+        .flat_map(|(file, users)| {
+            all_of(users, |names| {
+                format!("{file} is mounted in {names}: what one of them writes into it is every other's configuration")
+            })
+        })
+        .collect()
 }
 
 /// A key for what is mounted, if it is the same for all that mount it.
@@ -135,13 +178,22 @@ fn identity_of(source: &Source, machine: &str) -> Option<String> {
 pub(super) fn shared_state(stack: &Stack) -> Vec<Hit> {
     let mut by_source: BTreeMap<(Kind, String), Vec<(Place, String)>> = BTreeMap::new();
     for one in stack.servers() {
-        let Some(container) = one.container.as_ref().filter(|container| container.platform != Platform::Kubernetes) else { continue };
+        let Some(container) = one.container.as_ref().filter(|container| container.platform != Platform::Kubernetes)
+        else {
+            continue;
+        };
         let data = super::roles::data_folder(one);
         for mount in container.mounts.iter().filter(|mount| !mount.read_only) {
             let holds = |path: &str| container.mount_of(path).is_some_and(|(hit, _)| hit.target == mount.target);
-            let config = one.config.as_ref().filter(|config| config.home == Home::FolderMount || config.home == Home::Volume);
-            let state = holds(&data) || config.is_some_and(|config| holds(&config.path)) || mount.target.starts_with("/bitnami");
-            let Some(source) = identity_of(&mount.source, &container.machine).filter(|_| state && mount.target != "/") else { continue };
+            let config =
+                one.config.as_ref().filter(|config| config.home == Home::FolderMount || config.home == Home::Volume);
+            let state = holds(&data)
+                || config.is_some_and(|config| holds(&config.path))
+                || mount.target.starts_with("/bitnami");
+            let Some(source) = identity_of(&mount.source, &container.machine).filter(|_| state && mount.target != "/")
+            else {
+                continue;
+            };
             if matches!(one.config.as_ref().map(|config| config.home), Some(Home::FileMount)) && !holds(&data) {
                 continue;
             }
@@ -152,7 +204,9 @@ pub(super) fn shared_state(stack: &Stack) -> Vec<Hit> {
     shared
         .flat_map(|((_, source), users)| {
             let what = source.split('\n').next_back().unwrap_or_default().to_owned();
-            all_of(users, |names| format!("{names} share the writable {what}: they overwrite each other's data or role"))
+            all_of(users, |names| {
+                format!("{names} share the writable {what}: they overwrite each other's data or role")
+            })
         })
         .collect()
 }
@@ -166,9 +220,11 @@ pub(super) fn min_replicas_unreachable(stack: &Stack) -> Vec<Hit> {
         let place = &line.source().place;
         if wanted > replicas {
             hits.push(hit(place, format!("min-replicas-to-write {wanted}, and there are {replicas} replicas: every write is refused, for ever")));
-        } else if wanted == replicas && replicas > 0 && stack.redis.len() < 4 && replicas != 2 || wanted == replicas && replicas == 2 {
-            let text = format!("min-replicas-to-write {wanted} of {replicas} replicas: writes are refused while one of them is away, and after every failover");
-            hits.push(hit(place, text).as_severity(Severity::Warn));
+        } else if wanted == replicas {
+            let text = format!(
+                "min-replicas-to-write {wanted} of {replicas} replicas: writes are refused while one of them is away, and after every failover"
+            );
+            hits.push(hit(place, text).with_severity(Severity::Warn));
         }
     }
     hits.truncate(1);
@@ -186,13 +242,18 @@ pub(super) fn no_replication(stack: &Stack) -> Vec<Hit> {
         known && started && !stack.follows(one) && one.outcome.skipped.is_empty()
     };
     let found = stack.redis.iter().skip(1).filter(lone).map(|one| (one.home(), one.name.clone())).collect();
-    all_of(found, |names| format!("{names}: nothing says whom to follow, so it is a second master that no Sentinel knows"))
+    all_of(found, |names| {
+        format!("{names}: nothing says whom to follow, so it is a second master that no Sentinel knows")
+    })
 }
 
 pub(super) fn port_without_listener(stack: &Stack) -> Vec<Hit> {
     let mut hits = Vec::new();
     for one in stack.programs() {
-        let Some(container) = one.container.as_ref().filter(|container| container.platform != Platform::Kubernetes) else { continue };
+        let Some(container) = one.container.as_ref().filter(|container| container.platform != Platform::Kubernetes)
+        else {
+            continue;
+        };
         if one.config.as_ref().is_some_and(|config| config.lines.is_none()) {
             continue;
         }
@@ -204,9 +265,18 @@ pub(super) fn port_without_listener(stack: &Stack) -> Vec<Hit> {
             continue;
         }
         for port in container.ports.iter().filter(|port| port.container.bytes().all(|b| b.is_ascii_digit())) {
-            let bus = one.kind != Kind::Haproxy && !["6379", "26379"].contains(&port.container.as_str());
+            // The bus of a cluster, and what other programs of an image listen on, are no matter here.
+            let bus = one.kind != Kind::Haproxy && !["63", "26"].iter().any(|front| port.container.starts_with(front));
             if !listens.contains(&port.container) && !bus {
-                hits.push(hit(&port.place, format!("{}: port {} is published, but nobody listens on it ({})", one.name, port.container, listens.iter().filter(|port| !port.is_empty()).cloned().collect::<Vec<_>>().join(", "))));
+                hits.push(hit(
+                    &port.place,
+                    format!(
+                        "{}: port {} is published, but nobody listens on it ({})",
+                        one.name,
+                        port.container,
+                        listens.iter().filter(|port| !port.is_empty()).cloned().collect::<Vec<_>>().join(", ")
+                    ),
+                ));
             }
         }
     }
@@ -217,19 +287,39 @@ pub(super) fn proxy_leads_to_sentinel(stack: &Stack) -> Vec<Hit> {
     let fits = |pool: &&crate::import::stack::Pool| {
         let program = &stack.proxies[pool.proxy];
         let front = program.proxy.proxies.iter().find(|proxy| Some(&proxy.name.text) == pool.front.as_ref());
-        let ports: Vec<String> = front.map(|front| front.ports().into_iter().map(|(port, _)| port).collect()).unwrap_or_default();
+        let ports: Vec<String> =
+            front.map(|front| front.ports().into_iter().map(|(port, _)| port).collect()).unwrap_or_default();
         let outside = |port: &String| {
-            program.container.as_ref().is_some_and(|container| container.ports.iter().any(|own| own.container == *port && own.host.as_deref() == Some("6379")))
+            program.container.as_ref().is_some_and(|container| {
+                container.ports.iter().any(|own| own.container == *port && own.host.as_deref() == Some("6379"))
+            })
         };
-        pool.used == Use::Sentinels && pool.back.sends("sentinel").is_none() && ports.iter().any(|port| port == "6379" || outside(port))
+        pool.used == Use::Sentinels
+            && pool.back.sends("sentinel").is_none()
+            && ports.iter().any(|port| port == "6379" || outside(port))
     };
     let found = stack.pools.iter().filter(fits);
-    found.map(|pool| hit(pool.servers_place(), format!("the port of Redis leads to pool {}, which holds the Sentinels: every SET is an unknown command", pool.back.name.text))).collect()
+    found
+        .map(|pool| {
+            hit(
+                pool.servers_place(),
+                format!(
+                    "the port of Redis leads to pool {}, which holds the Sentinels: every SET is an unknown command",
+                    pool.back.name.text
+                ),
+            )
+        })
+        .collect()
 }
 
 pub(super) fn service_vip(stack: &Stack) -> Vec<Hit> {
     let mut found = Vec::new();
-    let virtual_name = |host: &str| stack.redis.iter().any(|one| one.container.as_ref().is_some_and(|container| container.virtual_names.contains(host)));
+    let virtual_name = |host: &str| {
+        stack
+            .redis
+            .iter()
+            .any(|one| one.container.as_ref().is_some_and(|container| container.virtual_names.contains(host)))
+    };
     for one in &stack.sentinels {
         if let Some(line) = stack.monitor(one)
             && let Some(host) = line.word(1).filter(|host| virtual_name(host))
@@ -237,14 +327,19 @@ pub(super) fn service_vip(stack: &Stack) -> Vec<Hit> {
             found.push((line.place().clone(), host.to_owned()));
         }
     }
-    all_of(found, |host| format!("`sentinel monitor` names {host}, a virtual address: Sentinel watches whoever is behind it today"))
+    all_of(found, |host| {
+        format!("`sentinel monitor` names {host}, a virtual address: Sentinel watches whoever is behind it today")
+    })
 }
 
 pub(super) fn trailing_comment(stack: &Stack) -> Vec<Hit> {
     let mut hits = Vec::new();
     for one in stack.servers() {
         for line in one.settings.all.iter().filter(|line| line.comment_behind && !line.argument) {
-            let text = format!("`{}`: what follows `#` is no comment here but a word too many; the server exits", line.written);
+            let text = format!(
+                "`{}`: what follows `#` is no comment here but a word too many; the server exits",
+                line.written
+            );
             if !hits.iter().any(|known: &Hit| known.place == *line.place()) {
                 hits.push(hit(line.place(), text));
             }
@@ -254,16 +349,43 @@ pub(super) fn trailing_comment(stack: &Stack) -> Vec<Hit> {
 }
 
 pub(super) fn renamed_command(stack: &Stack) -> Vec<Hit> {
-    const NEEDED: [&str; 15] = ["config", "slaveof", "replicaof", "info", "ping", "role", "publish", "subscribe", "client", "multi", "exec", "script", "hello", "auth", "psync"];
+    const NEEDED: [&str; 15] = [
+        "config",
+        "slaveof",
+        "replicaof",
+        "info",
+        "ping",
+        "role",
+        "publish",
+        "subscribe",
+        "client",
+        "multi",
+        "exec",
+        "script",
+        "hello",
+        "auth",
+        "psync",
+    ];
     let told = |command: &str| {
-        stack.sentinels.iter().any(|one| one.settings.every("sentinel rename-command").any(|line| line.word(1).is_some_and(|word| word.eq_ignore_ascii_case(command))))
+        stack.sentinels.iter().any(|one| {
+            one.settings
+                .every("sentinel rename-command")
+                .any(|line| line.word(1).is_some_and(|word| word.eq_ignore_ascii_case(command)))
+        })
     };
     let mut hits = Vec::new();
     for one in &stack.redis {
         for line in one.settings.every("rename-command") {
             let command = line.word(0).unwrap_or_default().to_ascii_lowercase();
             if NEEDED.contains(&command.as_str()) && !told(&command) {
-                hits.push(hit(line.place(), format!("{} is renamed, and no Sentinel is told: it cannot make {} a replica or a master", command.to_ascii_uppercase(), one.name)));
+                hits.push(hit(
+                    line.place(),
+                    format!(
+                        "{} is renamed, and no Sentinel is told: it cannot make {} a replica or a master",
+                        command.to_ascii_uppercase(),
+                        one.name
+                    ),
+                ));
             }
         }
     }
@@ -279,7 +401,13 @@ pub(super) fn restart_empty(stack: &Stack) -> Vec<Hit> {
     }
     let place = master.settings.get("save").map_or(master.home(), |line| line.source().place.clone());
     let why = if saves { "its data go with the container" } else { "it saves nothing" };
-    vec![hit(&place, format!("{}: {why}, and it is started again at once: it is back as an empty master before a Sentinel sees it go, and the replicas copy that", master.name))]
+    vec![hit(
+        &place,
+        format!(
+            "{}: {why}, and it is started again at once: it is back as an empty master before a Sentinel sees it go, and the replicas copy that",
+            master.name
+        ),
+    )]
 }
 
 pub(super) fn restart_stale(stack: &Stack) -> Vec<Hit> {
@@ -288,5 +416,11 @@ pub(super) fn restart_stale(stack: &Stack) -> Vec<Hit> {
     if master.settings.is("appendonly", "yes") || !super::roles::saves(master) || !kept {
         return Vec::new();
     }
-    vec![hit(&master.home(), format!("{}: it is started again at once with its last snapshot: writes since then are lost, on the replicas too", master.name))]
+    vec![hit(
+        &master.home(),
+        format!(
+            "{}: it is started again at once with its last snapshot: writes since then are lost, on the replicas too",
+            master.name
+        ),
+    )]
 }

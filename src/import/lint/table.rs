@@ -4,12 +4,25 @@ use super::Severity::{Error, Note, Warn};
 use super::{Hit, Proof, Rule, Severity, auth, deceit, detection, proxy, roles, start, surroundings};
 use crate::import::stack::Stack;
 
-const fn new(id: &'static str, group: char, severity: Severity, check: fn(&Stack) -> Vec<Hit>, title: &'static str, remedy: &'static str) -> Rule {
+const fn new(
+    id: &'static str,
+    group: char,
+    severity: Severity,
+    check: fn(&Stack) -> Vec<Hit>,
+    title: &'static str,
+    remedy: &'static str,
+) -> Rule {
     Rule { id, group, severity, title, remedy, proof: None, check }
 }
 
 impl Rule {
-    const fn shown(mut self, situation: &'static str, metric: &'static str, key: &'static str, value: &'static str) -> Rule {
+    const fn shown(
+        mut self,
+        situation: &'static str,
+        metric: &'static str,
+        key: &'static str,
+        value: &'static str,
+    ) -> Rule {
         self.proof = Some(Proof { situation, metric, remedy: (key, value) });
         self
     }

@@ -25,6 +25,7 @@ impl Shell<'_, '_> {
         }
         let mut out = Expansion::default();
         self.word(word, place, &mut out, true, 0);
+        self.parts.extend(out.parts.iter().cloned());
         if out.open || !out.word.is_empty() {
             out.words.push(std::mem::take(&mut out.word));
         }
@@ -104,7 +105,15 @@ impl Shell<'_, '_> {
     }
 
     /// What a `$` at `at` means; answers where the text goes on.
-    fn dollar(&mut self, chars: &[char], at: usize, place: &Place, out: &mut Expansion, split: bool, depth: usize) -> usize {
+    fn dollar(
+        &mut self,
+        chars: &[char],
+        at: usize,
+        place: &Place,
+        out: &mut Expansion,
+        split: bool,
+        depth: usize,
+    ) -> usize {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         match chars.get(at + 1) {
             Some('(') => {
@@ -233,7 +242,8 @@ impl Shell<'_, '_> {
 /// Puts a value into the word, or what stands for nothing.
 fn put(out: &mut Expansion, value: Option<Text>, name: &str, place: &Place, split: bool) {
     let Some(value) = value else { return };
-    let origin = if value.origin.place.file.is_empty() { Origin::at(place.clone()) } else { value.origin.put_into(place, name) };
+    let origin =
+        if value.origin.place.file.is_empty() { Origin::at(place.clone()) } else { value.origin.put_into(place, name) };
     out.origin = Some(origin.clone());
     out.parts.push(Text::new(value.text.clone(), origin));
     if !split {

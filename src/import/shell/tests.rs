@@ -9,9 +9,11 @@ fn run(script: &str, env: &[(&str, &str)], etc: &str, look: &str) -> (Outcome, O
     let place = Place::new(&"compose.yml".into(), 1);
     let mut container = Container::new("x", place.clone());
     let mount = |target: &str, source| Mount { target: target.into(), source, read_only: false, place: place.clone() };
-    container.mounts = vec![mount("/etc/redis", Source::Bind(Some("etc".into()))), mount("/data", Source::Volume("v".into()))];
+    container.mounts =
+        vec![mount("/etc/redis", Source::Bind(Some("etc".into()))), mount("/data", Source::Volume("v".into()))];
     let mut vfs = Vfs::new(&files, &container);
-    let env = env.iter().map(|(name, value)| ((*name).to_owned(), Text::new(*value, Origin::at(place.clone())))).collect();
+    let env =
+        env.iter().map(|(name, value)| ((*name).to_owned(), Text::new(*value, Origin::at(place.clone())))).collect();
     let mut shell = Shell::new(&mut vfs, env, "redis-1");
     shell.script(&lines_of(&"start.sh".into(), script), &[]);
     let outcome = shell.outcome;
@@ -69,7 +71,14 @@ fn conditions_follow_what_is_known() {
 
 #[test]
 fn nonsense_ends() {
-    for script in ["f() { f; }\nf\n", ". start.sh\n", "sh -c \"sh -c 'sh -c x'\"\n", "sed -i s /a\nsed 's/[/x/' /a\nprintf\ncp\n", "a=${a:-${a:-${a}}}\n$a", "[ ! ! ! ]\n[ -a ]\n[ a -a ]"] {
+    for script in [
+        "f() { f; }\nf\n",
+        ". start.sh\n",
+        "sh -c \"sh -c 'sh -c x'\"\n",
+        "sed -i s /a\nsed 's/[/x/' /a\nprintf\ncp\n",
+        "a=${a:-${a:-${a}}}\n$a",
+        "[ ! ! ! ]\n[ -a ]\n[ a -a ]",
+    ] {
         run(script, &[], "x\n", "/x");
     }
     assert!(glob(b"a*b*c", b"aXbYc") && !glob(b"a*c", b"ab") && glob(b"*", b"") && !glob(b"?", b""));

@@ -66,7 +66,8 @@ impl Shell<'_, '_> {
 
     fn echo(&mut self, rest: &[Text], place: &Place) -> Vec<Line> {
         let escapes = rest.first().is_some_and(|word| word.text.starts_with('-') && word.text.contains('e'));
-        let flags = rest.iter().take_while(|word| ["-e", "-n", "-en", "-ne", "-E"].contains(&word.text.as_str())).count();
+        let flags =
+            rest.iter().take_while(|word| ["-e", "-n", "-en", "-ne", "-E"].contains(&word.text.as_str())).count();
         let words = &rest[flags..];
         let text = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
         let text = if escapes { unescaped(&text) } else { text };
@@ -97,14 +98,13 @@ impl Shell<'_, '_> {
     /// Lines that a command prints; their parts keep their origins.
     fn made(&mut self, text: &str, words: &[Text], place: &Place) -> Vec<Line> {
         let foreign = words.iter().filter(|word| word.origin.place != *place).cloned();
-        let mut parts: Vec<Text> = foreign.collect();
-        for value in self.variables.values() {
-            if value.text.len() > 1 && text.contains(&value.text) && parts.len() < 32 && value.origin.place != *place {
-                let origin = value.origin.put_into(place, "a variable");
-                parts.push(Text::new(value.text.clone(), origin));
-            }
-        }
-        let line = |text: &str| Line { text: bounded(text.to_owned()), origin: Origin::at(self.find(text, place, 0)), parts: parts.clone() };
+        let mut parts: Vec<Text> = foreign.chain(self.parts.iter().cloned()).collect();
+        parts.truncate(32);
+        let line = |text: &str| Line {
+            text: bounded(text.to_owned()),
+            origin: Origin::at(self.find(text, place, 0)),
+            parts: parts.clone(),
+        };
         text.lines().map(line).collect()
     }
 
@@ -203,9 +203,8 @@ impl Shell<'_, '_> {
                 self.outcome.skipped.push((place.clone(), path.clone()));
             }
             if in_place {
-                let (home, _) = self.vfs.home(&path);
-                // What is in the image is edited again at each start, to the same end.
-                let guarded = self.guarded || home == super::super::vfs::Home::Image;
+                // What is in the image is edited again at each start: what the server wrote since stays, as nothing is found.
+                let guarded = self.guarded || self.vfs.image.contains_key(&path);
                 self.vfs.write(&path, Some(lines), false, guarded);
             } else {
                 output.extend(lines);
@@ -243,10 +242,20 @@ impl Shell<'_, '_> {
                 line.text = bounded(text);
                 let known = self.variables.iter().find(|(_, text)| !text.text.is_empty() && text.text == value);
                 let origin = known.map(|(name, text)| text.origin.put_into(&line.origin.place, name));
-                line.parts.push(Text::new(value.clone(), origin.unwrap_or_else(|| Origin::at(place.clone()).put_into(&line.origin.place, &pattern))));
+                line.parts.push(Text::new(
+                    value.clone(),
+                    origin.unwrap_or_else(|| Origin::at(place.clone()).put_into(&line.origin.place, &pattern)),
+                ));
             }
             let file = file.to_owned();
-            self.outcome.substitutions.push(Substitution { pattern, file, place: place.clone(), hits, partial, empty: false });
+            self.outcome.substitutions.push(Substitution {
+                pattern,
+                file,
+                place: place.clone(),
+                hits,
+                partial,
+                empty: false,
+            });
         }
         understood
     }
@@ -290,7 +299,8 @@ fn expressions(script: &str) -> Vec<Option<(String, String, bool)>> {
             Ok([pattern, value]) => all.push(Some((pattern, value, flags.contains('g')))),
             Err(_) => all.push(None),
         }
-        let after: usize = 1 + mark.len_utf8() + body[..used.min(body.len())].iter().map(|c| c.len_utf8()).sum::<usize>();
+        let after: usize =
+            1 + mark.len_utf8() + body[..used.min(body.len())].iter().map(|c| c.len_utf8()).sum::<usize>();
         rest = rest[after.min(rest.len())..].trim_start_matches([';', '\n', ' ', '\t']);
     }
     all
@@ -351,7 +361,8 @@ impl Pattern {
                 '[' => {
                     let end = chars[at + 1..].iter().position(|c| *c == ']')? + at + 1;
                     let not = chars.get(at + 1) == Some(&'^');
-                    let inner: Vec<char> = chars[at + 1 + usize::from(not)..end.max(at + 1 + usize::from(not))].to_vec();
+                    let inner: Vec<char> =
+                        chars[at + 1 + usize::from(not)..end.max(at + 1 + usize::from(not))].to_vec();
                     at = end;
                     Item::Set(not, ranges(&inner))
                 }
@@ -389,7 +400,7 @@ impl Pattern {
         let (mut out, mut at, mut found, mut inside) = (String::new(), 0, false, false);
         let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
         while at < chars.len() && chars.len() < 10_000 {
-            let here = (!(found && !all) && !(self.begins && at > 0)).then(|| self.at(&chars, at)).flatten();
+            let here = ((!found || all) && !(self.begins && at > 0)).then(|| self.at(&chars, at)).flatten();
             match here.filter(|end| *end > at) {
                 Some(end) => {
                     out.push_str(value);
