@@ -157,14 +157,12 @@ fn built() -> Vec<Text> {
 fn machines() -> Vec<Text> {
     let mut files = Vec::new();
     for n in 1..=3 {
-        let text = format!(
-            "services:\n  redis:\n    image: redis:7.0.15\n    command: redis-server /etc/redis/redis.conf\n    network_mode: host\n    volumes: \
+        let text = "services:\n  redis:\n    image: redis:7.0.15\n    command: redis-server /etc/redis/redis.conf\n    network_mode: host\n    volumes: \
              [./conf:/etc/redis, d:/data]\n  sentinel:\n    image: redis:7.0.15\n    command: redis-sentinel /etc/redis/sentinel.conf\n    \
-             network_mode: host\n    volumes: [./conf:/etc/redis]\n"
-        );
+             network_mode: host\n    volumes: [./conf:/etc/redis]\n";
         let proxy =
             "  proxy:\n    image: haproxy:2.6\n    network_mode: host\n    volumes: [./p:/usr/local/etc/haproxy]\n";
-        let text = if n == 2 { format!("{text}{proxy}") } else { text };
+        let text = if n == 2 { format!("{text}{proxy}") } else { text.to_owned() };
         files.push((format!("vm{n}/compose.yml"), text));
         let redis = if n == 1 { MASTER } else { REPLICA };
         files.push((format!("vm{n}/conf/redis.conf"), redis.replace("replica-announce-ip 10.0.0.1\n", "")));
