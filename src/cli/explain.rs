@@ -144,13 +144,13 @@ fn subject(arguments: &Arguments) -> Result<(Subject, Option<String>), Failure> 
     Err(bad(format!("{} {problem}", path.display()), remedy))
 }
 
-fn traced(scenario: Scenario, seed: u64) -> Result<Subject, Failure> {
+pub(super) fn traced(scenario: Scenario, seed: u64) -> Result<Subject, Failure> {
     let run = Traced::run(Arc::new(scenario), seed).map_err(|error| Failure::Bad(error.into()))?;
     Ok(Subject::Traced(Box::new(run)))
 }
 
 /// Runs the scenario of a run folder again and sees whether that gives the same recording.
-fn folder(path: &Path) -> Result<(Subject, Option<String>), Failure> {
+pub(super) fn folder(path: &Path) -> Result<(Subject, Option<String>), Failure> {
     let file = path.join("scenario.toml");
     let text = crate::limits::read_text(&file).map_err(|error| {
         let problem = format!("{}: {error}", file.display());

@@ -12,6 +12,7 @@ mod explain;
 mod folders;
 mod import;
 mod lint;
+mod messages;
 mod plot;
 #[cfg(target_os = "linux")]
 mod reference;

@@ -12,6 +12,7 @@ use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
 use crate::kernel::Span;
 use crate::record::{Recording, Source};
+use crate::report::flights::Family;
 use crate::report::many::{Many, OneRun};
 use crate::report::{RunReport, lanes, metrics, redraw_run_folder, safe_name};
 use crate::scenario::Scenario;
@@ -24,6 +25,7 @@ use crate::wire::NodeId;
 /// itself is redrawn in place, unless --out says where else. No folder becomes poorer: where this version repeats the
 /// run, it is drawn from the run itself; a folder of another run is refused.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Run folders, recordings (.jsonl or .jsonl.gz), or folders of recordings
     #[arg(required = true, value_name = "RUN")]
@@ -31,10 +33,23 @@ pub(super) struct Arguments {
     /// Where the folders go
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Draw who told whom what between two instants, as messages.svg: 5s..7s
+    #[arg(long, value_name = "FROM..TO", value_parser = super::messages::window, allow_hyphen_values = true)]
+    messages: Option<super::messages::Window>,
+    /// Only messages of these families: election, orders, ping, info, hello, replication, probes, clients
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = super::messages::family, requires = "messages")]
+    families: Vec<Family>,
     /// The scenario that was run: its settings are named in the report
     #[arg(long, value_name = "FILE")]
     scenario: Option<PathBuf>,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  sim plot output/partition-1                               its charts again
+  sim plot recordings/*.jsonl --out charts                  the distribution of several recordings
+  sim plot output/partition-1 --messages 5s..7s             a message diagram: who told whom what in the failover
+  sim plot partition --messages 5s..7s --families election,orders";
 
 /// A recording and what stands beside it.
 struct Found {
@@ -119,6 +134,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     for path in &arguments.runs {
         found.extend(find(path)?);
     }
+    if let Some(window) = arguments.messages {
+        return super::messages::main(&arguments.runs, window, &arguments.families, arguments.out.as_deref());
+    }
     // Everything is read before anything is written.
     let mut groups: BTreeMap<(String, bool), Vec<(u64, &Found)>> = BTreeMap::new();
     let heads: Vec<(String, bool, u64)> = found
@@ -181,17 +199,18 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
         scenario_toml: &toml,
         command: &command,
         causes: const { &BTreeMap::new() },
+        flights: &[],
         scrape,
     };
     let write = |report: &RunReport<'_>| redraw_run_folder(&target, report).map_err(Failure::io(target.display()));
     let kept = match scenario.as_ref().filter(|_| !real).and_then(|scenario| again(scenario, &recording)) {
         // The run itself knows more than its lines: which event wrote each of them, and what led to it.
-        Some((again, causes)) => {
+        Some((again, seen)) => {
             let report = report(&again.result.recording, &again.analysis);
             let misses =
                 scenario.as_ref().and_then(|scenario| scenario.expect.as_ref()).map(|_| again.misses.as_slice());
             let (digest, events) = (again.result.digest, again.result.events);
-            write(&RunReport { misses, digest, events, causes: &causes, ..report })?
+            write(&RunReport { misses, digest, events, causes: &seen.causes, flights: &seen.flights, ..report })?
         }
         None => {
             let mut analysis = Analysis::of(&recording, lost.as_deref());
@@ -210,13 +229,13 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
 }
 
 /// The run of a recording once more, with what led to each of its lines; none if this version does not repeat it.
-fn again(scenario: &Arc<Scenario>, recording: &Recording) -> Option<(crate::Run, super::run::Causes)> {
+fn again(scenario: &Arc<Scenario>, recording: &Recording) -> Option<(crate::Run, super::run::Seen)> {
     let seed = recording.header.run;
     let run = crate::run(scenario, seed);
     let same = run.result.recording.to_jsonl() == recording.to_jsonl();
     same.then(|| {
-        let causes = super::run::causes(scenario, seed, &run);
-        (run, causes)
+        let seen = super::run::seen(scenario, seed, &run);
+        (run, seen)
     })
 }
 

@@ -15,6 +15,7 @@ use crate::explain;
 use crate::explore::in_order;
 use crate::kernel::{EventId, Span};
 use crate::record::What;
+use crate::report::flights::Flight;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
 use crate::report::suite::Case;
 use crate::report::{CausalLink, RunReport, lanes, metrics, text, write_run_folder};
@@ -129,10 +130,15 @@ fn write_folder(arguments: &Arguments, job: &Job, run: &Run) -> Result<PathBuf, 
     let (seed, scenario) = (arguments.seed, &job.scenario);
     let folder = arguments.out.join(format!("{}-{seed}{}", scenario.name, job.suffix));
     let toml = folders::scenario_toml(scenario, seed, &job.file);
-    let (command, causes) = (command(arguments, job), causes(scenario, seed, run));
+    let (command, seen) = (command(arguments, job), seen(scenario, seed, run));
     let misses = misses(scenario, run);
-    let report =
-        RunReport { misses, causes: &causes, scrape: arguments.scrape_interval, ..report(run, &toml, &command) };
+    let report = RunReport {
+        misses,
+        causes: &seen.causes,
+        flights: &seen.flights,
+        scrape: arguments.scrape_interval,
+        ..report(run, &toml, &command)
+    };
     write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
     Ok(folder)
 }
@@ -144,16 +150,23 @@ fn command(arguments: &Arguments, job: &Job) -> String {
 /// What led to each log line, by event.
 pub(super) type Causes = BTreeMap<EventId, Vec<CausalLink>>;
 
-/// The run once more with its trace, for the causes of its log lines; none for a run with so many events that the trace
-/// would cost more than it tells.
-pub(super) fn causes(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Causes {
+/// What only a trace tells of a run.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) causes: Causes,
+    pub(super) flights: Vec<Flight>,
+}
+
+/// The run once more with its trace; nothing of a run with so many events that the trace would cost more than it tells.
+pub(super) fn seen(scenario: &Arc<Scenario>, seed: u64, run: &Run) -> Seen {
     const EVENTS_MAX: u64 = 1_000_000;
     if run.result.events > EVENTS_MAX {
-        return Causes::new();
+        return Seen::default();
     }
-    let Ok(traced) = explain::Traced::run(scenario.clone(), seed) else { return Causes::new() };
+    let Ok(traced) = explain::Traced::run(scenario.clone(), seed) else { return Seen::default() };
     let lines = run.result.recording.records.iter().filter(|record| matches!(record.what, What::Event(_)));
-    lines.map(|record| (record.during, traced.causes_of(record))).collect()
+    let causes = lines.map(|record| (record.during, traced.causes_of(record))).collect();
+    Seen { causes, flights: traced.flights() }
 }
 
 /// What a run missed; none if the scenario expects nothing.
@@ -172,6 +185,7 @@ fn report<'a>(run: &'a Run, toml: &'a str, command: &'a str) -> RunReport<'a> {
         scenario_toml: toml,
         command,
         causes: const { &Causes::new() },
+        flights: &[],
         scrape: metrics::SCRAPE,
     }
 }

@@ -17,6 +17,7 @@
 mod between;
 mod causes;
 mod failover;
+mod flights;
 mod lines;
 mod manner;
 mod message;

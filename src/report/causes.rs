@@ -6,24 +6,24 @@ use super::chart::palette;
 use crate::analysis::ledger::Cause;
 use crate::analysis::writes::WriteLoss;
 
-/// The colour of a cause, the same in every picture. Hues are Okabe and Ito's; causes of a kind share a hue and differ
-/// in lightness.
+/// The colour of a cause, the same in every picture, and of nothing else: Okabe and Ito's hues are those of nodes and faults.
+/// Causes of a kind share a hue and differ in lightness.
 pub fn color(cause: Cause) -> RGBColor {
     match cause {
-        Cause::RefusedNoServer => palette::VERMILLION,
+        Cause::RefusedNoServer => RGBColor(0xb5, 0x4a, 0x3a),
         Cause::ProxyDown => RGBColor(0x8a, 0x3d, 0x00),
-        Cause::ConnectionRefused => palette::ORANGE,
+        Cause::ConnectionRefused => RGBColor(0xd3, 0x8b, 0x62),
         Cause::ConnectTimeout => RGBColor(0x94, 0x66, 0x00),
-        Cause::ConnectionCut => palette::PURPLE,
+        Cause::ConnectionCut => RGBColor(0x5e, 0x3c, 0x58),
         Cause::ProxyIdleTimeout => RGBColor(0xe8, 0xb4, 0xd2),
         Cause::ReplyTimeout => RGBColor(0x8a, 0x35, 0x66),
         Cause::PoolTimeout => palette::GREY,
         Cause::NoMaster => RGBColor(0xb8, 0xa9, 0x8a),
         Cause::Loading => RGBColor(0x7a, 0x7d, 0x2e),
         Cause::ErrorReply => RGBColor(0x4d, 0x4d, 0x4d),
-        Cause::AcceptedByReplica => palette::YELLOW,
-        Cause::SubscriberPinnedToOldMaster => palette::BLUE,
-        Cause::SubscriberReconnecting => palette::SKY,
+        Cause::AcceptedByReplica => RGBColor(0xb4, 0xc8, 0x5c),
+        Cause::SubscriberPinnedToOldMaster => RGBColor(0x6a, 0x51, 0xa3),
+        Cause::SubscriberReconnecting => RGBColor(0x9e, 0x9a, 0xc8),
         Cause::OutputBufferKill => RGBColor(0x9a, 0xd9, 0xc4),
         Cause::AcceptedButNobodySubscribed => RGBColor(0x00, 0x3f, 0x66),
         Cause::CutInDelivery => RGBColor(0x00, 0x57, 0x40),

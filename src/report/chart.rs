@@ -41,6 +41,8 @@ pub mod palette {
     pub const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
     /// Reddish purple.
     pub const PURPLE: RGBColor = RGBColor(0xcc, 0x79, 0xa7);
+    /// Brown, for what has no hue of Okabe and Ito's.
+    pub const BROWN: RGBColor = RGBColor(0x8d, 0x5b, 0x3e);
     /// Grey, for what is absent.
     pub const GREY: RGBColor = RGBColor(0x99, 0x99, 0x99);
 

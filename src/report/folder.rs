@@ -29,6 +29,9 @@ const RUN: [&str; 11] = [
 /// What a run inside of a run folder makes: it stays when the run folder is replaced.
 const KEPT: &str = "output";
 
+/// What `sim plot --messages` adds to a run folder; a run that replaces the folder takes it away.
+pub const MESSAGES: &str = "messages.svg";
+
 /// Writes the files of a run into the folder `dir` and returns their paths. The folder appears with all its files at once:
 /// they are written into a folder beside it, which then takes its name. A run folder that is there already is replaced,
 /// but for the folder `output` in it; a folder that holds anything else is refused.
@@ -95,7 +98,7 @@ fn refuse_foreign(dir: &Path, ours: &[&str]) -> io::Result<()> {
     };
     for entry in entries {
         let name = entry?.file_name();
-        if name != KEPT && !ours.iter().any(|file| *file == name) {
+        if name != KEPT && name != MESSAGES && !ours.iter().any(|file| *file == name) {
             let message = format!("{} holds {}, which is no file of a run", dir.display(), name.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }

@@ -14,10 +14,11 @@ use super::chart::{Chart, Look, Theme, blend, escape, palette};
 use super::lanes::{Bar, ClientLane, Lanes, Link, Opinion, RedisState, ServerState};
 use super::latency::LatencyChart;
 use super::loss::LossChart;
+use super::text::{self, named};
 use super::timeline::{
     LANES_MAX, Timeline, opinion_color, opinion_word, redis_color, redis_word, server_color, server_word,
 };
-use super::{RunReport, causes};
+use super::{RunReport, causes, moment};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::{Cause, Fate};
 use crate::analysis::metrics::{self, Figure, Metric, Unit};
@@ -55,6 +56,7 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     write_head(&mut out, run);
     write_misses(&mut out, run);
     write_timeline(&mut out, lanes, analysis);
+    moment::write(&mut out, run);
     write_phases(&mut out, analysis);
     out.push_str("<h2 id=\"losses\">Losses and latency</h2>\n");
     write_chart(&mut out, &LossChart::new(lanes, analysis));
@@ -68,6 +70,7 @@ pub fn html(run: &RunReport<'_>, lanes: &Lanes) -> String {
     // Within a script element only `<` can end it.
     out.push_str(&data(run, &lanes.at_most(LANES_MAX).0).to_string().replace('<', "\\u003c"));
     let _ = writeln!(out, "</script>\n<script>\n/*\n{D3_LICENSE}*/\n{D3}\n</script>\n<script>\n{SCRIPT}</script>");
+    let _ = writeln!(out, "<script>\n{}</script>", moment::SCRIPT);
     out.push_str("</body>\n</html>\n");
     out
 }
@@ -107,8 +110,8 @@ fn write_head(out: &mut String, run: &RunReport<'_>) {
         let _ = writeln!(out, "<p>{}</p>", escape(&description));
     }
     out.push_str(
-        "<nav aria-label=\"Parts of the report\"><a href=\"#timeline\">Timeline</a> <a href=\"#phases\">Where the time \
-         went</a> <a href=\"#losses\">Losses and latency</a> <a href=\"#ledger\">Ledger</a> <a href=\"#log\">Log</a> \
+        "<nav aria-label=\"Parts of the report\"><a href=\"#timeline\">Timeline</a> <a href=\"#moment\">At a moment</a> <a \
+         href=\"#phases\">Where the time went</a> <a href=\"#losses\">Losses and latency</a> <a href=\"#ledger\">Ledger</a> <a href=\"#log\">Log</a> \
          <a href=\"#clients\">Clients</a> <a href=\"#metrics\">Metrics</a> <a href=\"#reproduce\">How to reproduce</a></nav>\n",
     );
     let mut facts: Vec<(String, String, bool)> = Vec::new();
@@ -296,7 +299,7 @@ fn write_phases(out: &mut String, analysis: &Analysis) {
         let _ = write!(
             out,
             "<p><b>{}</b></p>\n<div class=\"scroll\"><table><thead><tr><th>step</th><th class=\"n\">at (s)</th>\
-             <th class=\"n\">took (s)</th><th>counted from</th><th>who</th></tr></thead>\n<tbody>",
+             <th class=\"n\">took (s)</th><th>counted from</th><th>who</th><th>decided by</th></tr></thead>\n<tbody>",
             escape(&failover_heading(failover))
         );
         for step in &failover.steps {
@@ -304,10 +307,11 @@ fn write_phases(out: &mut String, analysis: &Analysis) {
             let from = step.after.map_or("", Phase::as_str);
             let _ = writeln!(
                 out,
-                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{took}</td><td>{from}</td><td>{}</td></tr>",
+                "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{took}</td><td>{from}</td><td>{}</td><td>{}</td></tr>",
                 step.phase.as_str(),
                 seconds(step.at_us),
-                escape(&step.who)
+                escape(&step.who),
+                escape(&step.decided_by)
             );
         }
         out.push_str("</tbody></table></div>\n");
@@ -450,7 +454,7 @@ fn bars<S: Copy + PartialEq>(bars: &[Bar<S>], order: &[S]) -> Value {
 }
 
 /// A column of numbers: as runs of a value and its count where that is shorter.
-fn column(values: Vec<i64>) -> Value {
+pub(super) fn column(values: Vec<i64>) -> Value {
     let mut runs: Vec<i64> = Vec::new();
     for value in &values {
         match runs.as_mut_slice() {
@@ -487,7 +491,8 @@ fn data(run: &RunReport<'_>, lanes: &Lanes) -> Value {
     let mut servers: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for lane in &lanes.redis {
         place.insert(&lane.node, rows.len());
-        rows.push(json!({"k": "r", "n": lane.node, "node": lane.node, "bars": bars(&lane.bars, &REDIS)}));
+        rows.push(json!({"k": "r", "n": lane.node, "node": lane.node, "bars": bars(&lane.bars, &REDIS),
+            "follows": lane.follows}));
     }
     for lane in &lanes.sentinels {
         place.insert(&lane.node, rows.len());
@@ -523,7 +528,7 @@ fn data(run: &RunReport<'_>, lanes: &Lanes) -> Value {
             "p": SERVERS.map(|s| json!({"w": server_word(s), "c": pair(|look| server_color(s, look))})),
         },
         "faults": lanes.faults.iter().map(|fault| json!({"from": fault.from_us, "to": fault.to_us, "label": fault.label,
-            "net": fault.nodes.is_empty()})).collect::<Vec<_>>(),
+            "net": fault.nodes.is_empty(), "groups": moment::groups(&fault.fault)})).collect::<Vec<_>>(),
         "two": analysis.masters.two.iter().map(|two| json!({"from": two.from_us, "to": two.to_us, "nodes": two.nodes}))
             .collect::<Vec<_>>(),
         "log": log_columns(run, &place, &servers, &chains),
@@ -537,6 +542,9 @@ fn data(run: &RunReport<'_>, lanes: &Lanes) -> Value {
     });
     if !run.causes.is_empty() {
         all["causes"] = chains.columns();
+    }
+    if let Some(messages) = moment::messages(run, lanes.shown_from_us) {
+        all["flights"] = messages;
     }
     all
 }
@@ -633,6 +641,11 @@ impl Outcomes {
     }
 }
 
+/// Attempts from time 0 on, as everywhere else they are counted.
+fn from_zero(lane: &ClientLane) -> usize {
+    lane.attempts.iter().filter(|(at, ..)| *at >= 0).count()
+}
+
 fn client_row(
     lane: &ClientLane,
     analysis: &Analysis,
@@ -670,7 +683,7 @@ fn client_row(
     if lane.activity == Activity::Publish {
         ops["message"] = deltas(message);
     }
-    json!({"k": "c", "n": lane.node, "node": lane.node, "sub": format!("{}, n = {}", lane.activity, lane.attempts.len()),
+    json!({"k": "c", "n": lane.node, "node": lane.node, "sub": format!("{}, n = {}", lane.activity, from_zero(lane)),
         "bars": bars(&lane.bars, &[Link::Open, Link::Closed]), "ops": ops})
 }
 
@@ -681,6 +694,7 @@ fn log_columns(
     chains: &Chains<'_>,
 ) -> Value {
     let recording = run.recording;
+    let ids = text::ids(recording);
     let (mut t, mut lane, mut text, mut during, mut cause) = (vec![], vec![], vec![], vec![], vec![]);
     for record in &recording.records {
         let node = recording.names.node(record.node);
@@ -690,7 +704,7 @@ fn log_columns(
                     Event::Haproxy(HaproxyEvent::Server { server, .. }) => Some(recording.names.host(*server)),
                     _ => None,
                 };
-                (event.text(&recording.names), server)
+                (named(&event.text(&recording.names), &ids), server)
             }
             What::Op(Op::Connect(how)) => (format!("connection: {}", how.as_str()), None),
             _ => continue,

@@ -9,6 +9,7 @@ pub mod chart;
 pub mod compare;
 pub mod ecdf;
 pub mod effect;
+pub mod flights;
 mod folder;
 pub mod heat;
 pub mod html;
@@ -17,8 +18,10 @@ pub mod latency;
 pub mod loss;
 pub mod many;
 pub mod metrics;
+mod moment;
 pub mod over_time;
 pub mod scale;
+pub mod sequence;
 pub mod suite;
 #[cfg(test)]
 mod tests;
@@ -27,7 +30,7 @@ pub mod timeline;
 pub mod trace;
 pub mod tradeoff;
 
-pub use folder::{files, redraw_run_folder, write_run_folder};
+pub use folder::{MESSAGES, files, redraw_run_folder, write_run_folder};
 
 use std::collections::BTreeMap;
 
@@ -37,6 +40,7 @@ use crate::analysis::Analysis;
 use crate::analysis::Miss;
 use crate::kernel::{EventId, Span};
 use crate::record::Recording;
+use flights::Flight;
 
 /// One link of a chain of causes: what `explain` finds and a report shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,6 +76,8 @@ pub struct RunReport<'a> {
     pub command: &'a str,
     /// What led to each line of the recording, by the event that wrote it; empty where the trace was not kept.
     pub causes: &'a BTreeMap<EventId, Vec<CausalLink>>,
+    /// Every message that was on its way; empty where the trace was not kept.
+    pub flights: &'a [Flight],
     /// How far apart the scrapes of the metrics are.
     pub scrape: Span,
 }

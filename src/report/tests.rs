@@ -33,6 +33,7 @@ fn report<'a>(recording: &'a Recording, analysis: &'a Analysis) -> RunReport<'a>
         scenario_toml: "name = \"<b>\" # </script>\n",
         command: "sim run scenarios/x.toml --seed 1",
         causes: const { &BTreeMap::new() },
+        flights: &[],
         scrape: metrics::SCRAPE,
     }
 }

@@ -252,6 +252,28 @@ fn unsynchronised(lanes: &Lanes) -> Vec<(&str, i64, &'static str)> {
     found
 }
 
+/// A line in which Sentinels have their names instead of forty digits.
+pub fn named(text: &str, ids: &BTreeMap<String, String>) -> String {
+    if ids.is_empty() {
+        return text.to_owned();
+    }
+    let mut words: Vec<&str> = Vec::new();
+    for word in text.split(' ') {
+        let word = ids.get(word).map_or(word, String::as_str);
+        // `+sdown sentinel ID NAME PORT` says both.
+        if words.last() != Some(&word) || !ids.values().any(|name| name == word) {
+            words.push(word);
+        }
+    }
+    words.join(" ")
+}
+
+/// The names of the Sentinels by their ids, as text.
+pub fn ids(recording: &Recording) -> BTreeMap<String, String> {
+    let names = sentinel_names(recording).into_iter();
+    names.map(|(id, name)| (recording.names.id(id).into_owned(), name)).collect()
+}
+
 fn sentinel_names(recording: &Recording) -> BTreeMap<RunId, String> {
     let mut names = BTreeMap::new();
     for record in &recording.records {

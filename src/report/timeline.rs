@@ -72,11 +72,11 @@ pub const fn redis_word(state: RedisState) -> &'static str {
 /// The colour of a Sentinel's opinion.
 pub fn opinion_color(state: Opinion, look: &Look) -> RGBColor {
     match state {
-        Opinion::Fine => blend(palette::GREEN, look.paper, 0.28),
+        Opinion::Fine => blend(look.ink, look.paper, 0.11),
         Opinion::Sdown => palette::YELLOW,
         Opinion::Odown => palette::ORANGE,
         Opinion::Leads => palette::GREEN,
-        Opinion::Tilt => palette::VERMILLION,
+        Opinion::Tilt => palette::BROWN,
         Opinion::Paused => palette::PURPLE,
         Opinion::Dead => look.dead,
     }
@@ -98,8 +98,9 @@ pub const fn opinion_word(state: Opinion) -> &'static str {
 /// The colour of a server's state at HAProxy.
 pub fn server_color(state: ServerState, look: &Look) -> RGBColor {
     match state {
-        ServerState::Up => palette::GREEN,
-        ServerState::Down => blend(palette::VERMILLION, look.paper, 0.22),
+        // No hue: green is a failover at work.
+        ServerState::Up => blend(look.ink, look.paper, 0.45),
+        ServerState::Down => blend(look.ink, look.paper, 0.06),
         ServerState::Paused => palette::PURPLE,
         ServerState::Dead => look.dead,
     }
@@ -569,7 +570,7 @@ impl Timeline<'_> {
         for bar in &lane.bars {
             let (x0, x1) = (scale.x(bar.from_us), scale.x(bar.to_us));
             if bar.to_us > self.from_us {
-                let color = if bar.state == Link::Open { palette::GREEN } else { palette::VERMILLION };
+                let color = if bar.state == Link::Open { blend(look.ink, look.paper, 0.45) } else { palette::BROWN };
                 pen.rect(x0, y + CLIENT - 5.0, x1 - x0, 5.0, color, 1.0)?;
             }
         }

@@ -245,6 +245,7 @@ fn draw(recording: &Recording, analysis: &Analysis, toml: &str, number: u64) {
         scenario_toml: toml,
         command: "",
         causes: &causes,
+        flights: &[],
         misses: None,
         scrape: metrics::SCRAPE,
     };

@@ -161,3 +161,21 @@ fn files_of_one_name_do_not_overwrite_each_other() {
         assert_eq!(mode & 0o600, 0o600);
     }
 }
+
+#[test]
+fn a_message_diagram_shows_who_asked_and_ordered_what() {
+    let folder = tempfile::tempdir().expect("a folder");
+    printed(folder.path(), 0, &["run", "partition", "--quiet"]);
+    let path = printed(folder.path(), 0, &["plot", "output/latest", "--messages", "5s..6s"]);
+    let svg = std::fs::read_to_string(folder.path().join(path.trim())).expect("it was drawn");
+    for words in ["vote for me in epoch 1?", "REPLICAOF NO ONE", "+elected-leader", "dropped"] {
+        assert!(svg.contains(words), "{words}");
+    }
+    // A run that replaces the folder takes it away.
+    printed(folder.path(), 0, &["run", "partition", "--quiet"]);
+    assert!(!folder.path().join(path.trim()).exists());
+    let report = std::fs::read_to_string(folder.path().join("output/latest/report.html")).expect("it was written");
+    assert!(report.contains("id=\"moment-topology\"") && report.contains("\"flights\":{"));
+    let lines = printed(folder.path(), 2, &["plot", "output/latest/recording.jsonl", "--messages", "5s..6s"]);
+    assert!(lines.contains("log lines, no messages"), "{lines}");
+}

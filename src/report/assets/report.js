@@ -156,7 +156,7 @@
   function drawBar(lane, a, b, state, at) {
     const color = tone(data.states[lane.k][state].c), px = at(a), w = Math.max(1, at(b) - px);
     context.fillStyle = color; context.fillRect(px, lane.y, w, lane.h);
-    if (lane.k !== "s" && w > 30) { context.fillStyle = ink(color); context.fillText(clip(data.states[lane.k][state].w, w - 8), px + 5, lane.y + lane.h / 2); }
+    if (lane.k !== "s" && w > 30) { context.fillStyle = ink(color); for (const f of data.faults) { const fx = x(f.from); if (fx > px + 4 && fx < px + 60 && fx < px + w - 40) { context.fillText(clip(data.states[lane.k][state].w, w - 8 - (fx - px)), fx + 5, lane.y + lane.h / 2); return; } } context.fillText(clip(data.states[lane.k][state].w, w - 8), px + 5, lane.y + lane.h / 2); }
   }
   function drawBars(lane, c, from, to, at) {
     for (const [a, b, s] of lane.bars) {
@@ -168,7 +168,7 @@
       const bar = lane.bars.find((b) => b[0] <= Math.max(t, from) && b[1] > Math.max(t, from));
       if (!bar) return;
       const room = at(Math.min(until, bar[1])) - at(t) - 8;
-      if (room > 30) { context.fillStyle = ink(tone(data.states.s[bar[2]].c)); context.fillText(clip("master is " + who, room), at(t) + 5, lane.y + lane.h / 2); }
+      if (room > 30) { context.fillStyle = ink(tone(data.states.s[bar[2]].c)); let px = at(t), left = room; for (const f of data.faults) { const fx = x(f.from); if (fx > px + 4 && fx < px + 120 && fx < px + room - 60) { left -= fx - px; px = fx; } } context.fillText(clip("master is " + who, left), px + 5, lane.y + lane.h / 2); }
     });
   }
   function drawLog(lane, c, from, to) {
@@ -215,7 +215,7 @@
         }
       });
     }
-    for (const [a, b, s] of lane.bars) if (b >= from && a <= to) { context.fillStyle = s ? "#d55e00" : "#009e73"; context.fillRect(at(a), lane.y + lane.h - 5, Math.max(1, at(b) - at(a)), 5); }
+    for (const [a, b, s] of lane.bars) if (b >= from && a <= to) { context.fillStyle = s ? "#8d5b3e" : c.faint; context.fillRect(at(a), lane.y + lane.h - 5, Math.max(1, at(b) - at(a)), 5); }
   }
 
   // What is under a point.
@@ -273,7 +273,7 @@
     if (messages.receivers[m] >= 0) rows.push(["receivers", messages.receivers[m]]);
     rows.push(["received", messages.count[m] ? messages.count[m] + " ×, first after " + millis(messages.after[m]) : "never"]);
     rows.push(["fate", data.fates[messages.fate[m]]]);
-    if (messages.cause[m] >= 0) rows.push(["cause", data.causes[messages.cause[m]].w]);
+    if (messages.cause[m] >= 0) rows.push(["cause", data.causes_of_loss[messages.cause[m]].w]);
   }
   function tell(it, px, py) {
     tip.replaceChildren();
@@ -405,5 +405,12 @@
   const begin = location.hash;
   resize();
   if (begin.startsWith("#t=")) { history.replaceState(null, "", begin); follow(); }
+  if (begin.startsWith("#at=")) history.replaceState(null, "", begin);
   window.addEventListener("hashchange", follow);
+  // What the view of a moment shares with the timeline.
+  window.report = {
+    data, seconds, millis, dark, tone, column, undelta, line: (j) => ({ t: log.t[j], node: data.lanes[log.lane[j]].node, text: log.text[j] }), lines: log.t,
+    at(t) { const [a, b] = x.domain(); if (t < a || t > b) show(t - (b - a) / 2, t + (b - a) / 2); pinned = { t }; mark(pinned); },
+  };
+  $("theme").addEventListener("click", () => window.dispatchEvent(new Event("report-theme")));
 })();
