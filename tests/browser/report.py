@@ -215,6 +215,30 @@ def links_lead_to_a_time(path):
         page.quiet()
 
 
+def a_moment_shows_the_stack(path):
+    """The link leads to the moment; keys step through the messages; every node stands in the picture."""
+    for width in (1280, 390):
+        with Page(path, width=width, fragment="#at=1.5") as page:
+            page.until("the moment is drawn", lambda: page.text("#moment-time") == "1.500 s")
+            nodes = page.js("return document.querySelectorAll('#moment-topology .node').length")
+            lanes = page.js("return new Set(JSON.parse(document.getElementById('data').textContent).lanes.map((l) => l.node)).size")
+            assert nodes == lanes, f"{nodes} of {lanes} nodes"
+            if not page.js("return document.getElementById('moment-list')"):
+                page.quiet()
+                continue
+            rows = page.js("return document.querySelectorAll('#moment-list .row').length")
+            assert rows > 10, f"{rows} messages around the moment"
+            view = page.find("#moment-view")
+            view.send_keys(".")
+            page.until("a step leads on", lambda: "#at=" in page.driver.current_url and page.text("#moment-time") != "1.500 s")
+            after = float(page.driver.current_url.split("#at=")[1])
+            assert 1.5 <= after < 100, f"the address says {after}"
+            view.send_keys(",", ",")
+            page.until("and back", lambda: float(page.driver.current_url.split("#at=")[1]) < after)
+            assert page.js("return document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the page"
+            page.quiet()
+
+
 def ledger_can_be_filtered(path):
     with Page(path) as page:
         data, cause = page.data(), Select(page.find("#cause"))
@@ -265,7 +289,7 @@ def readable_without_script(path):
 
 CHECKS = [
     renders, theme_can_be_chosen, hover_tells, keyboard_goes_through_events, causes_are_told, links_lead_to_a_time,
-    ledger_can_be_filtered, log_can_be_searched, readable_without_script,
+    a_moment_shows_the_stack, ledger_can_be_filtered, log_can_be_searched, readable_without_script,
 ]
 
 # What is put in the place of what, and the check that must find it.
@@ -280,6 +304,7 @@ PLANTED = [
     ("@media (prefers-color-scheme: dark) { :root:not([data-theme=light]) { color-scheme: dark;", "@media print { :root {", renders),
     ('"use strict";', '"use strict"; console.warn("planted");', theme_can_be_chosen),
     ('"use strict";', '"use strict"; fetch("http://127.0.0.1:9/planted").catch(() => {});', theme_can_be_chosen),
+    ('"#at=" + (t / 1e6)', '"#at=" + (t / 1e3)', a_moment_shows_the_stack),
 ]
 
 
