@@ -55,7 +55,16 @@ pub struct Run {
 
 /// Runs `scenario` with `seed` to its end and analyses it: the same two give the same run, on every machine.
 pub fn run(scenario: &Arc<scenario::Scenario>, seed: u64) -> Run {
-    let mut world = world::World::new(scenario.clone(), seed, world::Keep { records: true, trace: false });
+    run_with(scenario, seed, &[])
+}
+
+/// As [`run`], but the clients with these names run programs of one's own ([`client::ClientProgram`]).
+///
+/// # Panics
+/// If the scenario has no client with one of the names.
+pub fn run_with(scenario: &Arc<scenario::Scenario>, seed: u64, clients: &[(&str, client::Make)]) -> Run {
+    let keep = world::Keep { records: true, trace: false };
+    let mut world = world::World::with_clients(scenario.clone(), seed, keep, clients);
     world.run();
     let result = world.finish();
     let mut analysis = analysis::Analysis::of(&result.recording, Some(&result.lost_writes));

@@ -273,6 +273,9 @@ fn print_one(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
             write!(out, "{}", text::text(&report(&run, "", &command(arguments, job)), &lanes))?;
+            for hint in crate::explain::hints(scenario, &run.result.recording) {
+                writeln!(out, "Hint: {hint}")?;
+            }
             writeln!(out, "\nrun folder: {} (open report.html)", folder.display())?;
         }
     }

@@ -103,6 +103,49 @@ pub struct Counters {
     pub received: u64,
 }
 
+/// A client program of one's own: a state machine without I/O, as all programs of a world are.
+///
+/// It is called with what happens to it ([`Input`]) and says in [`Out`] what it wants done: connect, write, close, set a
+/// timer, record an attempt ([`Out::op`]). It reads no clock but [`Out::now`]; nothing happens while it is not called. What
+/// differs from run to run it draws from the streams of its [`Setup`] and from nothing else: then the same seed gives the
+/// same run.
+pub trait ClientProgram: std::fmt::Debug + Send + Sync {
+    /// Something happens to it. [`Input::Start`] comes first.
+    fn handle(&mut self, input: Input, out: &mut Out);
+
+    /// A copy of it as it is now: a world can be copied at any moment.
+    fn clone_box(&self) -> Box<dyn ClientProgram>;
+
+    /// What it did so far.
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+
+    /// Whether it has a connection that, as far as it knows, is open.
+    fn is_connected(&self) -> bool {
+        false
+    }
+
+    /// The random streams that it keeps.
+    fn streams(&mut self) -> Vec<&mut Stream> {
+        Vec::new()
+    }
+
+    /// The last SEQ that it has given out: a later life goes on behind it ([`Setup::counted`]).
+    fn numbered(&self) -> u32 {
+        0
+    }
+}
+
+impl Clone for Box<dyn ClientProgram> {
+    fn clone(&self) -> Self {
+        self.clone_box()
+    }
+}
+
+/// Makes a program of one's own when its process starts.
+pub type Make = fn(Setup) -> Box<dyn ClientProgram>;
+
 #[derive(Clone, Debug)]
 enum Program {
     Writer(Box<reference::Writer>),
@@ -114,6 +157,7 @@ enum Program {
     Caller(Box<caller::Caller>),
     Multiplexed(Box<multiplexed::Multiplexed>),
     Listener(Box<listener::Listener>),
+    Own(Box<dyn ClientProgram>),
 }
 
 /// A client program.
@@ -141,13 +185,18 @@ impl Client {
         Client { program }
     }
 
+    /// A client that runs a program of one's own.
+    pub fn own(program: Box<dyn ClientProgram>) -> Client {
+        Client { program: Program::Own(program) }
+    }
+
     /// Something happens to the client.
     pub fn handle(&mut self, input: Input, out: &mut Out) {
         match input {
-            // None of the programs has a signal handler.
-            Input::Terminate => out.exit(),
-            Input::Accepted { sock, .. } => out.close(sock),
-            Input::Command(_) => {}
+            // None of these programs has a signal handler, listens, or takes commands.
+            Input::Terminate if !self.is_own() => out.exit(),
+            Input::Accepted { sock, .. } if !self.is_own() => out.close(sock),
+            Input::Command(_) if !self.is_own() => {}
             input => match &mut self.program {
                 Program::Writer(writer) => writer.handle(input, out),
                 Program::Subscriber(subscriber) => subscriber.handle(input, out),
@@ -158,8 +207,13 @@ impl Client {
                 Program::Caller(caller) => caller.handle(input, out),
                 Program::Multiplexed(multiplexed) => multiplexed.handle(input, out),
                 Program::Listener(listener) => listener.handle(input, out),
+                Program::Own(own) => own.handle(input, out),
             },
         }
+    }
+
+    fn is_own(&self) -> bool {
+        matches!(self.program, Program::Own(_))
     }
 
     /// Its random streams.
@@ -174,6 +228,7 @@ impl Client {
             Program::Caller(caller) => caller.streams(),
             Program::Multiplexed(multiplexed) => multiplexed.streams(),
             Program::Listener(listener) => listener.streams(),
+            Program::Own(own) => own.streams(),
         }
     }
 
@@ -189,6 +244,7 @@ impl Client {
             Program::Caller(caller) => caller.counters,
             Program::Multiplexed(multiplexed) => multiplexed.counters,
             Program::Listener(listener) => listener.counters,
+            Program::Own(own) => own.counters(),
         }
     }
 
@@ -204,6 +260,7 @@ impl Client {
             Program::Caller(caller) => caller.is_connected(),
             Program::Multiplexed(multiplexed) => multiplexed.is_connected(),
             Program::Listener(listener) => listener.is_connected(),
+            Program::Own(own) => own.is_connected(),
         }
     }
 
@@ -229,6 +286,7 @@ impl Client {
             Program::Writer(writer) => writer.seq,
             Program::GoWriter(writer) => writer.seq,
             Program::Load(load) => load.numbered(),
+            Program::Own(own) => own.numbered(),
             Program::Caller(caller) => caller.seq,
             Program::Multiplexed(multiplexed) => multiplexed.seq,
             Program::Subscriber(_) | Program::GoSubscriber(_) | Program::Crowd(_) | Program::Listener(_) => 0,

@@ -37,6 +37,7 @@ mod words;
 mod write;
 
 pub use causes::causes;
+pub use manner::hints;
 pub use run::Traced;
 
 use serde::Serialize;

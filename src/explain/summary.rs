@@ -55,6 +55,7 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
         done.ask_next.extend(finding.ask);
     }
     if let Subject::Traced(run) = subject {
+        done.steps.extend(super::manner::steps(&run.scenario, run.seed, &run.result.recording));
         done.tables.push(settings(run));
         done.remarks.push(
             "These settings are the ones in force, defaults filled in: no environment variable and no file outside of the \

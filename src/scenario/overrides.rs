@@ -11,7 +11,8 @@ use super::reader::{Reader, Table, Value};
 
 /// Sets the key at `path` to `value`, for example `sentinel.down-after-milliseconds` to `1000` or `fault.1.at` to `5s`.
 ///
-/// Each step of the path is a key, or the number (from 0) of an element of a list, or for `client` the client's name.
+/// Each step of the path is a key, or the number (from 0) of an element of a list, or for `client` the client's name, or
+/// `*` for all elements.
 /// A value that is no TOML value is taken as a string.
 pub(super) fn apply<'i>(
     reader: &mut Reader,
@@ -60,13 +61,20 @@ fn set<'i>(table: &mut DeTable<'i>, steps: &[Step<'i>], value: Value<'i>) -> Res
         DeValue::Table(inner) => set(inner, rest, value),
         DeValue::Array(items) => {
             let (wanted, rest) = rest.split_first().expect("checked above");
+            if wanted.get_ref() == "*" && !rest.is_empty() && !items.is_empty() {
+                for item in items.iter_mut() {
+                    let DeValue::Table(inner) = item.get_mut() else { continue };
+                    set(inner, rest, value.clone())?;
+                }
+                return Ok(());
+            }
             let position = position(items, wanted.get_ref());
             match position.and_then(|n| items.get_mut(n)).map(Spanned::get_mut) {
                 Some(DeValue::Table(inner)) if !rest.is_empty() => set(inner, rest, value),
                 _ => {
                     let finding = Finding::new("the override leads nowhere", wanted.span(), "there is no such element");
                     Err(Box::new(finding.help(format!(
-                        "`{}` has {} elements: name one by its number from 0 (a client also by its name), then a key",
+                        "`{}` has {} elements: name one by its number from 0 (a client also by its name) or all by `*`, then a key",
                         step.get_ref(),
                         items.len()
                     ))))

@@ -272,7 +272,7 @@ impl World {
                     (client::Via::Proxy, Some(haproxy)) => client::Target::Proxy(self.layout.addr(haproxy)),
                     (client::Via::Proxy | client::Via::Address, _) => client::Target::Proxy(first_master),
                 };
-                Program::Client(Client::new(client::Setup {
+                let setup = client::Setup {
                     config,
                     index: place as u16,
                     target,
@@ -281,7 +281,11 @@ impl World {
                     origin: self.origin.expect("clients start once time 0 is known"),
                     program: stream(Purpose::Program),
                     work: stream(Purpose::Work),
-                }))
+                };
+                Program::Client(match self.own.get(&place) {
+                    Some(make) => Client::own(make(setup)),
+                    None => Client::new(setup),
+                })
             }
         }
     }

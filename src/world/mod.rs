@@ -22,13 +22,14 @@ mod tallies;
 mod tests;
 mod view;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 pub use journal::{Deed, Journal, Pass, Sent};
 pub use process::State;
 pub use result::{RunResult, Unready};
 
+use crate::client::Make;
 use crate::kernel::{Branch, Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
 use crate::net::{
     Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Noted, Out, TimerId, TimerWheel, Topology,
@@ -109,6 +110,8 @@ pub struct Keep {
 #[derive(Clone, Debug)]
 pub struct World {
     scenario: Arc<Scenario>,
+    /// By place among the clients: programs of one's own.
+    own: BTreeMap<usize, Make>,
     layout: Arc<Layout>,
     seed: u64,
     kernel: Kernel<Event>,
@@ -144,6 +147,19 @@ pub struct World {
 }
 
 impl World {
+    /// As [`World::new`], but the clients with these names run programs of one's own.
+    ///
+    /// # Panics
+    /// If the scenario has no client with one of the names.
+    pub fn with_clients(scenario: Arc<Scenario>, seed: u64, keep: Keep, own: &[(&str, Make)]) -> World {
+        let place = |name: &str| scenario.clients.iter().position(|client| client.name == name);
+        let found = own.iter().map(|(name, make)| {
+            (place(name).unwrap_or_else(|| panic!("the scenario has no client called `{name}`")), *make)
+        });
+        let own = found.collect();
+        World { own, ..World::new(scenario, seed, keep) }
+    }
+
     /// The stack of `scenario` before its boot.
     pub fn new(scenario: Arc<Scenario>, seed: u64, keep: Keep) -> World {
         let layout = Layout::of(&scenario);
@@ -208,6 +224,7 @@ impl World {
             journal: keep.trace.then(Box::default),
             tallies: tallies::Tallies::default(),
             seed,
+            own: BTreeMap::new(),
             layout: Arc::new(layout),
             scenario,
         };

@@ -257,3 +257,62 @@ fn a_setting_without_an_effect_is_refused() {
         assert!(said.contains(word), "{rest}\n{said}");
     }
 }
+
+/// The least program: it asks for a connection, and publishes its one message.
+#[derive(Clone, Debug)]
+struct Once {
+    to: sim::wire::Addr,
+    channel: sim::wire::ChannelId,
+    sock: Option<sim::net::Sock>,
+}
+
+impl sim::client::ClientProgram for Once {
+    fn handle(&mut self, input: sim::net::Input, out: &mut sim::net::Out) {
+        use sim::net::{Input, Token};
+        use sim::wire::{Command, Message, Payload, Reply};
+        match input {
+            Input::Start => self.sock = Some(out.connect(self.to, Token(7))),
+            Input::Connected { token: Token(7) } => {
+                let payload = Payload::Sequence { publisher: 0, seq: 1, bytes: 0 };
+                out.command(self.sock.expect("it was asked for"), Command::Publish(self.channel, payload));
+            }
+            Input::Data { message: Message::Reply(Reply::Int(_)), .. } => {
+                let took = sim::kernel::Span::from_micros(1);
+                out.op(out.now(), Op::Publish { seq: 1, outcome: Outcome::Ok, took, receivers: Some(1) });
+            }
+            _ => {}
+        }
+    }
+
+    fn clone_box(&self) -> Box<dyn sim::client::ClientProgram> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn a_program_of_one_s_own_joins_a_world() {
+    let text =
+        "duration = '3s'\n[[client]]\nname = 'mine'\nkind = 'publish'\n[[client]]\nname = 's'\nkind = 'subscribe'\n";
+    let scenario = Arc::new(Scenario::parse("own.toml", text).expect("a right file"));
+    let make: sim::client::Make = |setup| {
+        let sim::client::Target::Proxy(to) = setup.target else { panic!("there is a proxy") };
+        Box::new(Once { to, channel: setup.channel, sock: None })
+    };
+    let run = |seed| sim::run_with(&scenario, seed, &[("mine", make)]).result;
+    let first = run(4);
+    let count = |is: fn(&Op) -> bool| {
+        first.recording.records.iter().filter(|record| matches!(&record.what, What::Op(op) if is(op))).count()
+    };
+    assert_eq!(count(|op| matches!(op, Op::Publish { .. })), 1);
+    assert_eq!(count(|op| matches!(op, Op::Receive { seq: 1, .. })), 1, "the subscriber hears it");
+    assert_eq!(first.digest, run(4).digest, "the same seed gives the same run");
+}
+
+#[test]
+fn a_star_sets_a_key_of_every_element() {
+    let text = "[[client]]\nname = 'a'\nkind = 'set'\n[[client]]\nname = 'b'\nkind = 'publish'\n";
+    let overrides = [("client.*.library", "redis-rb")];
+    let scenario =
+        Scenario::parse_with_overrides("star.toml", text, &overrides).unwrap_or_else(|error| panic!("{error:?}"));
+    assert!(scenario.clients.iter().all(|client| client.library.word == "redis-rb"));
+}
