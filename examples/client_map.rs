@@ -54,9 +54,12 @@ const CASES: [Case; 6] = [
     ),
 ];
 
+/// Outage in seconds and lost messages, in the crash and in the hang.
+type Seen = [(f64, u32); 2];
+
 /// What the real libraries did in the crash and the hang: library, way, outage of the writer in seconds, and messages
 /// that were acknowledged and never received; medians over eight runs. The crash was watched for 25 s.
-const REAL: &[(&str, &str, [(f64, u32); 2])] = &[
+const REAL: &[(&str, &str, Seen)] = &[
     ("reference", "proxy", [(6.9, 1), (7.7, 1)]),
     ("redis-py", "proxy", [(10.1, 0), (10.1, 502)]),
     ("redis-py", "sentinels", [(10.1, 0), (10.1, 404)]),
@@ -210,10 +213,10 @@ fn svg(ways: &[Way], all: &[Vec<Figures>]) -> String {
             let middle = x + cell * (place as f64 + 0.5);
             let _ = writeln!(out, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{name}</text>", top - 8.0);
         }
-        for (row, way) in ways.iter().enumerate() {
+        for (row, (way, figures)) in ways.iter().zip(all).enumerate() {
             let y = top + line * row as f64;
-            for case in 0..CASES.len() {
-                let value = all[row][case][2 * which];
+            for (case, seen) in figures.iter().enumerate() {
+                let value = seen[2 * which];
                 let share = if which == 0 { (value / 45.0).sqrt() } else { (value / 700.0).sqrt() };
                 let text = if which == 0 { format!("{value:.1}") } else { format!("{value:.0}") };
                 let mark = match (real(way, case), which) {
