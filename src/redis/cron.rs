@@ -15,8 +15,8 @@ pub const CRON: TimerId = TimerId(0);
 pub const CHILD: TimerId = TimerId(1);
 /// The timer of a load that takes longer than one pass.
 pub const LOAD: TimerId = TimerId(2);
-/// The end of a process that crashes.
-pub const CRASH: TimerId = TimerId(3);
+/// The end of a process that has written its report or its last file.
+pub const LEAVE: TimerId = TimerId(3);
 /// The timer of saved files on their way to replicas.
 pub const BULK: TimerId = TimerId(4);
 

@@ -145,8 +145,8 @@ pub struct Redis {
     /// How many clients are blocked in WAIT.
     waiters: u32,
     pause: Pause,
-    /// It crashes: it does nothing any more but write its report.
-    crashing: bool,
+    /// It ends: it does nothing any more but write its report or its file, and the kernel closes its sockets then.
+    leaving: bool,
     to_close: Vec<Slot>,
     /// The client whose command runs.
     current: Option<Slot>,
@@ -230,7 +230,7 @@ impl Redis {
             getack_wanted: false,
             waiters: 0,
             pause: Pause::default(),
-            crashing: false,
+            leaving: false,
             to_close: Vec::new(),
             current: None,
             exited: false,
@@ -240,8 +240,8 @@ impl Redis {
     /// One pass of the event loop.
     pub fn handle(&mut self, input: Input, out: &mut Out) {
         assert!(!self.exited, "a process that has exited is not called");
-        if self.crashing {
-            self.crash_goes_on(&input, out);
+        if self.leaving {
+            self.leaving_goes_on(&input, out);
             return;
         }
         out.speak(self.config.release.dialect());
@@ -270,7 +270,7 @@ impl Redis {
             Input::Timer(CRON) => {
                 if let Some(tick) = self.cron.fire(self.hz(), out) {
                     self.server_cron(tick, out);
-                    if !self.exited {
+                    if !self.leaving {
                         let fine = self.needs_fine_ticks(out);
                         self.cron.next(fine, self.hz(), &mut self.work, out);
                     }
@@ -295,7 +295,7 @@ impl Redis {
                 }
             }
         }
-        if !self.exited && !self.crashing {
+        if !self.leaving {
             self.before_sleep(out);
             self.cron.pass_ends(self.hz(), &mut self.work, out);
         }

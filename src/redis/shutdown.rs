@@ -1,7 +1,7 @@
 //! SIGTERM and SHUTDOWN (server.c `prepareForShutdown`, `finishShutdown`; spec 28).
 
 use super::client::{Blocked, Slot};
-use super::cron::CRASH;
+use super::cron::LEAVE;
 use super::{Redis, log, log_text};
 use crate::kernel::Span;
 use crate::net::{Input, Out};
@@ -88,8 +88,8 @@ impl Redis {
 
     fn leave(&mut self, out: &mut Out) {
         log(out, RedisEvent::Exiting);
-        self.exited = true;
-        out.exit();
+        self.leaving = true;
+        out.set_timer(LEAVE, out.now());
     }
 
     /// The part of serverCron. True if the process has ended.
@@ -101,22 +101,22 @@ impl Redis {
         } else if std::mem::take(&mut self.shutdown.asap) {
             self.prepare_shutdown(false, None, out);
         }
-        self.exited
+        self.leaving
     }
 
     /// SIGSEGV: the loop stands still until the report is written, and the kernel closes the sockets. Nothing is saved.
     pub(super) fn crash(&mut self, out: &mut Out) {
         let (program, version) = self.config.release.program();
         log_text(out, || format!("{program} {version} crashed by signal: 11, si_code: 2"));
-        self.crashing = true;
+        self.leaving = true;
         self.child = None;
         let report = Span::from_nanos(self.work.between(CRASH_NS.0, CRASH_NS.1));
-        out.set_timer(CRASH, out.now() + report);
+        out.set_timer(LEAVE, out.now() + report);
     }
 
     /// Nothing is read any more.
-    pub(super) fn crash_goes_on(&mut self, input: &Input, out: &mut Out) {
-        if matches!(input, Input::Timer(CRASH)) {
+    pub(super) fn leaving_goes_on(&mut self, input: &Input, out: &mut Out) {
+        if matches!(input, Input::Timer(LEAVE)) {
             self.exited = true;
             out.exit();
         }
