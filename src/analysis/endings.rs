@@ -13,6 +13,9 @@ use crate::record::{Effect, Event, Fault, HaproxyEvent, NodeKind, Recording, Red
 
 /// A reason reaches the client within this time: a close and its way through HAProxy, with room for a busy host.
 const REACHES_US: i64 = 1_000_000;
+/// A reason may be written this long after the client has seen its effect: a program that ends writes its last line when
+/// its sockets are closed, and log lines have milliseconds.
+const WRITTEN_LATE_US: i64 = 10_000;
 /// A time limit shorter than this is not believed to be an idle timeout.
 const SHORTEST_IDLE_US: i64 = 300_000;
 
@@ -99,11 +102,7 @@ impl Endings {
                     reasons.push((at, node(), true));
                 }
                 What::Event(Event::Redis(
-                    RedisEvent::ReplicaOf(_)
-                    | RedisEvent::Exiting
-                    | RedisEvent::ShutdownRequested
-                    | RedisEvent::Ready
-                    | RedisEvent::MasterModeEnabled,
+                    RedisEvent::ReplicaOf(_) | RedisEvent::Exiting | RedisEvent::Ready | RedisEvent::MasterModeEnabled,
                 )) => reasons.push((at, node(), false)),
                 // `on-marked-up shutdown-backup-sessions` ends sessions of the others.
                 What::Event(Event::Haproxy(HaproxyEvent::Server { server, up, .. })) => {
@@ -117,18 +116,27 @@ impl Endings {
         Endings { reasons, has_proxy: recording.names.haproxy().is_some() }
     }
 
+    /// Whether an output limit may have ended a connection to `server` that was open from `since` to `found`, on which
+    /// something was received at `receptions`: whoever stands still does not notice for long, and reads what lies in its
+    /// kernel's buffers before it does.
+    pub(super) fn overflowed(&self, since: i64, found: i64, receptions: &[i64], server: Option<&str>) -> bool {
+        let here = |name: &str| server.is_none_or(|server| server == name);
+        let closes = |(at, name, limit): &&(i64, String, bool)| *limit && here(name) && (since..=found).contains(at);
+        self.reasons.iter().filter(closes).any(|(at, ..)| {
+            let from = receptions.partition_point(|t| *t <= at + REACHES_US);
+            receptions[from..].first().is_none_or(|t| *t > found - REACHES_US)
+        })
+    }
+
     /// Why a connection to `server` that was quiet from `last` on ended, which its client found between `from` and `found`:
     /// it may have ended earlier, if the client did not look.
     pub(super) fn why(&self, last: i64, from: i64, found: i64, server: Option<&str>) -> Ending {
         let here = |name: &str| name.is_empty() || server.is_none_or(|server| server == name);
         let near = |since: i64| {
             let begin = self.reasons.partition_point(|(at, ..)| *at < since);
-            let end = self.reasons.partition_point(|(at, ..)| *at <= found);
+            let end = self.reasons.partition_point(|(at, ..)| *at <= found + WRITTEN_LATE_US);
             self.reasons[begin.min(end)..end].iter().filter(|(_, name, _)| here(name))
         };
-        if near(found - REACHES_US).any(|(.., limit)| *limit) {
-            return Ending::OutputLimit;
-        }
         // An attempt that fails at once finds an end that came any time since the last reply.
         let at_once = found - from < SHORTEST_IDLE_US;
         let since = if at_once { last.min(found - REACHES_US) } else { found - REACHES_US };

@@ -13,11 +13,12 @@ use serde::Serialize;
 use super::endings::Endings;
 pub use super::fate::{Cause, Fate};
 use super::fate::{Ending, Failure, Listener, Unheard};
+use super::faults::windows;
 use super::loads::Loads;
-use super::masters::Masters;
+use super::masters::{Masters, Several};
 use super::writes::{History, Write, WriteFate, WriteLoss, writes};
 use crate::kernel::Span;
-use crate::record::{ConnectEnd, Heard, Op, Outcome, Recording, What, csv_field};
+use crate::record::{ConnectEnd, Effect, Heard, Op, Outcome, Recording, What, csv_field};
 use crate::wire::NodeId;
 
 /// A message that was acknowledged this shortly before the end of the recording and not received is undecided.
@@ -136,10 +137,21 @@ struct Connections {
 }
 
 impl Connections {
-    /// The last report at or before an instant.
-    fn last(&self, at: i64) -> Option<(i64, ConnectEnd)> {
-        let upto = self.changes.partition_point(|(t, _)| *t <= at);
-        upto.checked_sub(1).map(|i| self.changes[i])
+    /// How many reports there are at or before an instant.
+    fn upto(&self, at: i64) -> usize {
+        self.changes.partition_point(|(t, _)| *t <= at)
+    }
+
+    /// Whether the last report at or before an instant is that a connection opened.
+    fn is_open(&self, at: i64) -> bool {
+        self.changes[..self.upto(at)].last().is_some_and(|(_, end)| *end == ConnectEnd::Open)
+    }
+
+    /// The first moment of a time at which no connection was open.
+    fn not_open(&self, from: i64, to: i64) -> Option<i64> {
+        let mut reports = self.changes[self.upto(from)..self.upto(to)].iter();
+        let mut ended = || reports.find(|(_, end)| *end != ConnectEnd::Open).map(|(t, _)| *t);
+        if self.is_open(from) { ended() } else { Some(from) }
     }
 
     /// When the last connection at or before an instant opened.
@@ -148,8 +160,13 @@ impl Connections {
         self.changes[..upto].iter().rev().find(|(_, end)| *end == ConnectEnd::Open).map(|(t, _)| *t)
     }
 
+    /// How many receptions there are at or before an instant.
+    fn heard(&self, at: i64) -> usize {
+        self.receptions.partition_point(|t| *t <= at)
+    }
+
     fn last_reception(&self, at: i64) -> Option<i64> {
-        self.receptions[..self.receptions.partition_point(|t| *t <= at)].last().copied()
+        self.receptions[..self.heard(at)].last().copied()
     }
 }
 
@@ -269,6 +286,7 @@ pub fn ledger(recording: &Recording, masters: &Masters, lost_writes: Option<&[(N
             _ => {}
         }
     }
+    accountant.end_with_their_programs();
     match_receptions(recording, &index, &loads, &mut ledger);
     for (message, node) in ledger.messages.iter_mut().zip(nodes) {
         (message.fate, message.cause) = accountant.judge(message, node);
@@ -427,6 +445,21 @@ impl WriteSums {
 }
 
 impl Accountant<'_> {
+    /// A subscriber that is killed ends its connections and does not live to report it.
+    fn end_with_their_programs(&mut self) {
+        let faults = windows(self.recording);
+        for fault in faults.iter().filter(|fault| fault.effect() == Effect::Kills) {
+            for node in &self.subscribers {
+                let name = self.recording.names.node(*node);
+                let Some(connections) = self.connections.get_mut(node).filter(|_| fault.hits(name)) else { continue };
+                let place = connections.upto(fault.from_us);
+                if connections.is_open(fault.from_us) {
+                    connections.changes.insert(place, (fault.from_us, ConnectEnd::ReadTimeout));
+                }
+            }
+        }
+    }
+
     fn judge(&self, message: &Message, publisher: NodeId) -> (Fate, Option<Cause>) {
         match (message.outcome == Outcome::Ok, message.received.is_empty()) {
             (true, false) => (Fate::Delivered, None),
@@ -492,26 +525,36 @@ impl Accountant<'_> {
         self.history.loss_of(self.recording, self.masters, opened, answered)
     }
 
+    /// The server to which a connection leads that is opened at an instant, if that is known.
     fn server(&self, at: i64) -> Option<&str> {
-        self.masters.route(at)?.server.as_deref()
+        self.masters.leads_to(at).ok().flatten()
     }
 
     /// Why a message that was published from `at` to `answered` was accepted and not heard.
     pub(super) fn why_unheard(&self, publisher: NodeId, at: i64, answered: i64, told: bool) -> Cause {
-        let server = self.server(self.opened(publisher, at, answered).unwrap_or(answered));
-        let elsewhere = |since: i64| server.is_some() && self.server(since).is_some_and(|other| Some(other) != server);
+        let opened = self.opened(publisher, at, answered).unwrap_or(answered);
+        let server = self.masters.leads_to(opened);
+        let elsewhere = |other: Result<Option<&str>, Several>| match (server, other) {
+            (Ok(Some(server)), Ok(Some(other))) => other != server,
+            (Ok(_), Ok(_)) => false,
+            // Whoever is subscribed and was not told is at another of the servers.
+            _ => !told,
+        };
         let listener = |subscriber: &Connections| {
-            // A client library that does not report its connections: it was where it last received something.
-            let (connected, since) = match subscriber.last(at) {
-                Some((since, end)) => (end == ConnectEnd::Open, Some(since)),
-                None if subscriber.changes.is_empty() => (false, subscriber.last_reception(at)),
-                None => (false, None),
-            };
-            let silent = subscriber.changes.is_empty();
-            match (connected || silent) && since.is_some_and(elsewhere) {
-                true => Listener::Elsewhere,
-                false if connected => Listener::Connected,
-                false => Listener::Between(self.how_ended(subscriber, at)),
+            if subscriber.changes.is_empty() {
+                // A client library that does not report its connections: it was where it last received something.
+                let since = subscriber.last_reception(at);
+                return match since.is_some_and(|since| elsewhere(self.masters.leads_to(since))) {
+                    true => Listener::Elsewhere,
+                    false => Listener::Between(Ending::Explained),
+                };
+            }
+            // The message was executed in between. Who was not told of it was not there at that moment.
+            match subscriber.not_open(at, if told { at } else { answered }) {
+                Some(between) => Listener::Between(self.how_ended(subscriber, between)),
+                None if elsewhere(self.subscribed_at(subscriber, at)) => Listener::Elsewhere,
+                None if !told && self.was_killed(subscriber, at) => Listener::Between(Ending::OutputLimit),
+                None => Listener::Connected,
             }
         };
         let subscribers = || self.subscribers.iter().filter_map(|node| self.connections.get(node));
@@ -519,10 +562,22 @@ impl Accountant<'_> {
             told,
             dropped_from_buffer: told && self.killed_in_delivery(at),
             // Who acts as master is known up to the end; clients are stopped a little later.
-            by_replica: server.is_some_and(|server| !self.masters.acted(server, at.min(self.end - 1), answered)),
+            by_replica: server
+                .ok()
+                .flatten()
+                .is_some_and(|server| !self.masters.acted(server, at.min(self.end - 1), answered)),
             listeners: subscribers().map(listener).collect(),
         }
         .cause()
+    }
+
+    /// The server at which a subscriber is whose connection is open at an instant. It says so when its subscription is
+    /// confirmed; HAProxy chose the server earlier, at some time since the attempt before.
+    fn subscribed_at(&self, subscriber: &Connections, at: i64) -> Result<Option<&str>, Several> {
+        let Some(place) = subscriber.changes[..subscriber.upto(at)].len().checked_sub(1) else { return Ok(None) };
+        let (since, _) = subscriber.changes[place];
+        let from = place.checked_sub(1).map_or(since, |before| subscriber.changes[before].0);
+        self.masters.led_to(from, since)
     }
 
     /// Why the subscription that a subscriber lacks at an instant ended.
@@ -536,8 +591,20 @@ impl Accountant<'_> {
         if *end != ConnectEnd::ReadClosed {
             return Ending::Explained;
         }
-        let last = subscriber.last_reception(*ended).unwrap_or(since).max(since);
+        let heard = &subscriber.receptions[..subscriber.heard(*ended)];
+        if self.endings.overflowed(since, *ended, heard, self.server(since)) {
+            return Ending::OutputLimit;
+        }
+        let last = heard.last().copied().unwrap_or(since).max(since);
         self.endings.why(last, *ended, *ended, self.server(since))
+    }
+
+    /// Whether the server closed the connection of a subscriber that stands still, which does not notice, for its output
+    /// buffer.
+    fn was_killed(&self, subscriber: &Connections, at: i64) -> bool {
+        let server = self.subscribed_at(subscriber, at).ok().flatten();
+        let since = subscriber.opened(at).unwrap_or(at);
+        self.endings.overflowed(since, at, &subscriber.receptions[..subscriber.heard(at)], server)
     }
 
     /// Whether a server closed a subscriber's connection for its output buffer while a message was in it.

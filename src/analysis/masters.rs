@@ -46,6 +46,9 @@ pub struct Route {
     pub to_us: i64,
     /// The server; none if HAProxy had none or did not run.
     pub server: Option<String>,
+    /// Whether it is one of several that were active: lines do not say to which of them a session went.
+    #[serde(skip)]
+    pub several: bool,
     /// Whether HAProxy ran.
     pub running: bool,
 }
@@ -60,6 +63,17 @@ pub struct Masters {
     /// HAProxy's choices, without a gap; empty for a stack without HAProxy. Where several servers are active, the
     /// first of them stands for all.
     pub routes: Vec<Route>,
+}
+
+/// A connection may lead to one of several servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Several;
+
+impl Route {
+    /// Whether sessions go to the same place.
+    fn goes_where(&self, other: &Route) -> bool {
+        (&self.server, self.several, self.running) == (&other.server, other.several, other.running)
+    }
 }
 
 impl Masters {
@@ -78,6 +92,31 @@ impl Masters {
         self.routes.iter().rev().find(|route| route.from_us <= at_us)
     }
 
+    /// The server to which a connection leads that a client opens at an instant, none if there is no server: HAProxy's
+    /// choice, or without HAProxy the node that acts as master, of which the Sentinels tell.
+    ///
+    /// # Errors
+    /// If there are several, and lines do not say which one it is.
+    pub(super) fn leads_to(&self, at_us: i64) -> Result<Option<&str>, Several> {
+        if let Some(route) = self.route(at_us) {
+            return if route.several { Err(Several) } else { Ok(route.server.as_deref()) };
+        }
+        let mut acting = self.lanes.iter().filter(|lane| lane.from_us <= at_us && at_us < lane.to_us);
+        match (acting.next(), acting.next()) {
+            (first, None) => Ok(first.map(|lane| lane.node.as_str())),
+            _ => Err(Several),
+        }
+    }
+
+    /// As [`Masters::leads_to`], of a connection that was opened at an unknown moment of a span of time and has a server.
+    pub(super) fn led_to(&self, from_us: i64, to_us: i64) -> Result<Option<&str>, Several> {
+        let within = |route: &&Route| route.from_us <= to_us && from_us < route.to_us;
+        let mut routes = self.routes.iter().filter(within).filter(|route| route.server.is_some());
+        let Some(first) = routes.next() else { return self.leads_to(to_us) };
+        let alike = !first.several && routes.all(|route| !route.several && route.server == first.server);
+        if alike { Ok(first.server.as_deref()) } else { Err(Several) }
+    }
+
     /// The whole time after 0 with several masters.
     pub fn two_masters_us(&self) -> i64 {
         self.two.iter().map(|window| (window.to_us - window.from_us.max(0)).max(0)).sum()
@@ -94,6 +133,19 @@ impl Masters {
 pub(super) fn first_master(recording: &Recording) -> &str {
     let redis = &recording.header.redis;
     redis.iter().find(|name| *name == "redis-1").or(redis.first()).map_or("redis-1", String::as_str)
+}
+
+/// The servers that HAProxy uses only where no other one is left: as its first line on each says; of those on which it
+/// says nothing, all but the first master, as in the demo.
+fn backups(recording: &Recording, first: &str) -> BTreeSet<String> {
+    let mut said: BTreeMap<&str, bool> = BTreeMap::new();
+    for record in &recording.records {
+        if let What::Event(Event::Haproxy(HaproxyEvent::Server { server, backup, .. })) = &record.what {
+            said.entry(recording.names.host(*server)).or_insert(*backup);
+        }
+    }
+    let is_backup = |name: &&String| said.get(name.as_str()).copied().unwrap_or(*name != first);
+    recording.header.redis.iter().filter(is_backup).cloned().collect()
 }
 
 #[derive(Clone, Copy)]
@@ -131,11 +183,7 @@ pub fn masters(recording: &Recording) -> Masters {
             (name.as_str(), Node { running: true, paused: false, master: role == Some(Role::Master) })
         })
         .collect();
-    let mut proxy = Proxy {
-        running: true,
-        up: servers.iter().cloned().collect(),
-        backups: servers.iter().filter(|name| **name != first).cloned().collect(),
-    };
+    let mut proxy = Proxy { running: true, up: servers.iter().cloned().collect(), backups: backups(recording, &first) };
     let proxy_name = recording.names.haproxy().map(|node| recording.names.node(node));
     let has_proxy = proxy_name.is_some();
     let faults = windows(recording);
@@ -251,13 +299,14 @@ impl Builder {
             self.lanes.entry(name.to_string()).or_insert(at);
         }
         if let Some(proxy) = proxy {
-            let usable = |backup: bool| {
-                servers.iter().find(|name| proxy.up.contains(*name) && proxy.backups.contains(*name) == backup)
-            };
-            let server = usable(false).or_else(|| usable(true)).filter(|_| proxy.running).cloned();
-            let route = Route { from_us: at, to_us: at, server, running: proxy.running };
+            let mut active = servers.iter().filter(|name| proxy.up.contains(*name) && !proxy.backups.contains(*name));
+            // Of backup servers only the first is used.
+            let backup = || servers.iter().find(|name| proxy.up.contains(*name) && proxy.backups.contains(*name));
+            let server = active.next().or_else(backup).filter(|_| proxy.running).cloned();
+            let several = proxy.running && active.next().is_some();
+            let route = Route { from_us: at, to_us: at, server, several, running: proxy.running };
             match self.done.routes.last_mut() {
-                Some(last) if last.server == route.server && last.running == route.running => {}
+                Some(last) if last.goes_where(&route) => {}
                 Some(last) => {
                     last.to_us = at;
                     self.done.routes.push(route);

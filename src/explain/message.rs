@@ -7,11 +7,12 @@ use super::story::EndOf;
 use super::trail::{Arrival, Carried, Parcel, Trail};
 use super::words;
 use super::{Ask, Explanation, NoAnswer, Step, Subject};
+use crate::analysis::faults::Window;
 use crate::analysis::ledger::{Fate, Message as Entry};
 use crate::client::Kind;
 use crate::kernel::{EventId, Time};
 use crate::net::{Input, Note, Obstacle, Sock};
-use crate::record::{Op, Outcome};
+use crate::record::{Effect, Op, Outcome};
 use crate::report::causes::words as cause_words;
 use crate::wire::{Command, HostId, Message, NodeId, Reply, Role};
 use crate::world::{NodeKind, Pass};
@@ -290,6 +291,11 @@ impl<'a> Followed<'a> {
 
     /// Where a subscriber was at an instant.
     pub(super) fn whereabouts(&self, node: NodeId, at: Time) -> Whereabouts {
+        let (name, micros) = (self.trail.name(node), self.trail.run.micros(at));
+        let kills = |fault: &&Window| fault.effect() == Effect::Kills && fault.hits(name);
+        if self.trail.run.analysis.faults.iter().filter(kills).any(|fault| fault.overlaps(micros, micros)) {
+            return Whereabouts { text: "was not running".into(), server: None, subscribed: false };
+        }
         let opened = self.trail.run.story.opened_by(node, at);
         let open = |endpoint: &super::story::Endpoint| endpoint.ended.is_none_or(|(ended, ..)| ended > at);
         let live: Vec<_> = opened.iter().filter(|(_, endpoint)| open(endpoint)).collect();

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::analysis::faults::windows;
 use crate::kernel::{EventId, Time};
 use crate::net::{Action, ConnectError, Ended, Input, Note, Noted, SessionEnd, Sock, Token};
+use crate::record::{Effect, Recording};
 use crate::wire::{Addr, HostId, NodeId};
 use crate::world::{Journal, Pass, RunResult};
 
@@ -63,6 +65,7 @@ impl Story {
         let mut story = Story::default();
         if let Some(journal) = &result.journal {
             story.read(journal);
+            story.end_killed(&result.recording);
         }
         for noted in &result.notes {
             story.read_note(noted);
@@ -129,6 +132,19 @@ impl Story {
             Input::Ended { how, .. } => self.end(sock, pass.began, pass.event, EndOf::Peer(how)),
             Input::ConnectFailed { error, .. } => self.end(sock, pass.began, pass.event, EndOf::Failed(error)),
             _ => {}
+        }
+    }
+
+    /// A process that is killed ends its connections, and hears of it no more.
+    fn end_killed(&mut self, recording: &Recording) {
+        for fault in windows(recording).iter().filter(|fault| fault.effect() == Effect::Kills) {
+            let at = Time((recording.origin.0 as i64 + fault.from_us * 1_000).max(0) as u64);
+            let hit = |endpoint: &&mut Endpoint| fault.hits(recording.names.node(endpoint.node));
+            for endpoint in self.endpoints.values_mut().filter(hit) {
+                if endpoint.since <= at && endpoint.ended.is_none_or(|(ended, ..)| ended > at) {
+                    endpoint.ended = Some((at, endpoint.event, EndOf::Own));
+                }
+            }
         }
     }
 

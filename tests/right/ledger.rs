@@ -2,6 +2,7 @@
 
 use sim::Run;
 use sim::analysis::Analysis;
+use sim::analysis::fate::Fate;
 use sim::analysis::outages::Activity;
 use sim::analysis::writes::WriteFate;
 use sim::record::Recording;
@@ -302,4 +303,76 @@ fn a_master_that_was_paused_is_no_replica() {
         assert!(!causes.contains_key("accepted-by-replica"), "{causes:?}");
         assert!(causes.get("accepted-but-nobody-subscribed").is_some_and(|count| *count > 500), "{causes:?}");
     }
+}
+
+/// Lost messages by cause, those from before time 0 too.
+fn causes(run: &Run) -> std::collections::BTreeMap<&'static str, usize> {
+    let mut causes = std::collections::BTreeMap::new();
+    for cause in run.analysis.ledger.messages.iter().filter_map(|message| message.cause) {
+        *causes.entry(cause.as_str()).or_default() += 1;
+    }
+    causes
+}
+
+#[test]
+fn what_an_orderly_shutdown_holds_is_no_idle_timeout() {
+    // The replica stands still: the master waits for it until shutdown-timeout, and holds what publishes meanwhile.
+    let text = "duration = '14s'\nphase = '0s'\n[redis]\nshutdown-timeout = 3\n\
+        [sentinel]\ndown-after-milliseconds = 30000\n\
+        [[fault]]\nat = '1s'\naction = 'pause'\nnode = 'redis-2'\n\
+        [[fault]]\nat = '2s'\naction = 'terminate'\nnode = 'redis-1'\n";
+    let held_by = |run: &Run| -> Vec<sim::analysis::ledger::Message> {
+        let held = |message: &&sim::analysis::ledger::Message| {
+            (2_100_000..4_900_000).contains(&message.published_us) && message.took_us > 500_000
+        };
+        run.analysis.ledger.messages.iter().filter(held).cloned().collect()
+    };
+    let run = run(text, 1);
+    let held = held_by(&run);
+    assert!(!held.is_empty(), "{:?}", causes(&run));
+    for message in held {
+        let cause = message.cause.expect("nobody heard it").as_str();
+        assert!(["reply-timeout", "connection-cut"].contains(&cause), "{message:?}");
+    }
+    // HAProxy that does not wait so long closes it for its idle timeout.
+    let impatient = format!("{text}[haproxy]\n'timeout client' = '900ms'\n'timeout server' = '900ms'\n");
+    for message in held_by(&self::run(&impatient, 1)) {
+        assert_eq!(message.cause.map(|cause| cause.as_str()), Some("proxy-idle-timeout"), "{message:?}");
+    }
+}
+
+#[test]
+fn who_is_pinned_to_the_old_master_is_not_between_connections() {
+    for profile in ["reference", "go-redis-v8"] {
+        let text = format!(
+            "duration = '30s'\nphase = '0s'\n\
+             [[client]]\nname = 'publisher'\nkind = 'publish'\nhost = 'clients'\nprofile = '{profile}'\n\
+             [[client]]\nname = 'subscriber'\nkind = 'subscribe'\nhost = 'clients'\n\
+             [[fault]]\nat = '0s'\naction = 'partition'\n\
+             groups = [['redis-1', 'haproxy', 'clients'], ['redis-2', 'redis-3', 'sentinel-1', 'sentinel-2', 'sentinel-3']]\n\
+             [[fault]]\nat = '15s'\naction = 'command'\nnode = 'redis-1'\nrun = ['CLIENT', 'KILL', 'TYPE', 'normal']\n\
+             [[fault]]\nat = '16s'\naction = 'heal'\n"
+        );
+        let run = run(&text, 1);
+        let silent: Vec<_> =
+            run.analysis.ledger.messages.iter().filter(|message| message.fate == Fate::LostSilently).collect();
+        for message in &silent {
+            let cause = message.cause.expect("it is lost").as_str();
+            assert_ne!(cause, "accepted-but-nobody-subscribed", "{profile}: {message:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_with_an_output_buffer_is_laid_to_its_limit_from_the_kill_on() {
+    let text = "duration = '20s'\nphase = '0s'\n[redis]\nclient-output-buffer-limit = 'pubsub 1mb 0 0'\n\
+        [[client]]\nname = 'publisher'\nkind = 'publish'\nhost = 'clients'\nevery = '20ms'\npayload = '64kb'\n\
+        [[client]]\nname = 'subscriber'\nkind = 'subscribe'\nhost = 'clients'\n\
+        [[fault]]\nat = '0s'\naction = 'pause'\nnode = 'subscriber'\n\
+        [[fault]]\nat = '8s'\naction = 'resume'\nnode = 'subscriber'\n";
+    let run = run(text, 1);
+    let causes = causes(&run);
+    assert!(causes["output-buffer-kill"] > 300, "{causes:?}");
+    let others: usize = causes.iter().filter(|(cause, _)| **cause != "output-buffer-kill").map(|(_, n)| n).sum();
+    assert!(others <= 3, "{causes:?}");
 }
