@@ -185,7 +185,7 @@ pub fn observe_with(
 }
 
 /// Does something; a panic is noted instead of printed.
-fn watched<T>(what: impl FnOnce() -> T) -> Result<T, Panic> {
+pub(super) fn watched<T>(what: impl FnOnce() -> T) -> Result<T, Panic> {
     note_panics();
     let outer = WATCHED.replace(true);
     let done = panic::catch_unwind(AssertUnwindSafe(what));

@@ -37,7 +37,7 @@ fn check(run: &Run) -> Answer {
     let mut answer = Answer::Moot;
     for record in records {
         let What::Op(Op::Set { outcome: Outcome::Readonly, took, .. }) = record.what else { continue };
-        let Some((server, answered)) = answered_by(run, record.during) else { continue };
+        let Some((server, answered, during)) = answered_by(run, record.during) else { continue };
         let at = run.recording().micros(answered);
         // An attempt's time is that of its beginning; its connection may have opened after that.
         let opened = records.iter().rev().find(|other| {
@@ -46,8 +46,8 @@ fn check(run: &Run) -> Answer {
         });
         let demoted = records.iter().rev().find(|earlier| {
             let changed = matches!(earlier.what, What::Event(Event::Redis(RedisEvent::ReplicaOf(_))));
-            // What it answered in the very microsecond before is told apart by the clock of the model.
-            earlier.node == server && changed && earlier.time < answered
+            // A log line has its millisecond only: what came first the events tell.
+            earlier.node == server && changed && earlier.during < during
         });
         let (Some(opened), Some(demoted)) = (opened, demoted) else { continue };
         let since = run.recording().micros(opened.time) - ACCEPT_US;

@@ -23,12 +23,14 @@ mod majority;
 mod offsets;
 mod once;
 mod priority;
+mod read_back;
 mod replica_writes;
 mod retry_delay;
 mod routing;
 mod service;
 mod sometimes;
 mod stream;
+mod told;
 mod vote;
 
 use std::fmt;
@@ -153,6 +155,8 @@ pub const ALL: &[Property] = &[
     once::PROPERTY,
     ledger::PROPERTY,
     causes::PROPERTY,
+    told::PROPERTY,
+    read_back::PROPERTY,
     loss::PROPERTY,
     bounded_loss::PROPERTY,
     digest::PROPERTY,

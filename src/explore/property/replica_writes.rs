@@ -32,7 +32,7 @@ fn check(run: &Run) -> Answer {
     let mut answer = Answer::Moot;
     for record in &run.recording().records {
         let What::Op(Op::Set { seq, outcome: Outcome::Ok, .. }) = record.what else { continue };
-        let Some((node, at)) = answered_by(run, record.during) else { continue };
+        let Some((node, at, _)) = answered_by(run, record.during) else { continue };
         let at = run.recording().micros(at);
         let index = run.samples.partition_point(|sample| sample.at_us <= at);
         let around = [index.checked_sub(1).and_then(|i| run.samples.get(i)), run.samples.get(index)];
@@ -48,15 +48,15 @@ fn check(run: &Run) -> Answer {
     answer
 }
 
-/// The Redis server whose event led to the event in which a client read a reply, and when that was.
-pub(super) fn answered_by(run: &Run, read_in: EventId) -> Option<(NodeId, Time)> {
+/// The Redis server whose event led to the event in which a client read a reply, when that was, and that event.
+pub(super) fn answered_by(run: &Run, read_in: EventId) -> Option<(NodeId, Time, EventId)> {
     let trace = run.result.trace.as_ref()?;
     let mut event = read_in;
     for _ in 0..STEPS_MAX {
         let traced = trace.get(event.0 as usize)?;
         let is_server = |node: &NodeId| matches!(run.layout.kinds[node.0 as usize], NodeKind::Redis(_));
         if let Some(node) = traced.node.filter(is_server) {
-            return Some((node, traced.time));
+            return Some((node, traced.time, event));
         }
         event = traced.cause;
     }
