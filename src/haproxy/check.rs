@@ -13,7 +13,7 @@
 //! `tcpcheck_eval_expect` (tcpcheck.c); spec H2 to H5.
 
 use super::health::Health;
-use super::timer::{Tick, deadline, tick};
+use super::timer::{Tick, deadline, millis, tick};
 use super::{Config, Haproxy, OnMarkedDown, OnMarkedUp, check_token};
 use crate::kernel::{Span, Time};
 use crate::net::{ConnectError, Ended, Note, Out, Sock, TimerId};
@@ -76,7 +76,7 @@ fn first_check_after(config: &Config, check: &Check, position: usize, number: us
     // All servers share one line of configuration, so that the smallest interval is everybody's.
     let shared = if pause >= SPREAD_INTERVAL_MIN { pause } else { Span::ZERO };
     let spread = shared.max(pause);
-    Span::from_millis(spread.as_millis() * position as u64 / number as u64)
+    Span::from_millis(millis(spread) * position as u64 / number as u64)
 }
 
 impl Haproxy {
@@ -227,7 +227,7 @@ impl Haproxy {
         let now = self.timers.clock(out);
         let next: Tick = deadline(now, pause);
         // `reschedule`: a pause of less than a tick does not stop the clock.
-        let next = if next <= tick(now) { next + self.config.inter.as_millis().max(1) } else { next };
+        let next = if next <= tick(now) { next + millis(self.config.inter) } else { next };
         self.timers.arm(Self::check_timer(server), next, out);
     }
 

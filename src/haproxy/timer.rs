@@ -34,10 +34,16 @@ pub(super) fn tick(at: Time) -> Tick {
     at.as_millis()
 }
 
-/// The deadline that is set at `at` for `timeout` later; timeouts are whole milliseconds.
+/// A time of haproxy.cfg: whole milliseconds, rounded up (`parse_time_err`, tools.c).
+#[inline]
+pub(super) const fn millis(written: Span) -> Tick {
+    written.0.div_ceil(1_000_000)
+}
+
+/// The deadline that is set at `at` for `timeout` later.
 #[inline]
 pub(super) fn deadline(at: Time, timeout: Span) -> Tick {
-    tick(at) + timeout.as_millis()
+    tick(at) + millis(timeout)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

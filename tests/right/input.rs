@@ -543,3 +543,19 @@ fn the_driver_of_real_programs_writes_to_its_own_folder_only() {
         assert_eq!(files(folder.path()), ["escape.toml"], "nothing is written");
     }
 }
+
+#[test]
+fn haproxy_rounds_its_times_up_to_milliseconds() {
+    let digest = |timeout: &str| {
+        let text = format!(
+            "duration = '6s'\nphase = '0s'\n[haproxy]\n'timeout connect' = '{timeout}'\ninter = '{timeout}'\n\
+             [[fault]]\nat = '1s'\naction = 'kill'\nnode = 'redis-1'\n"
+        );
+        super::support::run(&text, 1).result.digest
+    };
+    assert_eq!(digest("500us"), digest("1ms"));
+    assert_eq!(digest("1500us"), digest("2ms"));
+    assert_ne!(digest("1ms"), digest("2ms"));
+    let refused = super::support::refusal("[haproxy]\n'timeout connect' = '0s'\n");
+    assert!(refused.contains("rounds up to whole milliseconds"), "{refused}");
+}

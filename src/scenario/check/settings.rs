@@ -107,10 +107,11 @@ pub(super) fn check_haproxy(reader: &mut Reader, config: &haproxy::Config, place
         reader.report(finding.help("leave it out: sessions queue only for servers that have a `maxconn`"));
     }
     for (key, span) in spans.into_iter().filter_map(|(key, span)| Some((key, span?))) {
-        // `parse_time_err` of HAProxy: PARSE_TIME_UNDER.
-        if span < Span::from_millis(1) {
-            let finding = Finding::new(format!("`{key}` is {span}"), places.value(key), "less than 1ms");
-            reader.report(finding.help("HAProxy counts in milliseconds: give 1ms or more, or leave the key out"));
+        if span == Span::ZERO {
+            let finding = Finding::new(format!("`{key}` is {span}"), places.value(key), "no time at all");
+            reader.report(
+                finding.help("HAProxy rounds up to whole milliseconds: give 1us or more, or leave the key out"),
+            );
         }
     }
     let counts = [
