@@ -442,3 +442,90 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::habits::PoolSettings;
+    use crate::client::testing::{Bench, Service, library};
+    use crate::client::{Config, Kind};
+    use crate::kernel::Span;
+    use crate::net::{ConnectError, Ended};
+    use crate::record::{Op, Outcome};
+    use crate::units::Limit;
+    use crate::wire::{Command, ErrorKind};
+
+    fn outcomes(bench: &Bench) -> Vec<Outcome> {
+        let outcome = |op| if let Op::Set { outcome, .. } = op { Some(outcome) } else { None };
+        bench.ops().into_iter().filter_map(|(_, op)| outcome(op)).collect()
+    }
+
+    fn started(config: Config) -> Bench {
+        let mut bench = Bench::new(config);
+        bench.start(170);
+        assert!(!outcomes(&bench).is_empty() && outcomes(&bench).iter().all(|outcome| *outcome == Outcome::Ok));
+        bench.forget();
+        bench
+    }
+
+    #[test]
+    fn a_refused_command_is_tried_as_often_as_the_library_tries() {
+        for (word, tries) in [("redis-rb", 2), ("hiredis", 1), ("go-redis-v9.7", 4)] {
+            let mut bench = Bench::new(Config { requests: Some(1), ..library(Kind::Set, word) });
+            bench.service = Service::Fails(ConnectError::Refused);
+            bench.start(2_000);
+            assert_eq!(bench.connects.len(), tries, "{word}");
+            assert_eq!(outcomes(&bench), [Outcome::ConnectRefused], "{word}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_was_closed_meanwhile_is_found_out_before_or_after() {
+        for (word, fails) in [("redis-py", false), ("redis-rb", false), ("hiredis", true)] {
+            let mut bench = started(library(Kind::Set, word));
+            bench.cut(Ended::Eof);
+            bench.run(40);
+            assert_eq!(outcomes(&bench).contains(&Outcome::ReplyClosed), fails, "{word}: {:?}", outcomes(&bench));
+        }
+    }
+
+    #[test]
+    fn after_readonly_the_connection_stays_or_goes() {
+        for (word, connects) in [("redis-rb", 0), ("go-redis-v9", 4)] {
+            let mut bench = started(Config { requests: Some(5), ..library(Kind::Set, word) });
+            bench.service = Service::Error(ErrorKind::Readonly);
+            bench.run(1_000);
+            assert_eq!(outcomes(&bench), [Outcome::Readonly], "{word}");
+            assert_eq!(bench.connects.len().min(4), connects.min(3), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_object_that_was_refused_ten_times_is_dead() {
+        let mut bench = Bench::new(library(Kind::Set, "phpredis"));
+        bench.service = Service::Fails(ConnectError::Refused);
+        bench.start(1_000);
+        assert_eq!(bench.connects.len(), 10);
+        assert!(outcomes(&bench).len() > 10, "its program goes on");
+    }
+
+    #[test]
+    fn who_finds_no_free_connection_waits_so_long() {
+        let wait = Some(Limit(Some(Span::from_millis(100))));
+        let pool = Some(PoolSettings { size: Some(1), wait, ..PoolSettings::default() });
+        let mut bench = Bench::new(Config { pool, concurrency: Some(9), ..library(Kind::Set, "hiredis") });
+        bench.service = Service::Silent;
+        bench.start(400);
+        assert_eq!(bench.connects.len(), 1);
+        assert!(outcomes(&bench).iter().all(|outcome| *outcome == Outcome::PoolTimeout));
+        assert!(outcomes(&bench).len() >= 4, "{:?}", outcomes(&bench));
+    }
+
+    #[test]
+    fn what_is_said_first_has_the_limit_of_a_command() {
+        let mut bench = Bench::new(Config { requests: Some(1), ..library(Kind::Set, "go-redis-v9") });
+        bench.service = Service::Silent;
+        bench.start(6_000);
+        assert_eq!(outcomes(&bench), [Outcome::ConnectTimeout], "and is not tried again");
+        assert!(bench.written.iter().all(|(_, _, command)| *command == Command::NoOp));
+    }
+}

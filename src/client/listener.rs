@@ -224,3 +224,48 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::testing::{Bench, Service, library};
+    use crate::client::{Config, Kind};
+    use crate::kernel::Span;
+    use crate::net::Ended;
+    use crate::units::Limit;
+    use crate::wire::Command;
+
+    fn pings(bench: &Bench) -> usize {
+        bench.written.iter().filter(|(_, _, command)| *command == Command::Ping).count()
+    }
+
+    #[test]
+    fn silence_is_not_noticed_unless_an_answer_is_awaited() {
+        let limit = |secs| Some(Limit(Some(Span::from_secs(secs))));
+        let own = Config { ping_after: limit(3), command_timeout: limit(1), ..library(Kind::Subscribe, "redis-rb") };
+        for (config, connects, at_least) in
+            [(library(Kind::Subscribe, "redis-rb"), 0, 0), (library(Kind::Subscribe, "go-redis-v9"), 0, 9), (own, 1, 1)]
+        {
+            let word = config.library;
+            let mut bench = Bench::new(config);
+            bench.start(100);
+            bench.forget();
+            bench.service = Service::Silent;
+            bench.run(30_000);
+            assert_eq!(bench.connects.len().min(1), connects, "{word}");
+            assert!(pings(&bench) >= at_least, "{word}: {}", pings(&bench));
+        }
+    }
+
+    #[test]
+    fn a_lost_subscription_is_opened_again() {
+        // At once by the library, or after the program's pause.
+        for (word, millis) in [("go-redis-v9", 20), ("redis-rb", 20), ("hiredis", 120)] {
+            let mut bench = Bench::new(library(Kind::Subscribe, word));
+            bench.start(100);
+            bench.forget();
+            bench.cut(Ended::Eof);
+            bench.run(millis);
+            assert_eq!(bench.connects.len(), 1, "{word}");
+        }
+    }
+}

@@ -413,3 +413,71 @@ impl Multiplexed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::Kind;
+    use crate::client::testing::{Bench, Service, library};
+    use crate::net::Ended;
+    use crate::record::{Op, Outcome};
+    use crate::wire::Command;
+
+    fn outcomes(bench: &Bench) -> Vec<Outcome> {
+        let outcome = |op| if let Op::Set { outcome, .. } = op { Some(outcome) } else { None };
+        bench.ops().into_iter().filter_map(|(_, op)| outcome(op)).collect()
+    }
+
+    fn started(word: &str) -> Bench {
+        let mut bench = Bench::new(library(Kind::Set, word));
+        bench.start(170);
+        bench.forget();
+        bench
+    }
+
+    fn sets(bench: &Bench) -> Vec<&Command> {
+        bench
+            .written
+            .iter()
+            .map(|(_, _, command)| command)
+            .filter(|command| matches!(command, Command::Set(..)))
+            .collect()
+    }
+
+    #[test]
+    fn a_late_reply_is_an_error_and_the_connection_stays() {
+        let mut bench = started("redis-rs");
+        bench.service = Service::Silent;
+        bench.run(2_600);
+        assert!(bench.connects.is_empty(), "it is not given up");
+        assert_eq!(outcomes(&bench).iter().filter(|outcome| **outcome == Outcome::ReplyTimeout).count(), 5);
+    }
+
+    #[test]
+    fn the_tries_of_the_manager_are_at_the_same_times_in_every_process() {
+        let mut bench = started("redis-rs");
+        bench.service = Service::Silent;
+        bench.cut(Ended::Eof);
+        bench.run(9_500);
+        let first = Bench::millis(bench.connects[0].0);
+        let at: Vec<i64> =
+            bench.connects.iter().map(|(at, _)| ((Bench::millis(*at) - first) / 10.0).round() as i64).collect();
+        assert_eq!(at, [0, 115, 254, 415, 645, 931], "hundredths of a second");
+        assert_eq!(outcomes(&bench), [Outcome::ReplyClosed], "the one that found it out; others wait");
+    }
+
+    #[test]
+    fn what_was_sent_fails_or_is_sent_again() {
+        for (word, again) in [("node-redis", false), ("ioredis", true)] {
+            let mut bench = started(word);
+            bench.service = Service::Silent;
+            bench.run(200);
+            assert_eq!(sets(&bench).len(), 1, "{word}: the program awaits it");
+            bench.service = Service::Healthy;
+            bench.cut(Ended::Eof);
+            bench.run(300);
+            let sets = sets(&bench);
+            assert_eq!(sets[0] == sets[1], again, "{word}");
+            assert_eq!(outcomes(&bench).contains(&Outcome::ReplyClosed), !again, "{word}");
+        }
+    }
+}

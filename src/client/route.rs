@@ -395,3 +395,57 @@ impl Route {
         out.set_timer(TimerId(2 + 2 * place as u32), timing.python_sleep(out.now(), pause));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::testing::{Bench, SERVICE, library};
+    use crate::client::{Config, Kind, Target, Via};
+    use crate::record::{Op, Outcome};
+    use crate::wire::{Addr, HostId};
+
+    const SENTINELS: [Addr; 3] =
+        [Addr::new(HostId(2), 26379), Addr::new(HostId(3), 26379), Addr::new(HostId(4), 26379)];
+
+    fn bench(word: &str) -> Bench {
+        let config = Config { via: Via::Sentinels, ..library(Kind::Set, word) };
+        Bench::with_target(config, Target::Sentinels(SENTINELS.to_vec()))
+    }
+
+    fn outcomes(bench: &Bench) -> Vec<Outcome> {
+        let outcome = |op| if let Op::Set { outcome, .. } = op { Some(outcome) } else { None };
+        bench.ops().into_iter().filter_map(|(_, op)| outcome(op)).collect()
+    }
+
+    #[test]
+    fn the_first_answer_is_taken() {
+        for (word, asked) in [("redis-rb", 1), ("redis-py-5", 1), ("go-redis-v9", 3)] {
+            let mut bench = bench(word);
+            bench.start(120);
+            assert!(outcomes(&bench).contains(&Outcome::Ok), "{word}");
+            let sentinels: Vec<Addr> =
+                bench.connects.iter().map(|(_, to)| *to).take_while(|to| *to != SERVICE).collect();
+            assert_eq!(sentinels.iter().filter(|to| SENTINELS.contains(to)).count().min(3), asked, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_master_that_is_down_is_refused_by_those_who_look() {
+        for (word, refused) in [("redis-py-5", true), ("redis-rb", false)] {
+            let mut bench = bench(word);
+            bench.flags = "s_down,o_down,master";
+            bench.start(120);
+            assert_eq!(outcomes(&bench).contains(&Outcome::NoMaster), refused, "{word}");
+            assert_eq!(bench.connects.iter().any(|(_, to)| *to == SERVICE), !refused, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_silent_sentinel_takes_its_limit_and_its_tries() {
+        let mut bench = bench("redis-rb");
+        bench.master = None;
+        bench.start(14_900);
+        // Three Sentinels, 5 s each.
+        assert_eq!(bench.connects.len(), 3);
+        assert!(outcomes(&bench).is_empty());
+    }
+}

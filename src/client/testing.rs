@@ -5,8 +5,8 @@ use crate::kernel::{EventId, Purpose, Span, Stream, Time};
 use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{Op, Record, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, HostId, MasterId, Message, NodeId, Payload, Reply, SentinelCommand,
-    SentinelReply,
+    Addr, ChannelId, Command, ErrorKind, HostId, MasterCommand, MasterId, Message, NodeId, Payload, Reply, RoleInfo,
+    SentinelCommand, SentinelReply,
 };
 
 /// What the service does.
@@ -44,6 +44,8 @@ pub(super) struct Bench {
     pub(super) service: Service,
     /// What Sentinels (any address but the service's) answer; none are silent.
     pub(super) master: Option<Addr>,
+    /// The flags of the master in SENTINEL MASTER.
+    pub(super) flags: &'static str,
     pub(super) now: Time,
     /// Every command that was written, with its time and socket.
     pub(super) written: Vec<(Time, Sock, Command)>,
@@ -78,6 +80,7 @@ impl Bench {
             client: Client::new(setup),
             service: Service::Healthy,
             master: Some(SERVICE),
+            flags: "master",
             now: Time(1_000_000_000),
             written: Vec::new(),
             connects: Vec::new(),
@@ -152,9 +155,23 @@ impl Bench {
 
     fn answer(&self, to: Addr, command: &Command) -> Option<Reply> {
         if to != SERVICE {
-            let asks = Command::Sentinel(Box::new(SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY))));
-            assert_eq!(*command, asks, "a Sentinel is asked one thing only");
-            let answer = SentinelReply::MasterAddr(Some(self.master?));
+            let addr = self.master?;
+            let answer = match command {
+                Command::Subscribe(channel) => return Some(Reply::Subscribed(*channel, 1)),
+                Command::Sentinel(command) => match &**command {
+                    SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY)) => SentinelReply::MasterAddr(Some(addr)),
+                    SentinelCommand::About(Some(MasterId::ONLY), MasterCommand::Master) => SentinelReply::Master {
+                        flags: self.flags.to_owned(),
+                        addr,
+                        slaves: 2,
+                        sentinels: 2,
+                        quorum: 2,
+                        config_epoch: 0,
+                    },
+                    other => panic!("no client asks {other:?}"),
+                },
+                other => panic!("no client asks {other:?}"),
+            };
             return Some(Reply::Sentinel(Box::new(answer)));
         }
         match (self.service, command) {
@@ -167,6 +184,8 @@ impl Bench {
                 Command::Get(_) => Reply::Value(Some(7)),
                 Command::Subscribe(channel) => Reply::Subscribed(*channel, 1),
                 Command::Ping => Reply::Pong,
+                Command::NoOp => Reply::Ok,
+                Command::Role => Reply::Role(Box::new(RoleInfo::Master { offset: 0, replicas: Vec::new() })),
                 other => panic!("no client of these sends {other:?}"),
             }),
             _ => None,
@@ -262,6 +281,12 @@ impl Bench {
     pub(super) fn millis(time: Time) -> f64 {
         time.seconds_since(Time(1_000_000_000)) * 1e3
     }
+}
+
+/// A client of a library in a test.
+pub(super) fn library(kind: Kind, word: &str) -> Config {
+    let library = super::LibraryId::find(word).expect("there is such a library");
+    Config { name: "client".to_owned(), kind, library, ..Config::default() }
 }
 
 /// Settings of a client in a test.
