@@ -12,7 +12,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use sim::analysis::score::{Cells, cells, cells_of, compare, recordings_in, recordings_in_all};
 use sim::analysis::sequences::{self, Chance, Finding, bursts, bursts_of};
-use sim::record::Recording;
+use sim::record::{NodeKind, Recording};
+use sim::release::{ProxyRelease, Release, ServerRelease};
 use sim::scenario::Scenario;
 use sim::world::{Keep, World};
 
@@ -25,7 +26,11 @@ fn root() -> &'static Path {
 
 /// Simulated runs of a scenario, and what is to be known of each.
 fn simulate<T: Send>(scenario: &Path, runs: u64, of: fn(&Recording) -> T) -> Vec<T> {
-    let scenario = Arc::new(Scenario::load(scenario).unwrap_or_else(|error| panic!("{error:?}")));
+    runs_of(Scenario::load(scenario).unwrap_or_else(|error| panic!("{error:?}")), runs, of)
+}
+
+fn runs_of<T: Send>(scenario: Scenario, runs: u64, of: fn(&Recording) -> T) -> Vec<T> {
+    let scenario = Arc::new(scenario);
     (1..=runs)
         .into_par_iter()
         .map(|seed| {
@@ -43,7 +48,7 @@ fn recordings(folder: &str) -> BTreeMap<String, Vec<PathBuf>> {
 /// Cells that agree and all cells, by scenario; every cell that is off is printed.
 fn score(folder: &str, mut other: impl FnMut(&str) -> Vec<Cells>) -> BTreeMap<String, (usize, usize)> {
     let recordings = recordings(folder);
-    assert!(recordings.len() >= 10, "{}", recordings.len());
+    assert!(!recordings.is_empty(), "{folder}");
     recordings
         .iter()
         .map(|(name, files)| {
@@ -112,6 +117,61 @@ fn events_come_in_the_orders_of_the_real_ones() {
 #[test]
 fn other_settings_and_faults_agree_as_well() {
     hold(&score("reference/recordings", simulated("reference/scenarios")), 97, 75);
+}
+
+/// The releases that spoke in a recording, as keys of a scenario.
+fn releases(file: &Path) -> Vec<(&'static str, &'static str)> {
+    let names = Recording::read(file).expect("it can be read").names;
+    let version = |kind| names.nodes.iter().find(|node| node.kind == kind)?.release.as_deref();
+    let word = |kind| Some(ServerRelease::of_version(version(kind)?).expect("a release that is known").as_str());
+    let proxy =
+        version(NodeKind::Haproxy).map(|v| ProxyRelease::of_version(v).expect("a release that is known").as_str());
+    let (redis, sentinel) = (word(NodeKind::Redis), word(NodeKind::Sentinel));
+    let all = [("redis.release", redis), ("sentinel.release", sentinel), ("haproxy.release", proxy)];
+    all.into_iter().filter_map(|(key, word)| Some((key, word?))).collect()
+}
+
+/// Simulated runs of a scenario with the releases of its recordings.
+fn simulated_as_recorded(folder: &str) -> impl FnMut(&str) -> Vec<Cells> {
+    let recordings = recordings(folder);
+    move |name| {
+        let file = [format!("scenarios/{name}.toml"), format!("reference/scenarios/{name}.toml")]
+            .into_iter()
+            .map(|file| root().join(file))
+            .find(|file| file.exists())
+            .expect("the scenario is in the repository");
+        let text = std::fs::read_to_string(&file).expect("it can be read");
+        let scenario =
+            Scenario::parse_with_overrides(&file.display().to_string(), &text, &releases(&recordings[name][0]));
+        runs_of(scenario.unwrap_or_else(|error| panic!("{error:?}")), RUNS, cells)
+    }
+}
+
+#[test]
+fn every_release_agrees_with_its_own_recordings() {
+    let folder = "reference/recordings/versions";
+    let mut versions: Vec<_> = std::fs::read_dir(root().join(folder))
+        .expect("the recordings are in the repository")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    versions.sort();
+    assert!(versions.len() >= 5, "{versions:?}");
+    for version in versions {
+        let folder = format!("{folder}/{version}");
+        println!("{version}:");
+        hold(&score(&folder, simulated_as_recorded(&folder)), 98, 95);
+    }
+}
+
+#[test]
+fn a_release_is_told_from_another() {
+    let folder = "reference/recordings/versions/redis-6.2.14";
+    let name = "partition-split-brain";
+    let real = cells_of(&recordings(folder)[name]).expect("they can be read");
+    let base = simulate(&root().join(format!("scenarios/{name}.toml")), RUNS, cells);
+    let verdicts = compare(&real, &base);
+    let agree = verdicts.iter().filter(|verdict| verdict.agrees).count();
+    assert!(agree * 100 < verdicts.len() * 97, "7.0 passes for 6.2: {agree} of {} cells agree", verdicts.len());
 }
 
 #[test]

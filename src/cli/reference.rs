@@ -36,6 +36,9 @@ struct UpArguments {
     /// Where the programs run
     #[arg(long, value_enum, default_value_t)]
     backend: BackendKind,
+    /// Folder of programs of other releases, as reference/programs makes it; what it lacks is taken from PATH
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
 }
 
 /// Remove the stacks that `up` or a driver that was killed has left behind
@@ -63,6 +66,9 @@ struct RecordArguments {
     /// Where the programs run
     #[arg(long, value_enum, default_value_t)]
     backend: BackendKind,
+    /// Folder of programs of other releases, as reference/programs makes it; what it lacks is taken from PATH
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
     /// How many stacks side by side
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
@@ -150,7 +156,8 @@ fn up(arguments: &UpArguments) -> Result<Verdict, Failure> {
     let interrupt = Interrupt::on_signals()?;
     let work = leftovers::work_folder(0).map_err(bad)?;
     let backend = arguments.backend.open(0, work.path()).map_err(bad)?;
-    let mut stack = Stack::new(&scenario, backend, work.path()).without_reader();
+    let programs = arguments.backend.programs(&scenario, arguments.programs.as_deref()).map_err(bad)?;
+    let mut stack = Stack::new(&scenario, backend, programs, work.path()).without_reader();
     stack.boot(&interrupt).map_err(bad)?;
     let mut out = anstream::stdout().lock();
     for (name, addr, port) in stack.addresses() {
@@ -164,6 +171,7 @@ fn up(arguments: &UpArguments) -> Result<Verdict, Failure> {
 
 fn record_all(arguments: &RecordArguments) -> Result<Verdict, Failure> {
     let scenario = load(&arguments.file)?;
+    let programs = arguments.backend.programs(&scenario, arguments.programs.as_deref()).map_err(bad)?;
     std::fs::create_dir_all(&arguments.out).map_err(Failure::io(arguments.out.display()))?;
     let interrupt = Interrupt::on_signals()?;
     let next = AtomicU64::new(arguments.first);
@@ -177,10 +185,11 @@ fn record_all(arguments: &RecordArguments) -> Result<Verdict, Failure> {
             }
             // Not all at once: a start costs more than everything after it.
             interrupt.wait(Duration::from_millis(400 * slot as u64)).map_err(bad)?;
-            let recording = record(&scenario, arguments.backend, slot, run, &interrupt).map_err(|error| {
-                interrupt.set();
-                bad(error)
-            })?;
+            let recording =
+                record(&scenario, (arguments.backend, &programs), slot, run, &interrupt).map_err(|error| {
+                    interrupt.set();
+                    bad(error)
+                })?;
             let path = arguments.out.join(format!("{}.{run:02}.jsonl.gz", scenario.name));
             recording.write(&path).map_err(Failure::io(path.display()))?;
             super::tell(&path.display().to_string());

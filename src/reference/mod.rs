@@ -21,6 +21,7 @@ mod interrupt;
 pub mod leftovers;
 mod logs;
 pub mod netns;
+mod programs;
 mod refuse;
 mod script;
 mod settings;
@@ -31,6 +32,7 @@ use std::path::Path;
 pub use backend::{Backend, Host, Launch, Output, Running};
 pub use error::Error;
 pub use interrupt::Interrupt;
+pub use programs::Programs;
 pub use refuse::refuse;
 pub use stack::Stack;
 
@@ -50,6 +52,18 @@ pub enum BackendKind {
 }
 
 impl BackendKind {
+    /// The programs of a scenario: of namespaces those of this machine; of containers those of their images, which are chosen
+    /// by the environment and not by the scenario.
+    pub fn programs(self, scenario: &Scenario, folder: Option<&Path>) -> Result<Programs, Error> {
+        match self {
+            BackendKind::Netns => Programs::find(scenario, folder),
+            BackendKind::Docker if folder.is_some() => Err(Error::Refused(
+                "--programs names programs of this machine, and containers run those of their images".into(),
+            )),
+            BackendKind::Docker => Programs::of_images(scenario),
+        }
+    }
+
     /// A new network of this kind for the stack in `slot`, named after this process.
     pub fn open(self, slot: usize, work: &Path) -> Result<Box<dyn Backend>, Error> {
         match self {
@@ -65,7 +79,7 @@ impl BackendKind {
 /// it says so is thrown away and repeated; after a few of them this fails.
 pub fn record(
     scenario: &Scenario,
-    backend: BackendKind,
+    (backend, programs): (BackendKind, &Programs),
     slot: usize,
     run: u64,
     interrupt: &Interrupt,
@@ -74,7 +88,7 @@ pub fn record(
     let mut why = String::new();
     for _ in 0..TRIES {
         let work = leftovers::work_folder(slot)?;
-        let mut stack = Stack::new(scenario, backend.open(slot, work.path())?, work.path());
+        let mut stack = Stack::new(scenario, backend.open(slot, work.path())?, programs.clone(), work.path());
         stack.boot(interrupt)?;
         let played = script::run(&mut stack, run, interrupt)?;
         match stack.late.take() {

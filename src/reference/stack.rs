@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::ask::{Value, ask, words};
 use super::backend::{Backend, Host, Launch, Lines, Output, Running};
-use super::{Error, Interrupt, dataset, settings};
+use super::{Error, Interrupt, Programs, dataset, settings};
 use crate::client::Kind;
 use crate::scenario::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT, Scenario};
 use crate::wire::{HostId, NodeId};
@@ -62,12 +62,13 @@ pub struct Stack {
     unread: bool,
     /// Whether it all outlives this value.
     kept: bool,
+    pub(super) programs: Programs,
     pub(super) backend: Box<dyn Backend>,
 }
 
 impl Stack {
     /// The stack of a scenario, not started; files go to the folder `work`.
-    pub fn new(scenario: &Scenario, backend: Box<dyn Backend>, work: &Path) -> Stack {
+    pub fn new(scenario: &Scenario, backend: Box<dyn Backend>, programs: Programs, work: &Path) -> Stack {
         use std::hash::{BuildHasher as _, Hasher as _};
         let layout = Layout::of(scenario);
         let network = backend.network();
@@ -99,6 +100,7 @@ impl Stack {
             late: None,
             unread: false,
             kept: false,
+            programs,
             backend,
         }
     }
@@ -299,6 +301,7 @@ impl Stack {
         };
         let first_master = self.addr(self.layout.redis(0));
         let mut output = Output::File(folder.join("stdout"));
+        let program = self.programs.of(node).map(|program| program.file.display().to_string());
         let command = match self.layout.kinds[node.0 as usize] {
             NodeKind::Redis(place) => {
                 let config = &self.scenario.redis[place];
@@ -306,11 +309,12 @@ impl Stack {
                     self.fill(config, &folder)?;
                 }
                 let master = (place > 0).then_some(first_master);
-                let (command, file) = settings::redis_command(config, &folder, &log, master, self.needs_debug());
+                let (mut command, file) = settings::redis_command(config, &folder, &log, master, self.needs_debug());
                 // A file that Sentinel has had rewritten outlives a restart.
                 if let Some(text) = file.filter(|_| !folder.join("redis.conf").exists()) {
                     write("redis.conf", &text)?;
                 }
+                command.splice(..1, program.or_else(|| Some("redis-server".into())));
                 command
             }
             NodeKind::Sentinel(place) => {
@@ -319,14 +323,19 @@ impl Stack {
                     let config = &self.scenario.sentinel[place];
                     write("sentinel.conf", &settings::sentinel_file(config, &folder, &log, first_master))?;
                 }
-                vec!["redis-sentinel".into(), path.display().to_string()]
+                // `redis-sentinel` is another name of the server's file.
+                let path = path.display().to_string();
+                match program {
+                    Some(program) => vec![program, path, "--sentinel".into()],
+                    None => vec!["redis-sentinel".into(), path],
+                }
             }
             NodeKind::Haproxy => {
                 let servers: Vec<(String, Ipv4Addr)> =
                     self.layout.all_redis().map(|redis| (self.name(redis).to_string(), self.addr(redis))).collect();
                 let path = write("haproxy.cfg", &settings::haproxy_file(&self.scenario, &servers))?;
                 output = if self.unread { Output::File(log) } else { Output::Lines(self.lines.clone()) };
-                vec!["haproxy".into(), "-db".into(), "-f".into(), path]
+                vec![program.unwrap_or_else(|| "haproxy".into()), "-db".into(), "-f".into(), path]
             }
             NodeKind::Client(place) => self.client_command(place, &log)?,
         };

@@ -49,6 +49,21 @@ fn what_a_release_does_not_have_is_refused_with_the_one_that_brought_it() {
         ("[redis]\nrelease = 'valkey-8.1'\ndynamic-hz = false\n", "Valkey 8.1 has given `dynamic-hz` up"),
         ("[sentinel]\nrelease = '6.2'\ninfo-period = 1000\n", "`info-period` came with Redis 7.0"),
         ("[redis]\nrelease = '5.0'\n", "expected one of \\\"6.0\\\""),
+        (
+            "[sentinel.sentinel-2]\nrelease = '6.2'\n[[fault]]\nat = '1s'\naction = 'command'\nnode = '@leader'\n\
+             run = ['SENTINEL', 'DEBUG', 'info-period', '100']\n",
+            "SENTINEL DEBUG came with Redis 7.0",
+        ),
+        (
+            "[redis]\nrelease = '6.0'\n[[fault]]\nat = '1s'\naction = 'command'\nnode = 'redis-2'\n\
+             run = ['CLIENT', 'PAUSE', '100', 'WRITE']\n",
+            "CLIENT PAUSE … WRITE came with Redis 6.2",
+        ),
+        (
+            "[redis]\nrelease = '6.2'\n[[fault]]\nat = '1s'\naction = 'command'\nnode = 'redis-2'\n\
+             run = ['CONFIG', 'SET', 'shutdown-timeout', '1']\n",
+            "Unknown option",
+        ),
         ("[haproxy]\nrelease = '1.8'\n", "expected one of \\\"2.2\\\""),
     ] {
         let said = refusal(file);

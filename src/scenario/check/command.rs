@@ -4,25 +4,21 @@
 //! read. What the server would refuse for its state (a name that nobody monitors, DEBUG where it is not allowed, a second
 //! failover) is given to it, and it answers.
 
-use super::{Names, Places, Reader, Table};
+use super::faults::Cast;
+use super::{Places, Reader, Table};
 use crate::redis;
+use crate::release::{Release, ServerRelease};
 use crate::scenario::error::Finding;
 use crate::scenario::fault::{NodeRef, Role};
 use crate::scenario::real;
-use crate::wire::{Command, HostId, Known, parse_command};
+use crate::wire::{Command, HostId, Known, MasterCommand, PauseKind, SentinelCommand, SetOption, parse_command};
 
 const KNOWN: &str = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, CLIENT PAUSE, \
                      CLIENT UNPAUSE, DEBUG SLEEP, DEBUG SEGFAULT, SAVE, BGSAVE, FLUSHALL, FLUSHDB, SHUTDOWN, SENTINEL …; \
                      in an address, a node stands by its name";
 
 /// Reports what is wrong with a command and with whom it is given to.
-pub(super) fn check(
-    reader: &mut Reader,
-    names: &Names<'_>,
-    master: &str,
-    (node, run): (&NodeRef, &[String]),
-    texts: &Table<'_>,
-) {
+pub(super) fn check(reader: &mut Reader, cast: &Cast<'_>, (node, run): (&NodeRef, &[String]), texts: &Table<'_>) {
     let places = Places::of(texts);
     let mut report = |key: &str, message: String, label: &str, help: &str| {
         reader.report(Finding::new(message, places.value(key), label).help(help));
@@ -41,8 +37,18 @@ pub(super) fn check(
         report("run", "the command is empty".into(), "there is nothing to run", help);
         return;
     }
-    let host = |name: &str| names.is_host(name).then_some(HostId(0));
-    match parse_command(run, Known { host: &host, master }) {
+    let host = |name: &str| cast.names.is_host(name).then_some(HostId(0));
+    let command = parse_command(run, Known { host: &host, master: cast.master });
+    if let Ok(command) = &command
+        && let Some((what, since)) = since(command)
+        && let Some(release) = releases(cast, node).into_iter().find(|release| !release.has(since))
+    {
+        let label = format!("{what} came with {}", since.title());
+        let help = format!("leave the fault out, or set `release = \"{}\"`", since.as_str());
+        report("run", format!("{} has no {what}", release.title()), &label, &help);
+        return;
+    }
+    match command {
         Err(why) => report("run", why, "this cannot be run", KNOWN),
         Ok(Command::ClientPause(..) | Command::ClientUnpause) if is_sentinel => {
             let help = "to stop a Sentinel for a time, `stall` it";
@@ -54,7 +60,9 @@ pub(super) fn check(
             report("run", message, "only a Redis node's is", "ask with SENTINEL MASTER or SENTINEL REPLICAS");
         }
         Ok(Command::ConfigSet(pairs)) if !is_sentinel => {
-            if let Some((message, label, help)) = config_set(&pairs) {
+            let configs = redis_at(cast, node);
+            let config = configs.first().expect("a name stands for somebody");
+            if let Some((message, label, help)) = config_set(config, &pairs) {
                 report("run", message, &label, &help);
             }
         }
@@ -62,9 +70,47 @@ pub(super) fn check(
     }
 }
 
+/// The settings of the Redis nodes that a name can stand for.
+fn redis_at<'a>(cast: &'a Cast<'_>, node: &NodeRef) -> Vec<&'a redis::Config> {
+    let only = if let NodeRef::Redis(number) = node { Some(usize::from(*number)) } else { None };
+    let numbered = (1..).zip(&cast.redis);
+    numbered.filter(|(number, _)| only.is_none_or(|only| only == *number)).map(|(_, config)| *config).collect()
+}
+
+/// The releases of those that a name can stand for.
+fn releases(cast: &Cast<'_>, node: &NodeRef) -> Vec<ServerRelease> {
+    match *node {
+        NodeRef::Sentinel(number) => vec![cast.sentinels[usize::from(number) - 1]],
+        NodeRef::Role(Role::Leader) => cast.sentinels.clone(),
+        _ => redis_at(cast, node).into_iter().map(|config| config.release).collect(),
+    }
+}
+
+/// What of a command not every release has, and the one that brought it.
+fn since(command: &Command) -> Option<(&'static str, ServerRelease)> {
+    match command {
+        Command::ClientUnpause => Some(("CLIENT UNPAUSE", ServerRelease::Redis6_2)),
+        Command::ClientPause(PauseKind::Write, _) => Some(("CLIENT PAUSE … WRITE", ServerRelease::Redis6_2)),
+        Command::Shutdown { now: true, .. } => Some(("SHUTDOWN NOW", ServerRelease::Redis7_0)),
+        Command::ConfigSet(pairs) if pairs.len() > 1 => {
+            Some(("CONFIG SET of several parameters", ServerRelease::Redis7_0))
+        }
+        Command::Sentinel(command) => match &**command {
+            SentinelCommand::Debug(..) => Some(("SENTINEL DEBUG", ServerRelease::Redis7_0)),
+            SentinelCommand::About(_, MasterCommand::Set(options))
+                if options.iter().any(|option| matches!(option, SetOption::MasterRebootDownAfterPeriod(_))) =>
+            {
+                Some(("SENTINEL SET master-reboot-down-after-period", ServerRelease::Redis7_0))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// What is wrong with a CONFIG SET: the message, what to write at its place, and a remedy.
-fn config_set(pairs: &[(String, String)]) -> Option<(String, String, String)> {
-    let mut config = redis::Config::default();
+fn config_set(config: &redis::Config, pairs: &[(String, String)]) -> Option<(String, String, String)> {
+    let mut config = config.clone();
     for (place, (name, value)) in pairs.iter().enumerate() {
         if pairs[..place].iter().any(|(earlier, _)| earlier == name) {
             let message = format!("CONFIG SET of `{name}` twice");

@@ -10,6 +10,8 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::{Names, Places, Reader, Table, command, resolve};
 use crate::kernel::Span;
 use crate::limits::{FAULTS_MAX, SPAN_MAX};
+use crate::redis;
+use crate::release::ServerRelease;
 use crate::scenario::error::Finding;
 use crate::scenario::fault::{Action, Fault, NodeRef};
 use crate::scenario::file::{actions, fault_head_keys};
@@ -17,12 +19,23 @@ use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
 use crate::suggest::closest;
 
+/// To whom things are done.
+pub(super) struct Cast<'a> {
+    /// Who there is.
+    pub names: &'a Names<'a>,
+    /// The name of the monitored master.
+    pub master: &'a str,
+    /// The settings of the Redis nodes, in their order.
+    pub redis: Vec<&'a redis::Config>,
+    /// The releases of the Sentinels.
+    pub sentinels: Vec<ServerRelease>,
+}
+
 /// The fault script in the order of time.
 pub(super) fn read(
     reader: &mut Reader,
     root: &mut Table<'_>,
-    names: &Names<'_>,
-    master: &str,
+    cast: &Cast<'_>,
     (end, end_at): (Span, Range<usize>),
 ) -> Vec<Fault> {
     let Some(value) = Reader::take(root, "fault") else { return Vec::new() };
@@ -38,7 +51,7 @@ pub(super) fn read(
     }
     for table in tables {
         let before = reader.findings.len();
-        let Some((fault, at, target)) = fault(reader, names, master, &actions, &head, table) else { continue };
+        let Some((fault, at, target)) = fault(reader, cast, &actions, &head, table) else { continue };
         if fault.at > end {
             let message = format!("a fault at {}, but the run ends at {end}", fault.at);
             let finding = Finding::new(message, at, "after the end");
@@ -53,7 +66,7 @@ pub(super) fn read(
     }
     lines.sort_by_key(|(fault, _)| fault.at);
     check_sums(reader, &lines);
-    reader.findings.extend(script::check(&lines, names));
+    reader.findings.extend(script::check(&lines, cast.names));
     lines.into_iter().map(|(fault, _)| fault).collect()
 }
 
@@ -80,8 +93,7 @@ fn check_sums(reader: &mut Reader, lines: &[Line]) {
 /// One fault; with the places of its time and of its target.
 fn fault(
     reader: &mut Reader,
-    names: &Names<'_>,
-    master: &str,
+    cast: &Cast<'_>,
     actions: &[(String, serde_json::Value)],
     head: &Keys,
     mut table: Table<'_>,
@@ -109,11 +121,11 @@ fn fault(
     let action = as_action(reader, &name, keys, table)?;
     let action = action.try_map(|name: String, sense| {
         let place = places_of(&texts, &name).into_iter().next().unwrap_or(span.clone());
-        resolve(reader, names, &name, sense, place)
+        resolve(reader, cast.names, &name, sense, place)
     })?;
     check_action(reader, &action, &texts);
     if let Action::Command { node, run } = &action {
-        command::check(reader, names, master, (node, run), &texts);
+        command::check(reader, cast, (node, run), &texts);
     }
     let target = if places.has("node") { places.value("node") } else { places.value("action") };
     Some((Fault { at: at?, action, span }, places.value("at"), target))

@@ -75,7 +75,13 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
     let clients = clients::read(reader, &mut root, stack);
     let names = Names::new(stack, &clients);
     let network = network::read(reader, &mut root, &names);
-    let faults = faults::read(reader, &mut root, &names, &master, (duration, places.value("duration")));
+    let cast = faults::Cast {
+        names: &names,
+        master: &master,
+        redis: redis.iter().map(|(config, _)| config).collect(),
+        sentinels: sentinel.iter().map(|(config, _)| config.release).collect(),
+    };
+    let faults = faults::read(reader, &mut root, &cast, (duration, places.value("duration")));
     let expect = expect::read(reader, &mut root, &names);
 
     let redis = redis.into_iter().map(|(config, _)| config).collect();
