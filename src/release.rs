@@ -47,6 +47,51 @@ pub enum ProxyRelease {
     Haproxy3_0,
 }
 
+/// A release of any program: their words do not meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnyRelease {
+    /// Of Redis, Valkey and their Sentinels.
+    Server(ServerRelease),
+    /// Of HAProxy.
+    Proxy(ProxyRelease),
+}
+
+impl AnyRelease {
+    const ALL: [AnyRelease; 12] = {
+        let mut all = [AnyRelease::Server(ServerRelease::Redis6_0); 12];
+        let mut place = 0;
+        while place < 8 {
+            all[place] = AnyRelease::Server(<ServerRelease as Release>::ALL[place]);
+            place += 1;
+        }
+        while place < 12 {
+            all[place] = AnyRelease::Proxy(<ProxyRelease as Release>::ALL[place - 8]);
+            place += 1;
+        }
+        all
+    };
+
+    /// The word in a scenario.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AnyRelease::Server(release) => release.as_str(),
+            AnyRelease::Proxy(release) => release.as_str(),
+        }
+    }
+
+    /// The program and its release.
+    pub fn title(self) -> String {
+        match self {
+            AnyRelease::Server(release) => release.title(),
+            AnyRelease::Proxy(release) => release.title(),
+        }
+    }
+
+    fn from_word(word: &str) -> Option<AnyRelease> {
+        AnyRelease::ALL.into_iter().find(|release| release.as_str() == word)
+    }
+}
+
 /// How a server says things in its log. Every release speaks one of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dialect {
@@ -94,6 +139,9 @@ pub trait Release: Copy + Default + Eq + fmt::Debug + 'static {
         Self::ALL.iter().find(of).copied()
     }
 
+    /// The release, if it is one of this kind.
+    fn of_any(any: AnyRelease) -> Option<Self>;
+
     /// Whether it has what came with `since`: that release has it, and its descendants.
     fn has(self, since: Self) -> bool;
 }
@@ -111,6 +159,12 @@ impl ServerRelease {
 }
 
 impl ServerRelease {
+    /// What INFO says in `redis_version`: Valkey names the Redis from which it descends (`server_name` and `valkey_version`
+    /// say the rest).
+    pub fn info_version(self) -> &'static str {
+        if self == ServerRelease::Valkey8_1 { "7.2.4" } else { self.version() }
+    }
+
     /// The name of the program, and its version.
     pub fn program(self) -> (&'static str, &'static str) {
         (if self == ServerRelease::Valkey8_1 { "Valkey" } else { "Redis" }, self.version())
@@ -160,6 +214,10 @@ impl Release for ServerRelease {
         }
     }
 
+    fn of_any(any: AnyRelease) -> Option<ServerRelease> {
+        if let AnyRelease::Server(release) = any { Some(release) } else { None }
+    }
+
     /// Valkey descends from Redis 7.2 (valkey 7.2.5 is redis 7.2.4 under another name).
     fn has(self, since: ServerRelease) -> bool {
         match self {
@@ -195,6 +253,10 @@ impl Release for ProxyRelease {
         }
     }
 
+    fn of_any(any: AnyRelease) -> Option<ProxyRelease> {
+        if let AnyRelease::Proxy(release) = any { Some(release) } else { None }
+    }
+
     fn has(self, since: ProxyRelease) -> bool {
         since <= self
     }
@@ -224,6 +286,15 @@ pub trait Released: Serialize + DeserializeOwned + JsonSchema + Default {
 
     /// The directives that not all releases have.
     const DIRECTIVES: &'static [Directive<Self::Release>];
+
+    /// The same settings under another release: what was set stays, the rest has that release's defaults.
+    fn under(&self, release: Self::Release) -> Self {
+        let table = |config: &Self| toml::Table::try_from(config).expect("settings are a table");
+        let (own, usual, mut settled) = (table(self), table(&Self::of(self.release())), table(&Self::of(release)));
+        let set = own.into_iter().filter(|(key, value)| usual.get(key) != Some(value));
+        settled.extend(set.filter(|(key, _)| Self::lacking(release, key).is_none()));
+        settled.try_into().expect("settings read as they are written")
+    }
 
     /// The row of a directive that this release does not have.
     fn lacking(release: Self::Release, name: &str) -> Option<&'static Directive<Self::Release>> {
@@ -289,6 +360,7 @@ macro_rules! serde_word {
 }
 serde_word!(ServerRelease, "ServerRelease");
 serde_word!(ProxyRelease, "ProxyRelease");
+serde_word!(AnyRelease, "AnyRelease");
 
 #[cfg(test)]
 mod tests {

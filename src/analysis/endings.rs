@@ -80,7 +80,7 @@ impl Endings {
                     reasons.extend(reached.iter().map(|name| at(name)));
                 }
                 // Who stands still closes nothing, and what it does not answer others say; a clock is no connection.
-                Effect::Stops | Effect::Resumes | Effect::Skews => {}
+                Effect::Stops | Effect::Resumes | Effect::Skews | Effect::Prepares => {}
                 Effect::Kills | Effect::Starts | Effect::Commands => {
                     let whose = |name: &String| match recording.names.kind_of(name) {
                         Some(NodeKind::Redis) => Some(at(name)),

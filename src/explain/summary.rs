@@ -8,6 +8,7 @@ use super::{Ask, Explanation, Step, Subject, Table, traps};
 use crate::analysis::ledger::{Cause, Message};
 use crate::analysis::metrics::{Metric, Value};
 use crate::analysis::writes::{Write, WriteFate, WriteLoss};
+use crate::record::Names;
 use crate::report::causes::{words, write_words};
 
 /// At most so many questions about failovers.
@@ -59,9 +60,10 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
         done.tables.push(settings(run));
         done.remarks.push(
             "These settings are the ones in force, defaults filled in: no environment variable and no file outside of the \
-             scenario has a say. Simulated are Redis and Sentinel 7.0.15 and HAProxy 2.6, whatever versions your stack \
-             mixes."
-                .into(),
+             scenario has a say. Simulated are "
+                .to_owned()
+                + &simulated(&run.result.recording.names)
+                + ", whatever versions your stack mixes.",
         );
     }
     let mut seen = Vec::new();
@@ -140,6 +142,12 @@ fn of_each<T: ToString>(names: &str, values: impl Iterator<Item = T>) -> String 
 }
 
 /// The settings that decide about failovers, as they are in force.
+/// The programs as they are simulated.
+fn simulated(names: &Names) -> String {
+    let base = "Redis and Sentinel 7.0.15 and HAProxy 2.6";
+    names.releases().map_or(base.into(), |others| format!("{base}, but for {others}"))
+}
+
 fn settings(run: &Traced) -> Table {
     let mut table = Table::new("Settings in force", &["setting", "value", "what it decides here"]);
     let mut row = |name: &str, value: String, what: String| table.rows.push(vec![name.into(), value, what]);

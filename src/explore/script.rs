@@ -203,6 +203,7 @@ impl<'a> Stage<'a> {
             Action::Start { node } => self.revive(node, &[Life::Dead, Life::MaybeDead]),
             Action::Resume { node } => self.revive(node, &[Life::Paused, Life::MaybePaused]),
             Action::ClockJump { node, .. } | Action::Stall { node, .. } => self.is_alive(node),
+            Action::Upgrade { .. } => true,
             Action::Command { node, run } => {
                 let alive = self.is_alive(node);
                 let ends = alive && run.first().is_some_and(|word| word == "SHUTDOWN");

@@ -96,6 +96,13 @@ pub enum Fault {
         /// How far.
         by: SignedSpan,
     },
+    /// Another release was installed, for the next start.
+    Upgrade {
+        /// Where.
+        node: String,
+        /// Which: the word of a scenario.
+        release: String,
+    },
     /// An event loop was blocked.
     Stall {
         /// Whose.
@@ -140,6 +147,8 @@ pub enum Effect {
     Skews,
     /// A program does what it was told.
     Commands,
+    /// Nothing happens by it alone.
+    Prepares,
     /// Nobody knows.
     Unknown,
 }
@@ -166,6 +175,7 @@ impl Fault {
             Fault::Heal => "heal",
             Fault::Degrade { .. } => "degrade",
             Fault::ClockJump { .. } => "clock-jump",
+            Fault::Upgrade { .. } => "upgrade",
             Fault::Stall { .. } => "stall",
             Fault::Command { .. } => "command",
             Fault::Other { action, .. } => action,
@@ -185,6 +195,7 @@ impl Fault {
             Fault::Heal => Effect::Heals,
             Fault::Degrade { .. } => Effect::Slows,
             Fault::ClockJump { .. } => Effect::Skews,
+            Fault::Upgrade { .. } => Effect::Prepares,
             Fault::Stall { .. } => Effect::Stops,
             Fault::Command { .. } => Effect::Commands,
             Fault::Other { .. } => Effect::Unknown,
@@ -203,7 +214,10 @@ impl Fault {
     pub fn node(&self) -> Option<&str> {
         match self {
             Fault::Program { node, .. } => node.as_deref(),
-            Fault::ClockJump { node, .. } | Fault::Stall { node, .. } | Fault::Command { node, .. } => Some(node),
+            Fault::ClockJump { node, .. }
+            | Fault::Stall { node, .. }
+            | Fault::Command { node, .. }
+            | Fault::Upgrade { node, .. } => Some(node),
             Fault::Partition { .. } | Fault::Cut { .. } | Fault::Heal | Fault::Degrade { .. } | Fault::Other { .. } => {
                 None
             }
@@ -238,6 +252,7 @@ impl Fault {
             Fault::Heal => Vec::new(),
             Fault::Degrade { hosts } => vec![hosts.join(",")],
             Fault::ClockJump { node, by } => vec![node.clone(), by.to_string()],
+            Fault::Upgrade { node, release } => vec![node.clone(), release.clone()],
             Fault::Stall { node, lasts } => vec![node.clone(), lasts.to_string()],
             Fault::Command { node, words } => [std::slice::from_ref(node), words].concat(),
             Fault::Other { args, .. } => args.clone(),

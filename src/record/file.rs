@@ -511,6 +511,8 @@ fn read_fault(action: &str, args: &[String]) -> Result<Fault, &'static str> {
             Err(_) => Err("the second argument is how far, such as \"-5s\""),
         },
         ("clock-jump", _) => Err("its arguments are a node and how far its clock jumped"),
+        ("upgrade", [node, release]) => Ok(Fault::Upgrade { node: node.clone(), release: release.clone() }),
+        ("upgrade", _) => Err("its arguments are a node and the release"),
         ("stall", [node, lasts]) => match parse_span(lasts) {
             Ok(lasts) => Ok(Fault::Stall { node: node.clone(), lasts }),
             Err(_) => Err("the second argument is how long, such as \"350ms\""),

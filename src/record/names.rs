@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::release::{Release, ServerRelease};
 use crate::wire::{HostId, NodeId, ReplId, RunId, hex40};
 
 /// What kind of program a node runs.
@@ -77,6 +78,36 @@ impl Names {
         });
         self.nodes.push(Node { name: name.to_owned(), kind, host, release: None });
         NodeId(u16::try_from(self.nodes.len() - 1).expect("nodes have numbers of 16 bits"))
+    }
+    /// Which version of Redis or Valkey a server or Sentinel is; that of the reference stack if nothing is said.
+    pub fn server_version(&self, node: NodeId) -> Cow<'_, str> {
+        match self.nodes[node.0 as usize].release.as_deref() {
+            None => ServerRelease::default().version().into(),
+            Some(said) => match ServerRelease::from_word(said) {
+                Some(release) => release.info_version().into(),
+                None if said.starts_with("valkey-") => ServerRelease::Valkey8_1.info_version().into(),
+                None => said.into(),
+            },
+        }
+    }
+    /// The programs of another release than the reference stack's, as a sentence names them; none if there are none.
+    pub fn releases(&self) -> Option<String> {
+        let mut by_title: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for node in &self.nodes {
+            let Some(said) = node.release.as_deref() else { continue };
+            let number = said.strip_prefix("valkey-");
+            let program = match (node.kind, number) {
+                (NodeKind::Haproxy, _) => "HAProxy",
+                (NodeKind::Sentinel, None) => "Sentinel of Redis",
+                (NodeKind::Sentinel, Some(_)) => "Sentinel of Valkey",
+                (_, Some(_)) => "Valkey",
+                (_, None) => "Redis",
+            };
+            by_title.entry(format!("{program} {}", number.unwrap_or(said))).or_default().push(&node.name);
+        }
+        let list = |(title, nodes): (&String, &Vec<&str>)| format!("{title} ({})", nodes.join(", "));
+        let words: Vec<String> = by_title.iter().map(list).collect();
+        (!words.is_empty()).then(|| words.join(", "))
     }
     /// The name of a host.
     pub fn host(&self, host: HostId) -> &str {

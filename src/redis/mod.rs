@@ -51,6 +51,7 @@ pub use settings::{RANGES, Refusal, canonical, out_of_range, set};
 use crate::kernel::{Span, Stream};
 use crate::net::{ConnectError, Ended, Input, Out, Sock, Token};
 use crate::record::{Event, RedisEvent};
+use crate::release::Released as _;
 use crate::wire::{
     Addr, ClientType, Command, ErrorKind, HostId, Key, Message, ReplId, ReplicaState, Reply, Role, RunId,
 };
@@ -191,7 +192,8 @@ impl Redis {
     pub fn new(setup: Setup) -> Redis {
         let Setup { config, me, replica_of, mut identity, work, disk } = setup;
         let (config, replica_of) = match &disk.rewritten {
-            Some((config, role)) if config.config_file => (config.clone(), *role),
+            // Written by another release, it is read by this one.
+            Some((written, role)) if written.config_file => (written.under(config.release), *role),
             _ => (config, replica_of),
         };
         let run_id = RunId(identity.bits());

@@ -73,7 +73,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
     };
     let lost_acked_sets = lost.map(|lost| mark_lost(stack, &lost, &mut records));
     for node in (0..stack.layout.nodes()).map(|node| NodeId(node as u16)) {
-        if let Some(program) = stack.programs.of(node) {
+        if let Some(program) = stack.programs.first_of(node) {
             names.nodes[node.0 as usize].release = Some(program.version.clone());
         }
     }

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Error;
-use crate::release::{ProxyRelease, Release, ServerRelease};
-use crate::scenario::{Layout, NodeKind, Scenario};
+use crate::release::{AnyRelease, ProxyRelease, Release, ServerRelease};
+use crate::scenario::{Action, Layout, NodeKind, Scenario};
 use crate::wire::NodeId;
 
 /// A program that was found.
@@ -21,9 +21,16 @@ pub(super) struct Program {
     pub version: String,
 }
 
-/// The programs of a stack, by node; clients have none.
+/// The programs of a stack.
 #[derive(Clone, Debug, Default)]
-pub struct Programs(Vec<Option<Program>>);
+pub struct Programs {
+    /// By node; clients have none.
+    first: Vec<Option<Program>>,
+    /// What is installed by now.
+    installed: Vec<Option<Program>>,
+    /// What the script will install.
+    to_come: Vec<(AnyRelease, Program)>,
+}
 
 impl Programs {
     /// Those of a scenario, from a folder and from PATH.
@@ -38,7 +45,20 @@ impl Programs {
             NodeKind::Haproxy => proxy(scenario.haproxy.release, folder).map(Some),
             NodeKind::Client(_) => Ok(None),
         };
-        layout.kinds.iter().map(of).collect::<Result<_, _>>().map(Programs)
+        let first: Vec<Option<Program>> = layout.kinds.iter().map(of).collect::<Result<_, _>>()?;
+        let installed = scenario.faults.iter().filter_map(|fault| match fault.action {
+            Action::Upgrade { release, .. } => Some(release),
+            _ => None,
+        });
+        let found = |release: AnyRelease| {
+            let program = match release {
+                AnyRelease::Server(release) => server(release, folder),
+                AnyRelease::Proxy(release) => proxy(release, folder),
+            };
+            program.map(|program| (release, program))
+        };
+        let to_come = installed.map(found).collect::<Result<_, _>>()?;
+        Ok(Programs { installed: first.clone(), first, to_come })
     }
 
     /// None of this machine's: containers run those of their images.
@@ -50,6 +70,7 @@ impl Programs {
         let mut servers = servers.chain(scenario.sentinel.iter().map(|config| config.release));
         if servers.any(|release| release != ServerRelease::default())
             || scenario.haproxy.release != ProxyRelease::default()
+            || scenario.faults.iter().any(|fault| matches!(fault.action, Action::Upgrade { .. }))
         {
             return Err(Error::Refused(
                 "the scenario names a release, and containers run that of their image: take --backend netns".into(),
@@ -58,9 +79,22 @@ impl Programs {
         Ok(Programs::default())
     }
 
-    /// The program of a node.
+    /// The program that a start of this node starts.
     pub(super) fn of(&self, node: NodeId) -> Option<&Program> {
-        self.0.get(node.0 as usize).and_then(Option::as_ref)
+        self.installed.get(node.0 as usize).and_then(Option::as_ref)
+    }
+
+    /// The program with which it began.
+    pub(super) fn first_of(&self, node: NodeId) -> Option<&Program> {
+        self.first.get(node.0 as usize).and_then(Option::as_ref)
+    }
+
+    /// From now on a start of this node starts this release.
+    pub(super) fn install(&mut self, node: NodeId, release: AnyRelease) {
+        let found = self.to_come.iter().find(|(other, _)| *other == release);
+        if let (Some((_, program)), Some(slot)) = (found, self.installed.get_mut(node.0 as usize)) {
+            *slot = Some(program.clone());
+        }
     }
 }
 

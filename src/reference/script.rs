@@ -180,6 +180,16 @@ impl Player<'_> {
                 }
                 Ok(())
             }
+            Action::Upgrade { node, release } => {
+                for node in self.programs(node) {
+                    self.mark(Fault::Upgrade {
+                        node: self.stack.name(node).to_string(),
+                        release: release.as_str().into(),
+                    });
+                    self.stack.install(node, *release);
+                }
+                Ok(())
+            }
             Action::ClockJump { .. } => unreachable!("scenarios with a clock that jumps are refused"),
             program => unreachable!("{program:?} is an order"),
         }

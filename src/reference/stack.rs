@@ -14,6 +14,7 @@ use super::ask::{Value, ask, words};
 use super::backend::{Backend, Host, Launch, Lines, Output, Running};
 use super::{Error, Interrupt, Programs, dataset, settings};
 use crate::client::Kind;
+use crate::release::{AnyRelease, Released as _};
 use crate::scenario::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT, Scenario};
 use crate::wire::{HostId, NodeId};
 
@@ -129,6 +130,23 @@ impl Stack {
             interrupt.wait(POLL)?;
         }
         Ok(())
+    }
+
+    /// Another release is installed for the next start of a node, and what was set for it stays.
+    pub(super) fn install(&mut self, node: NodeId, release: AnyRelease) {
+        self.programs.install(node, release);
+        match (self.layout.kinds[node.0 as usize], release) {
+            (NodeKind::Redis(place), AnyRelease::Server(release)) => {
+                self.scenario.redis[place] = self.scenario.redis[place].under(release);
+            }
+            (NodeKind::Sentinel(place), AnyRelease::Server(release)) => {
+                self.scenario.sentinel[place] = self.scenario.sentinel[place].under(release);
+            }
+            (NodeKind::Haproxy, AnyRelease::Proxy(release)) => {
+                self.scenario.haproxy = self.scenario.haproxy.under(release);
+            }
+            _ => unreachable!("a scenario installs a program where it runs"),
+        }
     }
 
     /// Starts the clients.

@@ -106,6 +106,9 @@ fn write_head(out: &mut String, run: &RunReport<'_>) {
         seconds(analysis.end_us),
         escape(run.version)
     );
+    if let Some(releases) = run.recording.names.releases() {
+        let _ = writeln!(out, "<p>Releases: {}.</p>", escape(&releases));
+    }
     if let Some(description) = description(run.scenario_toml) {
         let _ = writeln!(out, "<p>{}</p>", escape(&description));
     }

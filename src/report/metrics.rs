@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 
 use super::lanes::{Bar, Lanes, Opinion, RedisState, ServerState};
 use crate::kernel::Span;
-use crate::record::{Event, HaproxyEvent, NodeKind, Recording, RedisEvent, SentinelEvent, What};
+use crate::record::{Event, HaproxyEvent, Names, NodeKind, Recording, RedisEvent, SentinelEvent, What};
 
 /// The instant that time 0 of a run has in the metrics: 2026-01-01 00:00:00 UTC, in seconds.
 pub const EPOCH_S: i64 = 1_767_225_600;
@@ -73,8 +73,8 @@ pub fn metrics(recording: &Recording, lanes: &Lanes, interval: Span) -> String {
     let first = -(-lanes.begin_us).div_euclid(interval);
     for scrape in first..=lanes.end_us.div_euclid(interval) {
         let at = scrape * interval;
-        redis(&mut families, lanes, at, &replicas);
-        sentinels(&mut families, lanes, at, (&recording.names.master, quorum));
+        redis(&mut families, &recording.names, lanes, at, &replicas);
+        sentinels(&mut families, &recording.names, lanes, at, quorum);
         haproxy(&mut families, lanes, at, &backups);
         clients(&mut families, lanes, at);
         let job = [("job", "sim")];
@@ -101,7 +101,7 @@ pub fn metrics(recording: &Recording, lanes: &Lanes, interval: Span) -> String {
     out
 }
 
-fn redis(families: &mut Families, lanes: &Lanes, at: i64, replicas: &BTreeMap<String, Vec<(i64, u64)>>) {
+fn redis(families: &mut Families, names: &Names, lanes: &Lanes, at: i64, replicas: &BTreeMap<String, Vec<(i64, u64)>>) {
     for lane in &lanes.redis {
         let instance = format!("{}:6379", lane.node);
         let target = ("instance", instance.as_str());
@@ -113,13 +113,14 @@ fn redis(families: &mut Families, lanes: &Lanes, at: i64, replicas: &BTreeMap<St
         if !up {
             continue;
         }
+        let version = names.find_node(&lane.node).map_or("".into(), |node| names.server_version(node));
         let role = if state == RedisState::Master { "master" } else { "slave" };
         let labels = [
             job,
             target,
             ("maxmemory_policy", "noeviction"),
             ("redis_mode", "standalone"),
-            ("redis_version", "7.0.15"),
+            ("redis_version", version.as_ref()),
             ("role", role),
             ("tcp_port", "6379"),
         ];
@@ -139,7 +140,8 @@ fn redis(families: &mut Families, lanes: &Lanes, at: i64, replicas: &BTreeMap<St
     }
 }
 
-fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, (master, quorum): (&str, u64)) {
+fn sentinels(families: &mut Families, names: &Names, lanes: &Lanes, at: i64, quorum: u64) {
+    let master = names.master.as_str();
     let all = lanes.sentinels.len() as u64;
     for lane in &lanes.sentinels {
         let instance = format!("{}:26379", lane.node);
@@ -152,13 +154,14 @@ fn sentinels(families: &mut Families, lanes: &Lanes, at: i64, (master, quorum): 
         if !up {
             continue;
         }
+        let version = names.find_node(&lane.node).map_or("".into(), |node| names.server_version(node));
         // A Sentinel's INFO has neither a role nor a memory policy: the exporter gives both labels empty.
         let labels = [
             job,
             target,
             ("maxmemory_policy", ""),
             ("redis_mode", "sentinel"),
-            ("redis_version", "7.0.15"),
+            ("redis_version", version.as_ref()),
             ("role", ""),
             ("tcp_port", "26379"),
         ];

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::kernel::Span;
 use crate::record::Order;
+use crate::release::AnyRelease;
 use crate::units::{Rate, Share, SignedSpan};
 
 /// One line of the fault script.
@@ -57,6 +58,14 @@ pub enum Action<N = NodeRef> {
     Start {
         /// Who: a node, a client, a host, or a role such as "@old-master".
         node: N,
+    },
+    /// Another release is installed: the program that runs goes on, and the next one that is started there is of this release,
+    /// with what was set and its own defaults otherwise.
+    Upgrade {
+        /// Whose: a Redis node, a Sentinel or "haproxy", by its name.
+        node: N,
+        /// The release, such as "7.2".
+        release: AnyRelease,
     },
     /// SIGSTOP: the program stands still, its kernel still accepts and acknowledges.
     Pause {
@@ -154,6 +163,7 @@ impl<N> Action<N> {
             Action::Heal {} => "heal",
             Action::Degrade { .. } => "degrade",
             Action::ClockJump { .. } => "clock-jump",
+            Action::Upgrade { .. } => "upgrade",
             Action::Stall { .. } => "stall",
             Action::Command { .. } => "command",
             program => program.order().expect("all others are done to a program").0.word(),
@@ -177,7 +187,10 @@ impl<N> Action<N> {
     /// The node that it is about; none for what is about links.
     pub const fn node(&self) -> Option<&N> {
         match self {
-            Action::ClockJump { node, .. } | Action::Stall { node, .. } | Action::Command { node, .. } => Some(node),
+            Action::ClockJump { node, .. }
+            | Action::Stall { node, .. }
+            | Action::Command { node, .. }
+            | Action::Upgrade { node, .. } => Some(node),
             Action::Partition { .. } | Action::Cut { .. } | Action::Heal {} | Action::Degrade { .. } => None,
             program => match program.order() {
                 Some((_, node)) => Some(node),
@@ -198,6 +211,7 @@ impl<N> Action<N> {
             Action::Pause { node } => Action::Pause { node: program(node)? },
             Action::Resume { node } => Action::Resume { node: program(node)? },
             Action::ClockJump { node, by } => Action::ClockJump { node: program(node)?, by },
+            Action::Upgrade { node, release } => Action::Upgrade { node: program(node)?, release },
             Action::Stall { node, duration } => Action::Stall { node: program(node)?, duration },
             Action::Command { node, run } => Action::Command { node: program(node)?, run },
             Action::Heal {} => Action::Heal {},

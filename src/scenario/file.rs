@@ -136,7 +136,7 @@ mod tests {
         assert!(properties["redis"]["patternProperties"]["^redis-[1-9][0-9]*$"]["properties"]["save"].is_object());
         assert!(properties["network"]["properties"]["link"]["items"]["properties"]["between"].is_object());
         let actions = properties["fault"]["items"]["oneOf"].as_array().expect("one schema an action");
-        assert_eq!(actions.len(), 14);
+        assert_eq!(actions.len(), 15);
         for action in actions {
             assert!(action["properties"]["action"]["description"].is_string(), "{action}");
             assert!(action["properties"]["at"].is_object(), "{action}");

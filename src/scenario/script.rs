@@ -76,6 +76,7 @@ impl Stage<'_> {
                 |life| matches!(life, Life::Runs(_) | Life::Dead(_)).then_some("is not paused"),
                 |_| Life::Runs(Some(at.clone())),
             ),
+            Action::Upgrade { .. } => {}
             Action::ClockJump { node, .. } | Action::Stall { node, .. } => {
                 self.change(node, at, |life| matches!(life, Life::Dead(_)).then_some("does not run"), Life::clone);
             }

@@ -15,6 +15,7 @@ use crate::kernel::{Class, Purpose, Span, Stream, Time};
 use crate::mistake::Mistake;
 use crate::net::{BASE_REACHABLE_TIME, Input, KeepAlive};
 use crate::redis::{self, Redis};
+use crate::release::{Release as _, Released};
 use crate::scenario::Scenario;
 use crate::sentinel::{self, Sentinel};
 use crate::wire::{ChannelId, NodeId, RunId};
@@ -203,6 +204,12 @@ impl World {
         self.net.listen(node, self.layout.addr(node), backlog.min(SOMAXCONN));
     }
 
+    /// The settings with which a node's program is started: those of the scenario, under the release that is installed.
+    fn settings_of<T: Released + Clone>(&self, node: NodeId, config: &T) -> T {
+        let release = self.installed.get(&node).and_then(|release| T::Release::of_any(*release));
+        release.map_or_else(|| config.clone(), |release| config.under(release))
+    }
+
     fn program(&self, node: NodeId, life: u32, disk: Disk) -> Program {
         let scenario: &Scenario = &self.scenario;
         let first_source = self.layout.names.hosts.len() as u32;
@@ -217,7 +224,7 @@ impl World {
                     _ => redis::Disk::default(),
                 };
                 Program::Redis(Redis::new(redis::Setup {
-                    config: scenario.redis[place].clone(),
+                    config: self.settings_of(node, &scenario.redis[place]),
                     me,
                     replica_of: (place > 0).then_some(first_master),
                     identity: stream(Purpose::Identity),
@@ -233,7 +240,7 @@ impl World {
                 // The id is drawn once and kept in the rewritten configuration.
                 let id = Stream::named(self.seed, first_source + node.0 as u32, Purpose::Identity).bits();
                 Program::Sentinel(Sentinel::new(sentinel::Setup {
-                    config: scenario.sentinel[place].clone(),
+                    config: self.settings_of(node, &scenario.sentinel[place]),
                     me,
                     id: RunId(id),
                     program: stream(Purpose::Program),
@@ -253,7 +260,7 @@ impl World {
                     })
                     .collect();
                 Program::Haproxy(Haproxy::new(haproxy::Setup {
-                    config: scenario.haproxy.clone(),
+                    config: self.settings_of(node, &scenario.haproxy),
                     servers,
                     work: stream(Purpose::Work),
                 }))

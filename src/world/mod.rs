@@ -35,6 +35,7 @@ use crate::net::{
     Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Noted, Out, TimerId, TimerWheel, Topology,
 };
 use crate::record::{FaultMark, Record};
+use crate::release::AnyRelease;
 use crate::scenario::Scenario;
 pub use crate::scenario::{Layout, NodeKind};
 use crate::wire::{Addr, HostId, NodeId, Reply};
@@ -126,6 +127,8 @@ pub struct World {
     origin: Option<Time>,
     /// When the boot was given up, and what was missing.
     unready: Option<(Time, Vec<String>)>,
+    /// Releases that were installed during the run, by node.
+    installed: BTreeMap<NodeId, AnyRelease>,
     /// Masters as the majority of the Sentinels named them, oldest first.
     masters: Vec<Addr>,
     beliefs: Vec<Addr>,
@@ -210,6 +213,7 @@ impl World {
             channels,
             origin: None,
             unready: None,
+            installed: BTreeMap::new(),
             masters: vec![first_master],
             beliefs,
             marks: Vec::new(),

@@ -219,6 +219,11 @@ impl World {
                         rate.map_or(link.rate_bits_per_s, |rate| rate.bits_per_second().map(std::num::NonZeroU64::get));
                 });
             }
+            Action::Upgrade { node, release } => {
+                let Some(node) = self.resolve(node) else { return };
+                self.mark(now, Fault::Upgrade { node: self.name(node), release: release.as_str().into() });
+                self.installed.insert(node, *release);
+            }
             Action::ClockJump { node, by } => {
                 let Some(node) = self.resolve(node) else { return };
                 self.mark(now, Fault::ClockJump { node: self.name(node), by: *by });

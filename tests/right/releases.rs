@@ -133,3 +133,20 @@ fn a_haproxy_that_was_stopped_keeps_its_time_as_its_release_does() {
     let like_2_6 = (1..=24).filter(|&seed| (down("2.8", seed) - down("2.6", seed)).abs() < 0.2).count();
     assert!((4..=20).contains(&like_2_6), "2.8 as its threads wake up: {like_2_6} of 24");
 }
+
+#[test]
+fn metrics_and_report_name_the_release() {
+    let run =
+        run("redis.redis-2.release = '6.2'\nredis.redis-3.release = 'valkey-8.1'\nduration = '2s'\nphase = '0s'\n", 1);
+    let recording = &run.result.recording;
+    let said = recording.names.releases().expect("two of another release");
+    assert_eq!(said, "Redis 6.2 (redis-2), Valkey 8.1 (redis-3)");
+    let lanes = sim::report::lanes::lanes(recording);
+    let metrics = sim::report::metrics::metrics(recording, &lanes, sim::kernel::Span::from_secs(1));
+    for (node, version) in [("redis-1", "7.0.15"), ("redis-2", "6.2.14"), ("redis-3", "7.2.4")] {
+        let line = metrics.lines().find(|line| {
+            line.starts_with("redis_instance_info") && line.contains(&format!("instance=\"{node}:6379\""))
+        });
+        assert!(line.expect("a line").contains(&format!("redis_version=\"{version}\"")), "{line:?}");
+    }
+}

@@ -789,6 +789,24 @@ const ROWS: &[(&str, Row)] = &[
         ),
     ),
     (
+        "fault.upgrade.node",
+        Run(
+            "duration = '9s'\nphase = '0s'\n[[fault]]\nat = '1s'\naction = 'upgrade'\nrelease = 'valkey-8.1'\nnode = @@\n\
+             [[fault]]\nat = '2s'\naction = 'kill'\nnode = 'redis-2'\n[[fault]]\nat = '3s'\naction = 'start'\nnode = 'redis-2'\n",
+            "'redis-2'",
+            "'redis-3'",
+        ),
+    ),
+    (
+        "fault.upgrade.release",
+        Run(
+            "duration = '9s'\nphase = '0s'\n[[fault]]\nat = '1s'\naction = 'upgrade'\nnode = 'redis-2'\nrelease = @@\n\
+             [[fault]]\nat = '2s'\naction = 'kill'\nnode = 'redis-2'\n[[fault]]\nat = '3s'\naction = 'start'\nnode = 'redis-2'\n",
+            "'6.0'",
+            "'valkey-8.1'",
+        ),
+    ),
+    (
         "fault.clock-jump.node",
         Run(
             "duration = '5s'\nphase = '0s'\n[[fault]]\nat = '1s'\naction = 'clock-jump'\nby = '9s'\nnode = @@\n",

@@ -80,8 +80,8 @@ fn redis_at<'a>(cast: &'a Cast<'_>, node: &NodeRef) -> Vec<&'a redis::Config> {
 /// The releases of those that a name can stand for.
 fn releases(cast: &Cast<'_>, node: &NodeRef) -> Vec<ServerRelease> {
     match *node {
-        NodeRef::Sentinel(number) => vec![cast.sentinels[usize::from(number) - 1]],
-        NodeRef::Role(Role::Leader) => cast.sentinels.clone(),
+        NodeRef::Sentinel(number) => vec![cast.sentinels[usize::from(number) - 1].release],
+        NodeRef::Role(Role::Leader) => cast.sentinels.iter().map(|config| config.release).collect(),
         _ => redis_at(cast, node).into_iter().map(|config| config.release).collect(),
     }
 }

@@ -10,14 +10,14 @@ use toml::de::{DeTable, DeValue, Deserializer};
 use super::{Names, Places, Reader, Table, command, resolve};
 use crate::kernel::Span;
 use crate::limits::{FAULTS_MAX, SPAN_MAX};
-use crate::redis;
-use crate::release::ServerRelease;
+use crate::release::{AnyRelease, Release, Released};
 use crate::scenario::error::Finding;
 use crate::scenario::fault::{Action, Fault, NodeRef};
 use crate::scenario::file::{actions, fault_head_keys};
 use crate::scenario::reader::{Keys, Value, find_text};
 use crate::scenario::script::{self, Line};
 use crate::suggest::closest;
+use crate::{redis, sentinel};
 
 /// To whom things are done.
 pub(super) struct Cast<'a> {
@@ -27,8 +27,8 @@ pub(super) struct Cast<'a> {
     pub master: &'a str,
     /// The settings of the Redis nodes, in their order.
     pub redis: Vec<&'a redis::Config>,
-    /// The releases of the Sentinels.
-    pub sentinels: Vec<ServerRelease>,
+    /// The settings of the Sentinels, in their order.
+    pub sentinels: Vec<&'a sentinel::Config>,
 }
 
 /// The fault script in the order of time.
@@ -124,6 +124,22 @@ fn fault(
         resolve(reader, cast.names, &name, sense, place)
     })?;
     check_action(reader, &action, &texts);
+    if let Action::Upgrade { node, release: AnyRelease::Server(release) } = &action {
+        let lost = match *node {
+            NodeRef::Redis(number) => lost(cast.redis[usize::from(number) - 1], *release),
+            NodeRef::Sentinel(number) => lost(cast.sentinels[usize::from(number) - 1], *release),
+            _ => None,
+        };
+        if let Some((name, (why, _))) = lost {
+            let message = format!("`{name}` is set for {node}, and {} has none", release.title());
+            let finding = Finding::new(
+                message,
+                places_of(&texts, release.as_str()).into_iter().next().unwrap_or(span.clone()),
+                why,
+            );
+            reader.report(finding.help(format!("leave `{name}` out, or install another release")));
+        }
+    }
     if let Action::Command { node, run } = &action {
         command::check(reader, cast, (node, run), &texts);
     }
@@ -209,6 +225,23 @@ fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
                 report("node", "only the clocks of nodes can jump", "this is a client", "name a node");
             }
         }
+        Action::Upgrade { node, release } => {
+            let fits = matches!(
+                (node, release),
+                (NodeRef::Redis(_) | NodeRef::Sentinel(_), AnyRelease::Server(_))
+                    | (NodeRef::Haproxy, AnyRelease::Proxy(_))
+            );
+            if !fits {
+                let message = format!("`{node}` cannot be {}", release.title());
+                let help = "name a Redis node or a Sentinel and a release of Redis or Valkey, or \"haproxy\" and one of HAProxy";
+                report(
+                    "release",
+                    &message,
+                    "this is a release of another program, or this is no node of a program",
+                    help,
+                );
+            }
+        }
         Action::Kill { .. }
         | Action::KillHost { .. }
         | Action::PowerOff { .. }
@@ -219,6 +252,15 @@ fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
         | Action::Heal {}
         | Action::Command { .. } => {}
     }
+}
+
+/// A directive that is set and that a release does not have, and why.
+fn lost<T: Released>(config: &T, release: T::Release) -> Option<(&'static str, (String, String))> {
+    let table = |config: &T| toml::Table::try_from(config).expect("settings are a table");
+    let (own, usual) = (table(config), table(&T::of(config.release())));
+    let set = |name: &str| own.get(name) != usual.get(name);
+    let row = T::DIRECTIVES.iter().find(|row| set(row.name) && T::lacking(release, row.name).is_some())?;
+    Some((row.name, row.why_not(release)))
 }
 
 /// No host may be in two groups, nor in one group twice.

@@ -79,7 +79,7 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
         names: &names,
         master: &master,
         redis: redis.iter().map(|(config, _)| config).collect(),
-        sentinels: sentinel.iter().map(|(config, _)| config.release).collect(),
+        sentinels: sentinel.iter().map(|(config, _)| config).collect(),
     };
     let faults = faults::read(reader, &mut root, &cast, (duration, places.value("duration")));
     let expect = expect::read(reader, &mut root, &names);
