@@ -362,6 +362,33 @@ pub mod yes_no {
     }
 }
 
+/// Serde for time limits: a duration, or "none", which is as long as the longest run.
+pub mod or_none {
+    use super::*;
+
+    /// Writes the duration, or "none".
+    pub fn serialize<S: Serializer>(limit: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+        match *limit >= limits::SPAN_MAX {
+            true => serializer.serialize_str("none"),
+            false => limit.serialize(serializer),
+        }
+    }
+
+    /// Reads a duration or "none".
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "none" => Ok(limits::SPAN_MAX),
+            text => parse_span(text).map_err(de::Error::custom),
+        }
+    }
+
+    /// The schema of a limit: a text.
+    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["5s", "none"] })
+    }
+}
+
 /// Serde for sizes: a number of bytes, or a text with a unit as redis.conf has it.
 pub mod bytes {
     use super::*;

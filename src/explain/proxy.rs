@@ -18,6 +18,7 @@ pub(super) struct ServerState {
 pub(super) fn check_words(status: CheckStatus) -> &'static str {
     match status {
         CheckStatus::L7Ok => "said role:master",
+        CheckStatus::L4Ok => "accepted the connection of the check",
         CheckStatus::L4Con => "refused the connection of the check",
         CheckStatus::L4Unreachable => "had no route",
         CheckStatus::L4Tout => "did not answer the connect of the check",

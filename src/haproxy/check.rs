@@ -14,7 +14,7 @@
 
 use super::health::Health;
 use super::timer::{Tick, deadline, millis, tick};
-use super::{Config, Haproxy, OnMarkedDown, OnMarkedUp, check_token};
+use super::{CheckKind, Config, Haproxy, OnMarkedDown, OnMarkedUp, check_token};
 use crate::kernel::{Span, Time};
 use crate::net::{ConnectError, Ended, Note, Out, Sock, TimerId};
 use crate::record::{CheckStatus, Event, HaproxyEvent};
@@ -149,6 +149,9 @@ impl Haproxy {
     pub(super) fn check_connected(&mut self, server: usize, out: &mut Out) {
         let check = &mut self.servers[server].check;
         assert_eq!(check.step, Step::Connecting, "a check connects once");
+        if self.config.check == CheckKind::Connect {
+            return self.end_check(server, CheckStatus::L4Ok, out);
+        }
         check.step = Step::AwaitPong;
         let sock = check.sock.expect("a round in flight has a socket");
         out.command(sock, Command::Ping);
@@ -175,6 +178,9 @@ impl Haproxy {
     pub(super) fn check_data(&mut self, server: usize, message: &Message, out: &mut Out) {
         let check = &mut self.servers[server].check;
         match (check.step, message) {
+            (Step::AwaitPong, Message::Reply(Reply::Pong)) if self.config.check == CheckKind::Ping => {
+                self.end_check(server, CheckStatus::L7Ok, out);
+            }
             (Step::AwaitPong, Message::Reply(Reply::Pong)) => {
                 check.step = Step::AwaitRole;
                 let sock = check.sock.expect("a round in flight has a socket");
@@ -212,7 +218,7 @@ impl Haproxy {
         check.hurried = None;
         let duration = self.timers.clock(out).since(check.began);
         let was_up = check.health.is_up();
-        if status == CheckStatus::L7Ok {
+        if matches!(status, CheckStatus::L7Ok | CheckStatus::L4Ok) {
             check.health.pass()
         } else {
             check.health.fail()

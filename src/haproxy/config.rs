@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
 use crate::release::ProxyRelease;
+use crate::units;
 
 /// The settings of HAProxy, named as the keywords of haproxy.cfg 2.6.
 ///
@@ -32,14 +33,17 @@ pub struct Config {
     pub on_marked_down: OnMarkedDown,
     /// What happens to the sessions of backup servers when an active one comes up.
     pub on_marked_up: OnMarkedUp,
-    /// Time limit of one attempt to connect to a server. Demo: "5s".
-    #[serde(rename = "timeout connect")]
+    /// Time limit of one attempt to connect to a server. "none": no limit. Demo: "5s".
+    #[serde(rename = "timeout connect", with = "units::or_none")]
+    #[schemars(schema_with = "units::or_none::schema")]
     pub timeout_connect: Span,
-    /// How long a client may be silent. Demo: "50s".
-    #[serde(rename = "timeout client")]
+    /// How long a client may be silent; "none": for ever. Demo: "50s".
+    #[serde(rename = "timeout client", with = "units::or_none")]
+    #[schemars(schema_with = "units::or_none::schema")]
     pub timeout_client: Span,
-    /// How long a server may be silent. Demo: "50s".
-    #[serde(rename = "timeout server")]
+    /// How long a server may be silent; "none": for ever. Demo: "50s".
+    #[serde(rename = "timeout server", with = "units::or_none")]
+    #[schemars(schema_with = "units::or_none::schema")]
     pub timeout_server: Span,
     /// Replaces both silence limits once data flows both ways; unset: they stay.
     #[serde(rename = "timeout tunnel", skip_serializing_if = "Option::is_none")]
@@ -58,6 +62,9 @@ pub struct Config {
     pub maxconn: u32,
     /// How a new session chooses among servers that are up.
     pub balance: Balance,
+    /// Simulator key: what a check asks.
+    #[serde(skip_serializing_if = "CheckKind::is_role")]
+    pub check: CheckKind,
     /// Global settings that begin with `tune.`.
     pub tune: Tune,
 }
@@ -85,6 +92,7 @@ impl Default for Config {
             redispatch: false,
             maxconn: 4096,
             balance: Balance::Roundrobin,
+            check: CheckKind::Role,
             tune: Tune::default(),
         }
     }
@@ -127,11 +135,33 @@ pub enum OnMarkedUp {
     ShutdownBackupSessions,
 }
 
-/// `balance`: the one algorithm that is modelled.
+/// `balance`: the algorithms that are modelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Balance {
     /// Each active server in turn: HAProxy's default.
     #[default]
     Roundrobin,
+    /// The first active server in the order of the file that is up (`fas_get_next_server`); servers have no `maxconn` here.
+    First,
+}
+
+/// What a check asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckKind {
+    /// `PING`, then `info replication`: only a master passes. The demo.
+    #[default]
+    Role,
+    /// `PING`: every server that answers passes.
+    Ping,
+    /// Whether somebody listens, as `check` without `option tcp-check`.
+    Connect,
+}
+
+impl CheckKind {
+    /// Whether it is the demo's: what is usual need not be written.
+    fn is_role(&self) -> bool {
+        *self == CheckKind::Role
+    }
 }

@@ -41,7 +41,7 @@ use std::collections::VecDeque;
 
 use balance::{Candidate, RoundRobin};
 use check::Check;
-pub use config::{Balance, Config, OnMarkedDown, OnMarkedUp};
+pub use config::{Balance, CheckKind, Config, OnMarkedDown, OnMarkedUp};
 use session::Session;
 use timer::Timers;
 
@@ -191,7 +191,7 @@ impl Haproxy {
 
     /// The server that a session would get which began now.
     pub fn usable_server(&self) -> Option<usize> {
-        self.robin.peek(&self.candidates(), None)
+        self.turn().peek(&self.candidates(), None)
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -201,7 +201,18 @@ impl Haproxy {
 
     fn choose_server(&mut self, avoid: Option<usize>) -> Option<usize> {
         let candidates = self.candidates();
-        self.robin.choose(&candidates, avoid)
+        let mut turn = self.turn();
+        let chosen = turn.choose(&candidates, avoid);
+        self.robin = turn;
+        chosen
+    }
+
+    /// Whose turn it is: `balance first` begins at the first server each time.
+    fn turn(&self) -> RoundRobin {
+        match self.config.balance {
+            Balance::Roundrobin => self.robin,
+            Balance::First => RoundRobin::default(),
+        }
     }
 
     /// One pass of the event loop.

@@ -1,5 +1,6 @@
 //! Values of known charts, and the resources of known operators: their defaults are those of the versions named here.
 
+use super::UNKNOWN;
 use super::container::{Container, Mount, Platform, Source};
 use super::identity;
 use super::images;
@@ -54,7 +55,13 @@ impl Maker<'_> {
         container.platform = Platform::Kubernetes;
         container.restarts = true;
         container.image = image.clone();
-        container.mounts.push(Mount { target: "/data".into(), source: data, read_only: false, place: place.clone() });
+        container.mounts.push(Mount {
+            target: "/data".into(),
+            source: data,
+            read_only: false,
+            place: place.clone(),
+            volume: None,
+        });
         let mut program = Program::empty(kind, name, place.clone());
         program.settings = Directives::of_lines(&lines);
         program.image = image.as_ref().map(|text| images::read(&text.text));
@@ -158,7 +165,8 @@ fn pods(
         let own = format!("{name}-{n}");
         let mut lines = redis.to_vec();
         if n > 0 {
-            lines.push(Line::at(&format!("replicaof {name}-0 6379"), maker.node.place().clone()));
+            let master = if name.contains("ha-server") { UNKNOWN.to_string() } else { format!("{name}-0") };
+            lines.push(Line::at(&format!("replicaof {master} 6379"), maker.node.place().clone()));
         }
         let program = maker.program(Kind::Redis, &own, lines, images.0.clone(), data.clone());
         maker.stack.redis.push(program);
@@ -219,7 +227,7 @@ fn redis_ha(node: &Node) -> Stack {
     .map(|(name, value)| with(name, value))
     .collect();
     let mut sentinel =
-        vec![with(format!("sentinel monitor {set} redis-ha-server-0 6379"), maker.value(&["sentinel", "quorum"], "2"))];
+        vec![with(format!("sentinel monitor {set} {UNKNOWN} 6379"), maker.value(&["sentinel", "quorum"], "2"))];
     let config = entries(
         &["sentinel", "config"],
         &[("down-after-milliseconds", "10000"), ("failover-timeout", "180000"), ("parallel-syncs", "5")],
@@ -312,11 +320,11 @@ fn failover(node: &Node) -> Stack {
     let claim = node.at(&["spec", "redis", "storage", "persistentVolumeClaim"]).is_some();
     let data = if claim { Source::Volume("data".into()) } else { Source::Scratch };
     let own = custom(node.at(&["spec", "sentinel", "customConfig"]), "mymaster");
-    let monitor = sentinel_lines(&maker, "mymaster", "rfr-0", sentinels / 2 + 1, ("5000", "10000"), own);
+    let monitor = sentinel_lines(&maker, "mymaster", &UNKNOWN.to_string(), sentinels / 2 + 1, ("5000", "10000"), own);
     for n in 0..redis {
         let mut lines = lines.clone();
         if n > 0 {
-            lines.push(Line::at("replicaof rfr-0 6379", node.place().clone()));
+            lines.push(Line::at(&format!("replicaof {UNKNOWN} 6379"), node.place().clone()));
         }
         let program = maker.program(Kind::Redis, &format!("rfr-{n}"), lines, image.clone(), data.clone());
         maker.stack.redis.push(program);
@@ -334,7 +342,11 @@ fn opstree(redis: &Node, sentinel: Option<&Node>) -> Stack {
     let claim = redis.at(&["spec", "storage", "volumeClaimTemplate"]).is_some();
     let data = if claim { Source::Volume("data".into()) } else { Source::Scratch };
     for n in 0..count {
-        let lines = if n > 0 { vec![Line::at("replicaof redis-0 6379", redis.place().clone())] } else { Vec::new() };
+        let lines = if n > 0 {
+            vec![Line::at(&format!("replicaof {UNKNOWN} 6379"), redis.place().clone())]
+        } else {
+            Vec::new()
+        };
         let program = maker.program(Kind::Redis, &format!("redis-{n}"), lines, image.clone(), data.clone());
         maker.stack.redis.push(program);
     }
@@ -344,7 +356,7 @@ fn opstree(redis: &Node, sentinel: Option<&Node>) -> Stack {
         let config = |key: &str, default: &str| maker.value(&["spec", "redisSentinelConfig", key], default);
         let set = config("masterGroupName", "myMaster").text;
         let quorum = config("quorum", &(number / 2 + 1).to_string());
-        let mut lines = vec![Line { text: format!("sentinel monitor {set} redis-0 6379 {}", quorum.text), ..quorum }];
+        let mut lines = vec![Line { text: format!("sentinel monitor {set} {UNKNOWN} 6379 {}", quorum.text), ..quorum }];
         for (directive, key, default) in [
             ("down-after-milliseconds", "downAfterMilliseconds", "30000"),
             ("failover-timeout", "failoverTimeout", "180000"),

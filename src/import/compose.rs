@@ -77,6 +77,36 @@ pub struct Read {
 }
 
 impl Read {
+    /// How many containers of a service a script or page of the set asks for: `--scale SERVICE=N`.
+    fn by_script(&mut self, files: &Files, service: &str) -> Option<usize> {
+        let tells = |file: &&super::source::File| {
+            file.path.ends_with(".sh") || file.path.ends_with("Makefile") || file.path.ends_with(".md")
+        };
+        for file in files.all().filter(tells) {
+            for (n, line) in
+                file.text.lines().enumerate().filter(|(_, line)| line.contains("compose") && line.contains("scale"))
+            {
+                let words = line.split(|c: char| c.is_whitespace() || c == '`');
+                let number = words
+                    .filter_map(|word| word.trim_start_matches("--scale=").split_once('='))
+                    .find(|(name, _)| *name == service);
+                if let Some(count) =
+                    number.and_then(|(_, number)| number.parse().ok()).filter(|n| (1..=REPLICAS_MAX).contains(n))
+                {
+                    let place = super::origin::Place::new(&file.path, n + 1);
+                    self.assumed.push((
+                        place,
+                        format!(
+                            "{count} containers of {service}: as a command in the set has it (--scale {service}=N)"
+                        ),
+                    ));
+                    return Some(count);
+                }
+            }
+        }
+        None
+    }
+
     /// How many containers a range of ports of the machine is for: it makes sense for several alone.
     fn by_ports(&mut self, container: &Container) -> usize {
         let range = container.ports.iter().find_map(|port| {
@@ -119,6 +149,7 @@ pub fn read(files: &Files, project: &Project, choices: &Choices) -> Read {
             [["deploy", "replicas"].as_slice(), ["scale"].as_slice()].iter().find_map(|path| service.text_at(path));
         let count = choices.scale.get(&name.text).copied();
         let count = count.or_else(|| said.and_then(|text| text.text.parse().ok()));
+        let count = count.or_else(|| read.by_script(files, &name.text));
         let count = count.unwrap_or_else(|| read.by_ports(&container)).min(REPLICAS_MAX);
         for ordinal in 0..count {
             let mut one = Container { ordinal, replicas: count, ..container.clone() };
@@ -199,7 +230,13 @@ impl Reader<'_> {
         }
         for tmpfs in service.get("tmpfs").map(Node::texts).unwrap_or_default() {
             let target = clean(tmpfs.text.split(':').next().unwrap_or_default());
-            one.mounts.push(Mount { target, source: Source::Scratch, read_only: false, place: tmpfs.origin.place });
+            one.mounts.push(Mount {
+                target,
+                source: Source::Scratch,
+                read_only: false,
+                place: tmpfs.origin.place,
+                volume: None,
+            });
         }
         one.mounts.extend(self.configs(service));
         for port in service.get("ports").map(Node::items).unwrap_or_default() {
@@ -277,7 +314,7 @@ impl Reader<'_> {
                 _ => return None,
             };
             let read_only = modes.split(',').any(|mode| mode == "ro");
-            return Some(Mount { target: clean(target), source, read_only, place });
+            return Some(Mount { target: clean(target), source, read_only, place, volume: None });
         }
         let target = clean(&volume.text_at(&["target"])?.text);
         let kind = volume.text_at(&["type"]).map_or("volume".to_owned(), |text| text.text);
@@ -287,7 +324,7 @@ impl Reader<'_> {
             _ => Source::Anonymous,
         };
         let read_only = volume.get("read_only").is_some_and(Node::is_true);
-        Some(Mount { target, source, read_only, place })
+        Some(Mount { target, source, read_only, place, volume: None })
     }
 
     /// What a mount's source is: a path, or the name of a volume, which may be bound to a path.
@@ -324,7 +361,13 @@ impl Reader<'_> {
                     Some(lines) => Source::Files(BTreeMap::from([(String::new(), lines)])),
                     None => Source::Unknown,
                 };
-                mounts.push(Mount { target: clean(&target), source, read_only: true, place: item.place().clone() });
+                mounts.push(Mount {
+                    target: clean(&target),
+                    source,
+                    read_only: true,
+                    place: item.place().clone(),
+                    volume: None,
+                });
             }
         }
         mounts

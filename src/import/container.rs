@@ -47,6 +47,8 @@ pub struct Mount {
     pub read_only: bool,
     /// Where it is said.
     pub place: Place,
+    /// The volume of the pod that it is, by name.
+    pub volume: Option<String>,
 }
 
 /// A published port.

@@ -265,7 +265,7 @@ impl Reader<'_> {
                 (Source::Files(files), None) => (Source::Files(files), true),
                 (source, _) => (source, mount.get("readOnly").is_some_and(Node::is_true)),
             };
-            mounts.push(Mount { target: clean(&target.text), source, read_only, place });
+            mounts.push(Mount { target: clean(&target.text), source, read_only, place, volume: Some(name.text) });
         }
         mounts
     }

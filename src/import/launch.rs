@@ -197,6 +197,7 @@ pub fn launch(files: &Files, container: &Container) -> Option<Program> {
     }
     let words = command_line(container, built.as_ref(), kind);
     let mut shell = Shell::new(&mut vfs, env.clone(), &container.name());
+    shell.open = container.platform == Platform::Unknown;
     for before in &container.before {
         shell.command(before);
         shell.outcome.start = None;

@@ -80,6 +80,8 @@ pub struct Shell<'v, 'f> {
     host: String,
     /// The values of variables in the words of the command that is looked at.
     parts: Vec<Text>,
+    /// Whether variables that nothing sets may be set where the set does not tell.
+    pub open: bool,
 }
 
 /// Where the lines of a script stand.
@@ -103,6 +105,7 @@ impl<'v, 'f> Shell<'v, 'f> {
             trap: None,
             host: host.to_owned(),
             parts: Vec::new(),
+            open: false,
         }
     }
 
@@ -537,7 +540,7 @@ impl<'v, 'f> Shell<'v, 'f> {
                     _ => None,
                 }
             }
-            [text] => Some(!text.is_empty()),
+            [text] => Some(!text.is_empty() && !text.chars().all(|c| c == UNKNOWN)),
             _ => None,
         }
     }

@@ -73,7 +73,7 @@ fn each_value_says_where_it_stands() {
         "{toml}"
     );
     assert!(toml.contains("failover-timeout = 180000       # assumed: no directive; Redis's default"), "{toml}");
-    assert!(toml.contains("save = \"9 1\"  "), "{toml}");
+    assert!(toml.contains("save = \"9 1\" # compose.yml:4"), "{toml}");
     assert!(toml.contains("haproxy = false # assumed: there is none in the set"), "{toml}");
 }
 

@@ -99,8 +99,26 @@ impl<'a> Vfs<'a> {
         self.files.get(&path).map(|_| path)
     }
 
+    /// The path under which a file of a pod's volume is kept: several containers mount it at places of their own.
+    fn own(&self, path: &str) -> String {
+        let Some((mount, rest)) = self.container.mount_of(path) else { return path.to_owned() };
+        let first = mount.volume.as_ref().and_then(|name| {
+            let mut same = self
+                .container
+                .mounts
+                .iter()
+                .filter(|other| other.volume.as_ref() == Some(name) && other.source == mount.source);
+            same.next()
+        });
+        match first {
+            Some(first) if first.target != mount.target && !rest.is_empty() => format!("{}/{rest}", first.target),
+            _ => path.to_owned(),
+        }
+    }
+
     /// The lines of a file, if they are known.
     pub fn lines(&mut self, path: &str) -> Option<Vec<Line>> {
+        let path = &*self.own(path);
         if let Some(written) = self.written.get(path) {
             return written.lines.clone();
         }
@@ -118,6 +136,7 @@ impl<'a> Vfs<'a> {
 
     /// Whether a file is there at the first start; unknown where the set does not tell.
     pub fn exists(&mut self, path: &str) -> Option<bool> {
+        let path = &*self.own(path);
         if self.written.contains_key(path) || self.image.contains_key(path) || self.lines(path).is_some() {
             return Some(true);
         }
@@ -130,6 +149,7 @@ impl<'a> Vfs<'a> {
 
     /// A start script writes a file; `guarded` if only where there is none.
     pub fn write(&mut self, path: &str, lines: Option<Vec<Line>>, append: bool, guarded: bool) {
+        let path = &*self.own(path);
         let old = append.then(|| self.lines(path)).flatten();
         let known = !append || old.is_some() || self.exists(path) == Some(false);
         let lines = match (lines, known) {
@@ -188,7 +208,7 @@ impl<'a> Vfs<'a> {
     pub fn config(&mut self, path: &str, place: &Place) -> ConfigFile {
         let lines = self.lines(path);
         let (home, read_only) = self.home(path);
-        let written = self.written.get(path);
+        let written = self.written.get(&self.own(path));
         ConfigFile {
             path: path.to_owned(),
             lines,

@@ -141,6 +141,8 @@ pub enum SentinelEvent {
 pub enum CheckStatus {
     /// Passed.
     L7Ok,
+    /// Somebody listens, and no more is asked.
+    L4Ok,
     /// Refused.
     L4Con,
     /// No route to the host.
@@ -278,6 +280,7 @@ impl CheckStatus {
         };
         match self {
             CheckStatus::L7Ok => "Layer7 check passed, code: 0, info: \"(tcp-check)\"".into(),
+            CheckStatus::L4Ok => "Layer4 check passed".into(),
             CheckStatus::L4Con => {
                 "Layer4 connection problem, info: \"Connection refused at initial connection step of tcp-check\"".into()
             }

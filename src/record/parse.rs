@@ -298,7 +298,7 @@ impl<'a> Scan<'a> {
 
 fn check_status(reason: &str) -> Option<CheckStatus> {
     let steps = (1..=9).flat_map(|n| [CheckStatus::L7Tout(n), CheckStatus::L7Rsp(n), CheckStatus::SockErr(n)]);
-    [CheckStatus::L7Ok, CheckStatus::L4Con, CheckStatus::L4Unreachable, CheckStatus::L4Tout]
+    [CheckStatus::L7Ok, CheckStatus::L4Ok, CheckStatus::L4Con, CheckStatus::L4Unreachable, CheckStatus::L4Tout]
         .into_iter()
         .chain(steps)
         .find(|status| status.reason() == reason)

@@ -145,7 +145,8 @@ pub(super) fn haproxy_file(scenario: &Scenario, servers: &[(String, Ipv4Addr)]) 
         line("    option redispatch".into());
     }
     for (name, value) in table(config) {
-        if name.starts_with("timeout ") {
+        // "none" is what HAProxy has where nothing is said.
+        if name.starts_with("timeout ") && plain(&value) != "none" {
             line(format!("    {name} {}", plain(&value)));
         }
     }
@@ -154,11 +155,15 @@ pub(super) fn haproxy_file(scenario: &Scenario, servers: &[(String, Ipv4Addr)]) 
     line("    default_backend redis_backend".into());
     line("backend redis_backend".into());
     line(format!("    balance {}", plain(&table(config)["balance"])));
-    line("    option tcp-check".into());
-    line("    tcp-check send PING\\r\\n".into());
-    line("    tcp-check expect string +PONG".into());
-    line("    tcp-check send info\\ replication\\r\\n".into());
-    line("    tcp-check expect string role:master".into());
+    if config.check != haproxy::CheckKind::Connect {
+        line("    option tcp-check".into());
+        line("    tcp-check send PING\\r\\n".into());
+        line("    tcp-check expect string +PONG".into());
+    }
+    if config.check == haproxy::CheckKind::Role {
+        line("    tcp-check send info\\ replication\\r\\n".into());
+        line("    tcp-check expect string role:master".into());
+    }
     for (place, (name, addr)) in servers.iter().enumerate() {
         let backup = if config.backup && place > 0 { " backup" } else { "" };
         line(format!("    server {name} {addr}:{REDIS_PORT} check{}{backup}", server_options(config)));

@@ -61,7 +61,7 @@ mod tests {
     use crate::{haproxy, sentinel};
 
     /// Keys that only the simulator has, and numbers that only `SENTINEL DEBUG` sets.
-    const OF_THE_SIMULATOR: [&str; 21] = [
+    const OF_THE_SIMULATOR: [&str; 22] = [
         "config-file",
         "dataset-bytes",
         "dataset-value-bytes",
@@ -83,6 +83,7 @@ mod tests {
         "default-down-after",
         "default-failover-timeout",
         "release",
+        "check",
     ];
 
     #[test]

@@ -346,7 +346,15 @@ const ROWS: &[(&str, Row)] = &[
             "4096",
         ),
     ),
-    ("haproxy.balance", Refused("haproxy.balance = 'leastconn'\n", "unknown variant `leastconn`")),
+    (
+        "haproxy.balance",
+        Run(
+            "haproxy.backup = false\nhaproxy.check = 'connect'\nduration = '5s'\nphase = '0s'\n",
+            "'roundrobin'",
+            "'first'",
+        ),
+    ),
+    ("haproxy.check", Run(CALM, "'role'", "'connect'")),
     // the network
     ("network.latency", Run(CALM, "'50us'", "'1ms'")),
     ("network.jitter", Run(CALM, "'20us'", "'1ms'")),

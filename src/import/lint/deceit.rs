@@ -37,12 +37,21 @@ pub(super) fn dead_env(stack: &Stack) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     for one in stack.programs() {
         let (Some(container), Some(image)) = (&one.container, &one.image) else { continue };
+        // In a pod, probes and hooks read variables too.
+        if one.in_kubernetes() {
+            continue;
+        }
         if !one.outcome.skipped.is_empty() || image.kind == Image::Other && one.outcome.start.is_none() {
             continue;
         }
         let kind = if image.kind == Image::Other { Image::Redis } else { image.kind };
         let mut dead: Vec<(Place, String)> = Vec::new();
         for (name, value) in container.env.iter().filter(|(name, _)| !images::reads(kind, name)) {
+            // What an env file gives to many is meant for some of them.
+            let yaml = value.place().file.ends_with(".yml") || value.place().file.ends_with(".yaml");
+            if value.origin.through.is_empty() && !yaml {
+                continue;
+            }
             let health = container.health.as_ref().is_some_and(|text| text.text.contains(name.as_str()));
             let missed: Vec<_> =
                 one.outcome.substitutions.iter().filter(|sub| sub.pattern.contains(name.as_str())).collect();

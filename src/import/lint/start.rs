@@ -86,7 +86,12 @@ pub(super) fn monitor_not_a_node(stack: &Stack) -> Vec<Hit> {
             });
             is_address(host) && !own && redis.settings.word("replica-announce-ip") != Some(host)
         });
-        if node.is_none() || by_port {
+        // On several machines a port leads to as many nodes: whose address it is, nobody says.
+        let open = |one: &Program| {
+            one.container.as_ref().is_some_and(|container| container.host_network || !container.ports.is_empty())
+        };
+        let one_of_many = stack.machines.len() > 1 && is_address(host) && stack.redis.iter().any(open);
+        if (node.is_none() || by_port) && !one_of_many {
             found.push((line.place().clone(), host.to_owned()));
         }
     }

@@ -162,7 +162,8 @@ impl Shell<'_, '_> {
         if name == "HOSTNAME" && !self.variables.contains_key(name) {
             return Some(Text::new(self.host.clone(), Origin::at(Place::new(&"".into(), 1))));
         }
-        self.variables.get(name).cloned()
+        let unknown = || Text::new(UNKNOWN.to_string(), Origin::at(Place::new(&"".into(), 1)));
+        self.variables.get(name).cloned().or_else(|| self.open.then(unknown))
     }
 
     fn braced(&mut self, inner: &str, place: &Place, out: &mut Expansion, split: bool, depth: usize) {

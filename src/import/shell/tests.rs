@@ -8,7 +8,13 @@ fn run(script: &str, env: &[(&str, &str)], etc: &str, look: &str) -> (Outcome, O
     let files = Files::of([("etc/a.conf", etc)]);
     let place = Place::new(&"compose.yml".into(), 1);
     let mut container = Container::new("x", place.clone());
-    let mount = |target: &str, source| Mount { target: target.into(), source, read_only: false, place: place.clone() };
+    let mount = |target: &str, source| Mount {
+        target: target.into(),
+        source,
+        read_only: false,
+        place: place.clone(),
+        volume: None,
+    };
     container.mounts =
         vec![mount("/etc/redis", Source::Bind(Some("etc".into()))), mount("/data", Source::Volume("v".into()))];
     let mut vfs = Vfs::new(&files, &container);

@@ -157,9 +157,13 @@ impl Shell<'_, '_> {
                     continue;
                 }
                 self.outcome.used.insert(name.to_owned());
-                if let Some(value) = self.variables.get(name) {
-                    text.push_str(&value.text);
-                    parts.push(Text::new(value.text.clone(), value.origin.put_into(&line.origin.place, name)));
+                match self.variables.get(name) {
+                    Some(value) => {
+                        text.push_str(&value.text);
+                        parts.push(Text::new(value.text.clone(), value.origin.put_into(&line.origin.place, name)));
+                    }
+                    None if self.open => text.push(UNKNOWN),
+                    None => {}
                 }
                 rest = &after[usize::from(braced)..];
             }
