@@ -25,6 +25,7 @@ pub mod haproxy;
 pub mod import;
 pub mod kernel;
 pub mod limits;
+pub mod logs;
 pub mod mistake;
 pub mod net;
 pub mod record;

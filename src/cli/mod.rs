@@ -14,6 +14,7 @@ mod import;
 mod lint;
 mod messages;
 mod plot;
+mod read;
 #[cfg(target_os = "linux")]
 mod reference;
 #[cfg(not(target_os = "linux"))]
@@ -63,6 +64,7 @@ enum Command {
     Sweep(sweep::Arguments),
     Check(check::Arguments),
     Plot(plot::Arguments),
+    Read(read::Arguments),
     Compare(compare::Arguments),
     Explain(explain::Arguments),
     Diff(diff::Arguments),
@@ -123,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Sweep(arguments) => sweep::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::Plot(arguments) => plot::main(&arguments),
+        Command::Read(arguments) => read::main(&arguments),
         Command::Compare(arguments) => compare::main(&arguments),
         Command::Explain(arguments) => explain::main(&arguments),
         Command::Diff(arguments) => diff::main(&arguments),

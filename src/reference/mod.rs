@@ -19,7 +19,6 @@ mod error;
 mod gather;
 mod interrupt;
 pub mod leftovers;
-mod logs;
 pub mod netns;
 mod programs;
 mod refuse;

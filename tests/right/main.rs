@@ -7,6 +7,7 @@ mod commands;
 mod expectations;
 mod input;
 mod ledger;
+mod logs;
 mod masters;
 mod people;
 mod pressure;

@@ -1,11 +1,11 @@
-//! Log lines of the real programs as recordings have them: the time apart, names in place of addresses, no level marks.
+//! A log line of a real program as recordings have it: the time apart, names in place of addresses, no level marks.
 
 use std::net::Ipv4Addr;
 
 /// A line of redis-server's or redis-sentinel's log: microseconds of the Unix epoch, and the text.
 ///
 /// `21269:X 23 Nov 2026 16:00:00.123 # +sdown …`; the time is in UTC, since the programs run so.
-pub(super) fn redis_line(line: &str) -> Option<(i64, &str)> {
+pub fn redis_line(line: &str) -> Option<(i64, &str)> {
     let mut parts = line.splitn(7, ' ');
     let process = parts.next()?;
     let (pid, role) = process.split_once(':')?;
@@ -13,8 +13,7 @@ pub(super) fn redis_line(line: &str) -> Option<(i64, &str)> {
         return None;
     }
     let day: i64 = parts.next()?.parse().ok()?;
-    let month = MONTHS.iter().position(|name| Some(*name) == line.split(' ').nth(2))? as i64 + 1;
-    parts.next()?;
+    let month = month(parts.next()?)?;
     let year: i64 = parts.next()?.parse().ok()?;
     let clock = parts.next()?;
     let mark = parts.next()?;
@@ -30,8 +29,13 @@ pub(super) fn redis_line(line: &str) -> Option<(i64, &str)> {
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/// The number of a month.
+pub(super) fn month(name: &str) -> Option<i64> {
+    MONTHS.iter().position(|month| *month == name).map(|place| place as i64 + 1)
+}
+
 /// Days from 1 January 1970 in the Gregorian calendar.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
+pub(super) fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     // Years begin in March, so that the leap day is their last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let era = year.div_euclid(400);
@@ -41,7 +45,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// A line's text as a recording has it.
-pub(super) fn clean(text: &str, name_of: impl Fn(Ipv4Addr) -> Option<String>) -> String {
+pub fn clean(text: &str, name_of: impl Fn(Ipv4Addr) -> Option<String>) -> String {
     let mut text = with_names(text, name_of);
     if let Some(from) = text.find("(user request from '") {
         let end = text[from..].find("')").map_or(text.len(), |length| from + length + 2);
@@ -74,7 +78,7 @@ fn with_names(text: &str, name_of: impl Fn(Ipv4Addr) -> Option<String>) -> Strin
 }
 
 /// Whether a recording has a line of HAProxy's: those about the state of servers.
-pub(super) fn is_server_state(text: &str) -> bool {
+pub fn is_server_state(text: &str) -> bool {
     text.starts_with("Server ") || text.starts_with("Backup Server ") || text.contains("has no server available!")
 }
 
