@@ -35,7 +35,13 @@ pub(super) fn clocks(lines: &[Line<'_>]) -> BTreeMap<String, (i64, usize)> {
         *nth += 1;
     }
     let mut ahead: BTreeMap<String, (i64, usize)> = BTreeMap::new();
-    let Some(first) = seen.values().flat_map(|at| at.keys()).min().copied() else { return ahead };
+    // The clock that others are held against is that of whoever shares most moments.
+    let mut shared: BTreeMap<&str, usize> = BTreeMap::new();
+    for at in seen.values().filter(|at| at.len() > 1) {
+        at.keys().for_each(|label| *shared.entry(label).or_default() += 1);
+    }
+    let most = shared.iter().max_by_key(|(label, count)| (**count, std::cmp::Reverse(**label)));
+    let Some(first) = most.map(|(label, _)| *label) else { return ahead };
     let mut known: BTreeMap<&str, i64> = BTreeMap::from([(first, 0)]);
     // Who shares a moment with somebody whose clock is known.
     loop {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::{EventId, Time};
 use crate::limits::plain_name;
-use crate::record::{Event, Header, Names, NodeKind, Record, Recording, Source, What};
+use crate::record::{Event, Fault, FaultMark, Header, Names, NodeKind, Order, Record, Recording, Source, What};
 use crate::release::Dialect;
 use source::{NO_YEAR, Raw};
 use who::Line;
@@ -39,9 +39,6 @@ pub enum NoLogs {
 
 /// The most sources: nodes have numbers of 16 bits, and nobody has so many.
 const SOURCES_MAX: usize = 1_000;
-
-/// Time 0 lies this long before the first sign of trouble.
-const BEFORE_US: i64 = 0;
 
 /// Reads logs: files by name and text. `given`: addresses and who lives there, as the user says.
 ///
@@ -174,7 +171,7 @@ fn trouble(lines: &[Line<'_>]) -> i64 {
         SIGNS.iter().any(|sign| line.text.starts_with(sign)) || down
     };
     let first = lines.iter().filter(|line| line.at_us >= from).find(is_sign);
-    first.or(lines.first()).map_or(0, |line| line.at_us - BEFORE_US)
+    first.or(lines.first()).map_or(0, |line| line.at_us)
 }
 
 fn recording(
@@ -234,6 +231,16 @@ fn recording(
         });
     }
     records.sort_by_key(|record| record.time);
+    let faults = silent(lines, kinds, &written, &home, zero);
+    for (_, node) in &faults {
+        roles.insert(node.clone(), "down".to_owned());
+        notes.push(format!("{node}: it is silent from then on and called down (+sdown): taken for dead"));
+    }
+    let faults = faults.into_iter().map(|(at_us, node)| FaultMark {
+        at_s: at_us as f64 / 1e6,
+        fault: Fault::Program { order: Order::Kill, node: Some(node) },
+    });
+    let faults: Vec<FaultMark> = faults.collect();
     let end = lines.last().map_or(0, |line| line.at_us - zero).max(0);
     notes.push(
         "nobody says what was done to the stack, and no client is recorded: losses and outages are unknown".into(),
@@ -244,7 +251,7 @@ fn recording(
         source: Source::Real,
         run: 0,
         config: serde_json::json!({}),
-        faults: Vec::new(),
+        faults,
         replies: Vec::new(),
         end_s: end as f64 / 1e6,
         redis,
@@ -254,6 +261,34 @@ fn recording(
         clients: Vec::new(),
     };
     Recording { header, names, origin, records }
+}
+
+/// Redis servers that say nothing any more once a Sentinel calls them down: since when, and who.
+fn silent(
+    lines: &[Line<'_>],
+    kinds: &BTreeMap<&str, NodeKind>,
+    written: &BTreeMap<&str, String>,
+    home: &impl Fn(&str) -> Option<String>,
+    zero: i64,
+) -> Vec<(i64, String)> {
+    let mut found = Vec::new();
+    for label in kinds.keys().filter(|label| kinds[**label] == NodeKind::Redis) {
+        let node = &written[label];
+        let is_about = |line: &&Line<'_>| {
+            let words: Vec<&str> = line.text.split(' ').collect();
+            let host = match words[..] {
+                ["+sdown", "master", _, host, ..] | ["+sdown", "slave", _, host, ..] => host,
+                _ => return false,
+            };
+            host == node || home(host).as_ref() == Some(node)
+        };
+        let Some(down) = lines.iter().find(is_about) else { continue };
+        let last = lines.iter().rev().find(|line| line.label == *label).map_or(i64::MIN, |line| line.at_us);
+        if last < down.at_us {
+            found.push((last.max(zero).min(down.at_us) - zero, node.clone()));
+        }
+    }
+    found
 }
 
 /// A source's name as a recording has it: a file's without its ending.

@@ -113,7 +113,8 @@ pub(super) const NO_YEAR: i64 = 1972;
 fn haproxy(text: &str) -> Option<&str> {
     let text = match text.strip_prefix('[') {
         Some(rest) => rest.split_once(" : ").map_or(text, |(_, said)| said),
-        None => text,
+        // `host haproxy[8]: …`, of which the time has been read.
+        None => text.split_once("]: ").filter(|(head, _)| head.contains("haproxy[")).map_or(text, |(_, said)| said),
     };
     super::line::is_server_state(text).then(|| text.trim_end())
 }

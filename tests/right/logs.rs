@@ -134,7 +134,10 @@ fn an_incident_is_read_explained_and_drawn() {
         (output.status.code(), said)
     };
     let (status, said) = ran(&["read", "all.log", "--out", "incident.jsonl"]);
-    assert!(status == Some(0) && said.contains("redis-1") && said.contains("no client is recorded"), "{said}");
+    assert!(
+        status == Some(0) && said.contains("redis-1: it is silent") && said.contains("no client is recorded"),
+        "{said}"
+    );
     let (status, said) = ran(&["explain", "incident.jsonl", "--failover"]);
     assert!(status == Some(0) && said.contains("redis-2"), "{said}");
     let (status, said) = ran(&["plot", "incident.jsonl"]);
