@@ -69,7 +69,7 @@ fn lines(recording: &Recording) -> BTreeMap<&str, Vec<String>> {
     let mut found: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for record in &recording.records {
         if let What::Event(event) = &record.what {
-            found.entry(recording.names.node(record.node)).or_default().push(event.text(&recording.names).into());
+            found.entry(recording.names.node(record.node)).or_default().push(event.text(&recording.names));
         }
     }
     found.values_mut().for_each(|lines| lines.sort());
