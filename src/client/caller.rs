@@ -304,7 +304,7 @@ impl Caller {
                 self.write(call, place, out);
             }
             (Step::Failed(failure), Some(call)) => {
-                self.dead |= self.habits.dies && failure == Failure::Refused;
+                self.dead |= self.habits.dies;
                 self.release(place, out);
                 self.failed(call, failure.into(), out);
             }

@@ -281,7 +281,7 @@ pub struct Habits {
     pub dials: u32,
     /// The pause in between.
     pub dial_pause: Span,
-    /// Whether a client whose dials were all refused is dead for good.
+    /// Whether a client whose dials all failed is dead for good.
     pub dies: bool,
     /// What is said first.
     pub greeting: Greeting,

@@ -11,6 +11,7 @@ use std::num::NonZeroU64;
 
 use super::observe::Case;
 use super::script::{Budget, fault, tidy, undo};
+use crate::client::library::Evidence;
 use crate::kernel::{Purpose, Span, Stream};
 use crate::scenario::units::{Rate, Share, SignedSpan};
 use crate::scenario::{Action, Fault, Link, Network, NodeRef, OneOrMany, Role, Scenario, Stack};
@@ -224,13 +225,19 @@ fn haproxy_settings(dice: &mut Dice, config: &mut haproxy::Config) {
     }
 }
 
+/// The library of the recordings beside the reference's own clients.
+fn recorded() -> Option<client::LibraryId> {
+    let is_it = |library: &client::LibraryId| library.evidence == Evidence::Recorded && !library.is_default();
+    client::LibraryId::all().find(is_it)
+}
+
 fn clients(dice: &mut Dice, haproxy: bool) -> Vec<client::Config> {
     let usual = if haproxy { client::Via::Proxy } else { client::Via::Sentinels };
     let mut clients: Vec<client::Config> =
         client::Config::reference().into_iter().map(|config| client::Config { via: usual, ..config }).collect();
-    if haproxy && dice.percent(20) {
+    if let Some(another) = recorded().filter(|_| haproxy && dice.percent(20)) {
         for client in clients.iter_mut().filter(|client| client.kind != client::Kind::Set) {
-            client.library = client::LibraryId::GO_REDIS_V8;
+            client.library = another;
         }
         clients[0].then_set = dice.percent(50);
     }

@@ -250,6 +250,9 @@ fn a_setting_without_an_effect_is_refused() {
         ("kind = 'set'\npause = { min = '1ms', max = '1ms' }\ncommand-timeout = '1s'", "closed loop"),
         ("kind = 'set'\ncommand-timeout = '0s'", "`command-timeout` is 0"),
         ("kind = 'set'\nconcurrency = 0", "no attempt may run"),
+        ("kind = 'subscribe'\nping-after = '1us'", "too short"),
+        ("kind = 'subscribe'\nkeepalive = { idle = '1ms' }", "whole seconds"),
+        ("kind = 'set'\nvia = 'sentinels'\nsentinels = { timeout = '0s' }", "`sentinels` is 0"),
         ("kind = 'set'\nlibrary = 'redis-pi'", "did you mean `redis-py`"),
         ("kind = 'set'\nlibrary = 'redis-py'\nprofile = 'reference'", "old name"),
     ] {

@@ -166,6 +166,11 @@ impl LibraryId {
     /// The demo's own library.
     pub const GO_REDIS_V8: LibraryId = LibraryId(&go_redis_v8::ROW);
 
+    /// Whether it is what a client has that names none.
+    pub fn is_default(self) -> bool {
+        self == LibraryId::REFERENCE
+    }
+
     /// The library with this name.
     pub fn find(word: &str) -> Option<LibraryId> {
         let is_it = |row: &&&Library| row.word == word || row.aliases.contains(&word);

@@ -3,7 +3,7 @@
 //! `default_socket_timeout` of PHP, 60 s, for a connection and for a reply; a subscriber is told to read without limit, as
 //! the usual advice has it. A command that fails in reading is not repeated; before each command the connection is looked
 //! at, and one that the peer has closed is opened again, up to ten times without a pause (`library.c`, `redis_check_eof`).
-//! If all ten are refused the object is dead for good. READONLY is an exception, and the connection stays
+//! If all ten fail the object is dead for good: ten refusals take some milliseconds. READONLY is an exception, and the connection stays
 //! (`redis_error_throw`). It asks no Sentinels by itself.
 //!
 //! `phpredis-anew` is a program that makes a new object after every exception.

@@ -256,7 +256,7 @@ fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places)
         ("command-timeout", client.command_timeout),
         ("ping-after", client.ping_after),
         ("tcp-user-timeout", client.tcp_user_timeout),
-        ("keepalive", client.keepalive.map(|keepalive| keepalive.idle)),
+        ("sentinels", client.sentinels.and_then(|sentinels| sentinels.timeout)),
     ] {
         if limit == Some(Limit(Some(Span::ZERO))) {
             let message = format!("`{key}` is 0");
@@ -264,7 +264,25 @@ fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places)
             reader.report(Finding::new(message, places.value(key), "must be greater").help(help));
         }
     }
+    if let Some(Limit(Some(after))) = client.ping_after
+        && after < LEAST_PING
+    {
+        let finding = Finding::new("`ping-after` is too short", places.value("ping-after"), "less than 1ms");
+        reader.report(finding.help("give at least \"1ms\", or \"none\""));
+    }
+    if let Some(keepalive) = client.keepalive {
+        let second = Span::from_secs(1);
+        let idle = keepalive.idle.0.unwrap_or(second);
+        if idle < second || keepalive.interval < second || keepalive.count == 0 {
+            let label = "TCP counts whole seconds: `idle` and `interval` from 1s, `count` from 1";
+            let finding = Finding::new("keep-alive is too quick", places.value("keepalive"), label);
+            reader.report(finding.help("give larger ones, or idle = \"none\" for no probes"));
+        }
+    }
 }
+
+/// Who writes PINGs more often does nothing else.
+const LEAST_PING: Span = Span::from_millis(1);
 
 /// The keys of a client of one's own.
 const SETTINGS: [&str; 10] = [
