@@ -279,6 +279,11 @@ redis_lines! {
         valkey: "PRIMARY <-> REPLICA sync: Flushing old data";
     LoadingDb = "MASTER <-> REPLICA sync: Loading DB in memory",
         valkey: "PRIMARY <-> REPLICA sync: Loading DB in memory";
+    /// The format of the file.
+    CannotLoadFormat(format: u32) = "Can't handle RDB format version {}";
+    CannotLoadSync = "Failed trying to load the MASTER synchronization DB from disk",
+        since_7_2: "Failed trying to load the MASTER synchronization DB from disk, check server logs.",
+        valkey: "Failed trying to load the PRIMARY synchronization DB from disk, check server logs.";
     FinishedWithSuccess = "MASTER <-> REPLICA sync: Finished with success",
         valkey: "PRIMARY <-> REPLICA sync: Finished with success";
     /// Bytes of the stream that came beside the RDB file.

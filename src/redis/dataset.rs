@@ -93,7 +93,7 @@ impl Dataset {
         let ranges = |(space, history): (&u16, &Gathering)| (*space, history.ranges());
         let histories = Arc::new(self.histories.iter().map(ranges).collect());
         let bytes = RDB_EMPTY_BYTES + self.bytes + self.ballast.bytes;
-        Snapshot { entries, histories, bytes, ballast: self.ballast }
+        Snapshot { entries, histories, bytes, ballast: self.ballast, format: 0 }
     }
 
     /// The content of an RDB file, in place of what was there.

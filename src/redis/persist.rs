@@ -83,7 +83,8 @@ impl Redis {
     }
 
     pub(super) fn rdb_now(&self) -> Rdb {
-        Rdb { snapshot: self.data.snapshot(), info: self.rdb_info() }
+        let snapshot = Snapshot { format: self.config.rules().rdb_format, ..self.data.snapshot() };
+        Rdb { snapshot, info: self.rdb_info() }
     }
 
     /// FLUSHDB.
@@ -169,6 +170,10 @@ impl Redis {
     /// Small files are loaded within the pass, larger ones with the sockets being served (spec 27.7). What was loaded while
     /// the file was still coming takes no time any more.
     pub(super) fn begin_loading(&mut self, snapshot: Snapshot, purpose: LoadFor, done: Span, out: &mut Out) {
+        if snapshot.format > self.config.rules().rdb_format {
+            self.cannot_load(snapshot.format, purpose, out);
+            return;
+        }
         let span = Span(self.config.load_span(&snapshot).0.saturating_sub(done.0));
         let (begun, bytes) = (out.now(), snapshot.bytes);
         self.loading = Some(Loading { snapshot, purpose, begun, ends: begun + span });
@@ -181,6 +186,25 @@ impl Redis {
             self.cron.stop(out);
             let first_look = Span((span.0 as u128 * step_bytes as u128 / bytes as u128) as u64);
             out.set_timer(LOAD, begun + if purpose == LoadFor::Sync { first_look } else { span });
+        }
+    }
+
+    /// A file of a later format: a server that starts with it gives up; a replica has lost its old data already and asks again,
+    /// for ever (`rdbLoadRio`, `loadDataFromDisk`, `readSyncBulkPayload`).
+    fn cannot_load(&mut self, format: u32, purpose: LoadFor, out: &mut Out) {
+        log(out, RedisEvent::CannotLoadFormat(format));
+        match purpose {
+            LoadFor::Boot => {
+                log_text(out, || "Fatal error loading the DB, check server logs. Exiting.".into());
+                self.give_up(out);
+            }
+            LoadFor::Sync => {
+                log(out, RedisEvent::CannotLoadSync);
+                self.data.clear();
+                // The file is removed (`bg_unlink`).
+                self.disk.rdb = None;
+                self.sync_failed(out);
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub struct Rules {
     pub pings_when_silent: bool,
     /// `loading-process-events-interval-bytes`: so many bytes are loaded between two looks at the sockets.
     pub loading_step_bytes: u64,
+    /// `RDB_VERSION`: the format of the files that it writes. It reads none of a later one (`rdbLoadRio`).
+    pub rdb_format: u32,
     /// A replica begins to load before it frees its old data, and so says it in that order (`rdbLoadWithEmptyFunc`
     /// since 8.0).
     pub loads_before_flush: bool,
@@ -58,6 +60,7 @@ const BASE: Rules = Rules {
     backlog_is_ring: false,
     pings_when_silent: false,
     loading_step_bytes: 2 << 20,
+    rdb_format: 10,
     loads_before_flush: false,
 };
 
@@ -68,6 +71,7 @@ const REDIS_6_2: Rules = Rules {
     boot_keeps_history: false,
     pong_when_stale: true,
     backlog_is_ring: true,
+    rdb_format: 9,
     ..BASE
 };
 
@@ -80,7 +84,12 @@ const REDIS_6_0: Rules = Rules {
 };
 
 const REDIS_8: Rules =
-    Rules { pings_when_silent: true, loading_step_bytes: 512 << 10, loads_before_flush: true, ..BASE };
+    Rules { pings_when_silent: true, loading_step_bytes: 512 << 10, rdb_format: 12, loads_before_flush: true, ..BASE };
+
+const REDIS_7_2: Rules = Rules { rdb_format: 11, ..BASE };
+const REDIS_7_4: Rules = Rules { rdb_format: 12, ..BASE };
+/// It kept the format of Redis 7.2.
+const VALKEY_8_1: Rules = REDIS_7_2;
 
 impl Config {
     /// What this server does otherwise than other releases.
@@ -89,9 +98,10 @@ impl Config {
         match self.release {
             ServerRelease::Redis6_0 => &REDIS_6_0,
             ServerRelease::Redis6_2 => &REDIS_6_2,
-            ServerRelease::Redis7_0 | ServerRelease::Redis7_2 | ServerRelease::Redis7_4 | ServerRelease::Valkey8_1 => {
-                &BASE
-            }
+            ServerRelease::Redis7_0 => &BASE,
+            ServerRelease::Redis7_2 => &REDIS_7_2,
+            ServerRelease::Redis7_4 => &REDIS_7_4,
+            ServerRelease::Valkey8_1 => &VALKEY_8_1,
             ServerRelease::Redis8_0 | ServerRelease::Redis8_2 => &REDIS_8,
         }
     }

@@ -490,6 +490,11 @@ impl Redis {
         self.begin_loading(file, super::persist::LoadFor::Sync, done, out);
     }
 
+    /// The RDB file cannot be loaded: all begins anew.
+    pub(super) fn sync_failed(&mut self, out: &mut Out) {
+        self.cancel_handshake(true, out);
+    }
+
     /// The RDB file is loaded: the link is up.
     pub(super) fn sync_done(&mut self, out: &mut Out) {
         let (replid, offset) = self.link.initial;

@@ -92,6 +92,12 @@ impl Redis {
         out.set_timer(LEAVE, out.now());
     }
 
+    /// `exit(1)` at the start.
+    pub(super) fn give_up(&mut self, out: &mut Out) {
+        self.leaving = true;
+        out.set_timer(LEAVE, out.now());
+    }
+
     /// The part of serverCron. True if the process has ended.
     pub(super) fn cron_shutdown(&mut self, out: &mut Out) -> bool {
         if let Some(until_ms) = self.shutdown.until_ms {

@@ -756,10 +756,31 @@ fn the_file_of_a_full_sync_comes_beside_the_stream() {
 }
 
 #[test]
+fn a_file_of_a_later_format_is_not_loaded_and_the_old_data_are_gone() {
+    let mut net = Net::new(&[
+        (Config::of(ServerRelease::Redis7_0), None),
+        (Config { repl_diskless_sync: false, ..Config::of(ServerRelease::Redis6_2) }, None),
+        (Config::of(ServerRelease::Redis7_0), Some(1)),
+    ]);
+    (0..3).for_each(|node| net.start(node));
+    net.run(3_000);
+    assert!(net.node(2).link_up(), "a newer replica of an older master is served");
+    let client = net.client(1);
+    net.ask(client, set(7));
+    assert_eq!(net.node(1).data(&key(7)), Some(7));
+    let begin = net.now;
+    net.ask(client, Command::ReplicaOf(Some(addr(0))));
+    net.run(20_000);
+    let refused = net.log(1, begin).iter().filter(|e| **e == RedisEvent::CannotLoadFormat(10)).count();
+    assert!((2..=5).contains(&refused), "again and again: {refused}");
+    assert!(!net.node(1).link_up() && net.node(1).data(&key(7)).is_none());
+}
+
+#[test]
 fn a_channel_takes_two() {
     let new = || Config::of(ServerRelease::Redis8_2);
     for (master, replica, on_channel) in [
-        (new(), Config::of(ServerRelease::Redis7_0), false),
+        (new(), Config::of(ServerRelease::Redis7_4), false),
         (Config::of(ServerRelease::Redis7_4), new(), false),
         (Config::of(ServerRelease::Redis8_0), new(), true),
         (Config { repl_diskless_sync: false, ..new() }, new(), false),

@@ -584,6 +584,8 @@ pub struct Snapshot {
     pub bytes: u64,
     /// The part of it that nobody looks at (`dataset-bytes`).
     pub ballast: Ballast,
+    /// The format of the file (`RDB_VERSION` of its writer); 0: one that everybody reads.
+    pub format: u32,
 }
 
 /// Data that nobody looks at (`dataset-bytes`): only its amount is known.
