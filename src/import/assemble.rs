@@ -118,7 +118,10 @@ fn documents(files: &Files, options: &Options, set: &mut Set) -> Documents {
                 || file.path.ends_with(".tpl")
                 || file.path.ends_with(".conf")
                 || file.path.ends_with(".cfg");
-            let about = ["redis", "sentinel"].iter().any(|word| file.text.to_ascii_lowercase().contains(word));
+            let lower = file.text.to_ascii_lowercase();
+            let about = ["redis", "sentinel"].iter().any(|word| lower.contains(word));
+            // Rules of Prometheus have templates of their own.
+            let about = about && !lower.contains("expr:");
             if matters && about {
                 set.templates.push(Place::new(&file.path, line));
             }

@@ -70,7 +70,7 @@ pub static RULES: &[Rule] = &[
     new("vip-watches-other-program", 'B', Warn, deceit::vip_watches, "keepalived watches another program", "let `track_script` look at HAProxy"),
     new("sentinels-differ", 'B', Warn, deceit::sentinels_differ, "Sentinels of one group differ", "give them all the same settings").shown("master-dies", "set-outage", "sentinel.quorum", "2"),
     // C: roles, identity and restarts.
-    new("start-role-fixed", 'C', Warn, roles::start_role_fixed, "the role at start is fixed", "start from a configuration file in a folder that Redis may write, made only if it is not there").shown("returns", "lost-acked-sets", "redis.config-file", "true"),
+    new("start-role-fixed", 'C', Warn, roles::start_role_fixed, "the role at start is fixed", "start from a configuration file in a folder that Redis may write, made only if it is not there"),
     new("no-aof", 'C', Note, roles::no_aof, "no append-only file", "`appendonly yes`"),
     new("no-restart-policy", 'C', Note, roles::no_restart_policy, "nothing restarts Redis or Sentinel", "`restart: unless-stopped` with `appendonly yes`, or none by intent"),
     new("no-data-volume", 'C', Note, roles::no_data_volume, "data live no longer than the container", "mount a volume at the data folder"),
@@ -99,11 +99,11 @@ pub static RULES: &[Rule] = &[
     new("quorum-below-majority", 'D', Warn, detection::quorum_below_majority, "the quorum is below the majority", "the majority"),
     new("quorum-all", 'D', Warn, detection::quorum_all, "the quorum is all Sentinels", "the majority"),
     // E: HAProxy.
-    new("no-session-fencing", 'E', Warn, proxy::no_session_fencing, "sessions outlive the master that they lead to", "`on-marked-down shutdown-sessions` on each server").shown("cut-off", "lost-acked-sets", "haproxy.on-marked-down", "shutdown-sessions"),
+    new("no-session-fencing", 'E', Warn, proxy::no_session_fencing, "sessions outlive the master that they lead to", "`on-marked-down shutdown-sessions` on each server").shown("cut-off", "readonly-sets", "haproxy.on-marked-down", "shutdown-sessions"),
     new("single-proxy", 'E', Note, proxy::single_proxy, "one HAProxy", "two, behind an address that moves"),
     new("idle-cut", 'E', Warn, proxy::idle_cut, "quiet connections are cut", "`timeout tunnel`, and pings of the clients"),
     new("proxy-start-sends-to-replicas", 'E', Warn, proxy::proxy_start_sends_to_replicas, "after a start of HAProxy clients land on replicas", "`backup` for all but one, or `on-marked-down shutdown-sessions`").shown("none", "readonly-sets", "haproxy.on-marked-down", "shutdown-sessions"),
-    new("returned-master-is-up", 'E', Warn, proxy::returned_master_is_up, "a master that returns is used before it is demoted", "start roles that last, or rise × inter above 11 s").shown("returns", "lost-acked-sets", "redis.config-file", "true"),
+    new("returned-master-is-up", 'E', Warn, proxy::returned_master_is_up, "a master that returns is used before it is demoted", "start roles that last, or rise × inter above 11 s"),
     new("proxy-slower-than-sentinel", 'E', Note, proxy::proxy_slower_than_sentinel, "HAProxy notices later than Sentinel", "fall × inter below down-after").shown("master-hangs", "set-outage", "haproxy.inter", "1s"),
     new("proxy-resolves-once", 'E', Warn, proxy::proxy_resolves_once, "names are resolved once", "`resolvers` with Docker's 127.0.0.11, or fixed addresses"),
     new("no-timeouts", 'E', Warn, deceit::no_timeouts, "no timeouts", "`timeout connect`, `timeout client`, `timeout server`"),
