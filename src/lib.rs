@@ -1,9 +1,12 @@
 //! `sim`: a deterministic discrete-event simulator of a Redis Sentinel high-availability stack.
 //!
-//! Data walks through the crate one way. A scenario file becomes a checked plan ([`scenario`]); the plan becomes a world
-//! of programs on a network ([`world`], with [`redis`], [`sentinel`], [`haproxy`] and [`client`] on [`net`], all on the
-//! [`kernel`]); a run of the world leaves typed records ([`record`]); records are analysed ([`analysis`]) and drawn
-//! ([`report`]). What travels between programs is in [`wire`]; [`cli`] is the command line.
+//! # The promise
+//!
+//! The same scenario and the same seed give the same bytes, on every machine, whatever the number of threads. Time is
+//! virtual: a minute of the stack takes milliseconds. What the programs do is what the real ones did when they were
+//! recorded from the same scenario files (docs/conformance.md).
+//!
+//! # Run, and read what follows
 //!
 //! ```
 //! use std::sync::Arc;
@@ -14,6 +17,33 @@
 //! let run = sim::run(&Arc::new(scenario), 7);
 //! assert_ne!(run.result.recording.header.final_master.as_deref(), Some("redis-1"));
 //! ```
+//!
+//! [`run`] answers with the recording ([`record`]), what follows from it ([`analysis`]: failovers and their phases, outages,
+//! who was master, what became of every message and write) and the expectations that were missed. A run whose stack
+//! never became ready says so in [`world::RunResult::unready`]: look there first.
+//!
+//! # Go on from there
+//!
+//! - *Many runs*: call [`run`] with seed after seed; [`explore::sweep`] does it over settings, on all cores.
+//! - *Branch*: [`explore::branching::branch`] stops a run at a moment and draws its luck anew from there.
+//! - *Step*: [`world::World`] can be run to an instant, looked into, and cloned.
+//! - *Ask why*: [`explain`] follows a message, a write or a failover through a run.
+//! - *A program of one's own*: a client library implements [`client::ClientProgram`] and joins with [`run_with`]
+//!   (docs/own-client.md).
+//!
+//! `examples/` has one of each: `run`, `sweep`, `branch`, `own_client`.
+//!
+//! # Panics
+//!
+//! Bad input is an error with its place and a remedy, never a panic. A panic is a broken invariant of a model: a fault of
+//! this crate.
+//!
+//! # The way of the data
+//!
+//! A scenario file becomes a checked plan ([`scenario`]); the plan becomes a world of programs on a network ([`world`], with
+//! [`redis`], [`sentinel`], [`haproxy`] and [`client`] on [`net`], all on the [`kernel`]); a run of the world leaves typed
+//! records ([`record`]); records are analysed ([`analysis`]) and drawn ([`report`]). What travels between programs is in
+//! [`wire`]; [`cli`] is the command line.
 
 pub mod analysis;
 pub mod cli;
