@@ -3,16 +3,18 @@
 //! The ledger concludes from the lines of a recording; an explanation sees what happened. Both ask one function
 //! (`analysis::fate`), so that they can only differ in what they take for the facts. What lines cannot tell is left out:
 //! a library that keeps a pool says nothing of its connections, a full output buffer is the server's secret, and where
-//! several servers are active, nobody says to which of them HAProxy sent a session.
+//! several servers are active, nobody says to which of them HAProxy sent a session; a client that is stopped says nothing.
 //!
 //! Source: `analysis::fate`; the traces themselves. One run in four is looked at: it is made again for this.
 
 use super::{Answer, Kind, Property, RECORDING};
 use crate::analysis::fate::Cause;
+use crate::analysis::faults::Window;
 use crate::analysis::ledger::Message;
 use crate::analysis::writes::{WriteFate, WriteLoss};
 use crate::explain::Traced;
 use crate::explore::observe::Run;
+use crate::record::Effect;
 use std::sync::Arc;
 
 pub(super) const PROPERTY: Property = Property {
@@ -63,11 +65,16 @@ fn check(run: &Run) -> Answer {
 /// Clients begin at most this long before time 0.
 const CLIENTS_BEGIN_US: i64 = -20_000_000;
 
-/// Whether the lines tell to which server the connections led that a message took.
+/// Whether the lines tell to which servers the connections led that a message took or would have taken.
 fn is_told_where(run: &Run, message: &Message) -> bool {
     let upto = message.published_us + message.took_us;
     let routes = &run.analysis.masters.routes;
-    !routes.iter().any(|route| route.several && route.from_us <= upto && CLIENTS_BEGIN_US <= route.to_us)
+    let several = routes.iter().any(|r| r.several && r.from_us <= upto && CLIENTS_BEGIN_US <= r.to_us);
+    // A client that stands still does not say that its subscription was confirmed.
+    let clients = &run.case.scenario.clients;
+    let stops = |fault: &&Window| fault.effect() == Effect::Stops && clients.iter().any(|c| fault.hits(&c.name));
+    let still = run.analysis.faults.iter().filter(stops).any(|fault| fault.overlaps(message.published_us, upto));
+    !several && !still
 }
 
 /// How the ledger's cause of a message differs from what the trace shows, if it does.
