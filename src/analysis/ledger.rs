@@ -551,8 +551,8 @@ impl Accountant<'_> {
             }
             // The message was executed in between. Who was not told of it was not there at that moment.
             match subscriber.not_open(at, if told { at } else { answered }) {
+                between if between != Some(at) && elsewhere(self.subscribed_at(subscriber, at)) => Listener::Elsewhere,
                 Some(between) => Listener::Between(self.how_ended(subscriber, between)),
-                None if elsewhere(self.subscribed_at(subscriber, at)) => Listener::Elsewhere,
                 None if !told && self.was_killed(subscriber, at) => Listener::Between(Ending::OutputLimit),
                 None => Listener::Connected,
             }

@@ -3,7 +3,8 @@
 //! The ledger concludes from the lines of a recording; an explanation sees what happened. Both ask one function
 //! (`analysis::fate`), so that they can only differ in what they take for the facts. What lines cannot tell is left out:
 //! a library that keeps a pool says nothing of its connections, a full output buffer is the server's secret, and where
-//! several servers are active, nobody says to which of them HAProxy sent a session; a client that is stopped says nothing.
+//! several servers are active, nobody says to which of them HAProxy sent a session; a client that is stopped says nothing,
+//! and who connects while a message is on its way may have come before or after it.
 //!
 //! Source: `analysis::fate`; the traces themselves. One run in four is looked at: it is made again for this.
 
@@ -14,7 +15,7 @@ use crate::analysis::ledger::Message;
 use crate::analysis::writes::{WriteFate, WriteLoss};
 use crate::explain::Traced;
 use crate::explore::observe::Run;
-use crate::record::Effect;
+use crate::record::{Effect, Op, What};
 use std::sync::Arc;
 
 pub(super) const PROPERTY: Property = Property {
@@ -74,7 +75,15 @@ fn is_told_where(run: &Run, message: &Message) -> bool {
     let clients = &run.case.scenario.clients;
     let stops = |fault: &&Window| fault.effect() == Effect::Stops && clients.iter().any(|c| fault.hits(&c.name));
     let still = run.analysis.faults.iter().filter(stops).any(|fault| fault.overlaps(message.published_us, upto));
-    !several && !still
+    // When a server executed it is not in the lines: who came or went meanwhile was there, or was not.
+    let recording = run.recording();
+    let meanwhile = recording.records.iter().any(|record| {
+        let reports = matches!(record.what, What::Op(Op::Connect(_)));
+        reports
+            && (message.published_us..=upto).contains(&recording.micros(record.time))
+            && recording.names.node(record.node) != message.client
+    });
+    !several && !still && !meanwhile
 }
 
 /// How the ledger's cause of a message differs from what the trace shows, if it does.
