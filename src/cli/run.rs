@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Failure, VERSION, Verdict, folders, suite};
 use crate::Run;
+use crate::analysis::metrics::Metric;
 use crate::analysis::{Check, Miss, RunFacts, Summary};
 use crate::explain;
 use crate::explore::in_order;
@@ -17,6 +18,7 @@ use crate::kernel::{EventId, Span};
 use crate::record::What;
 use crate::report::flights::Flight;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
+use crate::report::many_page::{in_order as metrics_in_order, shown};
 use crate::report::suite::Case;
 use crate::report::{CausalLink, RunReport, lanes, metrics, text, write_run_folder};
 use crate::scenario::{Runs, Scenario, checks, units::parse_span};
@@ -369,7 +371,7 @@ fn print_many(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
         Format::Text => {
             if !arguments.quiet {
                 table(scenario, &many, &mut out)?;
-                writeln!(out, "\ncharts: {}", folder.display())?;
+                writeln!(out, "\ncharts: {} (open report.html)", folder.display())?;
             }
             if scenario.expect.as_ref().is_some_and(|expect| expect.runs.is_some()) {
                 write!(out, "\n{}", case.text(arguments.quiet))?;
@@ -388,15 +390,41 @@ pub(super) fn progress(runs: u64) -> ProgressBar {
     ProgressBar::with_draw_target(Some(runs), target).with_style(style)
 }
 
+/// What an operator asks first, in a line each: the median, and how bad it gets.
+fn headline(many: &Many, out: &mut impl Write) -> std::io::Result<()> {
+    for (name, words) in [
+        ("set-outage", "writers without success"),
+        ("publish-outage", "publishers without success"),
+        ("receive-gap", "subscribers without a message"),
+        ("lost-acked-sets", "acknowledged writes lost"),
+        ("publish-undelivered", "messages not delivered"),
+        ("two-masters", "two masters at once"),
+    ] {
+        let metric = Metric::named(name);
+        let sample = many.sample(metric);
+        let (Some(median), Some(high), Some(most)) = (sample.quantile(0.5), sample.quantile(0.99), sample.most())
+        else {
+            continue;
+        };
+        let worst = many.worst(metric, 1).first().map_or(String::new(), |(seed, _)| format!(" (seed {seed})"));
+        let [median, high, most] = [median, high, most].map(|value| shown(metric, value));
+        writeln!(out, "{words:<30} median {median:>9}, p99 {high:>9}, at most {most:>9}{worst}")?;
+    }
+    writeln!(out)
+}
+
 fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Result<()> {
     let (first, last) = many.range();
     writeln!(out, "{}: {} runs, seeds {first} to {last}\n", scenario.name, many.count())?;
+    headline(many, out)?;
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     let mut header = vec!["", "runs", "mean"];
     header.extend(QUANTILES.map(|(name, _)| name));
     table.set_header(header);
-    for (metric, sample, unknown) in many.figures() {
+    let unknown: Vec<u64> = many.figures().map(|(_, _, unknown)| unknown).collect();
+    for metric in metrics_in_order() {
+        let (sample, unknown) = (many.sample(metric), unknown[metric.index()]);
         // Files have them; a person reads the causes that there were.
         if metric.is_of_a_cause() && sample.most() == Some(0.0) {
             continue;

@@ -29,7 +29,7 @@ use crate::record::{Activity, Event, HaproxyEvent, Op, Outcome, Source, What};
 const D3: &str = include_str!("assets/d3.v5.min.js");
 const D3_LICENSE: &str = include_str!("assets/d3.LICENSE");
 const SCRIPT: &str = include_str!("assets/report.js");
-const STYLE: &str = include_str!("assets/report.css");
+pub(super) const STYLE: &str = include_str!("assets/report.css");
 
 const FATES: [(Fate, &str); 5] = [
     (Fate::Delivered, "delivered"),

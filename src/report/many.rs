@@ -23,6 +23,7 @@ use super::chart::{Chart, Drawn, Look, Pen, Theme, anchor, heading};
 use super::ecdf::EcdfChart;
 use super::folder::write_folder_with;
 use super::lanes::Lanes;
+use super::many_page;
 use super::over_time::{Frame, LatencyOverTime, LossOverTime, OverTime};
 use crate::analysis::ledger::Cause;
 use crate::analysis::metrics::{Figure, Figures, Metric, field, met_field};
@@ -32,9 +33,10 @@ use crate::analysis::{Analysis, Miss};
 use crate::record::Source;
 
 /// Names of the files of many runs.
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "summary.json",
     RUNS,
+    "report.html",
     "failover.svg",
     "outages.svg",
     "losses.svg",
@@ -268,6 +270,16 @@ impl Many {
         &self.figures[metric.index()]
     }
 
+    /// The runs with the greatest values of a metric, of those that are kept: numbers and values.
+    pub fn worst(&self, metric: Metric, most: usize) -> Vec<(u64, f64)> {
+        let column = &self.columns[metric.index()];
+        let mut runs: Vec<(u64, f64)> = self.runs.iter().map(|(number, run)| (*number, column[run.row])).collect();
+        runs.retain(|(_, value)| !value.is_nan());
+        runs.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        runs.truncate(most);
+        runs
+    }
+
     /// How many runs missed an expectation, and the first [`SHOWN`] of them with what they missed.
     pub fn missed(&self) -> (usize, &[(u64, Vec<Miss>)]) {
         (self.missed, &self.shown)
@@ -349,7 +361,7 @@ impl Many {
         let loss = LossOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
         let latency = LatencyOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
         let light = Theme::Light;
-        let contents: [(&'static str, &(dyn Fn() -> String + Sync)); FILES.len() - 1] = [
+        let contents: [(&'static str, &(dyn Fn() -> String + Sync)); FILES.len() - 2] = [
             ("summary.json", &|| self.to_json()),
             ("failover.svg", &|| failover.svg(light)),
             ("outages.svg", &|| outages.svg(light)),
@@ -359,7 +371,12 @@ impl Many {
             ("loss.svg", &|| loss.svg(light)),
             ("latency.svg", &|| latency.svg(light)),
         ];
-        contents.into_par_iter().map(|(name, content)| (name, content().into_bytes())).collect()
+        let drawn: Vec<(&'static str, String)> =
+            contents.into_par_iter().map(|(name, content)| (name, content())).collect();
+        let charts: Vec<(&str, &str)> = drawn[1..].iter().map(|(name, svg)| (*name, svg.as_str())).collect();
+        let page = many_page::page(self, &self.scenario, &self.version, &charts);
+        let files = drawn.into_iter().chain([("report.html", page)]);
+        files.map(|(name, content)| (name, content.into_bytes())).collect()
     }
 
     /// Writes the files into the folder `dir`, all of them or none; returns their paths.

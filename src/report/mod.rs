@@ -17,6 +17,7 @@ pub mod lanes;
 pub mod latency;
 pub mod loss;
 pub mod many;
+pub mod many_page;
 pub mod metrics;
 mod moment;
 pub mod over_time;
