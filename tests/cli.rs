@@ -243,7 +243,7 @@ fn a_sweep_that_makes_no_sense_is_refused() {
     }
 }
 
-const MANY: [&str; 9] = [
+const MANY: [&str; 10] = [
     "causes.svg",
     "failover.svg",
     "latency.svg",
@@ -251,6 +251,7 @@ const MANY: [&str; 9] = [
     "losses.svg",
     "outages.svg",
     "phases.svg",
+    "report.html",
     "runs.csv",
     "summary.json",
 ];
@@ -277,7 +278,7 @@ fn charts_of_many_runs_stand_beside_the_first_run_and_do_not_depend_on_the_jobs(
         seen.push(MANY.map(|name| fs::read(many.join(name)).expect("it is there")));
     }
     assert!(seen[0] == seen[1]);
-    let runs = text(&seen[0][7]);
+    let runs = text(&seen[0][8]);
     assert_eq!(runs.lines().count(), 9);
     for (name, bytes) in MANY.iter().zip(&seen[0]).filter(|(name, _)| name.ends_with(".svg")) {
         let svg = text(bytes);
