@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fate::Cause;
 use super::faults::{Window, windows};
 use super::ledger::Accountant;
-use super::masters::Masters;
+use super::masters::{Lane, Masters};
 use crate::record::{Effect, Event, Fault, Op, Outcome, Recording, RedisEvent, What};
 use crate::wire::NodeId;
 
@@ -101,6 +101,9 @@ pub struct Write {
 /// A master stops passing writes on this long before its fault is marked, at most: the driver acts, then writes it down.
 const SLACK_US: i64 = 50_000;
 
+/// Log lines have whole milliseconds, rounded down: what a server did before a line may stand up to this long after it.
+const LINE_US: i64 = 1_000;
+
 /// When nodes became masters, ceased to be, were started and emptied.
 pub(super) struct History {
     /// In order of time: when, who, what.
@@ -149,7 +152,8 @@ impl History {
         let superseded =
             past[last_own.map_or(0, |i| i + 1)..].iter().any(|(_, who, turn)| who != server && *turn == Turn::Promoted);
         if superseded {
-            let dropped = future.iter().any(|(_, who, turn)| who == server && *turn == Turn::Demoted);
+            let later = self.turns.partition_point(|(t, ..)| *t + LINE_US <= at);
+            let dropped = self.turns[later..].iter().any(|(_, who, turn)| who == server && *turn == Turn::Demoted);
             let loss = if dropped { WriteLoss::OverwrittenAtResync } else { WriteLoss::StrandedOnOldMaster };
             return (loss, 0);
         }
@@ -271,18 +275,23 @@ impl History {
         let first = taker(recording, masters, opened, answered).map(loss);
         // Who keeps what it takes cannot have taken it: a connection may be older than anybody knows.
         let explained = |(why, _): &(WriteLoss, i64)| *why != WriteLoss::Unexplained;
-        let acting = || masters.lanes.iter().filter(|lane| lane.from_us <= answered && answered < lane.to_us);
+        let acting = || masters.lanes.iter().filter(|lane| acted(lane, answered));
         let other = || acting().map(|lane| loss(&lane.node)).find(explained);
         first.filter(explained).or_else(other).unwrap_or((WriteLoss::Unexplained, i64::MAX))
     }
 }
 
+/// Whether a node acted as master at an instant or just before it.
+fn acted(lane: &Lane, at: i64) -> bool {
+    lane.from_us <= at && at < lane.to_us + LINE_US
+}
+
 /// The server that answered over a connection that was opened at `opened`: where HAProxy sent it, or the node that acted
 /// as master; of two, the one that did so longer.
 fn taker<'a>(recording: &'a Recording, masters: &'a Masters, opened: i64, answered: i64) -> Option<&'a str> {
-    let routed = masters.route(opened).and_then(|route| route.server.as_deref());
+    let routed = masters.leads_to(opened).ok().flatten();
     let acting = || {
-        let acts = masters.lanes.iter().find(|lane| lane.from_us <= answered && answered < lane.to_us);
+        let acts = masters.lanes.iter().find(|lane| acted(lane, answered));
         acts.map(|lane| lane.node.as_str())
     };
     let first = || recording.header.redis.first().map(String::as_str);

@@ -143,6 +143,8 @@ pub struct World {
     machines: Vec<HostId>,
     /// By host: when the last killing that was ordered comes to its end.
     settled: Vec<Time>,
+    /// By host: when the last start that was ordered is done. What is killed while it starts dies then.
+    begun: Vec<Time>,
     trace: Option<Vec<Traced>>,
     journal: Option<Box<Journal>>,
     /// What clients that are gone had counted.
@@ -222,6 +224,7 @@ impl World {
             filters_settled: Time::ZERO,
             machines: Vec::new(),
             settled: vec![Time::ZERO; hosts],
+            begun: vec![Time::ZERO; hosts],
             trace: keep
                 .trace
                 .then(|| vec![Traced { time: Time::ZERO, cause: EventId(0), event: Event::Script(0), node: None }]),

@@ -304,11 +304,13 @@ impl World {
         let state = self.processes[node.0 as usize].state;
         match order {
             Order::Kill => {
+                let now = now.max(self.begun[host.0 as usize]);
                 let death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0)) + self.teardown(node);
                 self.plan(death, Step::Die(node));
                 self.settled[host.0 as usize] = death;
             }
             Order::KillHost => {
+                let now = now.max(self.begun[host.0 as usize]);
                 let mut death = now + Span(self.script.between(DEATH_MIN.0, DEATH_MAX.0));
                 for node in self.nodes_on(host) {
                     let dies = death + self.teardown(node);
@@ -367,6 +369,8 @@ impl World {
             let reachable = boot::reachable_time(self.stream(host.0 as u32 | (life << 16), Purpose::Host));
             self.net.host_appears(host, !self.machines.contains(&host), reachable);
         }
+        let begun = &mut self.begun[host.0 as usize];
+        *begun = (*begun).max(now + delay);
         self.plan(now + delay, Step::Start(node));
     }
 

@@ -582,3 +582,35 @@ fn a_recording_gives_the_figures_of_its_run() {
         assert!(ours == theirs, "case {number}: {:?}", differs());
     }
 }
+
+#[test]
+fn who_is_killed_while_it_starts_is_dead() {
+    for action in ["kill", "kill-host"] {
+        let text = format!(
+            "duration = '20s'\nphase = '0s'\n[[fault]]\nat = '0s'\naction = 'kill'\nnode = 'haproxy'\n\
+             [[fault]]\nat = '100ms'\naction = 'start'\nnode = 'haproxy'\n\
+             [[fault]]\nat = '100ms'\naction = '{action}'\nnode = 'haproxy'\n"
+        );
+        for seed in 1..=6 {
+            let run = run(&text, seed);
+            let late = |record: &&sim::record::Record| {
+                let haproxy = matches!(record.what, sim::record::What::Event(sim::record::Event::Haproxy(_)));
+                haproxy && run.result.recording.micros(record.time) > 1_000_000
+            };
+            assert_eq!(run.result.recording.records.iter().filter(late).count(), 0, "{action} {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_write_at_the_very_end_of_its_master_has_a_cause() {
+    // Log lines have milliseconds, clients' lines tenths of these.
+    let text = "duration = '22s'\nphase = '0s'\n[stack]\nhaproxy = false\nredis = 4\n[[client]]\nkind = 'set'\nname = 'writer'\n\
+        every = '2ms'\n[[fault]]\nat = '9900ms'\naction = 'command'\nnode = 'sentinel-2'\n\
+        run = ['SENTINEL', 'FAILOVER', 'mymaster']\n";
+    for seed in 1..=4 {
+        let writes = run(text, seed).analysis.ledger.writes;
+        assert!(writes.lost.is_some_and(|lost| lost > 0), "{writes:?}");
+        assert!(!writes.lost_by_cause.contains_key("unexplained"), "{seed}: {:?}", writes.lost_by_cause);
+    }
+}
