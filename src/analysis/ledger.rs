@@ -562,10 +562,10 @@ impl Accountant<'_> {
             told,
             dropped_from_buffer: told && self.killed_in_delivery(at),
             // Who acts as master is known up to the end; clients are stopped a little later.
-            by_replica: server
-                .ok()
-                .flatten()
-                .is_some_and(|server| !self.masters.acted(server, at.min(self.end - 1), answered)),
+            by_replica: match server.ok().flatten() {
+                Some(server) => !self.masters.acted(server, at.min(self.end - 1), answered),
+                None => !self.masters.lanes.iter().any(|lane| lane.from_us <= answered && at < lane.to_us),
+            },
             listeners: subscribers().map(listener).collect(),
         }
         .cause()

@@ -3,7 +3,8 @@
 //! The ledger concludes from the lines of a recording; an explanation sees what happened. Both ask one function
 //! (`analysis::fate`), so that they can only differ in what they take for the facts. What lines cannot tell is left out:
 //! a library that keeps a pool says nothing of its connections, a full output buffer is the server's secret, and where
-//! several servers are active, nobody says to which of them HAProxy sent a session; a client that is stopped says nothing,
+//! several servers are active, nobody says to which of them HAProxy sent a session, nor, without HAProxy, whom the Sentinel
+//! named that a client asked; a client that is stopped says nothing,
 //! and who connects while a message is on its way may have come before or after it.
 //!
 //! Source: `analysis::fate`; the traces themselves. One run in four is looked at: it is made again for this.
@@ -14,8 +15,10 @@ use crate::analysis::faults::Window;
 use crate::analysis::ledger::Message;
 use crate::analysis::writes::{WriteFate, WriteLoss};
 use crate::explain::Traced;
-use crate::explore::observe::Run;
+use crate::explore::observe::{Run, SAMPLE};
 use crate::record::{Effect, Op, What};
+use crate::wire::Role;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(super) const PROPERTY: Property = Property {
@@ -63,8 +66,25 @@ fn check(run: &Run) -> Answer {
     Answer::Holds
 }
 
+/// Samples are so far apart.
+const SAMPLE_US: i64 = (SAMPLE.0 / 1_000) as i64;
 /// Clients begin at most this long before time 0.
 const CLIENTS_BEGIN_US: i64 = -20_000_000;
+
+/// Whether at some moment until an instant there was more than one server to which a client without a proxy may have gone:
+/// Sentinels name one, and another one acts as master.
+fn is_unclear(run: &Run, until_us: i64) -> bool {
+    run.samples.iter().take_while(|sample| sample.at_us <= until_us + SAMPLE_US).any(|sample| {
+        let named = sample.sentinels.iter().flatten().map(|view| view.names);
+        let acting = sample
+            .redis
+            .iter()
+            .enumerate()
+            .filter_map(|(place, view)| view.filter(|view| view.role == Some(Role::Master)).map(|_| Some(place)));
+        let all: BTreeSet<Option<usize>> = named.chain(acting).collect();
+        all.len() > 1
+    })
+}
 
 /// Whether the lines tell to which servers the connections led that a message took or would have taken.
 fn is_told_where(run: &Run, message: &Message) -> bool {
@@ -83,7 +103,7 @@ fn is_told_where(run: &Run, message: &Message) -> bool {
             && (message.published_us..=upto).contains(&recording.micros(record.time))
             && recording.names.node(record.node) != message.client
     });
-    !several && !still && !meanwhile
+    !several && !still && !meanwhile && !(run.layout.haproxy().is_none() && is_unclear(run, upto))
 }
 
 /// How the ledger's cause of a message differs from what the trace shows, if it does.
