@@ -103,7 +103,8 @@ fn is_told_where(run: &Run, message: &Message) -> bool {
             && (message.published_us..=upto).contains(&recording.micros(record.time))
             && recording.names.node(record.node) != message.client
     });
-    !several && !still && !meanwhile && !(run.layout.haproxy().is_none() && is_unclear(run, upto))
+    let direct = run.layout.haproxy().is_none();
+    !(several || still || meanwhile || direct && is_unclear(run, upto))
 }
 
 /// How the ledger's cause of a message differs from what the trace shows, if it does.
