@@ -522,7 +522,7 @@ impl Accountant<'_> {
     /// connection it took, it was the one to the server of the moment at which it was sent.
     pub(super) fn write_loss(&self, client: NodeId, at: i64, answered: i64) -> (WriteLoss, i64) {
         let opened = self.opened(client, at, answered).unwrap_or(at);
-        self.history.loss_of(self.recording, self.masters, opened, answered)
+        self.history.loss_of(self.recording, self.masters, opened, (at, answered))
     }
 
     /// The server to which a connection leads that is opened at an instant, if that is known.

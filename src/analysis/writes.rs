@@ -263,19 +263,21 @@ pub(super) fn writes(
 }
 
 impl History {
-    /// Why a write would be lost that was answered at an instant over a connection that was opened at `opened`.
+    /// Why a write would be lost that began at `began` and was answered at `answered` over a connection that was opened at
+    /// `opened`.
     pub(super) fn loss_of(
         &self,
         recording: &Recording,
         masters: &Masters,
         opened: i64,
-        answered: i64,
+        (began, answered): (i64, i64),
     ) -> (WriteLoss, i64) {
         let loss = |server| self.loss(server, answered);
         let first = taker(recording, masters, opened, answered).map(loss);
         // Who keeps what it takes cannot have taken it: a connection may be older than anybody knows.
         let explained = |(why, _): &(WriteLoss, i64)| *why != WriteLoss::Unexplained;
-        let acting = || masters.lanes.iter().filter(|lane| acted(lane, answered));
+        // The answer was on its way for a while: its server may have lost its place meanwhile.
+        let acting = || masters.lanes.iter().filter(|lane| lane.from_us <= answered && began < lane.to_us + LINE_US);
         let other = || acting().map(|lane| loss(&lane.node)).find(explained);
         first.filter(explained).or_else(other).unwrap_or((WriteLoss::Unexplained, i64::MAX))
     }
