@@ -564,7 +564,7 @@ impl Accountant<'_> {
             // Who acts as master is known up to the end; clients are stopped a little later.
             by_replica: match server.ok().flatten() {
                 Some(server) => !self.masters.acted(server, at.min(self.end - 1), answered),
-                None => !self.masters.lanes.iter().any(|lane| lane.from_us <= answered && at < lane.to_us),
+                None => self.masters.acting(at, answered).next().is_none(),
             },
             listeners: subscribers().map(listener).collect(),
         }

@@ -77,14 +77,19 @@ impl Route {
 }
 
 impl Masters {
+    /// The times as master that a span of time touches, in order of their beginnings.
+    pub(super) fn acting(&self, from_us: i64, to_us: i64) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().filter(move |lane| lane.from_us <= to_us && from_us < lane.to_us)
+    }
+
     /// Whether a node acts as master.
     pub fn acts(&self, node: &str, at_us: i64) -> bool {
-        self.lanes.iter().any(|lane| lane.node == node && lane.from_us <= at_us && at_us < lane.to_us)
+        self.acted(node, at_us, at_us)
     }
 
     /// Whether a node acted as master at some moment of a span of time.
     pub fn acted(&self, node: &str, from_us: i64, to_us: i64) -> bool {
-        self.lanes.iter().any(|lane| lane.node == node && lane.from_us <= to_us && from_us < lane.to_us)
+        self.acting(from_us, to_us).any(|lane| lane.node == node)
     }
 
     /// HAProxy's choice at an instant.
@@ -101,7 +106,7 @@ impl Masters {
         if let Some(route) = self.route(at_us) {
             return if route.several { Err(Several) } else { Ok(route.server.as_deref()) };
         }
-        let mut acting = self.lanes.iter().filter(|lane| lane.from_us <= at_us && at_us < lane.to_us);
+        let mut acting = self.acting(at_us, at_us);
         match (acting.next(), acting.next()) {
             (first, None) => Ok(first.map(|lane| lane.node.as_str())),
             _ => Err(Several),

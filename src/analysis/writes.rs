@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fate::Cause;
 use super::faults::{Window, windows};
 use super::ledger::Accountant;
-use super::masters::{Lane, Masters};
+use super::masters::Masters;
 use crate::record::{Effect, Event, Fault, Op, Outcome, Recording, RedisEvent, What};
 use crate::wire::NodeId;
 
@@ -277,25 +277,17 @@ impl History {
         // Who keeps what it takes cannot have taken it: a connection may be older than anybody knows.
         let explained = |(why, _): &(WriteLoss, i64)| *why != WriteLoss::Unexplained;
         // The answer was on its way for a while: its server may have lost its place meanwhile.
-        let acting = || masters.lanes.iter().filter(|lane| lane.from_us <= answered && began < lane.to_us + LINE_US);
+        let acting = || masters.acting(began - LINE_US, answered);
         let other = || acting().map(|lane| loss(&lane.node)).find(explained);
         first.filter(explained).or_else(other).unwrap_or((WriteLoss::Unexplained, i64::MAX))
     }
-}
-
-/// Whether a node acted as master at an instant or just before it.
-fn acted(lane: &Lane, at: i64) -> bool {
-    lane.from_us <= at && at < lane.to_us + LINE_US
 }
 
 /// The server that answered over a connection that was opened at `opened`: where HAProxy sent it, or the node that acted
 /// as master; of two, the one that did so longer.
 fn taker<'a>(recording: &'a Recording, masters: &'a Masters, opened: i64, answered: i64) -> Option<&'a str> {
     let routed = masters.leads_to(opened).ok().flatten();
-    let acting = || {
-        let acts = masters.lanes.iter().find(|lane| acted(lane, answered));
-        acts.map(|lane| lane.node.as_str())
-    };
+    let acting = || masters.acting(answered - LINE_US, answered).next().map(|lane| lane.node.as_str());
     let first = || recording.header.redis.first().map(String::as_str);
     routed.or_else(acting).or_else(first)
 }
