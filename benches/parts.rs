@@ -5,13 +5,12 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use sim::haproxy::{self, Haproxy};
 use sim::kernel::{EventId, Kernel, Purpose, Span, Stream, Time};
-use sim::net::{
-    Action, Context, Ended, Handles, Input, Link, Net, NetEvent, Out, Sock, TimerId, TimerWheel, Token, Topology,
-};
+use sim::net::{Context, Link, Net, NetEvent, TimerWheel, Topology};
+use sim::program::{Action, Desk, Ended, Handles, Input, Out, Sock, TimerId, Token};
 use sim::sentinel::{self, Sentinel};
 use sim::wire::{
-    Addr, Command, HostId, Info, InfoReplica, Key, MasterLink, Message, NodeId, ReplId, ReplicaState, Reply, Role,
-    RunId,
+    Addr, Command, GroupId, HostId, Info, InfoReplica, Ip, Key, MasterLink, Message, NodeId, ReplId, ReplicaState,
+    Reply, Role, RunId,
 };
 
 fn main() {
@@ -35,7 +34,7 @@ impl Mesh {
         let topology = Topology::new(count, Link::default());
         let mut net = Net::new(topology, luck, vec![Span::from_secs(30); count], wheel, count);
         for host in 0..hosts as u16 {
-            net.listen(NodeId(host), Addr::new(HostId(host), PORT), 511);
+            net.listen(NodeId(host), Addr::new(Ip(host.into()), PORT), 511);
         }
         Mesh { kernel: Kernel::new(hosts), handles: Handles::default(), net }
     }
@@ -47,7 +46,7 @@ impl Mesh {
 
     fn connect(&mut self, from: u16, to: u16) -> Sock {
         let sock = self.handles.allocate();
-        let ends = ((NodeId(from), HostId(from)), Addr::new(HostId(to), PORT));
+        let ends = ((NodeId(from), HostId(from)), Addr::new(Ip(to.into()), PORT));
         self.act(|net, now, cx| net.connect(ends.0, sock, ends.1, Token(1), now, cx));
         sock
     }
@@ -119,13 +118,13 @@ fn tcp_connections(bencher: Bencher) {
     });
 }
 
-const MASTER: Addr = Addr::new(HostId(0), PORT);
+const MASTER: Addr = Addr::new(Ip(0), PORT);
 
 /// A program, the peers that answer it at once, and its timers.
 struct Alone<P> {
     program: P,
     handle: fn(&mut P, Input, &mut Out),
-    out: Out,
+    desk: Desk,
     now: Time,
     timers: Vec<(Time, TimerId)>,
     /// Inputs that the program's actions have led to.
@@ -138,9 +137,17 @@ struct Alone<P> {
 
 impl<P> Alone<P> {
     fn new(program: P, handle: fn(&mut P, Input, &mut Out)) -> Alone<P> {
-        let (out, now) = (Out::new(false), Time(1_000_000_000));
-        let mut alone =
-            Alone { program, handle, out, now, timers: Vec::new(), inputs: Vec::new(), connects: 0, peers: Vec::new() };
+        let (desk, now) = (Desk::new(false), Time(1_000_000_000));
+        let mut alone = Alone {
+            program,
+            handle,
+            desk,
+            now,
+            timers: Vec::new(),
+            inputs: Vec::new(),
+            connects: 0,
+            peers: Vec::new(),
+        };
         alone.give(Input::Start);
         alone
     }
@@ -148,10 +155,9 @@ impl<P> Alone<P> {
     fn give(&mut self, input: Input) {
         self.inputs.push(input);
         while let Some(input) = self.inputs.pop() {
-            self.out.begin(self.now, NodeId(9), EventId(0), 0);
-            (self.handle)(&mut self.program, input, &mut self.out);
-            self.now = self.out.now();
-            let mut actions = self.out.take_actions();
+            (self.handle)(&mut self.program, input, self.desk.begin(self.now, NodeId(9), EventId(0), 0));
+            self.now = self.desk.ended();
+            let mut actions = self.desk.take_actions();
             for action in actions.drain(..) {
                 match action {
                     Action::SetTimer(timer, at) => {
@@ -170,11 +176,11 @@ impl<P> Alone<P> {
                         let (to, token) = self.peers[sock.index as usize];
                         self.inputs.push(Input::Data { token, message: Message::Reply(answer(to, &command)) });
                     }
-                    Action::Close(sock) | Action::Reset(sock) => self.out.handles.release(sock),
+                    Action::Close(sock) | Action::Reset(sock) => self.desk.handles().release(sock),
                     _ => {}
                 }
             }
-            self.out.recycle(actions);
+            self.desk.recycle(actions);
         }
     }
 
@@ -190,13 +196,14 @@ impl<P> Alone<P> {
 /// What a healthy stack of three says.
 fn answer(to: Addr, command: &Command) -> Reply {
     let replica =
-        |host| InfoReplica { addr: Addr::new(HostId(host), PORT), state: ReplicaState::Online, offset: 100, lag_s: 0 };
+        |host: u32| InfoReplica { addr: Addr::new(Ip(host), PORT), state: ReplicaState::Online, offset: 100, lag_s: 0 };
     match command {
         Command::Ping => Reply::Pong,
         Command::Info(_) => Reply::Info(Box::new(Info {
-            run_id: RunId(to.host.0 as u64 + 1),
+            run_id: RunId(u64::from(to.ip.0) + 1),
             role: if to == MASTER { Role::Master } else { Role::Slave },
             link: (to != MASTER).then_some(MasterLink {
+                by_name: false,
                 master: MASTER,
                 up: true,
                 down_since_s: None,
@@ -229,16 +236,16 @@ fn sentinel_tick(bencher: Bencher) {
         let stream = |purpose| Stream::named(1, 9, purpose);
         let setup = sentinel::Setup {
             config: sentinel::Config::default(),
-            me: Addr::new(HostId(9), 26379),
+            me: Addr::new(Ip(9), 26379),
             id: RunId(99),
             program: stream(Purpose::Program),
             work: stream(Purpose::Work),
             state: None,
-            master: MASTER,
+            masters: [(GroupId::ONLY, MASTER)].into(),
         };
         let mut alone = Alone::new(Sentinel::new(setup), Sentinel::handle);
         (0..100).for_each(|_| alone.step());
-        assert_eq!(alone.program.knows(), (2, 0), "it found the replicas");
+        assert_eq!(alone.program.knows(GroupId::ONLY), (2, 0), "it found the replicas");
         alone
     };
     bencher.counter(ItemsCount::new(STEPS)).with_inputs(new).bench_local_refs(|alone| {
@@ -250,7 +257,8 @@ fn sentinel_tick(bencher: Bencher) {
 #[divan::bench(sample_count = 20)]
 fn haproxy_check(bencher: Bencher) {
     let new = || {
-        let server = |host| haproxy::Server { addr: Addr::new(HostId(host), PORT), backup: host > 0 };
+        let server =
+            |host| haproxy::Server { host: HostId(host), addr: Addr::new(Ip(host.into()), PORT), backup: host > 0 };
         let setup = haproxy::Setup {
             config: haproxy::Config::default(),
             servers: (0..3).map(server).collect(),

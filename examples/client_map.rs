@@ -1,83 +1,77 @@
-//! Six scenarios × all client libraries: the figures and the picture of docs/clients.md.
+//! Eight scenarios × all client libraries: the figures and the picture of docs/clients.md.
 //!
 //! `cargo run --release --example client_map docs` writes `docs/clients.svg` and the table between the marks in
 //! `docs/clients.md`. All ways of a scenario run side by side on one stack, each with a publisher, a writer and a
-//! subscriber, twenty commands a second, as the real ones did; figures are medians over the seeds.
+//! subscriber. Six scenarios are those in which real libraries were recorded (`reference/scenarios/clients`): there a mark
+//! beside a figure says what the real one did. Figures and marks are medians, over seeds and over real runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sim::analysis::score::recordings_in;
+use sim::client::Via;
 use sim::client::library::{Evidence, LIBRARIES};
 use sim::record::{Op, Outcome, Recording, What};
 use sim::scenario::Scenario;
 
 const SEEDS: u64 = 9;
 
-/// A scenario: its name, the head of its file, the pace of its clients, its faults.
-struct Case(&'static str, &'static str, f64, &'static str);
+/// A scenario: its name in the picture, and its file without clients, or how its files in `reference/scenarios/clients` end.
+enum Case {
+    Recorded(&'static str, &'static str),
+    Own(&'static str, &'static str),
+}
 
-const CASES: [Case; 6] = [
-    Case(
-        "crash",
-        "duration = '45s'\nphase = '10s'\n",
-        0.05,
-        "[[fault]]\nat = '0s'\naction = 'kill-host'\nnode = 'redis-1'\n",
-    ),
-    Case(
-        "hang",
-        "duration = '45s'\nphase = '10s'\n",
-        0.05,
-        "[[fault]]\nat = '0s'\naction = 'pause'\nnode = 'redis-1'\n\
-         [[fault]]\nat = '20s'\naction = 'resume'\nnode = 'redis-1'\n",
-    ),
-    Case(
-        "cut",
-        "duration = '45s'\nphase = '10s'\n",
-        0.05,
-        "[[fault]]\nat = '0s'\naction = 'partition'\ngroups = [['redis-1'], ['redis-2', 'redis-3', 'sentinel-1', \
-         'sentinel-2', 'sentinel-3', 'haproxy', 'clients']]\n[[fault]]\nat = '25s'\naction = 'heal'\n",
-    ),
-    Case("idle cut", "duration = '240s'\nphase = '10s'\n", 60.0, ""),
-    Case(
+const CASES: [Case; 8] = [
+    Case::Recorded("crash", "crash"),
+    Case::Recorded("hang", "hang"),
+    Case::Recorded("cut", "cut"),
+    Case::Recorded("split brain", "split-brain"),
+    Case::Recorded("HAProxy dies", "haproxy-dies"),
+    Case::Recorded("idle cut", "idle"),
+    Case::Own(
         "demotion",
-        "duration = '45s'\nphase = '10s'\n",
-        0.05,
-        "[[fault]]\nat = '0s'\naction = 'command'\nnode = 'sentinel-1'\nrun = ['SENTINEL', 'FAILOVER', 'mymaster']\n",
+        "duration = '45s'\nphase = '10s'\n\
+         [[fault]]\nat = '0s'\naction = 'command'\nnode = 'sentinel-1'\nrun = ['SENTINEL', 'FAILOVER', 'mymaster']\n",
     ),
-    Case(
+    Case::Own(
         "dead Sentinel",
-        "duration = '45s'\nphase = '10s'\n",
-        0.05,
-        "[[fault]]\nat = '0s'\naction = 'power-off'\nnode = 'sentinel-1'\n\
+        "duration = '45s'\nphase = '10s'\n\
+         [[fault]]\nat = '0s'\naction = 'power-off'\nnode = 'sentinel-1'\n\
          [[fault]]\nat = '1s'\naction = 'kill-host'\nnode = 'redis-1'\n",
     ),
 ];
 
-/// Outage in seconds and lost messages, in the crash and in the hang.
-type Seen = [(f64, u32); 2];
+/// The pace of publishers and writers where the file says none.
+const EVERY: &str = "250ms";
 
-/// What the real libraries did in the crash and the hang: library, way, outage of the writer in seconds, and messages
-/// that were acknowledged and never received; medians over eight runs. The crash was watched for 25 s.
-const REAL: &[(&str, &str, Seen)] = &[
-    ("reference", "proxy", [(6.9, 1), (7.7, 1)]),
-    ("redis-py", "proxy", [(10.1, 0), (10.1, 502)]),
-    ("redis-py", "sentinels", [(10.1, 0), (10.1, 404)]),
-    ("redis-py-5", "proxy", [(20.1, 4), (20.0, 2)]),
-    ("redis-py-5", "sentinels", [(25.0, 0), (20.1, 2)]),
-    ("go-redis-v9", "proxy", [(10.1, 0), (10.1, 501)]),
-    ("go-redis-v9", "sentinels", [(10.3, 297), (7.5, 456)]),
-    ("go-redis-v9.7", "proxy", [(6.9, 2), (7.7, 554)]),
-    ("go-redis-v9.7", "sentinels", [(25.0, 0), (7.4, 0)]),
-    ("node-redis", "proxy", [(20.1, 1), (20.1, 0)]),
-    ("redis-rb", "proxy", [(10.1, 203), (10.1, 502)]),
-    ("redis-rb", "sentinels", [(10.1, 5), (10.1, 402)]),
-    ("phpredis", "proxy", [(20.1, 4), (20.1, 2)]),
-    ("phpredis-anew", "proxy", [(20.1, 4), (20.1, 2)]),
-    ("redis-rs", "proxy", [(8.4, 239), (20.1, 1)]),
-    ("redis-rs", "sentinels", [(25.0, 0), (20.1, 1)]),
-    ("redis-rs-blocking", "proxy", [(20.1, 3), (20.1, 1)]),
-];
+impl Case {
+    const fn name(&self) -> &'static str {
+        match self {
+            Case::Recorded(name, _) | Case::Own(name, _) => name,
+        }
+    }
+
+    /// Its file without the clients, and the pace of those in it.
+    fn text(&self) -> (String, String) {
+        let file = match self {
+            Case::Recorded(_, file) => file,
+            Case::Own(_, text) => return ((*text).to_owned(), EVERY.to_owned()),
+        };
+        let whole = read(&format!("reference/scenarios/clients/clients-{file}.toml"));
+        let (head, clients) = whole.split_once("[[client]]").expect("it has clients");
+        let faults = clients.find("[[fault]]").map_or("", |at| &clients[at..]);
+        let pace = clients.lines().find_map(|line| line.strip_prefix("every = ")).expect("they have a pace");
+        (format!("{head}{faults}"), pace.trim_matches('"').to_owned())
+    }
+}
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
 
 /// A row of the picture: a library by a way.
 struct Way {
@@ -99,23 +93,24 @@ fn ways() -> Vec<Way> {
 /// What was seen of a way: outage of its writer, silence of its subscriber, lost messages, lost writes.
 type Figures = [f64; 4];
 
-fn scenario(case: &Case, ways: &[Way]) -> Arc<Scenario> {
-    let Case(_, head, every, faults) = case;
-    let mut text = (*head).to_owned();
+/// The scenario with clients of all `ways`, and their pace in seconds.
+fn scenario(case: &Case, ways: &[Way]) -> (Arc<Scenario>, f64) {
+    let (mut text, every) = case.text();
     for (place, way) in ways.iter().enumerate() {
         for kind in ["publish", "set", "subscribe"] {
             let Way { library, via, .. } = way;
+            let pace = if kind == "subscribe" { String::new() } else { format!("every = '{every}'\n") };
             write!(
                 text,
-                "[[client]]\nname = '{kind}-{place}'\nkind = '{kind}'\nhost = 'clients'\nchannel = 'c{place}'\n\
-                 every = '{}ms'\nlibrary = '{library}'\nvia = '{via}'\n",
-                (every * 1e3) as u64
+                "\n[[client]]\nname = '{kind}-{place}'\nkind = '{kind}'\nhost = 'clients'\nchannel = 'c{place}'\n\
+                 library = '{library}'\nvia = '{via}'\n{pace}"
             )
             .expect("a string takes all");
         }
     }
-    text.push_str(faults);
-    Arc::new(Scenario::parse("clients.toml", &text).unwrap_or_else(|error| panic!("{error:?}")))
+    let scenario = Scenario::parse("clients.toml", &text).unwrap_or_else(|error| panic!("{error:?}"));
+    let pace = scenario.clients[0].every.as_secs_f64();
+    (Arc::new(scenario), pace)
 }
 
 /// The longest time without an event from time 0 on, longer than `every`.
@@ -172,23 +167,57 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+fn medians(runs: &[Vec<Figures>], place: usize) -> Figures {
+    std::array::from_fn(|figure| median(runs.iter().map(|run| run[place][figure]).collect()))
+}
+
+/// What is known of a way in a scenario: simulated, and of real runs if there are any.
+struct Cell {
+    simulated: Figures,
+    real: Option<Figures>,
+}
+
 /// By way and case.
-fn figures(ways: &[Way]) -> Vec<Vec<Figures>> {
-    let mut all = vec![Vec::new(); ways.len()];
+fn figures(ways: &[Way]) -> Vec<Vec<Cell>> {
+    let mut all: Vec<Vec<Cell>> = ways.iter().map(|_| Vec::new()).collect();
     for case in &CASES {
-        let scenario = scenario(case, ways);
-        let runs: Vec<Vec<Figures>> =
-            (1..=SEEDS).map(|seed| seen(&sim::run(&scenario, seed).result.recording, ways.len(), case.2)).collect();
+        let (scenario, every) = scenario(case, ways);
+        let run = |seed| seen(&sim::run(&scenario, seed).result.recording, ways.len(), every);
+        let runs: Vec<Vec<Figures>> = (1..=SEEDS).map(run).collect();
+        let real = real(case, ways, every);
         for (place, row) in all.iter_mut().enumerate() {
-            row.push(std::array::from_fn(|figure| median(runs.iter().map(|run| run[place][figure]).collect())));
+            row.push(Cell { simulated: medians(&runs, place), real: real.get(&place).copied() });
         }
     }
     all
 }
 
-fn real(way: &Way, case: usize) -> Option<(f64, u32)> {
-    let row = REAL.iter().find(|(library, via, _)| (*library, *via) == (way.library, way.via))?;
-    row.2.get(case).copied()
+/// What the real libraries did, by the place of their way; empty where none was recorded. The files of a case have libraries
+/// of their own each.
+fn real(case: &Case, ways: &[Way], every: f64) -> BTreeMap<usize, Figures> {
+    let Case::Recorded(_, ending) = case else { return BTreeMap::new() };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let recordings = recordings_in(&root.join("reference/recordings/clients")).expect("they are in the repository");
+    let ending = format!("-{ending}");
+    let of_case = recordings.iter().filter(|(name, _)| name.ends_with(&ending));
+    of_case.flat_map(|(name, files)| played(name, files, ways, every)).collect()
+}
+
+/// What the libraries of one file did.
+fn played(name: &str, files: &[PathBuf], ways: &[Way], every: f64) -> Vec<(usize, Figures)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("reference/scenarios/clients/{name}.toml"));
+    let played = Scenario::load(&path).unwrap_or_else(|error| panic!("{error:?}"));
+    // Three clients a way, the publisher first.
+    let via = |via| if via == Via::Sentinels { "sentinels" } else { "proxy" };
+    let played: Vec<(&str, &str)> =
+        played.clients.iter().step_by(3).map(|client| (client.library.word, via(client.via))).collect();
+    let read = |file: &PathBuf| seen(&Recording::read(file).expect("it can be read"), played.len(), every);
+    let runs: Vec<Vec<Figures>> = files.iter().map(read).collect();
+    let place = |(at, (library, via)): (usize, &(&str, &str))| {
+        let way = ways.iter().position(|way| (way.library, way.via) == (*library, *via))?;
+        Some((way, medians(&runs, at)))
+    };
+    played.iter().enumerate().filter_map(place).collect()
 }
 
 /// From green over yellow to red.
@@ -197,41 +226,51 @@ fn color(share: f64) -> String {
     format!("hsl({:.0} 65% {:.0}%)", 130.0 * (1.0 - share), 82.0 - 14.0 * share)
 }
 
-fn svg(ways: &[Way], all: &[Vec<Figures>]) -> String {
-    let (left, cell, line, top) = (190.0, 92.0, 19.0, 64.0);
-    let panel = cell * CASES.len() as f64;
-    let (width, height) = (left + 2.0 * panel + 40.0, top + line * ways.len() as f64 + 34.0);
+fn svg(ways: &[Way], all: &[Vec<Cell>]) -> String {
+    let (left, cell, line, top) = (190.0, 96.0, 19.0, 48.0);
+    let panel = top + line * ways.len() as f64 + 12.0;
+    let (width, height) = (left + cell * CASES.len() as f64 + 10.0, 2.0 * panel + 40.0);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
          font-size=\"11\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n"
     );
-    let titles = ["outage of a writer, seconds", "acknowledged messages that nobody received"];
-    for (which, title) in titles.into_iter().enumerate() {
-        let x = left + which as f64 * (panel + 20.0);
-        let _ = writeln!(out, "<text x=\"{x}\" y=\"20\" font-size=\"13\" font-weight=\"bold\">{title}</text>");
-        for (place, Case(name, ..)) in CASES.iter().enumerate() {
-            let middle = x + cell * (place as f64 + 0.5);
-            let _ = writeln!(out, "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{name}</text>", top - 8.0);
+    // Nobody can lose more than what one publishes in the longest outage, 45 s.
+    let panels = [("outage of a writer, seconds", 45.0, 1), ("acknowledged messages that nobody received", 180.0, 0)];
+    for (which, (title, most, digits)) in panels.into_iter().enumerate() {
+        let y = panel * which as f64;
+        let _ =
+            writeln!(out, "<text x=\"{left}\" y=\"{}\" font-size=\"13\" font-weight=\"bold\">{title}</text>", y + 20.0);
+        for (place, case) in CASES.iter().enumerate() {
+            let middle = left + cell * (place as f64 + 0.5);
+            let _ = writeln!(
+                out,
+                "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                y + top - 6.0,
+                case.name()
+            );
         }
-        for (row, (way, figures)) in ways.iter().zip(all).enumerate() {
-            let y = top + line * row as f64;
-            for (case, seen) in figures.iter().enumerate() {
-                let value = seen[2 * which];
-                let share = if which == 0 { (value / 45.0).sqrt() } else { (value / 700.0).sqrt() };
-                let text = if which == 0 { format!("{value:.1}") } else { format!("{value:.0}") };
-                let mark = match (real(way, case), which) {
-                    (Some((outage, _)), 0) => format!("real {outage:.1}"),
-                    (Some((_, lost)), _) => format!("real {lost}"),
-                    (None, _) => String::new(),
-                };
-                let at = x + cell * case as f64;
+        for (row, (way, cells)) in ways.iter().zip(all).enumerate() {
+            let y = y + top + line * row as f64;
+            let weight = if way.measured { "bold" } else { "normal" };
+            let _ = writeln!(
+                out,
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\" font-weight=\"{weight}\">{} · {}</text>",
+                left - 8.0,
+                y + 12.5,
+                way.library,
+                way.via
+            );
+            for (case, seen) in cells.iter().enumerate() {
+                let value = seen.simulated[2 * which];
+                let mark = seen.real.map_or(String::new(), |real| format!("real {:.digits$}", real[2 * which]));
+                let at = left + cell * case as f64;
                 let _ = writeln!(
                     out,
-                    "<rect x=\"{at}\" y=\"{y}\" width=\"{}\" height=\"{}\" fill=\"{}\"/><text x=\"{}\" y=\"{}\">{text}\
-                     </text><text x=\"{}\" y=\"{}\" text-anchor=\"end\" font-size=\"9\" fill=\"#444\">{mark}</text>",
+                    "<rect x=\"{at}\" y=\"{y}\" width=\"{}\" height=\"{}\" fill=\"{}\"/><text x=\"{}\" y=\"{}\">\
+                     {value:.digits$}</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\" font-size=\"9.5\" fill=\"#333\">{mark}</text>",
                     cell - 2.0,
                     line - 2.0,
-                    color(share),
+                    color((value / most).sqrt()),
                     at + 5.0,
                     y + 12.5,
                     at + cell - 6.0,
@@ -240,35 +279,24 @@ fn svg(ways: &[Way], all: &[Vec<Figures>]) -> String {
             }
         }
     }
-    for (row, way) in ways.iter().enumerate() {
-        let y = top + line * row as f64 + 12.5;
-        let weight = if way.measured { "bold" } else { "normal" };
-        let _ = writeln!(
-            out,
-            "<text x=\"{}\" y=\"{y}\" text-anchor=\"end\" font-weight=\"{weight}\">{} · {}</text>",
-            left - 8.0,
-            way.library,
-            way.via
-        );
-    }
     let _ = writeln!(
         out,
         "<text x=\"{left}\" y=\"{}\" fill=\"#444\">bold: run on the real stack; others by their source. “real”: median of \
-         eight real runs (the crash was watched for 25 s there, for 45 s here).</text>\n</svg>",
-        height - 12.0
+         real runs.</text>\n</svg>",
+        height - 14.0
     );
     out
 }
 
-fn table(ways: &[Way], all: &[Vec<Figures>]) -> String {
+fn table(ways: &[Way], all: &[Vec<Cell>]) -> String {
     let mut out = String::from("| library | via |");
-    CASES.iter().for_each(|Case(name, ..)| out.push_str(&format!(" {name} |")));
+    CASES.iter().for_each(|case| out.push_str(&format!(" {} |", case.name())));
     out.push_str("\n| --- | --- |");
     CASES.iter().for_each(|_| out.push_str(" --- |"));
     out.push('\n');
     for (way, row) in ways.iter().zip(all) {
         let _ = write!(out, "| {} | {} |", way.library, way.via);
-        for [set, receive, lost, writes] in row {
+        for Cell { simulated: [set, receive, lost, writes], .. } in row {
             let _ = write!(out, " {set:.1} / {receive:.1} / {lost:.0} / {writes:.0} |");
         }
         out.push('\n');

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sim::client::{ClientProgram, Make, Setup, Target};
 use sim::kernel::{Span, Time};
-use sim::net::{Ended, Input, Out, Sock, TimerId, Token};
+use sim::program::{Ended, Input, Out, Sock, TimerId, Token};
 use sim::record::{Op, Outcome};
 use sim::scenario::Scenario;
 use sim::wire::{Addr, ChannelId, Command, Message, Payload, Reply};

@@ -29,21 +29,40 @@ fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 ///
 /// # Errors
 /// If signals cannot be listened to.
-pub fn clean_up_on_signals() -> io::Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            let first = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-            // Who asks twice does not want to wait.
-            if first && ENDS_ITSELF.load(Ordering::SeqCst) {
-                continue;
-            }
-            // The list stays locked: nobody begins another file, and nobody is in the middle of giving one its name.
-            let left = unfinished();
-            left.iter().for_each(|path| remove(path));
-            std::process::exit(128 + signal);
+pub(crate) fn clean_up_on_signals() -> io::Result<()> {
+    listen(|signal| {
+        let first = SIGNAL.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        // Who asks twice does not want to wait.
+        if first && ENDS_ITSELF.load(Ordering::SeqCst) {
+            return;
         }
-    })?;
+        // The list stays locked: nobody begins another file, and nobody is in the middle of giving one its name.
+        let left = unfinished();
+        left.iter().for_each(|path| remove(path));
+        std::process::exit(128 + signal);
+    })
+}
+
+/// Calls `each` for every signal, in a thread of its own.
+#[cfg(unix)]
+fn listen(each: impl Fn(i32) + Send + 'static) -> io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || signals.forever().for_each(each))?;
+    Ok(())
+}
+
+/// Windows queues no signals: what came is looked at now and then.
+#[cfg(not(unix))]
+fn listen(each: impl Fn(i32) + Send + 'static) -> io::Result<()> {
+    let came = [SIGINT, SIGTERM].map(|signal| (signal, std::sync::Arc::new(AtomicBool::new(false))));
+    for (signal, flag) in &came {
+        signal_hook::flag::register(*signal, flag.clone())?;
+    }
+    let look = move || loop {
+        came.iter().filter(|(_, flag)| flag.swap(false, Ordering::SeqCst)).for_each(|(signal, _)| each(*signal));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(look)?;
     Ok(())
 }
 
@@ -59,11 +78,11 @@ fn remove(path: &Path) {
 
 /// While this lives, the first signal does not end the program: the work looks at [`interrupted`] and keeps what is
 /// complete.
-pub struct EndsItself(());
+pub(crate) struct EndsItself(());
 
 impl EndsItself {
     /// The work begins.
-    pub fn begin() -> EndsItself {
+    pub(crate) fn begin() -> EndsItself {
         ENDS_ITSELF.store(true, Ordering::SeqCst);
         EndsItself(())
     }
@@ -76,7 +95,7 @@ impl Drop for EndsItself {
 }
 
 /// The signal that asked for the end, if one did.
-pub fn interrupted() -> Option<i32> {
+pub(crate) fn interrupted() -> Option<i32> {
     Some(SIGNAL.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
 }
 
@@ -102,7 +121,7 @@ fn open_to_all(builder: &mut Builder<'static, 'static>, mode: u32) {
 fn open_to_all(_: &mut Builder<'static, 'static>, _: u32) {}
 
 /// A file that appears under its name when it is [finished](Whole::finish); dropped before, it leaves nothing.
-pub struct Whole {
+pub(crate) struct Whole {
     writer: Option<BufWriter<File>>,
     hidden: Option<TempPath>,
     path: PathBuf,
@@ -113,7 +132,7 @@ impl Whole {
     ///
     /// # Errors
     /// If it cannot be made there.
-    pub fn create(path: &Path) -> io::Result<Whole> {
+    pub(crate) fn create(path: &Path) -> io::Result<Whole> {
         let mut builder = builder();
         open_to_all(&mut builder, 0o666);
         let mut left = unfinished();
@@ -122,19 +141,11 @@ impl Whole {
         Ok(Whole { writer: Some(BufWriter::new(file)), hidden: Some(hidden), path: path.to_owned() })
     }
 
-    /// A second handle of the same file, for who writes by himself.
-    ///
-    /// # Errors
-    /// If the system gives none.
-    pub fn handle(&self) -> io::Result<File> {
-        self.writer.as_ref().expect("the file is open").get_ref().try_clone()
-    }
-
     /// The file takes its name.
     ///
     /// # Errors
     /// If the rest cannot be written.
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         let path = self.path.clone();
         self.finish_as(&path)
     }
@@ -143,7 +154,7 @@ impl Whole {
     ///
     /// # Errors
     /// If the rest cannot be written.
-    pub fn finish_as(mut self, path: &Path) -> io::Result<()> {
+    pub(crate) fn finish_as(mut self, path: &Path) -> io::Result<()> {
         self.flush()?;
         self.writer = None;
         let hidden = self.hidden.take().expect("it is finished once");
@@ -174,7 +185,7 @@ impl Drop for Whole {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = Whole::create(path)?;
     file.write_all(bytes)?;
     file.finish()
@@ -187,7 +198,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// If something cannot be written.
-pub fn write_folder(dir: &Path, kept: &str, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn write_folder(dir: &Path, kept: &str, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let parent = folder_of(dir);
     fs::create_dir_all(parent)?;
     let fresh = Hidden::create(parent)?;

@@ -27,11 +27,23 @@
 //! - *Many runs*: call [`run`] with seed after seed; [`explore::sweep`] does it over settings, on all cores.
 //! - *Branch*: [`explore::branching::branch`] stops a run at a moment and draws its luck anew from there.
 //! - *Step*: [`world::World`] can be run to an instant, looked into, and cloned.
+//! - *Disturb*: [`world::World::add_fault`] does something to the stack now or later. The run is the one that a file with this
+//!   fault leads to, and [`world::World::scenario`] is that file.
 //! - *Ask why*: [`explain`] follows a message, a write or a failover through a run.
 //! - *A program of one's own*: a client library implements [`client::ClientProgram`] and joins with [`run_with`]
 //!   (docs/own-client.md).
 //!
 //! `examples/` has one of each: `run`, `sweep`, `branch`, `own_client`.
+//!
+//! # Features
+//!
+//! The simulator, its analysis, `sim read`'s and `sim import`'s work, `explain` and `explore` are always there. On top, and by default:
+//!
+//! - `cli`: the command `sim` (`cli`), and `miette::Diagnostic` for the errors. Brings `charts`.
+//! - `charts`: pictures and the report in HTML, in [`report`]; a sweep draws.
+//! - `reference`: the real stack (`reference`). On Linux only: elsewhere the feature is empty.
+//!
+//! `default-features = false` leaves them out, and with them clap, miette, plotters and nfq.
 //!
 //! # Panics
 //!
@@ -41,26 +53,29 @@
 //! # The way of the data
 //!
 //! A scenario file becomes a checked plan ([`scenario`]); the plan becomes a world of programs on a network ([`world`], with
-//! [`redis`], [`sentinel`], [`haproxy`] and [`client`] on [`net`], all on the [`kernel`]); a run of the world leaves typed
-//! records ([`record`]); records are analysed ([`analysis`]) and drawn ([`report`]). What travels between programs is in
+//! [`redis`], [`sentinel`], [`haproxy`] and [`client`], written against the contract in [`program`], on [`net`], all on the
+//! [`kernel`]); a run of the world leaves typed records ([`record`]); records are analysed ([`analysis`]) and drawn ([`report`]). What travels between programs is in
 //! [`wire`]; [`cli`] is the command line.
 
 pub mod analysis;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod client;
+mod excerpt;
 pub mod explain;
 pub mod explore;
-pub mod files;
+mod files;
 pub mod haproxy;
 pub mod import;
 pub mod kernel;
-pub mod limits;
+mod limits;
 pub mod logs;
-pub mod mistake;
+mod mistake;
 pub mod net;
+pub mod program;
 pub mod record;
 pub mod redis;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "reference"))]
 pub mod reference;
 pub mod release;
 pub mod report;

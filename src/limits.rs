@@ -10,45 +10,55 @@ use std::io::{self, Read};
 use crate::kernel::Span;
 
 /// Ten years, in seconds: directives that count seconds end here.
-pub const SECONDS_MAX: u64 = 10 * 365 * 86_400;
+pub(crate) const SECONDS_MAX: u64 = 10 * 365 * 86_400;
 /// Ten years, in milliseconds: directives that count milliseconds end here.
-pub const MILLIS_MAX: u64 = SECONDS_MAX * 1_000;
+pub(crate) const MILLIS_MAX: u64 = SECONDS_MAX * 1_000;
 /// Ten years: every duration ends here, and so do all stalls of a script together, and all jumps of its clocks.
-pub const SPAN_MAX: Span = Span::from_secs(SECONDS_MAX);
+pub(crate) const SPAN_MAX: Span = Span::from_secs(SECONDS_MAX);
+/// An hour: what one `fsync` on a slow disk takes ends here, since a program may make several in one pass.
+pub(crate) const FSYNC_MAX: Span = Span::from_secs(3_600);
 /// Every other whole number of a scenario ends here.
-pub const COUNT_MAX: u64 = 1_000_000_000;
+pub(crate) const COUNT_MAX: u64 = 1_000_000_000;
 /// Every size in bytes ends here: 1 TiB.
-pub const BYTES_MAX: u64 = 1 << 40;
+pub(crate) const BYTES_MAX: u64 = 1 << 40;
 /// Seeds, and the numbers of runs, end here: with any number of runs added they still fit 63 bits, as TOML and Parquet
 /// need.
-pub const SEED_MAX: u64 = 1_000_000_000_000_000_000;
+pub(crate) const SEED_MAX: u64 = 1_000_000_000_000_000_000;
 /// The most client programs: up to here their pictures and reports were looked at.
-pub const CLIENTS_MAX: usize = 10_000;
+pub(crate) const CLIENTS_MAX: usize = 10_000;
 /// The most connections of all clients together: up to 100 000 the simulator was measured (docs/performance.md).
-pub const CONNECTIONS_MAX: u64 = 200_000;
+pub(crate) const CONNECTIONS_MAX: u64 = 200_000;
 /// The most faults of a script.
-pub const FAULTS_MAX: usize = 100_000;
+pub(crate) const FAULTS_MAX: usize = 100_000;
 /// The longest name, in bytes: with what is put around it (`.SEED.jsonl.gz`, `-FIRST..LAST`) it still is a file name, which
 /// Linux ends at 255 bytes.
-pub const NAME_MAX: usize = 100;
+pub(crate) const NAME_MAX: usize = 100;
 /// The longest text of a scenario (a description, a word of a command), in bytes.
-pub const TEXT_MAX: usize = 10_000;
+pub(crate) const TEXT_MAX: usize = 10_000;
 /// The largest scenario file, in bytes: 16 MiB.
-pub const FILE_MAX: u64 = 16 << 20;
+pub(crate) const FILE_MAX: u64 = 16 << 20;
 /// The largest recording, in bytes, decompressed: 1 GiB, twice a day of the demo.
-pub const RECORDING_MAX: u64 = 1 << 30;
+pub(crate) const RECORDING_MAX: u64 = 1 << 30;
 /// The most files of a folder that is imported.
-pub const IMPORT_FILES_MAX: usize = 2_000;
+pub(crate) const IMPORT_FILES_MAX: usize = 2_000;
+/// The most entries of folders that are looked at while files to import are sought.
+pub(crate) const IMPORT_ENTRIES_MAX: usize = 50_000;
+/// The most bytes of all files that are imported together: 64 MiB.
+pub(crate) const IMPORT_BYTES_MAX: usize = 64 << 20;
+/// The most lines of a configuration file or script that are looked at.
+pub(crate) const IMPORT_LINES_MAX: usize = 50_000;
+/// The most programs of a kind in an imported stack: as many as a scenario may have.
+pub(crate) const IMPORT_NODES_MAX: usize = 1_000;
 /// The largest file of a folder that is imported, in bytes: 1 MiB.
-pub const IMPORT_FILE_MAX: u64 = 1 << 20;
+pub(crate) const IMPORT_FILE_MAX: u64 = 1 << 20;
 /// The most worker threads.
-pub const JOBS_MAX: u64 = 4_096;
+pub(crate) const JOBS_MAX: u64 = 4_096;
 
 /// Reads all of `input`, of which there may be `most` bytes.
 ///
 /// # Errors
 /// If it cannot be read, or is larger.
-pub fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(most + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > most {
@@ -61,7 +71,7 @@ pub fn read_all(input: impl Read, most: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// If it cannot be read, is larger, or is no UTF-8.
-pub fn read_text(path: &std::path::Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &std::path::Path) -> io::Result<String> {
     read_text_of(std::fs::File::open(path)?)
 }
 
@@ -69,8 +79,14 @@ pub fn read_text(path: &std::path::Path) -> io::Result<String> {
 ///
 /// # Errors
 /// If it cannot be read, is larger, or is no UTF-8.
-pub fn read_text_of(input: impl Read) -> io::Result<String> {
+pub(crate) fn read_text_of(input: impl Read) -> io::Result<String> {
     String::from_utf8(read_all(input, FILE_MAX)?).map_err(io::Error::other)
+}
+
+/// What the system says of a file, without the number of the error and without the hidden name under which it was written.
+pub(crate) fn system_says(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
 }
 
 /// A size for people.
@@ -87,7 +103,7 @@ fn size(bytes: u64) -> String {
 /// One rule for all of them: a name is used in the names of files, in tables, charts, pages and messages, so it is made of
 /// letters and digits of any script and the characters `-`, `_`, `.`, `:`, `+`, `#`, `=` and `@` inside; it begins with a
 /// letter or digit, and has at most [`NAME_MAX`] bytes. Blanks may stand inside a scenario's name and nowhere else.
-pub fn name_fault(name: &str, blanks: bool) -> Option<String> {
+pub(crate) fn name_fault(name: &str, blanks: bool) -> Option<String> {
     let inside = |c: char| c.is_alphanumeric() || "-_.:+#=@".contains(c) || blanks && c == ' ';
     let first = name.chars().next();
     match first {
@@ -116,7 +132,8 @@ pub fn plain_name(name: &str) -> String {
 }
 
 /// What would be right instead of a name that is none.
-pub const NAME_HELP: &str = "begin with a letter or digit; then letters, digits and - _ . : + # = @, at most 100 bytes";
+pub(crate) const NAME_HELP: &str =
+    "begin with a letter or digit; then letters, digits and - _ . : + # = @, at most 100 bytes";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Wrong variants of the models, planted to show that the properties, and the score against the real
 //! stack's recordings, catch them.
 //!
-//! They exist in tests and under the feature `mistakes` only; in any other build [`Out::mistaken`](crate::net::Out)
+//! They exist in tests and under the feature `mistakes` only; in any other build [`Out::mistaken`](crate::program::Out)
 //! is constantly false and nothing is left of them.
 
 #[cfg(test)]
@@ -42,11 +42,17 @@ pub enum Mistake {
     DeliversTwice,
     /// HAProxy ignores `backup`.
     BackupIgnored,
+    /// Under `appendfsync always` a server does not wait for the disk.
+    AnswersBeforeFsync,
+    /// A server takes writes although it could not write its files.
+    IgnoresDiskError,
+    /// A client is closed when its output buffer has reached half of a limit.
+    HalfTheLimit,
 }
 
 impl Mistake {
     /// All mistakes.
-    pub const ALL: [Mistake; 16] = [
+    pub const ALL: [Mistake; 19] = [
         Mistake::VoteNotPersisted,
         Mistake::VotesTwice,
         Mistake::QuorumIsEnough,
@@ -63,5 +69,8 @@ impl Mistake {
         Mistake::ReplicaSkipsWrites,
         Mistake::DeliversTwice,
         Mistake::BackupIgnored,
+        Mistake::AnswersBeforeFsync,
+        Mistake::IgnoresDiskError,
+        Mistake::HalfTheLimit,
     ];
 }

@@ -326,16 +326,16 @@ impl JsonSchema for Share {
 }
 
 /// Serde for switches: `true` and `false`, or `"yes"` and `"no"` as redis.conf has them.
-pub mod yes_no {
+pub(crate) mod yes_no {
     use super::*;
 
     /// Writes a TOML boolean.
-    pub fn serialize<S: Serializer>(on: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(on: &bool, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bool(*on)
     }
 
     /// Reads a TOML boolean or one of Redis's two words.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
         struct YesNoVisitor;
         impl Visitor<'_> for YesNoVisitor {
             type Value = bool;
@@ -357,17 +357,17 @@ pub mod yes_no {
     }
 
     /// The schema of a switch.
-    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+    pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "type": "boolean" }, { "enum": ["yes", "no"] }] })
     }
 }
 
 /// Serde for time limits: a duration, or "none", which is as long as the longest run.
-pub mod or_none {
+pub(crate) mod or_none {
     use super::*;
 
     /// Writes the duration, or "none".
-    pub fn serialize<S: Serializer>(limit: &Span, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(limit: &Span, serializer: S) -> Result<S::Ok, S::Error> {
         match *limit >= limits::SPAN_MAX {
             true => serializer.serialize_str("none"),
             false => limit.serialize(serializer),
@@ -375,7 +375,7 @@ pub mod or_none {
     }
 
     /// Reads a duration or "none".
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.as_str() {
             "none" => Ok(limits::SPAN_MAX),
@@ -384,22 +384,22 @@ pub mod or_none {
     }
 
     /// The schema of a limit: a text.
-    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+    pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "examples": ["5s", "none"] })
     }
 }
 
 /// Serde for sizes: a number of bytes, or a text with a unit as redis.conf has it.
-pub mod bytes {
+pub(crate) mod bytes {
     use super::*;
 
     /// Writes the number of bytes.
-    pub fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(*bytes)
     }
 
     /// Reads a number of bytes or a text with a unit.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         struct BytesVisitor;
         impl Visitor<'_> for BytesVisitor {
             type Value = u64;
@@ -418,7 +418,7 @@ pub mod bytes {
     }
 
     /// The schema of a size.
-    pub fn schema(_: &mut SchemaGenerator) -> Schema {
+    pub(crate) fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": limits::BYTES_MAX },
             { "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([kKmMgG]?[bB]|[kKmMgG])?$" },

@@ -1,4 +1,5 @@
-//! Who may know whom: the table of docs/architecture.md, held against the imports of the sources.
+//! Who may know whom: the table of docs/architecture.md, held against the imports of the sources; and how long files and
+//! functions may be.
 //!
 //! The table is read from the page, so that the page cannot say one thing and the crate do another.
 
@@ -141,4 +142,71 @@ fn the_page_has_no_circle() {
         }
         above.extend(names);
     }
+}
+
+/// The most lines of a file.
+const FILE_MAX: usize = 700;
+/// The most lines of a function, from its name to its last brace. A longer one says at its head why it is.
+const FUNCTION_MAX: usize = 70;
+/// How a function says so; a reason stands behind it.
+const EXCUSE: &str = "#[allow(clippy::too_many_lines, reason = ";
+
+/// The name of the function that begins in a line, as rustfmt leaves it.
+fn function(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once("fn ")?;
+    let is_word = |word: &str| ["pub", "const", "async", "unsafe"].contains(&word);
+    let is_head =
+        before.split_whitespace().all(|word| is_word(word) || word.starts_with("pub(") || word.ends_with(')'));
+    let ends_here = line.ends_with('}') || line.ends_with(';');
+    (is_head && !ends_here).then(|| after.split(['(', '<']).next().unwrap_or_default())
+}
+
+/// The functions of a source that are too long and do not say why: line, name and length.
+fn too_long(text: &str) -> Vec<(usize, String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for (place, line) in lines.iter().enumerate() {
+        let Some(name) = function(line) else { continue };
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let end = format!("{indent}}}");
+        let length = lines[place..].iter().position(|line| *line == end).map_or(0, |at| at + 1);
+        let head = lines[..place].iter().rev().take_while(|line| line.trim_start().starts_with(['#', '/']));
+        if length > FUNCTION_MAX && !head.into_iter().any(|line| line.contains(EXCUSE)) {
+            found.push((place + 1, name.to_owned(), length));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_file_and_no_function_is_too_long() {
+    let mut files = Vec::new();
+    for folder in ["src", "tests", "examples", "benches"] {
+        sources(&Path::new(FOLDER).join(folder), &mut files);
+    }
+    let mut found = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a source can be read");
+        let name = file.strip_prefix(FOLDER).expect("it is inside").display().to_string();
+        let lines = text.lines().count();
+        if lines > FILE_MAX {
+            found.push(format!("{name} has {lines} lines"));
+        }
+        let functions = too_long(&text).into_iter();
+        found.extend(functions.map(|(line, function, length)| format!("{name}:{line} {function} has {length} lines")));
+    }
+    assert!(files.len() > 250, "the sources were read");
+    assert!(found.is_empty(), "at most {FILE_MAX} lines a file, {FUNCTION_MAX} a function:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_long_function_is_found_unless_it_says_why() {
+    let function = |head: &str, lines: usize| {
+        format!("impl A {{\n{head}    pub fn long() {{\n{}    }}\n}}\n", "        x();\n".repeat(lines))
+    };
+    assert_eq!(too_long(&function("", FUNCTION_MAX - 1)), [(2, "long".to_owned(), FUNCTION_MAX + 1)]);
+    assert!(too_long(&function("", FUNCTION_MAX - 2)).is_empty());
+    let excused = format!("    {EXCUSE}\"a table: one arm a command\")]\n");
+    assert!(too_long(&function(&excused, 200)).is_empty());
+    assert_eq!(too_long(&function("    #[inline]\n", 200)).len(), 1);
 }

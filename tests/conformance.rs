@@ -73,8 +73,8 @@ impl Stack {
     /// Types a command into a node; busy nodes are waited for.
     fn ask(&mut self, node: &str, words: &str) -> Reply {
         let words: Vec<String> = words.split(' ').map(String::from).collect();
-        let host = |name: &str| self.world.layout().names.find_host(name);
-        let command: Command = parse_command(&words, Known { host: &host, master: "mymaster" }).expect("a command");
+        let ip = |name: &str| self.world.layout().names.find_ip(name);
+        let command: Command = parse_command(&words, Known { ip: &ip, master: "mymaster" }).expect("a command");
         let node = self.node(node);
         for _ in 0..100 {
             if let Some(reply) = self.world.ask(node, command.clone()) {
@@ -206,7 +206,7 @@ fn runtime_reconf_set_answers_and_shows() {
     );
     for bad in ["down-after-milliseconds -20", "down-after-milliseconds abc", "fakeoption", "fakeoption fakevalue"] {
         let words: Vec<String> = format!("SENTINEL SET mymaster {bad}").split(' ').map(String::from).collect();
-        assert!(parse_command(&words, Known { host: &|_| None, master: "mymaster" }).is_err(), "{bad}");
+        assert!(parse_command(&words, Known { ip: &|_| None, master: "mymaster" }).is_err(), "{bad}");
     }
 }
 

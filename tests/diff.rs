@@ -22,7 +22,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn real(run: u32) -> String {
-    format!("{}/reference/recordings/lone-sentinel.{run:02}.jsonl.gz", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/reference/recordings/lone-sentinel/lone-sentinel.{run:02}.jsonl.gz", env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! `reference/recordings/demo` are the twelve scenarios of the demo stack as others recorded them, `demo-own` ten of them
 //! as `sim reference record` does; `reference/recordings` are scenarios of other settings and faults
-//! (`reference/scenarios`), made by it too. `sim compare` tells which cells are off. That mistakes in the models turn
+//! (`reference/scenarios`), made by it too, and `reference/recordings/clients` what real client libraries did. `sim compare` tells which cells are off. That mistakes in the models turn
 //! this red is shown in `src/mistake/tests.rs`.
 
 use std::collections::BTreeMap;
@@ -19,6 +19,9 @@ use sim::world::{Keep, World};
 
 /// Simulated runs of each scenario: enough to tell distributions apart, few enough for every change.
 const RUNS: u64 = 60;
+
+/// The same of scenarios with all client libraries, which have fifty clients each.
+const CLIENT_RUNS: u64 = 20;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -117,6 +120,17 @@ fn events_come_in_the_orders_of_the_real_ones() {
 #[test]
 fn other_settings_and_faults_agree_as_well() {
     hold(&score("reference/recordings", simulated("reference/scenarios")), 97, 75);
+}
+
+#[test]
+fn client_libraries_do_what_the_real_ones_do() {
+    let simulated = |name: &str| {
+        let file = root().join("reference/scenarios/clients").join(format!("{name}.toml"));
+        simulate(&file, CLIENT_RUNS, cells)
+    };
+    let scores = score("reference/recordings/clients", simulated);
+    assert!(!scores.is_empty());
+    hold(&scores, 95, 90);
 }
 
 /// The releases that spoke in a recording, as keys of a scenario.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use sim::analysis::Analysis;
 use sim::analysis::ledger::{Cause, Fate};
+use sim::analysis::score::recordings_in;
 use sim::analysis::writes::{WriteFate, WriteLoss};
 use sim::kernel::{EventId, Time};
-use sim::record::{ConnectEnd, Event, Op, Record, Recording, RedisEvent, What};
+use sim::record::{ConnectEnd, Event, Op, OverLimit, Record, Recording, RedisEvent, What};
 use sim::scenario::Scenario;
 use sim::world::{Keep, RunResult, World};
 
@@ -118,10 +119,10 @@ fn an_error_reply_fails_a_write_and_an_output_limit_ends_a_subscription() {
     let closed = |record: &&Record| record.what == What::Op(Op::Connect(ConnectEnd::ReadClosed));
     let at = recording.records.iter().find(closed).expect("the subscriber was closed").time;
     let node = recording.names.find_node("redis-1").expect("it is there");
-    let what = What::Event(Event::Redis(RedisEvent::OutputLimit {
+    let what = What::Event(Event::Redis(RedisEvent::OutputLimit(OverLimit {
         class: "pubsub",
         client: "id=3 flags=P omem=266552".into(),
-    }));
+    })));
     recording.records.push(Record {
         time: Time(at.0 - 1_000_000),
         node,
@@ -155,14 +156,16 @@ fn each_cause_of_a_lost_write_is_provoked_by_a_scenario() {
     let flush = "action = 'command'\nnode = 'redis-1'\nrun = ['FLUSHALL']";
     // The majority's node is the master at the end, and the old one has not come back.
     let cases = [
-        (WriteLoss::NotReplicatedBeforePromotion, shipped("partition-split-brain.toml")),
-        (WriteLoss::OverwrittenAtResync, shipped("partition-split-brain.toml")),
-        (WriteLoss::StrandedOnOldMaster, inline(&format!("duration = '20s'\n{split}"))),
-        (WriteLoss::LostAtRestart, shipped("published/master-reboots-empty.toml")),
-        (WriteLoss::Deleted, inline(&format!("duration = '5s'\n{}", fault("2s", flush)))),
+        (WriteLoss::NotReplicatedBeforePromotion, shipped("partition-split-brain.toml"), 1),
+        (WriteLoss::OverwrittenAtResync, shipped("partition-split-brain.toml"), 1),
+        (WriteLoss::StrandedOnOldMaster, inline(&format!("duration = '20s'\n{split}")), 1),
+        (WriteLoss::GoneWithItsServer, shipped("regressions/a-frozen-master-outlives-its-successor.toml"), 6),
+        (WriteLoss::LostAtRestart, shipped("published/master-reboots-empty.toml"), 1),
+        (WriteLoss::AofNotSynced, shipped("cookbook/power-cut.toml"), 1),
+        (WriteLoss::Deleted, inline(&format!("duration = '5s'\n{}", fault("2s", flush))), 1),
     ];
-    for (why, scenario) in cases {
-        let writes = analysed(scenario, 1).ledger.writes;
+    for (why, scenario, seed) in cases {
+        let writes = analysed(scenario, seed).ledger.writes;
         assert!(writes.lost_by_cause.contains_key(why.as_str()), "{}: {:?}", why.as_str(), writes.lost_by_cause);
     }
     // What is lost though nothing happened has no cause, and says so.
@@ -207,9 +210,7 @@ fn which_writes_are_lost_follows_from_their_number() {
 fn the_sums_hold_in_every_recording_of_the_real_stack() {
     let mut paths: Vec<PathBuf> = Vec::new();
     for folder in ["reference/recordings", "reference/recordings/demo"] {
-        let entries = std::fs::read_dir(root().join(folder)).expect("the recordings are in the repository");
-        let files = entries.map(|entry| entry.expect("readable").path());
-        paths.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "gz")));
+        paths.extend(recordings_in(&root().join(folder)).expect("they are in the repository").into_values().flatten());
     }
     paths.sort();
     assert!(paths.len() > 400, "{}", paths.len());

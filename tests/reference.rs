@@ -182,3 +182,54 @@ fn an_interrupt_leaves_nothing_behind() {
         assert_eq!(leftovers(pid, folder.path()), Vec::<String>::new(), "{backend}");
     });
 }
+
+/// A stand-in for a program that calls a library: it says the version, and writes its lines.
+const PROGRAM: &str = r#"#!/bin/sh
+[ "$1" = --version ] && { echo 8.1.0; exit; }
+seq=$9
+while :; do
+    case $1 in
+        subscribe) echo "{\"at\":$(date +%s%6N),\"op\":\"connect\",\"outcome\":\"open\"}" ;;
+        *) echo "{\"at\":$(date +%s%6N),\"op\":\"$1\",\"seq\":$seq,\"outcome\":\"no-master\",\"us\":7}" ;;
+    esac >>"$5"
+    seq=$((seq + 1))
+    sleep 0.2
+done
+"#;
+
+#[test]
+fn the_program_of_a_client_library_writes_its_lines() {
+    if let Some(objection) = objection("netns") {
+        eprintln!("netns is skipped: {objection}");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let record = |program: &str| {
+        let file = folder.path().join("clients/redis-py/client");
+        std::fs::create_dir_all(file.parent().expect("it has one")).expect("a folder");
+        std::fs::write(&file, program).expect("a file");
+        let made = Command::new("chmod").arg("+x").arg(&file).status().expect("chmod runs");
+        assert!(made.success());
+        let scenario = folder.path().join("short.toml");
+        std::fs::write(&scenario, "duration = '1s'\nphase = '0s'\n").expect("a file");
+        let mut command = Command::new(SIM);
+        command.args(["reference", "record", "--client", "redis-py"]).arg(scenario);
+        command.arg("--clients").arg(folder.path().join("clients")).arg("--out").arg(folder.path());
+        command.output().expect("sim runs")
+    };
+    let output = record(PROGRAM);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let recording = Recording::read(&folder.path().join("short.00.jsonl.gz")).expect("it is a recording");
+    let lines = recording.records.iter().filter(|record| {
+        matches!(
+            record.what,
+            What::Op(Op::Set { outcome: Outcome::NoMaster, .. } | Op::Publish { outcome: Outcome::NoMaster, .. })
+        )
+    });
+    assert!(lines.count() > 20);
+    assert!(recording.header.clients.iter().all(|client| client.library.as_deref() == Some("redis-py")));
+    // One that dies is no client that saw an outage.
+    let output = record(&PROGRAM.replace("sleep 0.2", "sleep 3; echo 'it fell over' >&2; exit 3"));
+    let said = String::from_utf8_lossy(&output.stderr).replace(['\n', '│', ' '], "");
+    assert_eq!((output.status.code(), said.contains("itfellover")), (Some(2), true), "{said}");
+}

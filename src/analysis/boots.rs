@@ -31,14 +31,14 @@ enum Said {
 
 /// The roles with which the Redis processes of a recording began.
 #[derive(Clone, Debug, Default)]
-pub struct Boots {
+pub(crate) struct Boots {
     by_ready: BTreeMap<(NodeId, i64), Role>,
     first: BTreeMap<NodeId, Role>,
 }
 
 impl Boots {
     /// Reads them.
-    pub fn of(recording: &Recording) -> Boots {
+    pub(crate) fn of(recording: &Recording) -> Boots {
         let mut lines: BTreeMap<NodeId, Vec<(i64, Said)>> = BTreeMap::new();
         for record in &recording.records {
             let What::Event(Event::Redis(event)) = &record.what else { continue };
@@ -77,13 +77,13 @@ impl Boots {
     }
 
     /// The role with which the process began that said at an instant that it is ready.
-    pub fn at(&self, node: NodeId, ready_us: i64) -> Role {
+    pub(crate) fn at(&self, node: NodeId, ready_us: i64) -> Role {
         self.by_ready.get(&(node, ready_us)).copied().unwrap_or(Role::Master)
     }
 
     /// The role of a node at the beginning of the recording: what it says; if it says nothing, the first node is the
     /// master.
-    pub fn first(&self, node: NodeId) -> Role {
+    pub(crate) fn first(&self, node: NodeId) -> Role {
         self.first.get(&node).copied().unwrap_or(Role::Slave)
     }
 }
@@ -107,7 +107,7 @@ fn role_from(lines: &[(i64, Said)], since: i64) -> Option<Role> {
 }
 
 /// Whether a line is that of a process that crashes (`sigsegvHandler` in debug.c): it does nothing any more.
-pub fn is_crash(event: &Event) -> bool {
+pub(crate) fn is_crash(event: &Event) -> bool {
     matches!(event, Event::Text(text) if text.starts_with("Redis ") && text.contains(" crashed by signal: "))
 }
 

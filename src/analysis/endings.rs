@@ -80,7 +80,7 @@ impl Endings {
                     reasons.extend(reached.iter().map(|name| at(name)));
                 }
                 // Who stands still closes nothing, and what it does not answer others say; a clock is no connection.
-                Effect::Stops | Effect::Resumes | Effect::Skews | Effect::Prepares => {}
+                Effect::Stops | Effect::Resumes | Effect::Skews | Effect::Prepares | Effect::Clogs => {}
                 Effect::Kills | Effect::Starts | Effect::Commands => {
                     let whose = |name: &String| match recording.names.kind_of(name) {
                         Some(NodeKind::Redis) => Some(at(name)),
@@ -98,7 +98,7 @@ impl Endings {
             let at = recording.micros(record.time);
             let node = || recording.names.node(record.node).to_string();
             match &record.what {
-                What::Event(Event::Redis(RedisEvent::OutputLimit { class, .. })) if *class == "pubsub" => {
+                What::Event(Event::Redis(RedisEvent::OutputLimit(limit))) if limit.class == "pubsub" => {
                     reasons.push((at, node(), true));
                 }
                 What::Event(Event::Redis(

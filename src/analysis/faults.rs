@@ -93,11 +93,13 @@ pub fn windows(recording: &Recording) -> Vec<Window> {
             }
         }
         let until_us = match &fault {
-            Fault::Stall { lasts, .. } => Some(from_us + (lasts.0 / 1_000) as i64),
+            Fault::Stall { lasts, .. }
+            | Fault::SlowDisk { lasts: Some(lasts), .. }
+            | Fault::DiskFull { lasts: Some(lasts), .. } => Some(from_us + (lasts.0 / 1_000) as i64),
             // Who is nobody is not killed for ever.
             Fault::Program { node: None, .. } => Some(from_us),
             _ => match effect {
-                Effect::Kills | Effect::Stops | Effect::Cuts | Effect::Slows => None,
+                Effect::Kills | Effect::Stops | Effect::Cuts | Effect::Slows | Effect::Clogs => None,
                 _ => Some(from_us),
             },
         };
@@ -110,7 +112,7 @@ pub fn windows(recording: &Recording) -> Vec<Window> {
 /// Whether something done to `nodes` ends an open window; what it leaves of it is noted there.
 fn ends(effect: Effect, nodes: &[String], open: &mut Window) -> bool {
     let undoes = match open.effect() {
-        Effect::Cuts | Effect::Slows => return effect == Effect::Heals,
+        Effect::Cuts | Effect::Slows | Effect::Clogs => return effect == Effect::Heals,
         Effect::Kills => effect == Effect::Starts,
         Effect::Stops => matches!(effect, Effect::Resumes | Effect::Kills),
         _ => false,

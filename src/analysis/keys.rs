@@ -77,8 +77,11 @@ impl Roles {
             .find(|line| line.at >= 0.0 && line.text.contains("MASTER MODE enabled"))
             .map(|line| line.node.as_str());
         let names = lines.iter().filter(is_redis).map(|line| &line.node).chain(&recording.header.redis);
+        // Whatever it is called, it is the first of the stack.
+        let all = &recording.header.redis;
+        let first = all.iter().find(|name| *name == "redis-1").or(all.first()).map_or("redis-1", String::as_str);
         let role = |name: &String| match name.as_str() {
-            "redis-1" => "redis-1",
+            name if name == first => "redis-1",
             name if Some(name) == promoted => "new-master",
             _ => "replica",
         };

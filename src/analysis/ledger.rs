@@ -196,7 +196,9 @@ struct Attempt {
 
 impl Attempts {
     fn add(&mut self, at: i64, took: Span, outcome: Outcome) {
-        let answered = at + ((took.0 + 500) / 1_000) as i64;
+        // As it is written, so that a recording that is read again says the same.
+        let took = Span::from_micros((took.0 + 500) / 1_000);
+        let answered = at + (took.0 / 1_000) as i64;
         let opened = match self.all.last().filter(|_| !self.lost) {
             // A library that tries again does so on another connection, and does not tell.
             Some(_) | None if took >= RETRY_MIN => answered,
@@ -294,15 +296,26 @@ pub fn ledger(recording: &Recording, masters: &Masters, lost_writes: Option<&[(N
     sum_up(&mut ledger, &accountant);
     loads.add_messages(&mut ledger.sums, &accountant);
     ledger.sums.assert_they_add_up();
+    enter_writes(&mut ledger, &accountant, &loads, lost_writes);
+    ledger
+}
+
+/// What became of every write.
+fn enter_writes(
+    ledger: &mut Ledger,
+    accountant: &Accountant<'_>,
+    loads: &Loads,
+    lost_writes: Option<&[(NodeId, u32)]>,
+) {
+    let recording = accountant.recording;
     let lost_loads = loads.lost_sets();
-    ledger.sets = writes(recording, &accountant, lost_writes, lost_loads);
+    ledger.sets = writes(recording, accountant, lost_writes, lost_loads);
     let marked = lost_writes.is_some() || super::writes::all_are_marked(recording, lost_loads);
     let known = lost_writes.is_some() || recording.header.lost_acked_sets.is_some();
     ledger.writes.lost_keys_known = marked;
-    sum_up_writes(&mut ledger, known);
-    loads.add_writes(&mut ledger.writes, &accountant);
+    sum_up_writes(ledger, known);
+    loads.add_writes(&mut ledger.writes, accountant);
     ledger.writes.assert_they_add_up();
-    ledger
 }
 
 fn match_receptions(

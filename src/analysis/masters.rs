@@ -1,7 +1,7 @@
 //! Who acts as master, and where HAProxy sends new sessions.
 //!
 //! Both follow from the log lines and the fault script alone. A node acts as master while it runs, is not paused, and
-//! began as one or was made one since: what it is when it begins, it says itself ([`super::boots`]). A partition does
+//! began as one or was made one since: what it is when it begins, it says itself (`boots`). A partition does
 //! not stop a master from acting: that is what makes two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -174,6 +174,23 @@ enum Change<'a> {
     Haproxy(&'a HaproxyEvent),
 }
 
+/// All that can change who acts as master, in order of time.
+fn changes<'a>(recording: &'a Recording, faults: &'a [Window]) -> Vec<(i64, Change<'a>)> {
+    let mut changes: Vec<(i64, Change<'_>)> =
+        faults.iter().map(|fault| (fault.from_us, Change::Fault(fault))).collect();
+    for record in &recording.records {
+        let change = match &record.what {
+            What::Event(Event::Redis(event)) => Change::Redis(record.node, event),
+            What::Event(Event::Haproxy(event)) => Change::Haproxy(event),
+            What::Event(event) if is_crash(event) => Change::Crash(record.node),
+            _ => continue,
+        };
+        changes.push((recording.micros(record.time), change));
+    }
+    changes.sort_by_key(|(at, _)| *at);
+    changes
+}
+
 /// Finds out who acted as master when.
 pub fn masters(recording: &Recording) -> Masters {
     let end = super::end_us(recording);
@@ -192,18 +209,7 @@ pub fn masters(recording: &Recording) -> Masters {
     let proxy_name = recording.names.haproxy().map(|node| recording.names.node(node));
     let has_proxy = proxy_name.is_some();
     let faults = windows(recording);
-    let mut changes: Vec<(i64, Change<'_>)> =
-        faults.iter().map(|fault| (fault.from_us, Change::Fault(fault))).collect();
-    for record in &recording.records {
-        let change = match &record.what {
-            What::Event(Event::Redis(event)) => Change::Redis(record.node, event),
-            What::Event(Event::Haproxy(event)) => Change::Haproxy(event),
-            What::Event(event) if is_crash(event) => Change::Crash(record.node),
-            _ => continue,
-        };
-        changes.push((recording.micros(record.time), change));
-    }
-    changes.sort_by_key(|(at, _)| *at);
+    let changes = changes(recording, &faults);
     // A fault may stand before the first line.
     let start = changes.first().map_or(start, |(at, _)| start.min(*at));
 

@@ -4,7 +4,7 @@
 //! Everything here is a function of a [`Recording`] alone, real or simulated, in memory or from a file, with the same
 //! result: times are the written ones, in microseconds since time 0.
 
-pub mod boots;
+pub(crate) mod boots;
 pub mod diff;
 mod endings;
 pub mod fate;
@@ -18,14 +18,15 @@ mod miss;
 pub mod outages;
 mod pace;
 pub mod phases;
-pub mod sample;
+pub(crate) mod reach;
+pub(crate) mod sample;
 pub mod score;
 pub mod sequences;
-pub mod stats;
+pub(crate) mod stats;
 mod summary;
 #[cfg(test)]
 mod tests;
-pub mod timers;
+pub(crate) mod timers;
 pub mod writes;
 
 pub use miss::{Check, Miss};

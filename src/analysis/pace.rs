@@ -38,12 +38,12 @@ impl Pace {
     }
 
     /// When it died, if it is dead at an instant.
-    pub fn died_us(&self, at_us: i64) -> Option<i64> {
+    pub(super) fn died_us(&self, at_us: i64) -> Option<i64> {
         self.dead.iter().find(|(died, back)| *died <= at_us && at_us <= *back).map(|(died, _)| *died)
     }
 
     /// For how long of a gap without failures between `last` and the next success, or the end of the run, it tried.
-    pub fn tried_us(&self, last: Option<Attempt>, from_us: i64, to_us: i64, ended: bool) -> i64 {
+    pub(super) fn tried_us(&self, last: Option<Attempt>, from_us: i64, to_us: i64, ended: bool) -> i64 {
         if let Some(said) = &self.said {
             let next = said.get(said.partition_point(|at| *at <= from_us));
             return next.map_or(0, |at| self.alive_us(*at, to_us));
@@ -76,7 +76,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    pub fn of(recording: &Recording) -> Said {
+    pub(super) fn of(recording: &Recording) -> Said {
         let mut said = Said::default();
         for record in &recording.records {
             match record.what {
@@ -93,7 +93,7 @@ impl Said {
     }
 
     /// What there was to hear for a subscriber, in order: of those whom it ever heard, or of all if it heard nobody.
-    pub fn to(&mut self, subscriber: NodeId) -> Rc<[i64]> {
+    pub(super) fn to(&mut self, subscriber: NodeId) -> Rc<[i64]> {
         let heard = self.heard.remove(&subscriber).unwrap_or_default();
         if let Some(known) = self.known.get(&heard) {
             return known.clone();

@@ -123,7 +123,7 @@ pub struct Step {
     pub after: Option<Phase>,
     /// Who: a node, a client, or a fault's action.
     pub who: String,
-    /// Which timer or setting decided it ([`super::timers`]); empty for the fault.
+    /// Which timer or setting decided it (`timers`); empty for the fault.
     pub decided_by: String,
 }
 
@@ -264,16 +264,16 @@ impl Follower {
                     attempt.epoch = Some(*epoch);
                 }
             }
-            SentinelEvent::UserFailover => {
+            SentinelEvent::UserFailover(_) => {
                 self.requested.insert(node.to_string(), true);
             }
             SentinelEvent::Odown(..) => {
                 self.agreed.insert(node.to_string(), at);
             }
-            SentinelEvent::SwitchMaster(old, new) => {
-                self.switched(at, node, names.host(old.host), names.host(new.host));
+            SentinelEvent::SwitchMaster(_, old, new) => {
+                self.switched(at, node, names.ip(old.ip), names.ip(new.ip));
             }
-            SentinelEvent::About(kind, who) => self.about(at, node, *kind, who.kind, names.host(who.addr.host)),
+            SentinelEvent::About(kind, who) => self.about(at, node, *kind, who.kind, names.ip(who.addr.ip)),
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::keys::{Roles, key, lines};
 use super::stats::{kolmogorov_smirnov, median, wasserstein};
-use crate::record::{ConnectEnd, Op, Outcome, ReadError, Record, Recording, What};
+use crate::record::{Activity, ConnectEnd, Op, Outcome, ReadError, Record, Recording, What};
 use crate::wire::NodeId;
 
 /// Least tolerance of a time, in seconds.
@@ -71,18 +71,38 @@ fn longest_gap(times: &[f64]) -> (f64, f64) {
     gaps.fold((f64::NEG_INFINITY, 0.0), |best, gap| if gap >= best { gap } else { best })
 }
 
+/// What the clients did: of each library by itself, if the recording has several.
 fn client_cells(recording: &Recording, cells: &mut Cells) {
+    let mut ways: BTreeMap<Option<&str>, BTreeSet<&str>> = BTreeMap::new();
+    for client in &recording.header.clients {
+        ways.entry(client.library.as_deref()).or_default().insert(&client.name);
+    }
+    if ways.len() < 2 {
+        return cells_of_clients(recording, &|_| true, recording.header.lost_acked_sets, "", cells);
+    }
+    for (library, names) in ways {
+        let is_one = |node: NodeId| names.contains(recording.names.node(node));
+        let is_lost =
+            |record: &&Record| matches!(record.what, What::Op(Op::Set { lost: true, .. })) && is_one(record.node);
+        let lost = recording.header.lost_acked_sets.map(|_| recording.records.iter().filter(is_lost).count() as u64);
+        let way = format!("{}: ", library.unwrap_or("reference"));
+        cells_of_clients(recording, &is_one, lost, &way, cells);
+    }
+}
+
+/// The cells of some of the clients, with a word before their names.
+fn cells_of_clients(
+    recording: &Recording,
+    is_one: &dyn Fn(NodeId) -> bool,
+    lost: Option<u64>,
+    way: &str,
+    cells: &mut Cells,
+) {
     let mut attempts: BTreeMap<&str, Vec<(f64, u32, Outcome)>> = BTreeMap::from([("publish", vec![]), ("set", vec![])]);
     let mut received: BTreeMap<u32, f64> = BTreeMap::new();
     let mut reconnects = 0;
-    // Only subscribers receive, and only they tell how a connection ended.
-    let listens = |record: &&Record| match record.what {
-        What::Op(Op::Connect(end)) => end != ConnectEnd::Open,
-        What::Op(Op::Receive { .. }) => true,
-        _ => false,
-    };
-    let subscribers: BTreeSet<NodeId> = recording.records.iter().filter(listens).map(|record| record.node).collect();
-    for record in &recording.records {
+    let subscribers = subscribers(recording);
+    for record in recording.records.iter().filter(|record| is_one(record.node)) {
         let at = recording.seconds(record.time);
         match record.what {
             What::Op(Op::Publish { seq, outcome, .. }) if at >= 0.0 => {
@@ -102,18 +122,18 @@ fn client_cells(recording: &Recording, cells: &mut Cells) {
     }
     for (op, attempts) in &attempts {
         for (_, _, outcome) in attempts {
-            *cells.entry(format!("{op} {} | count", outcome.as_str())).or_default() += 1.0;
+            *cells.entry(format!("{way}{op} {} | count", outcome.as_str())).or_default() += 1.0;
         }
         let ok = attempts.iter().filter(|(_, _, outcome)| *outcome == Outcome::Ok);
         let mut ok: Vec<f64> = ok.map(|(at, _, _)| *at).collect();
         ok.sort_by(f64::total_cmp);
         if ok.len() > 1 {
             let (seconds, begins) = longest_gap(&ok);
-            cells.insert(format!("{op} longest outage | seconds"), seconds);
-            cells.insert(format!("{op} outage begins | seconds"), begins);
+            cells.insert(format!("{way}{op} longest outage | seconds"), seconds);
+            cells.insert(format!("{way}{op} outage begins | seconds"), begins);
         }
     }
-    let mut count = |name: &str, value: usize| cells.insert(format!("{name} | count"), value as f64);
+    let mut count = |name: &str, value: usize| cells.insert(format!("{way}{name} | count"), value as f64);
     let published = &attempts["publish"];
     let end = recording.header.end_s;
     let ok = |outcome: Outcome| outcome == Outcome::Ok;
@@ -122,14 +142,32 @@ fn client_cells(recording: &Recording, cells: &mut Cells) {
     let heard = published.iter().filter(|(_, seq, outcome)| !ok(*outcome) && received.contains_key(seq));
     count("publish failed but received", heard.count());
     count("subscriber reconnects", reconnects);
-    if let Some(lost) = recording.header.lost_acked_sets {
+    if let Some(lost) = lost {
         count("set acknowledged but lost", lost as usize);
     }
     let mut times: Vec<f64> = received.into_values().filter(|at| *at >= 0.0).collect();
     times.sort_by(f64::total_cmp);
     if times.len() > 1 {
-        cells.insert("receive longest gap | seconds".into(), longest_gap(&times).0);
+        cells.insert(format!("{way}receive longest gap | seconds"), longest_gap(&times).0);
     }
+}
+
+/// Who subscribes: the header says so; of a recording whose header does not, who receives, or tells how a connection ended.
+fn subscribers(recording: &Recording) -> BTreeSet<NodeId> {
+    let clients = &recording.header.clients;
+    if !clients.is_empty() {
+        let listens = |name: &str| {
+            clients.iter().any(|client| client.name == name && client.does.first() == Some(&Activity::Receive))
+        };
+        let nodes = (0..recording.names.nodes.len()).map(|node| NodeId(node as u16));
+        return nodes.filter(|node| listens(recording.names.node(*node))).collect();
+    }
+    let listens = |record: &&Record| match record.what {
+        What::Op(Op::Connect(end)) => end != ConnectEnd::Open,
+        What::Op(Op::Receive { .. }) => true,
+        _ => false,
+    };
+    recording.records.iter().filter(listens).map(|record| record.node).collect()
 }
 
 /// What one side shows in a cell.
@@ -277,31 +315,58 @@ impl Score {
     }
 }
 
-/// The recordings of a folder by scenario: the part of a file's name before the first full stop.
-pub fn recordings_in(folder: &Path) -> Result<BTreeMap<String, Vec<PathBuf>>, ReadError> {
-    let io = |source| ReadError::Io { path: folder.to_path_buf(), source };
-    let mut groups: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.contains(".jsonl") && !name.starts_with('.') {
-            let scenario = name.split('.').next().unwrap_or_default().to_string();
-            groups.entry(scenario).or_default().push(path);
+/// Files of recordings by their scenario.
+pub type Recordings = BTreeMap<String, Vec<PathBuf>>;
+
+/// The recordings of a folder by scenario: the part of a file's name before the first full stop. They lie in the folder
+/// itself (`NAME.00.jsonl.gz`), or in a folder of their scenario (`NAME/NAME.00.jsonl.gz`); other folders hold other sets.
+pub fn recordings_in(folder: &Path) -> Result<Recordings, ReadError> {
+    let mut groups = Recordings::new();
+    for path in entries(folder)? {
+        if let Some(scenario) = scenario_of(&path) {
+            groups.entry(scenario.to_string()).or_default().push(path);
+        } else if path.is_dir() {
+            let name = path.file_name().unwrap_or_default();
+            let own = entries(&path)?.into_iter().filter(|path| scenario_of(path).is_some_and(|own| own == name));
+            groups.entry(name.to_string_lossy().into_owned()).or_default().extend(own);
         }
     }
+    groups.retain(|_, paths| !paths.is_empty());
     groups.values_mut().for_each(|paths| paths.sort());
     Ok(groups)
 }
 
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
+    let io = |cause| ReadError::Io { path: folder.to_path_buf(), cause };
+    std::fs::read_dir(folder).map_err(io)?.map(|entry| entry.map(|entry| entry.path()).map_err(io)).collect()
+}
+
+/// The scenario of a recording, by the name of its file; none if it is something else.
+fn scenario_of(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    let (scenario, _) = name.split_once('.')?;
+    (!scenario.is_empty() && name.contains(".jsonl") && !path.is_dir()).then_some(scenario)
+}
+
 /// The recordings of several folders, as if they were one.
-pub fn recordings_in_all(folders: &[PathBuf]) -> Result<BTreeMap<String, Vec<PathBuf>>, ReadError> {
-    let mut groups: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+pub fn recordings_in_all(folders: &[PathBuf]) -> Result<Recordings, ReadError> {
+    let mut groups = Recordings::new();
     for folder in folders {
         for (scenario, mut paths) in recordings_in(folder)? {
             groups.entry(scenario).or_default().append(&mut paths);
         }
     }
     Ok(groups)
+}
+
+/// What is compared: the recordings of folders of real ones, and of a folder of simulated ones. Both must hold some.
+pub(super) fn both_sides(real: &[PathBuf], sim: &Path) -> Result<(Recordings, Recordings), ReadError> {
+    for folder in real.iter().map(PathBuf::as_path).chain([sim]) {
+        if recordings_in(folder)?.is_empty() {
+            return Err(ReadError::NoRecording { path: folder.to_path_buf() });
+        }
+    }
+    Ok((recordings_in_all(real)?, recordings_in(sim)?))
 }
 
 /// The cells of recordings in files, in their order.
@@ -311,7 +376,7 @@ pub fn cells_of(paths: &[PathBuf]) -> Result<Vec<Cells>, ReadError> {
 
 /// The score of a folder of simulated recordings against folders of real ones.
 pub fn score_dirs(real: &[PathBuf], sim: &Path) -> Result<Score, ReadError> {
-    let (real, sim) = (recordings_in_all(real)?, recordings_in(sim)?);
+    let (real, sim) = both_sides(real, sim)?;
     let mut scenarios = Vec::new();
     for (scenario, real) in &real {
         let none = Vec::new();
@@ -335,6 +400,34 @@ mod tests {
         let path = data("").join("..").join(name);
         let text = std::fs::read_to_string(path).expect("the fixture is in the repository");
         serde_json::from_str(&text).expect("the fixture is JSON")
+    }
+
+    #[test]
+    fn recordings_lie_in_one_folder_or_in_folders_by_scenario() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (root, far) = (folder.path(), Path::new("set/kill"));
+        for path in ["cut", "kill", "set/kill"] {
+            std::fs::create_dir_all(root.join(path)).expect("it can be made");
+        }
+        for path in
+            ["cut.00.jsonl.gz", "cut/cut.01.jsonl", "kill/kill.00.jsonl.gz", "kill/cut.07.jsonl", "kill/notes.txt"]
+        {
+            std::fs::write(root.join(path), "").expect("it can be written");
+        }
+        std::fs::write(root.join(far).join("kill.00.jsonl"), "").expect("it can be written");
+        let found = |folder: &Path| -> Vec<(String, Vec<PathBuf>)> {
+            recordings_in(folder).expect("it can be read").into_iter().collect()
+        };
+        let paths = |paths: &[&str]| paths.iter().map(|path| root.join(path)).collect::<Vec<_>>();
+        let expected = [
+            ("cut".into(), paths(&["cut/cut.01.jsonl", "cut.00.jsonl.gz"])),
+            ("kill".into(), paths(&["kill/kill.00.jsonl.gz"])),
+        ];
+        assert_eq!(found(root), expected, "neither another scenario's file nor the set beside them");
+        assert_eq!(found(&root.join("set")), [("kill".into(), paths(&["set/kill/kill.00.jsonl"]))]);
+        std::fs::create_dir(root.join("none")).expect("it can be made");
+        let error = score_dirs(&[root.to_path_buf()], &root.join("none")).expect_err("nothing to compare with");
+        assert!(error.to_string().ends_with("none: no recording in this folder"), "{error}");
     }
 
     #[test]
@@ -371,6 +464,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn several_libraries_have_cells_of_their_own() {
+        let mut recording = Recording::read(&data(FILES[0])).expect("a real recording can be read");
+        let plain = cells(&recording);
+        let client = |name: &str, does, library: &str| crate::record::ClientMark {
+            name: name.into(),
+            does: vec![does],
+            connections: 1,
+            requests: None,
+            library: Some(library.into()),
+        };
+        let one = client("publisher", Activity::Publish, "one");
+        recording.header.clients = vec![one.clone(), client("subscriber", Activity::Receive, "one")];
+        assert_eq!(cells(&recording), plain, "a single one needs no name");
+        recording.header.clients.push(client("writer", Activity::Set, "two"));
+        let cells = cells(&recording);
+        for cell in ["publish ok | count", "receive longest gap | seconds", "subscriber reconnects | count"] {
+            assert_eq!(cells[&format!("one: {cell}")], plain[cell], "{cell}");
+        }
+        assert_eq!(cells["two: set longest outage | seconds"], plain["set longest outage | seconds"]);
+        assert_eq!(
+            (cells["two: subscriber reconnects | count"], cells.contains_key("two: publish ok | count")),
+            (0.0, false)
+        );
+        assert!(!cells.keys().any(|cell| cell.starts_with("publish ")), "{cells:?}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::keys::{Line, Roles, lines, sentinel_key};
-use super::score::{recordings_in, recordings_in_all};
+use super::score::both_sides;
 use super::stats::fisher_exact;
 use crate::record::{FaultMark, NodeKind, ReadError, Recording};
 
@@ -333,7 +333,7 @@ pub fn bursts_of(paths: &[PathBuf]) -> Result<Vec<Bursts>, ReadError> {
 
 /// The orderings of a folder of simulated recordings against those of folders of real ones.
 pub fn sequences_of_dirs(real: &[PathBuf], sim: &Path) -> Result<Sequences, ReadError> {
-    let (real, sim) = (recordings_in_all(real)?, recordings_in(sim)?);
+    let (real, sim) = both_sides(real, sim)?;
     let mut scenarios = Vec::new();
     for (scenario, real) in real {
         let none = Vec::new();

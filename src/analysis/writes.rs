@@ -49,8 +49,13 @@ pub enum WriteLoss {
     OverwrittenAtResync,
     /// The old master took it after another node had been promoted, and never came back to the others.
     StrandedOnOldMaster,
+    /// The server that had it is master no more at the end, and nobody was promoted in its place: one that had been
+    /// replaced before is master again.
+    GoneWithItsServer,
     /// The master that had it, or the one that was promoted and had it, was started again without it.
     LostAtRestart,
+    /// The server that had it was started again from its append-only file, which had not been synced to the disk that far.
+    AofNotSynced,
     /// A command of the script deleted it.
     Deleted,
     /// Nothing in the recording says why.
@@ -59,11 +64,13 @@ pub enum WriteLoss {
 
 impl WriteLoss {
     /// All of them.
-    pub const ALL: [WriteLoss; 6] = [
+    pub const ALL: [WriteLoss; 8] = [
         WriteLoss::NotReplicatedBeforePromotion,
         WriteLoss::OverwrittenAtResync,
         WriteLoss::StrandedOnOldMaster,
+        WriteLoss::GoneWithItsServer,
         WriteLoss::LostAtRestart,
+        WriteLoss::AofNotSynced,
         WriteLoss::Deleted,
         WriteLoss::Unexplained,
     ];
@@ -74,7 +81,9 @@ impl WriteLoss {
             WriteLoss::NotReplicatedBeforePromotion => "not-replicated-before-promotion",
             WriteLoss::OverwrittenAtResync => "overwritten-at-resync",
             WriteLoss::StrandedOnOldMaster => "stranded-on-old-master",
+            WriteLoss::GoneWithItsServer => "gone-with-its-server",
             WriteLoss::LostAtRestart => "lost-at-restart",
+            WriteLoss::AofNotSynced => "aof-not-synced",
             WriteLoss::Deleted => "deleted-by-command",
             WriteLoss::Unexplained => "unexplained",
         }
@@ -109,6 +118,8 @@ pub(super) struct History {
     /// In order of time: when, who, what.
     turns: Vec<(i64, String, Turn)>,
     faults: Vec<Window>,
+    /// Who is master at the end, if anybody is.
+    final_master: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,16 +127,24 @@ enum Turn {
     Promoted,
     Demoted,
     Started,
+    /// Started again, from its append-only file.
+    Restored,
     Emptied,
 }
 
 impl History {
     pub(super) fn of(recording: &Recording) -> History {
         let mut turns: Vec<(i64, String, Turn)> = Vec::new();
+        let mut from_log: BTreeSet<NodeId> = BTreeSet::new();
         for record in &recording.records {
             let turn = match record.what {
                 What::Event(Event::Redis(RedisEvent::MasterModeEnabled)) => Turn::Promoted,
                 What::Event(Event::Redis(RedisEvent::ReplicaOf(_))) => Turn::Demoted,
+                What::Event(Event::Redis(RedisEvent::AofLoaded(_))) => {
+                    from_log.insert(record.node);
+                    continue;
+                }
+                What::Event(Event::Redis(RedisEvent::Ready)) if from_log.remove(&record.node) => Turn::Restored,
                 What::Event(Event::Redis(RedisEvent::Ready)) => Turn::Started,
                 _ => continue,
             };
@@ -140,7 +159,7 @@ impl History {
             }
         }
         turns.sort_by_key(|(at, ..)| *at);
-        History { turns, faults }
+        History { turns, faults, final_master: recording.header.final_master.clone() }
     }
 
     /// Why a write that `server` acknowledged at an instant would be lost, and how long after it that was decided; a
@@ -169,6 +188,7 @@ impl History {
                     holder = who;
                 }
                 (true, Turn::Started) => return (WriteLoss::LostAtRestart, when - at),
+                (true, Turn::Restored) => return (WriteLoss::AofNotSynced, when - at),
                 (true, Turn::Emptied) => return (WriteLoss::Deleted, when - at),
                 // Made a replica before anybody was promoted: an operator's doing.
                 (true, Turn::Demoted) => {
@@ -177,7 +197,9 @@ impl History {
                 _ => {}
             }
         }
-        at_promotion.unwrap_or((WriteLoss::Unexplained, i64::MAX))
+        let gone = self.final_master.as_deref().is_some_and(|last| last != holder);
+        let end = if gone { WriteLoss::GoneWithItsServer } else { WriteLoss::Unexplained };
+        at_promotion.unwrap_or((end, i64::MAX))
     }
 
     /// Since when a master may have passed nothing on that lost its place at `until`: the last fault that hit it or the

@@ -15,6 +15,7 @@ use crate::explore::branching::{self, EARLIEST_US, Event, Fork, Relation, Settle
 use crate::report::chances::{ChanceChart, ChanceSeries};
 use crate::report::chart::{Chart, Theme};
 use crate::report::lanes;
+use crate::report::many_page::shown;
 use crate::scenario::Scenario;
 
 /// At most so many moments.
@@ -140,16 +141,20 @@ pub(super) fn main(arguments: &Arguments, task: &Task<'_>) -> Result<Verdict, Fa
         .collect();
     let folder = task.out.join(format!("{}-{}-branches", task.scenario.name, task.seed));
     let files = write(&folder, task, branches, &trunk, &forks, &found).map_err(Failure::io(folder.display()))?;
-    let mut out = anstream::stdout().lock();
     match task.format {
-        Format::Json => json(task, branches, &trunk, &forks, &found, &mut out)?,
+        Format::Json => json(task, branches, &trunk, &forks, &found, &mut anstream::stdout().lock())?,
         Format::Text => {
+            let mut out = super::results();
             let (name, seed) = (&task.scenario.name, task.seed);
             writeln!(out, "{name}, seed {seed}: {branches} branches from each of {} moments\n", moments.len())?;
             if let [fork] = &forks[..] {
-                writeln!(out, "{}\n", distribution(&trunk, fork))?;
+                let all = || distribution(&trunk, fork, &["p5", "p50", "p95", "max"]);
+                let few = || distribution(&trunk, fork, &["p50", "max"]);
+                let fewest = || distribution(&trunk, fork, &[]);
+                writeln!(out, "{}\n", super::fitting([&all, &few, &fewest]))?;
             }
-            writeln!(out, "{}", chances(&found))?;
+            let (all, short, shortest) = (|| chances(&found, 2), || chances(&found, 1), || chances(&found, 0));
+            writeln!(out, "{}", super::fitting([&all, &short, &shortest]))?;
             found.iter().try_for_each(|found| turning(&trunk, found, &mut out))?;
             writeln!(out)?;
             files.iter().try_for_each(|file| writeln!(out, "{}", file.display()))?;
@@ -162,13 +167,14 @@ fn seconds(us: i64) -> String {
     format!("{} s", us as f64 / 1e6)
 }
 
-/// The figures of the branches of one moment, where they are not all the same.
-fn distribution(trunk: &Trunk, fork: &Fork) -> Table {
+/// The figures of the branches of one moment, where they are not all the same, with these quantiles.
+fn distribution(trunk: &Trunk, fork: &Fork, wanted: &[&str]) -> Table {
     let mut table = Table::new();
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let header = [format!("branches at {}", seconds(fork.at_us)), "the run".into(), "n".into(), "mean".into()];
     let quantiles = [("p5", 0.05), ("p50", 0.5), ("p95", 0.95), ("max", 1.0)];
-    let header = header.into_iter().chain(quantiles.map(|(name, _)| name.to_owned()));
+    let quantiles = || quantiles.into_iter().filter(move |(name, _)| wanted.contains(name));
+    let header = header.into_iter().chain(quantiles().map(|(name, _)| name.to_owned()));
     table.load_preset(presets::NOTHING).set_header(header.enumerate().map(|(i, text)| match i {
         0 => Cell::new(text),
         _ => right(text),
@@ -180,23 +186,23 @@ fn distribution(trunk: &Trunk, fork: &Fork) -> Table {
         if described.min == described.max && run == Some(described.min) && values.len() == fork.leaves.len() {
             continue;
         }
-        let number = |value: Option<f64>| right(value.map_or("-".into(), |value| format!("{value:.3}")));
+        let number = |value: Option<f64>| right(value.map_or("-".into(), |value| shown(metric, value)));
         let mut row =
             vec![Cell::new(metric.name()), number(run), right(values.len().to_string()), number(Some(described.mean))];
-        row.extend(quantiles.map(|(_, p)| number(quantile(&values, p))));
+        row.extend(quantiles().map(|(_, p)| number(quantile(&values, p))));
         table.add_row(row);
     }
     table
 }
 
-/// Moments down, outcomes across.
-fn chances(found: &[Found]) -> Table {
+/// Moments down, outcomes across; `detail`: 2 with interval and number, 1 with the interval, 0 the chance alone.
+fn chances(found: &[Found], detail: usize) -> Table {
     let mut table = Table::new();
     let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
     let names = found.iter().map(|found| right(format!("P({})", found.event)));
     table.load_preset(presets::NOTHING).set_header(std::iter::once(right("moment".into())).chain(names));
     for i in 0..found.first().map_or(0, |found| found.shares.len()) {
-        let cell = |found: &Found| right(chance(&found.shares[i]));
+        let cell = |found: &Found| right(chance(&found.shares[i], detail));
         table.add_row(std::iter::once(right(seconds(found[0].shares[i].at_us))).chain(found.iter().map(cell)));
     }
     let cell = |found: &Found| right(found.in_run.map_or("-", |yes| if yes { "yes" } else { "no" }).into());
@@ -204,9 +210,12 @@ fn chances(found: &[Found]) -> Table {
     table
 }
 
-fn chance(share: &Share) -> String {
+fn chance(share: &Share, detail: usize) -> String {
     let (Some(part), Some(interval)) = (share.part(), share.interval()) else { return "-".into() };
-    format!("{:.1} % ({:.1} … {:.1}), n = {}", part * 100.0, interval.low * 100.0, interval.high * 100.0, share.of)
+    let chance = format!("{:.1} %", part * 100.0);
+    let interval = format!(" ({:.1} … {:.1})", interval.low * 100.0, interval.high * 100.0);
+    let number = format!(", n = {}", share.of);
+    [chance, interval, number].into_iter().take(detail + 1).collect()
 }
 
 /// When an outcome was settled, and what the run did then.

@@ -20,7 +20,7 @@ use crate::report::safe_name;
 /// Exit status 1 if fewer agree than --at-least asks for.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Folders of recordings of the real stack; several count as one
+    /// Folders of recordings of the real stack (DIR/NAME.RUN.jsonl.gz or DIR/NAME/NAME.RUN.jsonl.gz); several count as one
     #[arg(required = true)]
     real: Vec<PathBuf>,
     /// Folder of simulated recordings
@@ -37,15 +37,22 @@ pub(super) struct Arguments {
     /// Draw only cells whose names contain one of these texts
     #[arg(long, value_name = "TEXT,…", value_delimiter = ',', requires = "charts")]
     cells: Vec<String>,
-    /// Print one line a scenario, as a table in Markdown
-    #[arg(long, conflicts_with_all = ["json", "all", "sequences"])]
-    markdown: bool,
     /// List what agrees as well
     #[arg(long)]
     all: bool,
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
+    /// What is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// Tables of what disagrees
+    Text,
+    /// Everything as JSON
+    Json,
+    /// One line a scenario, as a table in Markdown
+    Markdown,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -66,24 +73,23 @@ fn compare_cells(arguments: &Arguments) -> Result<f64, Failure> {
     if let Some(folder) = &arguments.charts {
         draw(&score, &arguments.cells, folder)?;
     }
-    let mut out = anstream::stdout().lock();
-    if arguments.json {
-        json(&score, &mut out)?
-    } else if arguments.markdown {
-        markdown(&score, &mut out)?
-    } else {
-        print(&score, arguments.all, &mut out)?
+    match arguments.format {
+        Format::Json => json(&score, &mut anstream::stdout())?,
+        Format::Markdown => markdown(&score, &mut anstream::stdout())?,
+        Format::Text => print(&score, arguments.all, &mut super::results())?,
     }
     Ok(score.figure())
 }
 
 fn compare_sequences(arguments: &Arguments) -> Result<f64, Failure> {
     let sequences = sequences_of_dirs(&arguments.real, &arguments.sim).map_err(|error| Failure::Bad(error.into()))?;
-    let mut out = anstream::stdout().lock();
-    if arguments.json {
-        json(&sequences, &mut out)?
-    } else {
-        print_sequences(&sequences, arguments.all, &mut out)?
+    match arguments.format {
+        Format::Json => json(&sequences, &mut anstream::stdout())?,
+        Format::Text => print_sequences(&sequences, arguments.all, &mut super::results())?,
+        Format::Markdown => {
+            let help = "--format text or json";
+            return Err(Failure::Bad(miette::miette!(help = help, "--sequences has no table in Markdown")));
+        }
     }
     Ok(sequences.figure())
 }
@@ -134,8 +140,10 @@ fn print(score: &Score, all: bool, out: &mut impl Write) -> std::io::Result<()> 
         table.load_preset(presets::NOTHING);
         let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
         for verdict in scenario.verdicts.iter().filter(|verdict| all || !verdict.agrees) {
+            // What is not counted is a time.
+            let unit = if verdict.cell.ends_with("| count") { "" } else { " s" };
             let side = |side: &crate::analysis::score::Side| {
-                format!("{} [{}..{}]", number(side.median), number(side.min), number(side.max))
+                format!("{}{unit} [{}..{}{unit}]", number(side.median), number(side.min), number(side.max))
             };
             let why = match verdict.measure {
                 Measure::Presence => {
@@ -146,7 +154,7 @@ fn print(score: &Score, all: bool, out: &mut impl Write) -> std::io::Result<()> 
                     )
                 }
                 Measure::Samples { distance, tolerance, p } => {
-                    format!("distance {distance:.3}, tolerance {tolerance:.3}, p {p:.3}")
+                    format!("distance {distance:.3}{unit}, tolerance {tolerance:.3}{unit}, p {p:.3}")
                 }
             };
             table.add_row(vec![

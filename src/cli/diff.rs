@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
+use clap_complete::engine::ArgValueCompleter;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 use super::run::Format;
 use super::{Failure, Verdict};
-use crate::analysis::diff::{Diff, How, Line, NodeDifference, Pair, Reading};
+use crate::analysis::diff::{Diff, How, Line, MetricDifference, NodeDifference, Pair, Reading};
+use crate::analysis::metrics::Metric;
 use crate::record::{Recording, Source};
+use crate::report::many_page::shown;
 use crate::scenario::units::parse_span;
 use crate::scenario::{Scenario, shipped};
 use crate::world::{Keep, World};
@@ -25,8 +28,10 @@ use crate::world::{Keep, World};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// A recording, a run folder or a scenario
+    #[arg(add = ArgValueCompleter::new(super::completions::scenarios_and_files))]
     a: PathBuf,
     /// Another
+    #[arg(add = ArgValueCompleter::new(super::completions::scenarios_and_files))]
     b: PathBuf,
     /// The seed under which scenario files are run
     #[arg(long, default_value_t = 1)]
@@ -47,7 +52,7 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  sim diff before/partition-1 after/partition-1       two versions of the program, or two settings
+  sim diff before/partition-1 after/partition-1  two versions, or settings
   sim diff master-kill-process master-kill-container --seed 7
   sim diff real/master-pause.00.jsonl.gz real/master-pause.01.jsonl.gz";
 
@@ -160,10 +165,9 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     }
     how.from_us = arguments.from.or(how.from_us);
     let diff = Diff::of(&a.recording, &b.recording, how);
-    let mut out = anstream::stdout().lock();
     match arguments.format {
-        Format::Json => json(&a, &b, how, &diff, &mut out)?,
-        Format::Text => text(&a, &b, how, &diff, &mut out)?,
+        Format::Json => json(&a, &b, how, &diff, &mut anstream::stdout().lock())?,
+        Format::Text => text(&a, &b, how, &diff, &mut super::results())?,
     }
     Ok(if diff.is_same() { Verdict::Fine } else { Verdict::Missed })
 }
@@ -235,9 +239,14 @@ fn text(a: &Side, b: &Side, how: How, diff: &Diff, out: &mut impl Write) -> std:
     }
     if !diff.metrics.is_empty() {
         writeln!(out, "\n{BOLD}figures that differ{BOLD:#}")?;
-        let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-        let delta = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:+.3}"));
-        let rows = diff.metrics.iter().map(|m| [m.name.to_owned(), number(m.a), number(m.b), delta(m.delta)]).collect();
+        let row = |m: &MetricDifference| {
+            let figure = |value: f64| shown(Metric::named(m.name), value);
+            let number = |value: Option<f64>| value.map_or("-".to_owned(), figure);
+            let sign = |value: f64| if value < 0.0 { "−" } else { "+" };
+            let delta = m.delta.map_or("-".to_owned(), |value| sign(value).to_owned() + &figure(value.abs()));
+            [m.name.to_owned(), number(m.a), number(m.b), delta]
+        };
+        let rows = diff.metrics.iter().map(row).collect();
         writeln!(out, "{}", table(["", "a", "b", "b − a"], rows, CellAlignment::Right))?;
     }
     Ok(())

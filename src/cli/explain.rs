@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap_complete::engine::ArgValueCompleter;
+
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
 use crate::explain::{NoAnswer, Question, Subject, Traced, text};
@@ -18,6 +20,7 @@ use crate::scenario::{Scenario, shipped, units};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Run folder, scenario (a file or a name that `sim list` shows) or recording
+    #[arg(add = ArgValueCompleter::new(super::completions::scenarios_and_files))]
     run: PathBuf,
     /// Seed, if RUN is a scenario file
     #[arg(long)]
@@ -32,11 +35,11 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  sim explain output/partition-1                          what is worth asking about this run
-  sim explain output/partition-1 --message 120            why was it lost, or who received it?
-  sim explain output/partition-1 --write writer:35        why was it acknowledged and lost?
-  sim explain output/partition-1 --failover               what took how long, and which setting would change it?
-  sim explain quorum-loss --seed 3 --between 12s 28s    why did no failover happen?";
+  sim explain output/partition-1                     what is worth asking
+  sim explain output/partition-1 --message 892       why was it lost?
+  sim explain output/partition-1 --write writer:181  acknowledged and lost?
+  sim explain output/partition-1 --failover          what took how long?
+  sim explain quorum-loss --between 12s 28s          why no failover?";
 
 #[derive(clap::Args)]
 #[group(multiple = false)]
@@ -65,7 +68,7 @@ enum Format {
 
 fn message(text: &str) -> Result<(Option<String>, u32), String> {
     let (name, number) = text.rsplit_once(':').map_or((None, text), |(name, number)| (Some(name.to_string()), number));
-    let number = number.parse().map_err(|_| format!("`{number}` is no number: a whole number, or NAME:NUMBER"))?;
+    let number = number.parse().map_err(|_| format!("`{number}` is not a number: a whole number, or NAME:NUMBER"))?;
     Ok((name, number))
 }
 
@@ -98,13 +101,16 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let (subject, warning) = subject(arguments)?;
     let mut explanation = subject.explain(&question).map_err(|error| Failure::Bad(error.into()))?;
     explanation.remarks.extend(warning);
-    let mut out = anstream::stdout().lock();
     match arguments.format {
         Format::Json => {
             let text = serde_json::to_string_pretty(&explanation).expect("an explanation has nothing JSON cannot say");
-            writeln!(out, "{text}")?;
+            writeln!(anstream::stdout(), "{text}")?;
         }
-        Format::Text => write!(out, "{}", text::text(&explanation, &named(arguments)))?,
+        Format::Text => write!(
+            super::said(),
+            "{}",
+            text::text_within(&explanation, &named(arguments), super::manner::line_width())
+        )?,
     }
     Ok(Verdict::Fine)
 }

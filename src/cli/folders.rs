@@ -52,11 +52,7 @@ pub(super) fn suffix(
             own.display()
         )));
     }
-    super::tell(&format!(
-        "sim: {} is the run of another file and stays; this one's is {}",
-        plain.display(),
-        own.display()
-    ));
+    super::note(&format!("{} is the run of another file and stays; this one's is {}", plain.display(), own.display()));
     taken.insert(own);
     Ok(suffix)
 }

@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Failure, Verdict, tell};
+use super::{Failure, Verdict, note, tell};
 use crate::files;
-use crate::import::lint::{SERVES, Severity, findings};
+use crate::import::lint::{Finding, SERVES, Severity, findings};
 use crate::import::origin::{Origin, Place, Text};
 use crate::import::output::{Wishes, scenario};
 use crate::import::situation::SITUATIONS;
@@ -30,7 +30,8 @@ pub(super) struct Arguments {
     /// What happens to the stack
     #[arg(long, value_name = "NAME", default_value = "master-dies", value_parser = SITUATIONS.map(|(name, _)| name))]
     situation: String,
-    /// A key of the scenario and its value, or master=NAME for the first master (may be given several times)
+    /// A key of the scenario and its value, FILE:LINE=VALUE for what still has to be filled in there, or master=NAME for the
+    /// first master (may be given several times)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Also import what an error says does not work
@@ -55,6 +56,9 @@ pub(super) struct Reading {
     /// A file with variables for compose files, besides .env (may be given several times)
     #[arg(long, value_name = "FILE")]
     env: Vec<PathBuf>,
+    /// Also take variables for compose files from the environment of this command, as compose does
+    #[arg(long)]
+    env_from_process: bool,
     /// A profile of compose that is on (may be given several times)
     #[arg(long, value_name = "NAME")]
     profile: Vec<String>,
@@ -96,6 +100,13 @@ impl Reading {
                 }
             }
         }
+        if self.env_from_process {
+            for (name, value) in std::env::vars_os() {
+                let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else { continue };
+                let place = Place::new(&"environment".into(), 1);
+                env.entry(name.to_owned()).or_insert_with(|| Text::new(value, Origin::at(place)));
+            }
+        }
         options.env = env;
         Ok(options)
     }
@@ -103,30 +114,29 @@ impl Reading {
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut options = arguments.reading.options()?;
-    let mut set = Vec::new();
+    let (mut set, mut blanks) = (Vec::new(), Vec::new());
     for wish in &arguments.set {
         let (key, value) =
             wish.split_once('=').ok_or_else(|| bad(&format!("--set {wish}"), "write --set KEY=VALUE"))?;
         match key.trim() {
             "master" => options.first = Some(value.to_owned()),
+            key if line_of(key).is_some() => blanks.extend(line_of(key).map(|place| (place, value))),
             key => set.push((key.to_owned(), value.to_owned())),
         }
     }
-    let files = Files::read(&arguments.paths).map_err(|why| bad(&why, "give a folder, or files"))?;
+    let mut files = Files::read(&arguments.paths).map_err(|why| bad(&why, "give a folder, or files"))?;
+    for ((path, line), value) in blanks {
+        files.fill(path, line, value).map_err(|why| bad(&why, "sim lint names the lines"))?;
+    }
+    files.unread().iter().for_each(|text| note(text));
     let all = read(&files, &options);
-    let stack = only(&all, arguments.anyway)?;
+    let stack = only(&all, arguments.anyway, &set)?;
     let found = findings(stack, &[]);
-    let errors: Vec<String> = found
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .map(|finding| {
-            format!("{}: {}: {}\n    remedy: {}", finding.place, finding.rule, finding.message, finding.remedy)
-        })
-        .collect();
-    let stops = found.iter().any(|finding| finding.severity == Severity::Error && !SERVES.contains(&finding.rule));
-    if stops && !arguments.anyway {
-        let help =
-            "put it right, or import it as it stands with --anyway: the errors then stand at the head of the scenario";
+    let errors: Vec<&Finding> = found.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    if errors.iter().any(|finding| !SERVES.contains(&finding.rule)) && !arguments.anyway {
+        let told = |error: &&Finding| format!("{}\n    remedy: {}", what(error), error.remedy);
+        let errors: Vec<String> = errors.iter().map(told).collect();
+        let help = "put it right, fill in what is left open (--set FILE:LINE=VALUE), or import it as it stands with --anyway: the errors then stand at the head of the scenario";
         return Err(bad(&format!("the stack does not work as it stands:\n{}", errors.join("\n")), help));
     }
     let from = arguments.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
@@ -145,24 +155,39 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
         None => std::io::stdout().lock().write_all(imported.toml.as_bytes())?,
     }
     for error in &errors {
-        tell(&format!("sim: error: {error}"));
+        let severity = miette::Severity::Warning;
+        tell(&format!("{:?}", miette::miette!(severity = severity, help = error.remedy, "{}", what(error))));
     }
+    // What stands at the head, and each value with a reason instead of a line.
+    let assumed = imported.assumed.len() + imported.toml.lines().filter(|line| line.contains(" # assumed: ")).count();
     let matters = imported.left_out.iter().filter(|remark| remark.matters).count();
-    tell(&format!(
-        "sim: {}: {} Redis, {} Sentinels, {}; {} things assumed, {} left out ({matters} change what a run shows): they stand at the \
-         head of the scenario",
+    note(&format!(
+        "{}: {} Redis, {}, {}; assumed: {}; left out: {} ({matters} of them {} what a run shows); the scenario says \
+         which, and who is called what",
         stack.label,
         stack.redis.len(),
-        stack.sentinels.len(),
+        super::counted(stack.sentinels.len() as u64, "Sentinel"),
         if stack.write.is_some() { "HAProxy" } else { "no HAProxy" },
-        imported.assumed.len(),
+        assumed,
         imported.left_out.len(),
+        if matters == 1 { "changes" } else { "change" },
     ));
     Ok(Verdict::Fine)
 }
 
+/// An error of the stack and where it is.
+fn what(error: &Finding) -> String {
+    format!("{}: {}: {}", error.place, error.rule, error.message)
+}
+
+/// The file and line that `FILE:LINE` names.
+fn line_of(key: &str) -> Option<(&str, usize)> {
+    let (file, line) = key.rsplit_once(':')?;
+    Some((file.trim_start_matches("./"), line.parse().ok()?))
+}
+
 /// The one stack of a set, or everything that forbids to make a scenario of it.
-fn only(set: &Set, anyway: bool) -> Result<&Stack, Failure> {
+fn only<'a>(set: &'a Set, anyway: bool, said: &[(String, String)]) -> Result<&'a Stack, Failure> {
     let mut problems: Vec<String> = set.broken.iter().map(|(place, why)| format!("{place}: {why}")).collect();
     let rendered = |stack: &Stack| {
         !stack
@@ -189,7 +214,8 @@ fn only(set: &Set, anyway: bool) -> Result<&Stack, Failure> {
             if let Some((_, what)) = unsupported(stack) {
                 problems.push(what);
             }
-            for (place, what, help) in &stack.refused {
+            let open = |help: &str| !said.iter().any(|(key, _)| help.contains(&format!("--set {key}=")));
+            for (place, what, help) in stack.refused.iter().filter(|(_, _, help)| open(help)) {
                 let place = place.as_ref().map_or(String::new(), |place| format!("{place}: "));
                 problems.push(format!("{place}{what}\n    remedy: {help}"));
             }

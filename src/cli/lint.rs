@@ -1,19 +1,14 @@
 //! `sim lint`: what is wrong with a user's own configuration files.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
-use super::{Failure, VERSION, Verdict};
-use crate::analysis::metrics::Metric;
+use super::{Failure, VERSION, Verdict, prove};
 use crate::import::lint::{Finding, RULES, Severity, counts, findings, rule};
-use crate::import::output::{Wishes, scenario};
 use crate::import::{Files, Set, Stack, read, sarif};
-use crate::scenario::Scenario;
 
 /// Look for what is wrong with your own configuration files: compose files, manifests, redis.conf, sentinel.conf, haproxy.cfg
 ///
@@ -58,6 +53,13 @@ enum Format {
     Markdown,
 }
 
+impl Arguments {
+    /// Whether printing is all that it does.
+    pub(super) fn only_prints(&self) -> bool {
+        self.rules
+    }
+}
+
 /// A stack and what is wrong with it.
 struct Linted<'a> {
     stack: &'a Stack,
@@ -66,9 +68,13 @@ struct Linted<'a> {
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let mut out = anstream::stdout().lock();
+    if arguments.rules && arguments.format == Format::Markdown {
+        write!(out, "{}", crate::import::lint::markdown())?;
+        return Ok(Verdict::Fine);
+    }
     if arguments.rules {
         for rule in RULES {
-            writeln!(out, "{} {:<8} {:<34} {}", rule.group, rule.severity.name(), rule.id, rule.title)?;
+            writeln!(super::said(), "{} {:<8} {:<34} {}", rule.group, rule.severity.name(), rule.id, rule.title)?;
         }
         return Ok(Verdict::Fine);
     }
@@ -80,23 +86,38 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
             return Err(Failure::Bad(miette::miette!(help = help, "--allow {id}: there is no such rule")));
         }
     }
-    let files = Files::read(&arguments.paths).map_err(|why| Failure::Bad(miette::miette!("{why}")))?;
+    let files = Files::read(&arguments.paths)
+        .map_err(|why| Failure::Bad(miette::miette!(help = "give a folder, or files", "{why}")))?;
+    files.unread().iter().for_each(|text| super::note(text));
     let set = read(&files, &options);
     unreadable(&set)?;
     let linted: Vec<Linted> =
         set.stacks.iter().map(|stack| Linted { stack, findings: findings(stack, &arguments.allow) }).collect();
     let all: Vec<Finding> = linted.iter().flat_map(|one| one.findings.clone()).collect();
+    if arguments.prove && arguments.format == Format::Sarif {
+        let help = "--format text, json or markdown has the figures";
+        return Err(Failure::Bad(miette::miette!(help = help, "SARIF has no place for what --prove shows")));
+    }
+    let mut proofs = Vec::new();
+    for one in linted.iter().filter(|_| arguments.prove) {
+        proofs.extend(prove::all(one.stack, &one.findings, arguments.runs));
+    }
     match arguments.format {
-        Format::Text => text(&mut out, arguments, &linted, &set)?,
-        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&as_json(&linted)).expect("plain values"))?,
+        Format::Text => text(&mut super::said(), arguments, &linted, &set)?,
+        Format::Json => {
+            let document = as_json(&linted, &proofs);
+            writeln!(out, "{}", serde_json::to_string_pretty(&document).expect("plain values"))?;
+        }
         Format::Sarif => {
             let document = sarif::document(&all, VERSION);
             writeln!(out, "{}", serde_json::to_string_pretty(&document).expect("plain values"))?;
         }
         Format::Markdown => markdown(&mut out, &linted)?,
     }
-    if arguments.prove {
-        prove(&mut out, arguments, &linted)?;
+    match arguments.format {
+        Format::Text => prove::text(&mut super::results(), &proofs, &path(arguments))?,
+        Format::Markdown => prove::markdown(&mut out, &proofs)?,
+        Format::Json | Format::Sarif => {}
     }
     let bad = all.iter().any(|finding| finding.severity > Severity::Note);
     Ok(if bad { Verdict::Missed } else { Verdict::Fine })
@@ -116,7 +137,10 @@ fn unreadable(set: &Set) -> Result<(), Failure> {
     }
     match broken.is_empty() {
         true => Ok(()),
-        false => Err(Failure::Bad(miette::miette!("{}", broken.join("\n")))),
+        false => {
+            let help = "put the line right; what the rest says is told then";
+            Err(Failure::Bad(miette::miette!(help = help, "{}", broken.join("\n"))))
+        }
     }
 }
 
@@ -144,7 +168,7 @@ fn text(out: &mut impl Write, arguments: &Arguments, linted: &[Linted], set: &Se
             }
             writeln!(out, "    remedy: {}", finding.remedy)?;
             if let Some(proof) = rule(finding.rule).and_then(|rule| rule.proof) {
-                let path = arguments.paths.first().map_or(String::new(), |path| path.display().to_string());
+                let path = path(arguments);
                 writeln!(
                     out,
                     "    see it: sim import {path} --situation {} | sim run - --runs 20   ({})",
@@ -152,29 +176,38 @@ fn text(out: &mut impl Write, arguments: &Arguments, linted: &[Linted], set: &Se
                 )?;
             }
         }
+        // What there is besides failures.
+        if super::quiet() {
+            continue;
+        }
         let notes: Vec<&str> =
             one.findings.iter().filter(|finding| finding.severity == Severity::Note).map(|one| one.rule).collect();
         if !arguments.notes && !notes.is_empty() {
-            writeln!(out, "{} notes (--notes): {}", notes.len(), notes.join(", "))?;
+            writeln!(out, "{} (--notes): {}", super::counted(notes.len() as u64, "note"), notes.join(", "))?;
         }
         let counts = counts(&one.findings);
         let count = |severity| counts.get(&severity).copied().unwrap_or(0);
         writeln!(
             out,
-            "{}: {} errors, {} warnings, {} notes\n",
+            "{}: {}, {}, {}\n",
             one.stack.label,
-            count(Severity::Error),
-            count(Severity::Warn),
-            count(Severity::Note)
+            super::counted(count(Severity::Error) as u64, "error"),
+            super::counted(count(Severity::Warn) as u64, "warning"),
+            super::counted(count(Severity::Note) as u64, "note")
         )?;
     }
-    for place in &set.templates {
+    for place in set.templates.iter().filter(|_| !super::quiet()) {
         writeln!(out, "{place}: this is a template; what it says was looked at, what fills it in was not")?;
     }
     Ok(())
 }
 
-fn as_json(linted: &[Linted]) -> serde_json::Value {
+/// What was read, as a command names it.
+fn path(arguments: &Arguments) -> String {
+    arguments.paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn as_json(linted: &[Linted], proofs: &[prove::Shown]) -> serde_json::Value {
     let finding = |one: &Finding| {
         json!({
             "rule": one.rule,
@@ -196,7 +229,8 @@ fn as_json(linted: &[Linted]) -> serde_json::Value {
             "findings": one.findings.iter().map(finding).collect::<Vec<_>>(),
         })
     };
-    json!({ "version": VERSION, "stacks": linted.iter().map(stack).collect::<Vec<_>>() })
+    let proofs: Vec<_> = proofs.iter().map(prove::Shown::json).collect();
+    json!({ "version": VERSION, "stacks": linted.iter().map(stack).collect::<Vec<_>>(), "proofs": proofs })
 }
 
 fn markdown(out: &mut impl Write, linted: &[Linted]) -> std::io::Result<()> {
@@ -216,55 +250,4 @@ fn markdown(out: &mut impl Write, linted: &[Linted]) -> std::io::Result<()> {
         writeln!(out)?;
     }
     Ok(())
-}
-
-/// Runs what the rules that fired can show, as the stack is and with the remedy.
-fn prove(out: &mut impl Write, arguments: &Arguments, linted: &[Linted]) -> Result<(), Failure> {
-    for one in linted {
-        writeln!(
-            out,
-            "What runs of {} show (mean of {} runs; as it is → with the remedy)\n",
-            one.stack.label, arguments.runs
-        )?;
-        let mut done: BTreeMap<String, Option<f64>> = BTreeMap::new();
-        let proofs = one.findings.iter().filter_map(|finding| Some((finding.rule, rule(finding.rule)?.proof?)));
-        for (id, proof) in proofs {
-            let wishes =
-                Wishes { situation: proof.situation.to_owned(), from: one.stack.label.clone(), ..Wishes::default() };
-            let toml = scenario(one.stack, &one.findings, &wishes).toml;
-            let (key, value) = proof.remedy;
-            let with = Wishes { set: vec![(key.to_owned(), value.to_owned())], ..wishes };
-            let better = scenario(one.stack, &one.findings, &with).toml;
-            let Some(metric) = Metric::find(proof.metric) else { continue };
-            let (before, after) =
-                (mean(&mut done, &toml, metric, arguments.runs), mean(&mut done, &better, metric, arguments.runs));
-            let shown = |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{value:.2}"));
-            writeln!(
-                out,
-                "{id:<32} {:<12} {:<16} {:>9} → {:>9}   {key} = {value}",
-                proof.situation,
-                proof.metric,
-                shown(before),
-                shown(after)
-            )?;
-        }
-    }
-    Ok(())
-}
-
-/// The mean of a metric over so many runs of a scenario.
-fn mean(done: &mut BTreeMap<String, Option<f64>>, toml: &str, metric: Metric, runs: u64) -> Option<f64> {
-    let key = format!("{}\n{toml}", metric.name());
-    if let Some(known) = done.get(&key) {
-        return *known;
-    }
-    let values: Option<Vec<f64>> = Scenario::parse("imported.toml", toml).ok().map(Arc::new).map(|scenario| {
-        use rayon::prelude::*;
-        let value = |seed: u64| metric.of(&crate::run(&scenario, seed).analysis).value().map(|value| value.number());
-        (1..=runs).into_par_iter().filter_map(value).collect()
-    });
-    let mean =
-        values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64);
-    done.insert(key, mean);
-    mean
 }

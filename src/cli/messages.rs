@@ -73,10 +73,10 @@ pub(super) fn main(
     std::fs::create_dir_all(&folder).map_err(Failure::io(folder.display()))?;
     let path = folder.join(MESSAGES);
     crate::files::write(&path, picture.svg(Theme::Light).as_bytes()).map_err(Failure::io(path.display()))?;
-    warning.iter().for_each(|warning| super::tell(&format!("sim: {warning}")));
-    writeln!(anstream::stdout().lock(), "{}", path.display())?;
+    warning.iter().for_each(|warning| super::note(warning));
+    writeln!(super::results(), "{}", path.display())?;
     if picture.beyond() > 0 {
-        super::tell(&format!("sim: {} rows did not fit: choose a shorter time, or fewer --families", picture.beyond()));
+        super::note(&format!("{} rows did not fit: choose a shorter time, or fewer --families", picture.beyond()));
     }
     Ok(Verdict::Fine)
 }

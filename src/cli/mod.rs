@@ -1,23 +1,27 @@
 //! The command line: one file a subcommand, and nothing else.
 //!
 //! Exit status: 0 fine; 1 an expectation failed; 2 bad usage or a bad file; 130 or 143 if SIGINT or SIGTERM ended it. A closed pipe is no error. Progress goes to
-//! standard error, and only to a terminal; colour follows the terminal and `NO_COLOR`.
+//! standard error, and only to a terminal; colour follows the terminal and `NO_COLOR`, unless `--color` says otherwise.
 
 mod branch;
 mod check;
 mod compare;
+mod complain;
 mod completions;
 mod diff;
 mod explain;
 mod folders;
 mod import;
 mod lint;
+mod man;
+mod manner;
 mod messages;
 mod plot;
+mod prove;
 mod read;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "reference"))]
 mod reference;
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", feature = "reference")))]
 #[path = "reference_elsewhere.rs"]
 mod reference;
 mod run;
@@ -27,12 +31,14 @@ mod shard;
 mod source;
 mod suite;
 mod sweep;
+mod watch;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::manner::{Manner, detail, fitting, note, quiet, results, said, shows_progress, tell, terminal_width};
 use crate::files;
 use crate::scenario::{Cost, limits, units};
 
@@ -41,19 +47,21 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Simulates a Redis Sentinel high-availability stack: what happens, to whom, when and why.
 #[derive(Parser)]
-#[command(name = "sim", version, propagate_version = true, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "sim", version, propagate_version = true, after_help = EXAMPLES)]
 struct Arguments {
+    #[command(flatten)]
+    manner: Manner,
     #[command(subcommand)]
     command: Command,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  sim list                                         the scenarios that are in the program
-  sim run partition                                the split brain, explained
+  sim list                          the scenarios that are in the program
+  sim run partition                 the split brain, explained
   sim run master-kill-container --seed 7 --runs 1000
-  sim new my-stack                                 an annotated file to begin with: my-stack.toml
-  sim schema > scenario.schema.json                completion and checks in your editor";
+  sim new my-stack                  a file to begin with: my-stack.toml
+  sim schema > scenario.schema.json completion and checks in your editor";
 
 #[derive(Subcommand)]
 enum Command {
@@ -73,6 +81,23 @@ enum Command {
     Reference(reference::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+impl Command {
+    /// Whether printing is all that it does: with `--quiet` nothing would be left of it.
+    fn only_prints(&self) -> bool {
+        match self {
+            Command::List(_)
+            | Command::Show(_)
+            | Command::Explain(_)
+            | Command::Schema(_)
+            | Command::Completions(_) => true,
+            Command::Lint(arguments) => arguments.only_prints(),
+            Command::Check(arguments) => arguments.only_prints(),
+            _ => false,
+        }
+    }
 }
 
 /// How a subcommand that did its work ended.
@@ -109,15 +134,26 @@ impl From<io::Error> for Failure {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    completions::answer();
+    let foreseen = manner::When::foreseen(std::env::args());
+    let asked = command().color(foreseen.of_help()).try_get_matches();
+    let arguments = match asked.and_then(|asked| Arguments::from_arg_matches(&asked)) {
+        Ok(arguments) => arguments,
+        Err(error) => return complain::of_arguments(&error, Manner::coloured(foreseen)),
+    };
+    arguments.manner.begin();
     // Who drives real programs has more to clean up, and does it himself.
     if !matches!(arguments.command, Command::Reference(_))
         && let Err(error) = files::clean_up_on_signals()
     {
-        tell(&format!("sim: signals: {error}"));
+        tell(&format!("{:?}", complain::of_system("listening to signals", &error)));
         return ExitCode::from(2);
     }
     let outcome = match arguments.command {
+        command if quiet() && command.only_prints() => Err(Failure::Bad(miette::miette!(
+            help = "leave --quiet out: it leaves results, notes and progress out of commands that do something",
+            "--quiet: this command does nothing but print"
+        ))),
         Command::List(arguments) => scenarios::list(&arguments),
         Command::Show(arguments) => scenarios::show(&arguments),
         Command::New(arguments) => scenarios::new(&arguments),
@@ -134,6 +170,7 @@ pub fn main() -> ExitCode {
         Command::Reference(arguments) => reference::main(&arguments),
         Command::Schema(arguments) => schema::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
+        Command::Man(arguments) => man::main(&arguments),
     };
     match outcome {
         Ok(Verdict::Fine) => ExitCode::SUCCESS,
@@ -142,7 +179,7 @@ pub fn main() -> ExitCode {
         // Whoever closed the pipe has read what it wanted.
         Err(Failure::Io(_, error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::Io(what, error)) => {
-            tell(&format!("sim: {what}: {error}"));
+            tell(&format!("{:?}", complain::of_system(&what, &error)));
             ExitCode::from(2)
         }
         Err(Failure::Bad(report)) => {
@@ -150,18 +187,6 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-/// How many columns the terminal has, as it says or as `COLUMNS` does; 80 if neither does.
-fn terminal_width() -> usize {
-    let told = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
-    let asked = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    told.or_else(asked).unwrap_or(80).max(20)
-}
-
-/// Says something on standard error; if nobody can be told, nobody is.
-fn tell(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// Says beforehand what `runs` runs will take if that is much, and refuses what has no place in the machine's memory.
@@ -189,7 +214,7 @@ fn afford(cost: Cost, runs: u64, (reported, counted): (u64, u64), large: bool) -
             seconds if seconds > 7_200 => format!("{} hours", seconds / 3_600),
             seconds => format!("{} minutes", seconds.div_ceil(60)),
         };
-        tell(&format!("sim: this will take about {} of memory and {time} of one core", gib(bytes)));
+        note(&format!("this will take about {} of memory and {time} of one core", gib(bytes)));
     }
     Ok(())
 }
@@ -203,6 +228,12 @@ fn free_memory() -> Option<u64> {
     let most = number("/sys/fs/cgroup/memory.max").unwrap_or(u64::MAX);
     let used = number("/sys/fs/cgroup/memory.current").unwrap_or(0);
     Some(free.min(most.saturating_sub(used)))
+}
+
+/// So many of something, in words: `1 run`, `2 runs`.
+fn counted(count: impl Into<u64>, noun: &str) -> String {
+    let count = count.into();
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// How many run at a time.
@@ -234,9 +265,9 @@ fn time(text: &str) -> Result<i64, String> {
     Ok(sign * (span.0 / 1_000) as i64)
 }
 
-/// The arguments as clap knows them, for completions.
+/// The arguments as clap knows them, for this terminal.
 fn command() -> clap::Command {
-    <Arguments as clap::CommandFactory>::command()
+    Arguments::command().term_width(terminal_width().min(manner::WIDEST))
 }
 
 #[cfg(test)]
@@ -244,5 +275,18 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         super::command().debug_assert();
+    }
+
+    /// What clap does not wrap well: examples are lines to copy.
+    #[test]
+    fn examples_fit_a_terminal() {
+        fn check(command: &clap::Command) {
+            let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in text.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&super::command());
     }
 }

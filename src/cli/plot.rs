@@ -5,11 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap_complete::engine::ArgValueCompleter;
 use miette::miette;
 use rayon::prelude::*;
 
 use super::{Failure, VERSION, Verdict};
 use crate::analysis::Analysis;
+use crate::analysis::score::recordings_in;
 use crate::kernel::Span;
 use crate::record::{Recording, Source};
 use crate::report::flights::Family;
@@ -27,8 +29,8 @@ use crate::wire::NodeId;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
-    /// Run folders, recordings (.jsonl or .jsonl.gz), or folders of recordings
-    #[arg(required = true, value_name = "RUN")]
+    /// Run folders, recordings (.jsonl or .jsonl.gz), or folders of recordings, by scenario or not
+    #[arg(required = true, value_name = "RUN", add = ArgValueCompleter::new(super::completions::scenarios_and_files))]
     runs: Vec<PathBuf>,
     /// Where the folders go
     #[arg(long, value_name = "DIR")]
@@ -46,9 +48,9 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  sim plot output/partition-1                               its charts again
-  sim plot recordings/*.jsonl --out charts                  the distribution of several recordings
-  sim plot output/partition-1 --messages 5s..7s             a message diagram: who told whom what in the failover
+  sim plot output/partition-1                    its charts again
+  sim plot recordings/*.jsonl --out charts       of several: the distribution
+  sim plot output/partition-1 --messages 5s..7s  who told whom what
   sim plot partition --messages 5s..7s --families election,orders";
 
 /// A recording and what stands beside it.
@@ -75,20 +77,17 @@ fn find(path: &Path) -> Result<Vec<Found>, Failure> {
     if own.is_file() {
         return Ok(vec![Found { path: own, folder: Some(path.to_path_buf()) }]);
     }
-    let mut found = Vec::new();
+    let recordings = recordings_in(path).map_err(|error| Failure::Bad(error.into()))?;
+    let recordings = recordings.into_values().flatten().filter(|path| is_recording(path));
+    let mut found: Vec<Found> = recordings.map(|path| Found { path, folder: None }).collect();
     let entries = std::fs::read_dir(path).map_err(Failure::io(path.display()))?;
-    let mut paths: Vec<PathBuf> = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()
-        .map_err(Failure::io(path.display()))?;
-    paths.sort();
-    for path in paths {
-        if path.is_dir() && path.join("recording.jsonl").is_file() {
-            found.push(Found { path: path.join("recording.jsonl"), folder: Some(path) });
-        } else if is_recording(&path) {
-            found.push(Found { path, folder: None });
+    for entry in entries {
+        let folder = entry.map_err(Failure::io(path.display()))?.path();
+        if folder.join("recording.jsonl").is_file() {
+            found.push(Found { path: folder.join("recording.jsonl"), folder: Some(folder) });
         }
     }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     if found.is_empty() {
         let help = "a recording is a file NAME.RUN.jsonl or NAME.RUN.jsonl.gz, and a run folder has a recording.jsonl";
         return Err(Failure::Bad(miette!(help = help, "{} holds no recording and no run folder", path.display())));
@@ -146,7 +145,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     for (found, (name, real, run)) in found.iter().zip(heads) {
         groups.entry((name, real)).or_default().push((run, found));
     }
-    let mut out = anstream::stdout().lock();
+    let mut out = super::results();
     for group in groups.values_mut() {
         group.sort_by_key(|(run, _)| *run);
         let folder = match group.as_slice() {
@@ -223,7 +222,7 @@ fn plot_one(arguments: &Arguments, scenario: Option<&Scenario>, found: &Found) -
         }
     };
     for name in kept {
-        anstream::eprintln!("sim: {} stays as it is: it says more than can be drawn now", target.join(name).display());
+        super::note(&format!("{} stays as it is: it says more than can be drawn now", target.join(name).display()));
     }
     Ok(target)
 }

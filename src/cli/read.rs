@@ -35,8 +35,8 @@ const EXAMPLES: &str = "\
 Examples:
   docker compose logs --timestamps | sim read - --out incident.jsonl
   sim read redis-*.log sentinel-*.log --address 10.0.0.2=redis-1
-  sim explain incident.jsonl --failover             what took how long, and which timer decided it
-  sim plot incident.jsonl                           timeline and report";
+  sim explain incident.jsonl --failover  what took how long, and why
+  sim plot incident.jsonl                timeline and report";
 
 fn address(text: &str) -> Result<(String, String), String> {
     let (address, name) = text.split_once('=').ok_or("ADDRESS=NAME, such as 10.0.0.2=redis-1")?;
@@ -98,8 +98,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     })?;
     let recording = &found.recording;
     recording.write(&arguments.out).map_err(Failure::io(arguments.out.display()))?;
-    found.notes.iter().for_each(|note| super::tell(&format!("sim: {note}")));
-    let mut out = anstream::stdout().lock();
+    found.notes.iter().for_each(|note| super::note(note));
+    let mut out = super::results();
     let nodes: Vec<&str> = recording.names.nodes.iter().map(|node| node.name.as_str()).collect();
     let (lines, path) = (recording.records.len(), arguments.out.display());
     writeln!(

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{Failure, Verdict};
-use crate::client::Kind;
+use crate::client::{Kind, LibraryId};
 use crate::kernel::Span;
-use crate::reference::{BackendKind, Error, Interrupt, Stack, client, delay, leftovers, record, refuse};
+use crate::reference::{BackendKind, Error, Interrupt, Rounds, Stack, client, delay, leftovers, record, refuse};
 use crate::scenario::{Scenario, units};
 
 /// Run a scenario on the real stack: real Redis servers, Sentinels and HAProxy
@@ -69,6 +69,12 @@ struct RecordArguments {
     /// Folder of programs of other releases, as reference/programs makes it; what it lacks is taken from PATH
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// Every client runs on this library: a real one, whose program is in the folder of --clients
+    #[arg(long, value_name = "LIBRARY", value_parser = LibraryId::parse)]
+    client: Option<LibraryId>,
+    /// Folder of programs that call real client libraries, as reference/clients/fetch makes it
+    #[arg(long, value_name = "DIR")]
+    clients: Option<PathBuf>,
     /// How many stacks side by side
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     parallel: u16,
@@ -126,7 +132,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     match &arguments.command {
         Command::Up(arguments) => up(arguments),
         Command::Down(arguments) => {
-            let mut out = anstream::stdout().lock();
+            let mut out = super::results();
             leftovers::remove(arguments.all).iter().try_for_each(|what| writeln!(out, "removed {what}"))?;
             Ok(Verdict::Fine)
         }
@@ -145,21 +151,21 @@ fn bad(error: Error) -> Failure {
     Failure::Bad(error.into())
 }
 
-fn load(file: &Path) -> Result<Scenario, Failure> {
-    let scenario = super::source::load(file)?;
+fn load(file: &Path, client: Option<LibraryId>) -> Result<Scenario, Failure> {
+    let scenario = super::source::load_with_client(file, client)?;
     refuse(&scenario).map_err(bad)?;
     Ok(scenario)
 }
 
 fn up(arguments: &UpArguments) -> Result<Verdict, Failure> {
-    let scenario = load(&arguments.file)?;
+    let scenario = load(&arguments.file, None)?;
     let interrupt = Interrupt::on_signals()?;
     let work = leftovers::work_folder(0).map_err(bad)?;
     let backend = arguments.backend.open(0, work.path()).map_err(bad)?;
-    let programs = arguments.backend.programs(&scenario, arguments.programs.as_deref()).map_err(bad)?;
+    let programs = arguments.backend.programs(&scenario, arguments.programs.as_deref(), None).map_err(bad)?;
     let mut stack = Stack::new(&scenario, backend, programs, work.path()).without_reader();
     stack.boot(&interrupt).map_err(bad)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = super::results();
     for (name, addr, port) in stack.addresses() {
         writeln!(out, "{name:12} {addr}:{port}")?;
     }
@@ -170,10 +176,12 @@ fn up(arguments: &UpArguments) -> Result<Verdict, Failure> {
 }
 
 fn record_all(arguments: &RecordArguments) -> Result<Verdict, Failure> {
-    let scenario = load(&arguments.file)?;
-    let programs = arguments.backend.programs(&scenario, arguments.programs.as_deref()).map_err(bad)?;
+    let scenario = load(&arguments.file, arguments.client)?;
+    let programs = arguments.backend.programs(&scenario, arguments.programs.as_deref(), arguments.clients.as_deref());
+    let programs = programs.map_err(bad)?;
     std::fs::create_dir_all(&arguments.out).map_err(Failure::io(arguments.out.display()))?;
     let interrupt = Interrupt::on_signals()?;
+    let rounds = Rounds::default();
     let next = AtomicU64::new(arguments.first);
     let last = arguments.first + arguments.runs;
     let slots = u64::from(arguments.parallel).min(arguments.runs) as usize;
@@ -185,14 +193,16 @@ fn record_all(arguments: &RecordArguments) -> Result<Verdict, Failure> {
             }
             // Not all at once: a start costs more than everything after it.
             interrupt.wait(Duration::from_millis(400 * slot as u64)).map_err(bad)?;
-            let recording =
-                record(&scenario, (arguments.backend, &programs), slot, run, &interrupt).map_err(|error| {
+            let recording = record(&scenario, (arguments.backend, &programs), (slot, &rounds), run, &interrupt)
+                .map_err(|error| {
                     interrupt.set();
                     bad(error)
                 })?;
             let path = arguments.out.join(format!("{}.{run:02}.jsonl.gz", scenario.name));
             recording.write(&path).map_err(Failure::io(path.display()))?;
-            super::tell(&path.display().to_string());
+            if !super::quiet() {
+                super::tell(&path.display().to_string());
+            }
         }
     };
     let outcomes: Vec<Result<(), Failure>> = std::thread::scope(|scope| {

@@ -1,4 +1,5 @@
-//! Where the real stack cannot be run, `sim reference` says so: it needs network namespaces, which only Linux has.
+//! Where the real stack cannot be run, `sim reference` says so: it needs network namespaces, which only Linux has, and the
+//! feature `reference`.
 
 use clap::Args;
 
@@ -15,6 +16,12 @@ pub struct Arguments {
 /// Refuses.
 pub fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
     let asked = arguments.rest.join(" ");
+    if cfg!(target_os = "linux") {
+        return Err(Failure::Bad(miette::miette!(
+            help = "cargo build --release --features reference",
+            "`sim reference {asked}` is not in this program: it was built without the feature `reference`"
+        )));
+    }
     Err(Failure::Bad(miette::miette!(
         help = "record on Linux; what was recorded can be compared, drawn and explained here",
         "`sim reference {asked}` runs the real programs in network namespaces, which only Linux has"

@@ -1,10 +1,11 @@
 //! `sim run`: a scenario file in; timeline, summary and run folder out.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap_complete::engine::ArgValueCompleter;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -12,6 +13,7 @@ use super::{Failure, VERSION, Verdict, folders, suite};
 use crate::Run;
 use crate::analysis::metrics::Metric;
 use crate::analysis::{Check, Miss, RunFacts, Summary};
+use crate::client::LibraryId;
 use crate::explain;
 use crate::explore::in_order;
 use crate::kernel::{EventId, Span};
@@ -19,6 +21,7 @@ use crate::record::What;
 use crate::report::flights::Flight;
 use crate::report::many::{Many, OneRun, QUANTILES, SHOWN};
 use crate::report::many_page::{in_order as metrics_in_order, shown};
+use crate::report::page::quoted;
 use crate::report::suite::Case;
 use crate::report::{CausalLink, RunReport, lanes, metrics, text, write_run_folder};
 use crate::scenario::{Runs, Scenario, checks, units::parse_span};
@@ -33,7 +36,7 @@ use crate::world::RunResult;
 #[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     /// Scenarios: files, names and themes that `sim list` shows, folders of files, or `-` for standard input
-    #[arg(required = true, value_name = "SCENARIO")]
+    #[arg(required = true, value_name = "SCENARIO", add = ArgValueCompleter::new(super::completions::scenarios_and_files))]
     pub(super) files: Vec<PathBuf>,
     /// Seed of the first run; run k uses seed + k
     #[arg(long, default_value_t = 1, value_parser = super::seed())]
@@ -41,6 +44,9 @@ pub(super) struct Arguments {
     /// How many runs; without it one, or 100 of a scenario with [expect.runs]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub(super) runs: Option<u64>,
+    /// A key of the scenario and its value, such as sentinel.quorum=3 (may be given several times)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting, add = ArgValueCompleter::new(super::completions::keys))]
+    pub(super) set: Vec<(String, String)>,
     /// How many threads; 0: one a core; the results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = super::jobs())]
     pub(super) jobs: u64,
@@ -50,15 +56,15 @@ pub(super) struct Arguments {
     /// Write one recording a run into this folder, as NAME.SEED.jsonl
     #[arg(long, value_name = "DIR")]
     recordings: Option<PathBuf>,
+    /// Every client runs on this library, as with `sim reference record --client`
+    #[arg(long, value_name = "LIBRARY", value_parser = LibraryId::parse)]
+    pub(super) client: Option<LibraryId>,
     /// How far apart the scrapes in metrics.om are
     #[arg(long, value_name = "DURATION", default_value = "15s", value_parser = scrape_interval)]
     scrape_interval: Span,
     /// What is printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// Print only what failed
-    #[arg(long, short)]
-    pub(super) quiet: bool,
     /// Of several scenarios, only those whose path or name contains this
     #[arg(long, value_name = "TEXT")]
     pub(super) filter: Option<String>,
@@ -71,6 +77,9 @@ pub(super) struct Arguments {
     /// Write them as a page in Markdown, such as a job's summary
     #[arg(long, value_name = "FILE")]
     pub(super) markdown: Option<PathBuf>,
+    /// Run it again whenever a file of it is saved, until an interrupt
+    #[arg(long, conflicts_with_all = ["branches", "moments"])]
+    watch: bool,
     /// Begin even if the machine has too little memory for it
     #[arg(long)]
     large: bool,
@@ -80,11 +89,12 @@ pub(super) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  sim run partition                               a scenario that is in the program
-  sim run my.toml --seed 7 --runs 1000            the distribution of everything, over 1000 seeds
-  sim run tests/ --junit junit.xml                a folder of scenarios, as a suite
-  sim run traps --filter master --fail-fast       those of a theme whose names say `master`
-  sim import . | sim run -                        the stack of your own configuration files";
+  sim run partition                 a scenario that is in the program
+  sim run my.toml --runs 1000       the distribution of everything
+  sim run my.toml --watch           again whenever it is saved
+  sim run tests/ --junit junit.xml  a folder of scenarios, as a suite
+  sim run traps --filter master     those of a theme, by their names
+  sim import . | sim run -          the stack of your own files";
 
 /// A scenario that is to be run, and how.
 pub(super) struct Job {
@@ -103,6 +113,12 @@ pub(super) enum Format {
     Text,
     /// The summary as JSON
     Json,
+}
+
+/// A key and its value.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("KEY=VALUE, such as sentinel.quorum=3")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
 /// A scrape interval: Prometheus counts in milliseconds.
@@ -142,11 +158,19 @@ fn write_folder(arguments: &Arguments, job: &Job, run: &Run) -> Result<PathBuf, 
         ..report(run, &toml, &command)
     };
     write_run_folder(&folder, &report).map_err(Failure::io(folder.display()))?;
+    super::detail(|| format!("wrote {}", folder.display()));
     Ok(folder)
 }
 
 fn command(arguments: &Arguments, job: &Job) -> String {
-    format!("sim run {} --seed {}", job.file, arguments.seed)
+    format!("{} --seed {}", without_seed(arguments, job), arguments.seed)
+}
+
+/// What runs a scenario with the same settings.
+fn without_seed(arguments: &Arguments, job: &Job) -> String {
+    let sets = arguments.set.iter().map(|(key, value)| format!(" --set {}", quoted(&format!("{key}={value}"))));
+    let client = arguments.client.map_or(String::new(), |library| format!(" --client {}", library.word));
+    format!("sim run {}{client}{}", quoted(&job.file), sets.collect::<String>())
 }
 
 /// What led to each log line, by event.
@@ -193,6 +217,11 @@ fn report<'a>(run: &'a Run, toml: &'a str, command: &'a str) -> RunReport<'a> {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
+    if arguments.watch { super::watch::main(&arguments.files, &|| once(arguments)) } else { once(arguments) }
+}
+
+/// Runs what the arguments name.
+fn once(arguments: &Arguments) -> Result<Verdict, Failure> {
     let sources = suite::named(arguments)?;
     let jobs = suite::jobs(arguments, &sources)?;
     for job in jobs.iter().filter(|_| !arguments.branching.wanted()) {
@@ -228,11 +257,18 @@ pub(super) fn main(arguments: &Arguments) -> Result<Verdict, Failure> {
 
 /// Makes one run and writes its folder.
 pub(super) fn single(arguments: &Arguments, job: &Job) -> Result<(Run, PathBuf), Failure> {
+    let begun = std::time::Instant::now();
     let run = crate::run(&job.scenario, arguments.seed);
+    super::detail(|| ran(job, arguments.seed, run.result.events, begun));
     ready(&job.scenario, arguments.seed, &run.result)?;
     record(&job.scenario, arguments.seed, &run, arguments.recordings.as_deref())?;
     let folder = write_folder(arguments, job, &run)?;
     Ok((run, folder))
+}
+
+/// What a run was, for who asks.
+fn ran(job: &Job, seed: u64, events: u64, begun: std::time::Instant) -> String {
+    format!("{}, seed {seed}: {events} events in {} ms", job.file, begun.elapsed().as_millis())
 }
 
 /// What came of one run.
@@ -241,7 +277,7 @@ pub(super) fn case_of_run(arguments: &Arguments, job: &Job, run: &Run, folder: &
     let of_many = expect.is_some_and(|expect| expect.runs.is_some());
     let checks = expect.map_or(Vec::new(), |expect| checks(expect, &run.analysis));
     Case {
-        file: job.file.clone(),
+        file: without_seed(arguments, job).trim_start_matches("sim run ").to_owned(),
         name: job.scenario.name.clone(),
         seed: arguments.seed,
         runs: 1,
@@ -261,7 +297,7 @@ fn print_one(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
     let (run, folder) = single(arguments, job)?;
     folders::link_latest(&folder)?;
     let case = case_of_run(arguments, job, &run, &folder);
-    let mut out = anstream::stdout().lock();
+    let mut out = super::said();
     match arguments.format {
         Format::Json => {
             let facts = RunFacts {
@@ -269,9 +305,10 @@ fn print_one(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
                 digest: format!("{:032x}", run.result.digest),
                 events: run.result.events,
             };
-            write!(out, "{}", Summary::new(&run.analysis, misses(scenario, &run), &facts).to_json())?;
+            let summary = Summary::new(&run.analysis, misses(scenario, &run), &facts);
+            write!(anstream::stdout(), "{}", summary.to_json())?;
         }
-        Format::Text if arguments.quiet => {}
+        Format::Text if super::quiet() => {}
         Format::Text => {
             let lanes = lanes::lanes(&run.result.recording);
             write!(out, "{}", text::text(&report(&run, "", &command(arguments, job)), &lanes))?;
@@ -285,7 +322,7 @@ fn print_one(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
     if arguments.format == Format::Text {
         case.note.iter().try_for_each(|note| writeln!(out, "\n{note}"))?;
         let missed = usize::from(!run.misses.is_empty());
-        say(missed, &[(arguments.seed, run.misses)], arguments, scenario, &mut out)?;
+        say(case.met, missed, &[(arguments.seed, run.misses)], scenario, &mut out)?;
     }
     Ok(if case.met { Verdict::Fine } else { Verdict::Missed })
 }
@@ -299,6 +336,7 @@ pub(super) fn many(arguments: &Arguments, job: &Job) -> Result<(Many, PathBuf, P
     let first = crate::run(scenario, arguments.seed);
     ready(scenario, arguments.seed, &first.result)?;
     let mut many = Many::new(&first.analysis, &lanes::lanes(&first.result.recording), VERSION)?;
+    many.set_command(&without_seed(arguments, job));
     let frame = many.frame().clone();
     let one = |seed: u64, run: &Run| {
         ready(scenario, seed, &run.result)?;
@@ -347,7 +385,7 @@ pub(super) fn case_of_many(arguments: &Arguments, job: &Job, many: &Many, folder
         }
     }
     Case {
-        file: job.file.clone(),
+        file: without_seed(arguments, job).trim_start_matches("sim run ").to_owned(),
         name: job.scenario.name.clone(),
         seed: arguments.seed,
         runs: many.count(),
@@ -365,27 +403,26 @@ fn print_many(arguments: &Arguments, job: &Job) -> Result<Verdict, Failure> {
     folders::link_latest(&first)?;
     let case = case_of_many(arguments, job, &many, &folder);
     suite::files(arguments, std::slice::from_ref(&case), &[])?;
-    let mut out = anstream::stdout().lock();
+    let mut out = super::said();
     match arguments.format {
-        Format::Json => write!(out, "{}", many.to_json())?,
+        Format::Json => write!(anstream::stdout(), "{}", many.to_json())?,
         Format::Text => {
-            if !arguments.quiet {
+            if !super::quiet() {
                 table(scenario, &many, &mut out)?;
                 writeln!(out, "\ncharts: {} (open report.html)", folder.display())?;
             }
             if scenario.expect.as_ref().is_some_and(|expect| expect.runs.is_some()) {
-                write!(out, "\n{}", case.text(arguments.quiet))?;
+                write!(out, "\n{}", case.text(super::quiet()))?;
             }
             let (missed, shown) = many.missed();
-            say(missed, shown, arguments, scenario, &mut out)?;
+            say(case.met, missed, shown, scenario, &mut out)?;
         }
     }
     Ok(if case.met { Verdict::Fine } else { Verdict::Missed })
 }
 
 pub(super) fn progress(runs: u64) -> ProgressBar {
-    let target =
-        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if super::shows_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs, {eta} left").expect("the template is right");
     ProgressBar::with_draw_target(Some(runs), target).with_style(style)
 }
@@ -393,9 +430,9 @@ pub(super) fn progress(runs: u64) -> ProgressBar {
 /// What an operator asks first, in a line each: the median, and how bad it gets.
 fn headline(many: &Many, out: &mut impl Write) -> std::io::Result<()> {
     for (name, words) in [
-        ("set-outage", "writers without success"),
-        ("publish-outage", "publishers without success"),
-        ("receive-gap", "subscribers without a message"),
+        ("set-outage", "writers' outage"),
+        ("publish-outage", "publishers' outage"),
+        ("receive-gap", "subscribers' gap"),
         ("lost-acked-sets", "acknowledged writes lost"),
         ("publish-undelivered", "messages not delivered"),
         ("two-masters", "two masters at once"),
@@ -408,7 +445,7 @@ fn headline(many: &Many, out: &mut impl Write) -> std::io::Result<()> {
         };
         let worst = many.worst(metric, 1).first().map_or(String::new(), |(seed, _)| format!(" (seed {seed})"));
         let [median, high, most] = [median, high, most].map(|value| shown(metric, value));
-        writeln!(out, "{words:<30} median {median:>9}, p99 {high:>9}, at most {most:>9}{worst}")?;
+        writeln!(out, "{words:<24} median {median:>8}, p99 {high:>8}, max {most:>8}{worst}")?;
     }
     writeln!(out)
 }
@@ -417,11 +454,22 @@ fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Res
     let (first, last) = many.range();
     writeln!(out, "{}: {} runs, seeds {first} to {last}\n", scenario.name, many.count())?;
     headline(many, out)?;
+    let (all, few) = (|| figures(many, &[]), || figures(many, &["runs", "p5", "p25", "p75", "p90"]));
+    let fewest = || figures(many, &["runs", "mean", "min", "p5", "p25", "p75", "p90", "p95"]);
+    writeln!(out, "{}", super::fitting([&all, &few, &fewest]))
+}
+
+/// A line a metric, without the columns that are left out.
+fn figures(many: &Many, without: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    let mut header = vec!["", "runs", "mean"];
-    header.extend(QUANTILES.map(|(name, _)| name));
-    table.set_header(header);
+    let header: Vec<&str> = ["", "runs", "mean"].into_iter().chain(QUANTILES.map(|(name, _)| name)).collect();
+    let kept: Vec<bool> = header.iter().map(|name| !without.contains(name)).collect();
+    let keep = |cells: Vec<String>| {
+        let cells = cells.into_iter().zip(&kept).filter(|(_, kept)| **kept);
+        cells.map(|(cell, _)| cell).collect::<Vec<_>>()
+    };
+    table.set_header(keep(header.iter().map(|name| (*name).to_owned()).collect()));
     let unknown: Vec<u64> = many.figures().map(|(_, _, unknown)| unknown).collect();
     for metric in metrics_in_order() {
         let (sample, unknown) = (many.sample(metric), unknown[metric.index()]);
@@ -430,32 +478,32 @@ fn table(scenario: &Scenario, many: &Many, out: &mut impl Write) -> std::io::Res
             continue;
         }
         let mean = match (sample.mean(), unknown) {
-            (Some(mean), _) => format!("{mean:.3}"),
+            (Some(mean), _) => shown(metric, mean),
             (None, 0) => continue,
             (None, _) => "unknown".into(),
         };
         let mut cells = vec![metric.name().to_owned(), sample.count().to_string(), mean];
-        cells.extend(QUANTILES.map(|(_, p)| sample.quantile(p).map_or("-".into(), |value| format!("{value:.3}"))));
-        table.add_row(cells);
+        cells.extend(QUANTILES.map(|(_, p)| sample.quantile(p).map_or("-".into(), |value| shown(metric, value))));
+        table.add_row(keep(cells));
     }
-    for column in 1..3 + QUANTILES.len() {
-        table.column_mut(column).expect("the column exists").set_cell_alignment(CellAlignment::Right);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
-    writeln!(out, "{table}")
+    table
 }
 
 /// Says which expectations were missed.
 fn say(
+    met: bool,
     missed: usize,
     runs: &[(u64, Vec<Miss>)],
-    arguments: &Arguments,
     scenario: &Scenario,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     if scenario.expect.is_none() {
         return Ok(());
     }
-    if missed == 0 && !arguments.quiet {
+    if met && missed == 0 && !super::quiet() {
         writeln!(out, "\nexpectations: all met")?;
     }
     if missed > 0 {

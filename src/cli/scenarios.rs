@@ -1,9 +1,10 @@
 //! `sim list`, `sim show` and `sim new`: the scenarios that are in the program, and a file of one's own.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use anstyle::Style;
+use clap_complete::engine::ArgValueCompleter;
 use miette::miette;
 
 use super::{Failure, Verdict};
@@ -23,6 +24,7 @@ pub(super) struct List {
 #[derive(clap::Args)]
 pub(super) struct Show {
     /// Its name, as `sim list` shows it
+    #[arg(add = ArgValueCompleter::new(super::completions::scenarios))]
     name: String,
 }
 
@@ -33,7 +35,7 @@ pub(super) struct New {
     #[arg(default_value = "my-scenario")]
     name: String,
     /// Begin with a copy of this scenario
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(super::completions::scenarios))]
     from: Option<String>,
 }
 
@@ -53,7 +55,7 @@ pub(super) fn list(arguments: &List) -> Result<Verdict, Failure> {
             "there is no theme `{theme}`"
         )));
     }
-    let width = if std::io::stdout().is_terminal() { super::terminal_width() } else { usize::MAX };
+    let width = super::manner::line_width();
     let mut out = anstream::stdout().lock();
     let (bold, faint) = (Style::new().bold(), Style::new().dimmed());
     let wanted = |theme: &str| arguments.theme.as_deref().is_none_or(|wanted| wanted == theme);
@@ -113,7 +115,7 @@ pub(super) fn new(arguments: &New) -> Result<Verdict, Failure> {
         return Err(Failure::Bad(miette!(help = help, "{} is there already", path.display())));
     }
     crate::files::write(&path, named(text, name).as_bytes()).map_err(Failure::io(path.display()))?;
-    let mut out = anstream::stdout().lock();
+    let mut out = super::results();
     writeln!(out, "{}: edit it, then\n\n  sim run {}", path.display(), path.display())?;
     Ok(Verdict::Fine)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use miette::miette;
 
 use super::Failure;
+use crate::client::LibraryId;
 use crate::limits;
 use crate::scenario::{Scenario, shipped};
 use crate::suggest::closest;
@@ -38,13 +39,31 @@ impl Source {
     }
 
     pub(super) fn parse(&self) -> Result<Scenario, Failure> {
-        Scenario::parse(&self.name, &self.text).map_err(|error| Failure::Bad(error.into()))
+        self.parse_with_client(None)
+    }
+
+    /// The same with all of its clients on one library, if one is given.
+    pub(super) fn parse_with_client(&self, client: Option<LibraryId>) -> Result<Scenario, Failure> {
+        self.parse_with(client, &[])
+    }
+
+    /// The same with some keys set anew.
+    pub(super) fn parse_with(&self, client: Option<LibraryId>, set: &[(String, String)]) -> Result<Scenario, Failure> {
+        let library = client.map(|library| ("client.*.library", library.word));
+        let set = set.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let overrides: Vec<(&str, &str)> = library.into_iter().chain(set).collect();
+        Scenario::parse_with_overrides(&self.name, &self.text, &overrides).map_err(|error| Failure::Bad(error.into()))
     }
 }
 
 /// The scenario that a user names.
 pub(super) fn load(path: &Path) -> Result<Scenario, Failure> {
     Source::read(path)?.parse()
+}
+
+/// The scenario that a user names, with all of its clients on one library if one is given.
+pub(super) fn load_with_client(path: &Path, client: Option<LibraryId>) -> Result<Scenario, Failure> {
+    Source::read(path)?.parse_with_client(client)
 }
 
 /// There is neither such a file nor such a scenario.

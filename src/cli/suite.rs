@@ -63,7 +63,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 pub(super) fn jobs(arguments: &Arguments, sources: &[Source]) -> Result<Vec<Job>, Failure> {
     let (mut jobs, mut wrong, mut taken) = (Vec::new(), Vec::new(), BTreeSet::new());
     for source in sources {
-        match source.parse() {
+        match source.parse_with(arguments.client, &arguments.set) {
             Err(Failure::Bad(report)) => wrong.push(report),
             Err(other) => return Err(other),
             Ok(scenario) => {
@@ -84,7 +84,7 @@ pub(super) fn jobs(arguments: &Arguments, sources: &[Source]) -> Result<Vec<Job>
 
 /// Runs them in their order and says of each what came of it.
 pub(super) fn main(arguments: &Arguments, jobs: &[Job]) -> Result<Verdict, Failure> {
-    let mut out = anstream::stdout();
+    let mut out = super::said();
     let pool = super::threads(arguments.jobs)?;
     let text = arguments.format == Format::Text;
     let mut cases: Vec<Case> = Vec::new();
@@ -95,7 +95,7 @@ pub(super) fn main(arguments: &Arguments, jobs: &[Job]) -> Result<Verdict, Failu
             return Err(Stop::Early);
         }
         if text {
-            write!(out, "{}", case.text(arguments.quiet)).map_err(|error| Stop::Failed(error.into()))?;
+            write!(out, "{}", case.text(super::quiet())).map_err(|error| Stop::Failed(error.into()))?;
         }
         let stops = arguments.fail_fast && !case.met;
         cases.push(case);
@@ -122,7 +122,7 @@ pub(super) fn main(arguments: &Arguments, jobs: &[Job]) -> Result<Verdict, Failu
     match arguments.format {
         Format::Json => {
             let json = serde_json::to_string_pretty(&cases).expect("cases are valid JSON");
-            writeln!(out, "{json}")?;
+            writeln!(anstream::stdout(), "{json}")?;
         }
         Format::Text => {
             let note = if left.is_empty() { String::new() } else { format!("; {} not run (--fail-fast)", left.len()) };

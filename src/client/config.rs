@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::habits::{AskingSettings, BackoffSettings, Habits, KeepAliveSettings, PoolSettings, Settings};
+use super::habits::{AskingSettings, BackoffSettings, Greeting, Habits, KeepAliveSettings, PoolSettings, Settings};
 use super::library::{Engine, LibraryId};
 use crate::kernel::Span;
 use crate::record::{Activity, ClientMark};
@@ -122,10 +122,17 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Name, kind and host of the three clients of the reference stack.
+    pub(crate) const REFERENCE: [(&str, Kind, &str); 3] = [
+        ("publisher", Kind::Publish, "clients"),
+        ("subscriber", Kind::Subscribe, "clients"),
+        ("writer", Kind::Set, "clients"),
+    ];
+
     /// The three clients of the reference stack, on one host: publisher, subscriber and writer.
     pub fn reference() -> Vec<Config> {
-        [("publisher", Kind::Publish), ("subscriber", Kind::Subscribe), ("writer", Kind::Set)]
-            .map(|(name, kind)| Config { name: name.to_owned(), kind, host: "clients".to_owned(), ..Config::default() })
+        Config::REFERENCE
+            .map(|(name, kind, host)| Config { name: name.into(), kind, host: host.into(), ..Config::default() })
             .to_vec()
     }
 
@@ -149,6 +156,21 @@ impl Config {
         self.settings().over(self.library.habits(self.via, self.kind), self.library.follows)
     }
 
+    /// Whether a subscriber awaits the reply to anything for as long as to a command.
+    pub(crate) fn heeds_command_timeout(&self) -> bool {
+        let habits = self.habits();
+        let (listening, follows) = (habits.listening, self.library.follows);
+        let greets = habits.greeting == Greeting::Command;
+        let asks_role = self.via == Via::Sentinels && habits.asking.verifies_role;
+        let pings = self.ping_after.is_some_and(|after| after.0.is_some());
+        greets || asks_role || listening.confirms || pings || follows.connect || follows.listening
+    }
+
+    /// Whether the library opens a lost subscription again however often that fails.
+    pub(crate) fn opens_for_ever(&self) -> bool {
+        self.library.habits(self.via, self.kind).listening.resumes == u32::MAX
+    }
+
     /// How many of its attempts may run at once.
     pub fn concurrency(&self) -> u32 {
         self.concurrency.unwrap_or(self.library.concurrency)
@@ -157,12 +179,17 @@ impl Config {
     /// What kind of program it is: with its settings changed, or by another way, a library with a program of its own is
     /// one of habits.
     pub(super) fn engine(&self) -> Engine {
-        let plain = self.settings() == Settings::default() && self.concurrency.is_none();
+        let plain = !self.has_own_settings();
         match self.library.engine {
             Engine::Reference if plain => Engine::Reference,
             Engine::GoV8 if plain && self.via != Via::Sentinels => Engine::GoV8,
             _ => Engine::Habits,
         }
+    }
+
+    /// Whether it differs from its library's defaults.
+    pub(crate) fn has_own_settings(&self) -> bool {
+        self.settings() != Settings::default() || self.concurrency.is_some()
     }
 
     /// Whether it runs as the reference's clients, byte for byte.
@@ -189,7 +216,13 @@ impl Config {
             Kind::Get => vec![Activity::Get],
             Kind::Subscribe => vec![Activity::Receive],
         };
-        ClientMark { name: self.name.clone(), does, connections: self.connections, requests: self.requests }
+        let library = match (self.library.is_default(), self.via) {
+            (true, Via::Proxy) => None,
+            (_, Via::Proxy) => Some(self.library.to_string()),
+            (_, Via::Sentinels) => Some(format!("{} via sentinels", self.library)),
+            (_, Via::Address) => Some(format!("{} via address", self.library)),
+        };
+        ClientMark { name: self.name.clone(), does, connections: self.connections, requests: self.requests, library }
     }
 }
 
@@ -208,6 +241,18 @@ pub enum Kind {
     Get,
 }
 
+impl Kind {
+    /// The word of a scenario.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Kind::Publish => "publish",
+            Kind::Set => "set",
+            Kind::Subscribe => "subscribe",
+            Kind::Get => "get",
+        }
+    }
+}
+
 /// How a client reaches Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -219,6 +264,17 @@ pub enum Via {
     Sentinels,
     /// At the address of redis-1, whoever is the master.
     Address,
+}
+
+impl Via {
+    /// The word of a scenario.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Via::Proxy => "proxy",
+            Via::Sentinels => "sentinels",
+            Via::Address => "address",
+        }
+    }
 }
 
 /// The words of the old key `profile`.

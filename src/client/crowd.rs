@@ -9,7 +9,7 @@ use super::tally::{Times, slice};
 use super::timing::Timing;
 use super::{Config, Counters, OPENED_AT_ONCE, OPENING_PAUSE, Setup, Target};
 use crate::kernel::{Span, Time};
-use crate::net::{Input, Out, Sock, TimerId, Token};
+use crate::program::{Input, Out, Sock, TimerId, Token};
 use crate::record::{Heard, Op, Pace, Recording};
 use crate::wire::{Addr, ChannelId, Command, Message, Payload};
 

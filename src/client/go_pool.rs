@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::close_after;
 use super::timing::Timing;
 use crate::kernel::{Span, Time};
-use crate::net::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::program::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::Outcome;
 use crate::wire::Addr;
 

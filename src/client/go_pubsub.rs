@@ -11,7 +11,7 @@ use super::go_pool::{DIAL_LIMIT, Gate, dial_outcome};
 use super::timing::Timing;
 use super::{Counters, Setup, Target, close_after};
 use crate::kernel::Span;
-use crate::net::{Ended, Input, Out, Sock, TimerId, Token};
+use crate::program::{Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{Op, Outcome};
 use crate::wire::{ChannelId, Command, ErrorKind, Message, Payload, Reply};
 

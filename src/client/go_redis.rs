@@ -11,7 +11,7 @@ use super::go_random::GoRandom;
 use super::timing::Timing;
 use super::{Config, Counters, Kind, Setup, Target, command, record_attempt, reply_outcome};
 use crate::kernel::{Span, Time};
-use crate::net::{Ended, Input, Out, TimerId};
+use crate::program::{Ended, Input, Out, TimerId};
 use crate::record::Outcome;
 use crate::wire::{ChannelId, ErrorKind, Message, Reply};
 

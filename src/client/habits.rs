@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{Span, Stream};
-use crate::net::KeepAlive;
+use crate::program::KeepAlive;
 use crate::units::Limit;
 
 /// How long to wait before trying again.
@@ -53,7 +53,8 @@ impl Backoff {
         };
         // Far beyond any cap, and far below the end of the numbers.
         let grown = Span(grown.0.min(1 << 50));
-        let drawn = if self.draws() { stream.below(grown.0 + 1) } else { 0 };
+        let below = if self.jitter == Jitter::Added { 2 * grown.0 } else { grown.0 + 1 };
+        let drawn = if self.draws() { stream.below(below) } else { 0 };
         match self.jitter {
             Jitter::None => grown.min(self.cap),
             Jitter::Full => Span(drawn).min(self.cap),
@@ -84,7 +85,8 @@ pub enum Jitter {
     None,
     /// The pause is drawn evenly between nothing and what it would be.
     Full,
-    /// To the first pause comes a number drawn below what the pause would be.
+    /// To the first pause comes a number drawn below twice what the pause would be (go-redis's `RetryBackoff`: below
+    /// `minBackoff << retry`, with `retry` from 1).
     Added,
     /// To the pause comes a number drawn up to this.
     Spread(Span),
@@ -174,6 +176,9 @@ pub enum Order {
     /// All at once: the first answer counts, and a Sentinel that was reached is waited for. The one that answered is asked
     /// alone the next time.
     AllAtOnce,
+    /// The one that led to the master is left out the next time: the others are asked, in the order in which it lists them
+    /// (SENTINEL SENTINELS), which is that of its hash table.
+    Others,
 }
 
 /// What `+switch-master` of a Sentinel does.
@@ -206,6 +211,8 @@ pub struct Asking {
     pub refuses_down: bool,
     /// Whether ROLE is asked of the node before it is used.
     pub verifies_role: bool,
+    /// Whether a master that cannot be reached sends it to the next Sentinel, within the same attempt, until all were asked.
+    pub tries_next: bool,
     /// What a switch does.
     pub on_switch: OnSwitch,
 }
@@ -221,6 +228,7 @@ impl Asking {
         once: false,
         refuses_down: false,
         verifies_role: false,
+        tries_next: false,
         on_switch: OnSwitch::Ignored,
     };
 }
@@ -253,6 +261,16 @@ pub struct Multiplex {
     pub dead_after: Option<Span>,
 }
 
+/// The thread that looks after a subscriber's connection (`checked_listener.rs`): limits for what it does, from before it
+/// waits for its turn; none waits for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// For a PING, and for the connection that it may need.
+    pub ping: Option<Span>,
+    /// For the reconnection after a PING that failed.
+    pub reconnect: Option<Span>,
+}
+
 /// What a library does while it listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listening {
@@ -264,6 +282,10 @@ pub struct Listening {
     pub ping_after: Option<Span>,
     /// How long it waits for the answer; none awaits none.
     pub ping_timeout: Option<Span>,
+    /// A second thread writes the PING, and opens the connection if it finds none; none: there is no such thread.
+    pub check: Option<Check>,
+    /// Whether the program is told of the confirmation of SUBSCRIBE; if not, it takes a connection that is open for a subscription.
+    pub tells_of_it: bool,
     /// How often the library itself opens the subscription again before the program hears of it.
     pub resumes: u32,
     /// The pauses in between.
@@ -288,6 +310,8 @@ pub struct Habits {
     /// Whether what is said first is a command like others, tried again on the connection that was just closed under it:
     /// that cannot help, and costs the pauses.
     pub greeting_repeats: bool,
+    /// Whether a failure of what is said first is told as one of reading a reply.
+    pub greeting_reads: bool,
     /// Limit for the reply to a command.
     pub command_timeout: Option<Span>,
     /// Whether a connection is closed whose reply came too late.
@@ -325,6 +349,7 @@ impl Habits {
         dies: false,
         greeting: Greeting::None,
         greeting_repeats: false,
+        greeting_reads: false,
         command_timeout: None,
         timeout_closes: true,
         retries: 0,
@@ -342,6 +367,8 @@ impl Habits {
             confirms: false,
             ping_after: None,
             ping_timeout: None,
+            check: None,
+            tells_of_it: true,
             resumes: 0,
             backoff: Backoff::NONE,
             pause: Span::from_millis(100),
@@ -424,7 +451,7 @@ impl KeepAliveSettings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AskingSettings {
-    /// Whom it asks first: "listed", "answered-first" or "all-at-once".
+    /// Whom it asks first: "listed", "answered-first", "all-at-once" or "others".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
     /// Limit for a connection to a Sentinel and again for its answer; "none": it waits for ever.
@@ -490,6 +517,7 @@ impl Settings {
             habits.ping_after = limit.0;
             habits.listening.ping_after = limit.0;
             habits.listening.ping_timeout = habits.listening.ping_timeout.or(habits.command_timeout);
+            habits.listening.check = None;
         }
         if let Some(limit) = self.tcp_user_timeout {
             habits.tcp_user_timeout = limit.0;
@@ -515,7 +543,7 @@ impl Settings {
 
 /// Which limits of a library follow another one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Follows {
+pub(crate) struct Follows {
     /// The connection's limit is the command's unless it is given.
     pub connect: bool,
     /// A subscriber that hears nothing for the command's limit gives up.

@@ -8,7 +8,7 @@ use super::sentinel_aware::{Answer, Asker};
 use super::timing::Timing;
 use super::{Target, close_after};
 use crate::kernel::Span;
-use crate::net::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::program::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{ConnectEnd, Outcome};
 use crate::wire::{Addr, Command, Message};
 

@@ -6,17 +6,24 @@
 use super::close_after;
 use super::habits::{Greeting, Habits};
 use super::library::Runtime;
+use super::route::{Route, Told};
 use super::timing::Timing;
 use crate::kernel::Span;
-use crate::net::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::program::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::{ConnectEnd, Outcome};
 use crate::wire::{Addr, Command, Message, Reply, RoleInfo};
 
 /// Why a link did not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The connection took too long, or what was said first was not answered in time.
+    /// The connection took too long.
     Timeout,
+    /// What was said first was not answered in time.
+    GreetingTimeout,
+    /// It was closed before what was said first was answered.
+    GreetingClosed,
+    /// ROLE was not answered in time.
+    RoleTimeout,
     Refused,
     Unreachable,
     /// Nobody could say where the master is, or the node is none.
@@ -25,14 +32,26 @@ pub(super) enum Failure {
     Closed,
 }
 
+impl Failure {
+    /// What the application is told: some libraries say of what they say first that reading failed, as of any command.
+    pub(super) fn told(self, habits: &Habits) -> Outcome {
+        match self {
+            Failure::RoleTimeout => Outcome::ReplyTimeout,
+            Failure::GreetingTimeout if habits.greeting_reads => Outcome::ReplyTimeout,
+            Failure::GreetingClosed if habits.greeting_reads => Outcome::ReplyClosed,
+            failure => failure.into(),
+        }
+    }
+}
+
 impl From<Failure> for Outcome {
     fn from(failure: Failure) -> Outcome {
         match failure {
-            Failure::Timeout => Outcome::ConnectTimeout,
+            Failure::Timeout | Failure::GreetingTimeout | Failure::RoleTimeout => Outcome::ConnectTimeout,
             Failure::Refused => Outcome::ConnectRefused,
             Failure::Unreachable => Outcome::ConnectUnreachable,
             Failure::NoMaster => Outcome::NoMaster,
-            Failure::Closed => Outcome::ConnectClosed,
+            Failure::Closed | Failure::GreetingClosed => Outcome::ConnectClosed,
         }
     }
 }
@@ -40,11 +59,11 @@ impl From<Failure> for Outcome {
 impl From<Failure> for ConnectEnd {
     fn from(failure: Failure) -> ConnectEnd {
         match failure {
-            Failure::Timeout => ConnectEnd::ConnectTimeout,
+            Failure::Timeout | Failure::GreetingTimeout | Failure::RoleTimeout => ConnectEnd::ConnectTimeout,
             Failure::Refused => ConnectEnd::ConnectRefused,
             Failure::Unreachable => ConnectEnd::ConnectUnreachable,
             Failure::NoMaster => ConnectEnd::NoMaster,
-            Failure::Closed => ConnectEnd::ConnectClosed,
+            Failure::Closed | Failure::GreetingClosed => ConnectEnd::ConnectClosed,
         }
     }
 }
@@ -57,8 +76,8 @@ pub(super) enum Stage {
     Asking,
     /// Between two dials.
     Pausing,
-    /// What was said first is repeated on a connection that is closed.
-    Repeating,
+    /// What was said first is repeated on a connection that is closed; why it failed the first time.
+    Repeating(Failure),
     Dialing(Sock),
     /// Waits for the answer to what is said first.
     Greeting(Sock),
@@ -134,6 +153,23 @@ impl Link {
         self.stage = Stage::Asking;
     }
 
+    /// Connects, if the address is known; else it is asked for.
+    pub(super) fn seek(&mut self, route: &mut Route, habits: &Habits, timing: &mut Timing, out: &mut Out) {
+        if let Some(addr) = route.ask(timing, out) {
+            self.dial(addr, habits, timing, out);
+        }
+    }
+
+    /// What the Sentinels said, if it waits for that.
+    pub(super) fn heard(&mut self, told: Told, habits: &Habits, timing: &mut Timing, out: &mut Out) -> Step {
+        match told {
+            Told::Master(addr) if self.stage == Stage::Asking => self.dial(addr, habits, timing, out),
+            Told::Nobody if self.stage == Stage::Asking => return self.lost(Failure::NoMaster, habits, timing, out),
+            _ => {}
+        }
+        Step::Nothing
+    }
+
     /// Connects to the address it waited for.
     pub(super) fn dial(&mut self, to: Addr, habits: &Habits, timing: &mut Timing, out: &mut Out) {
         self.dials += 1;
@@ -174,7 +210,7 @@ impl Link {
                 out.close(sock)
             }
             Stage::Stale(sock, how) => close_after(how, sock, out),
-            Stage::Closed | Stage::Asking | Stage::Pausing | Stage::Repeating => {}
+            Stage::Closed | Stage::Asking | Stage::Pausing | Stage::Repeating(_) => {}
         }
     }
 
@@ -223,14 +259,16 @@ impl Link {
         Step::Opened
     }
 
-    /// It was closed before the answer to what is said first.
-    fn repeat_in_vain(&mut self, habits: &Habits, timing: &mut Timing, out: &mut Out) -> Step {
+    /// What is said first failed: some repeat it on the connection that is no more, all their tries if that was closed under it, and one if
+    /// the answer took too long (go-redis's `_process`: a second failure is one without a connection, which ends it).
+    fn repeat_in_vain(&mut self, failure: Failure, habits: &Habits, timing: &mut Timing, out: &mut Out) -> Step {
         if !habits.greeting_repeats {
-            return Step::Failed(Failure::Closed);
+            return Step::Failed(failure);
         }
-        let pauses = (1..=habits.retries).map(|n| habits.backoff.pause(n, timing.stream()));
+        let tries = if failure == Failure::GreetingTimeout { habits.retries.min(1) } else { habits.retries };
+        let pauses = (1..=tries).map(|n| habits.backoff.pause(n, timing.stream()));
         let pause = pauses.fold(Span::ZERO, |sum, pause| sum + pause);
-        self.stage = Stage::Repeating;
+        self.stage = Stage::Repeating(failure);
         out.set_timer(self.timer, timing.python_sleep(out.now(), pause));
         Step::Nothing
     }
@@ -258,9 +296,12 @@ impl Link {
                 self.lost(failure, habits, timing, out)
             }
             (Stage::Dialing(_), Input::Timer(_)) => self.lost(Failure::Timeout, habits, timing, out),
-            (Stage::Greeting(_) | Stage::Verifying(_), Input::Timer(_)) => {
+            (stage @ (Stage::Greeting(_) | Stage::Verifying(_)), Input::Timer(_)) => {
                 self.close(out);
-                Step::Failed(Failure::Timeout)
+                match stage {
+                    Stage::Greeting(_) => self.repeat_in_vain(Failure::GreetingTimeout, habits, timing, out),
+                    _ => Step::Failed(Failure::RoleTimeout),
+                }
             }
             (Stage::Pausing, Input::Timer(_)) => {
                 self.stage = Stage::Asking;
@@ -283,11 +324,11 @@ impl Link {
             (Stage::Greeting(sock) | Stage::Verifying(sock), Input::Ended { how, .. }) => {
                 self.stage = Stage::Stale(sock, how);
                 self.close(out);
-                self.repeat_in_vain(habits, timing, out)
+                self.repeat_in_vain(Failure::GreetingClosed, habits, timing, out)
             }
-            (Stage::Repeating, Input::Timer(_)) => {
+            (Stage::Repeating(failure), Input::Timer(_)) => {
                 self.stage = Stage::Closed;
-                Step::Failed(Failure::Closed)
+                Step::Failed(failure)
             }
             (Stage::Open(_), Input::Data { message, .. }) => Step::Read(message),
             (Stage::Open(sock), Input::Ended { how, .. }) => {

@@ -6,12 +6,12 @@
 
 use super::habits::Habits;
 use super::library::Runtime;
-use super::link::{Failure, Link, Stage, Step};
+use super::link::{Link, Step};
 use super::route::{Route, Told};
 use super::timing::Timing;
 use super::{Counters, Setup, Target};
 use crate::kernel::{Span, Stream};
-use crate::net::{Input, Out, TimerId, Token};
+use crate::program::{Input, Out, TimerId, Token};
 use crate::record::{ConnectEnd, Op};
 use crate::wire::{ChannelId, Command, Message, Payload, Reply};
 
@@ -47,7 +47,7 @@ pub(super) struct Listener {
 
 impl Listener {
     pub(super) fn new(setup: Setup) -> Listener {
-        let habits = setup.config.habits();
+        let habits = setup.habits();
         let library = setup.config.library;
         let asks = matches!(setup.target, Target::Sentinels(_));
         let route = Route::new(setup.target, habits.asking, library.runtime);
@@ -104,21 +104,11 @@ impl Listener {
     }
 
     fn needs_address(&mut self, out: &mut Out) {
-        if let Some(addr) = self.route.ask(&mut self.timing, out) {
-            self.link.dial(addr, &self.habits, &mut self.timing, out);
-        }
+        self.link.seek(&mut self.route, &self.habits, &mut self.timing, out);
     }
 
     fn told(&mut self, told: Told, out: &mut Out) {
         match told {
-            Told::Nothing => {}
-            Told::Master(addr) if self.link.stage == Stage::Asking => {
-                self.link.dial(addr, &self.habits, &mut self.timing, out);
-            }
-            Told::Nobody if self.link.stage == Stage::Asking => {
-                let step = self.link.lost(Failure::NoMaster, &self.habits, &mut self.timing, out);
-                self.stepped(step, out);
-            }
             Told::Switched(addr) => {
                 let elsewhere = self.link.to().is_some_and(|to| to != addr);
                 let in_use = self.link.is_connected();
@@ -127,7 +117,10 @@ impl Listener {
                     self.fail(ConnectEnd::ReadClosed, out);
                 }
             }
-            Told::Master(_) | Told::Nobody => {}
+            told => {
+                let step = self.link.heard(told, &self.habits, &mut self.timing, out);
+                self.stepped(step, out);
+            }
         }
     }
 
@@ -136,16 +129,22 @@ impl Listener {
             Step::Nothing => {}
             Step::NeedsAddress => self.needs_address(out),
             Step::Opened => {
+                self.route.arrived(&mut self.draws);
                 self.timing.step(self.runtime, out);
                 self.link.command(Command::Subscribe(self.channel), out);
                 self.state = State::Confirming;
+                if !self.habits.listening.tells_of_it {
+                    self.opened(out);
+                }
                 let listening = self.habits.listening;
                 let limit = if listening.confirms { self.habits.command_timeout } else { self.silence() };
                 self.wait(limit, out);
             }
             Step::Failed(failure) => self.fail(failure.into(), out),
             Step::Read(message) => self.read(message, out),
-            Step::Ended(_) if self.state == State::Confirming => self.fail(ConnectEnd::SubscribeClosed, out),
+            Step::Ended(_) if self.state == State::Confirming && self.habits.listening.tells_of_it => {
+                self.fail(ConnectEnd::SubscribeClosed, out)
+            }
             Step::Ended(_) => self.fail(ConnectEnd::ReadClosed, out),
         }
     }
@@ -166,9 +165,8 @@ impl Listener {
         self.timing.step(self.runtime, out);
         self.failures = 0;
         match (self.state, message) {
-            (State::Confirming, Message::Reply(Reply::Subscribed(..))) => {
-                self.counters.ok += 1;
-                out.op(out.now(), Op::Connect(ConnectEnd::Open));
+            (State::Confirming, Message::Reply(Reply::Subscribed(..))) if self.habits.listening.tells_of_it => {
+                self.opened(out);
             }
             (_, Message::Reply(Reply::Error(_))) => return self.fail(ConnectEnd::SubscribeClosed, out),
             (_, Message::Push(_, Payload::Sequence { publisher, seq, .. })) => {
@@ -179,6 +177,11 @@ impl Listener {
         }
         self.state = State::Reading;
         self.wait(self.silence(), out);
+    }
+
+    fn opened(&mut self, out: &mut Out) {
+        self.counters.ok += 1;
+        out.op(out.now(), Op::Connect(ConnectEnd::Open));
     }
 
     fn heard_nothing(&mut self, out: &mut Out) {
@@ -209,9 +212,11 @@ impl Listener {
         self.link.close(out);
         out.clear_timer(self.wait_timer());
         out.op(out.now(), Op::Connect(end));
-        self.state = State::Pausing;
-        self.failures += 1;
         let listening = self.habits.listening;
+        // Who opens a lost connection at once does so with none that never was one.
+        let never_was = self.state == State::Opening && self.failures == 0 && listening.backoff.at_once;
+        self.state = State::Pausing;
+        self.failures += if never_was { 2 } else { 1 };
         let pause = if self.failures <= listening.resumes {
             listening.backoff.pause(self.failures, &mut self.draws)
         } else {
@@ -230,7 +235,7 @@ mod tests {
     use crate::client::testing::{Bench, Service, library};
     use crate::client::{Config, Kind};
     use crate::kernel::Span;
-    use crate::net::Ended;
+    use crate::program::Ended;
     use crate::units::Limit;
     use crate::wire::Command;
 
@@ -259,7 +264,7 @@ mod tests {
     #[test]
     fn a_lost_subscription_is_opened_again() {
         // At once by the library, or after the program's pause.
-        for (word, millis) in [("go-redis-v9", 20), ("redis-rb", 20), ("hiredis", 120)] {
+        for (word, millis) in [("go-redis-v9", 20), ("redis-py", 2), ("redis-rb", 20), ("hiredis", 120)] {
             let mut bench = Bench::new(library(Kind::Subscribe, word));
             bench.start(100);
             bench.forget();

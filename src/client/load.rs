@@ -18,7 +18,7 @@ use super::{
     Config, Counters, Kind, OPENED_AT_ONCE, OPENING_PAUSE, Setup, Target, command, record_attempt, reply_outcome,
 };
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::program::{ConnectError, Ended, Input, Out, Sock, TimerId, Token};
 use crate::record::Outcome;
 use crate::wire::{Addr, ChannelId, Message, Reply};
 

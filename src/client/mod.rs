@@ -4,7 +4,7 @@
 //! nothing happens while it is not called (the contract is in [`crate::net`]). What it did and saw leaves as
 //! [`Op`]s; the time of an attempt is its beginning.
 //!
-//! What a client library is, stands in a row of [`library`]; what its row says, in [`habits`].
+//! What a client library is, stands in a row of [`library`]; what its row says, in `habits`.
 //!
 //! | clients | file |
 //! | --- | --- |
@@ -12,7 +12,7 @@
 //! | the demo's, on go-redis 8: pool, retries, Pub/Sub | `go_redis.rs`, `go_pool.rs`, `go_pubsub.rs` |
 //! | of any other library or of settings: connections when a command needs one | `caller.rs` |
 //! | … one connection for all commands | `multiplexed.rs` |
-//! | … subscribers | `listener.rs` |
+//! | … subscribers | `listener.rs`; those whose connection a second thread looks after, `checked_listener.rs` |
 //! | … and what those three share: the way to the master, a connection | `route.rs`, `link.rs` |
 //! | in a closed loop (`pause`) | `load.rs`, `tally.rs` |
 //! | subscribing on several `connections` | `crowd.rs` |
@@ -21,13 +21,14 @@
 //! them under the name `writer`.
 
 mod caller;
+mod checked_listener;
 mod config;
 mod crowd;
 mod go_pool;
 mod go_pubsub;
 mod go_random;
 mod go_redis;
-pub mod habits;
+pub(crate) mod habits;
 mod histogram;
 pub mod library;
 mod line;
@@ -52,7 +53,7 @@ pub use tally::{End, Slice, Tally, Times};
 use library::Engine;
 
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{Ended, Input, Out, Sock};
+use crate::program::{Ended, Input, Out, Sock};
 use crate::record::{Op, Outcome};
 use crate::wire::{Addr, ChannelId, Command, ErrorKind, Key, Payload, Reply};
 
@@ -85,6 +86,19 @@ pub struct Setup {
     pub program: Stream,
     /// How long its own work takes.
     pub work: Stream,
+}
+
+impl Setup {
+    /// The habits of its library and its own settings, with as many Sentinels as it knows.
+    fn habits(&self) -> habits::Habits {
+        let habits = self.config.habits();
+        match &self.target {
+            Target::Sentinels(sentinels) if habits.asking.tries_next => {
+                habits::Habits { dials: u32::try_from(sentinels.len()).unwrap_or(u32::MAX), ..habits }
+            }
+            _ => habits,
+        }
+    }
 }
 
 /// Connections that a load generator opens in one go, and the pause after them (`redis-benchmark.c`,
@@ -157,6 +171,7 @@ enum Program {
     Caller(Box<caller::Caller>),
     Multiplexed(Box<multiplexed::Multiplexed>),
     Listener(Box<listener::Listener>),
+    CheckedListener(Box<checked_listener::CheckedListener>),
     Own(Box<dyn ClientProgram>),
 }
 
@@ -175,7 +190,10 @@ impl Client {
             (Kind::Subscribe, _) if setup.config.connections > 1 => Program::Crowd(Box::new(crowd::Crowd::new(setup))),
             (Kind::Subscribe, Engine::GoV8) => Program::GoSubscriber(Box::new(go_pubsub::Subscriber::new(setup))),
             (Kind::Subscribe, Engine::Reference) => Program::Subscriber(Box::new(reference::Subscriber::new(setup))),
-            (Kind::Subscribe, Engine::Habits) => Program::Listener(Box::new(listener::Listener::new(setup))),
+            (Kind::Subscribe, Engine::Habits) => match setup.config.habits().listening.check {
+                Some(check) => Program::CheckedListener(Box::new(checked_listener::CheckedListener::new(setup, check))),
+                None => Program::Listener(Box::new(listener::Listener::new(setup))),
+            },
             _ if closed_loop => Program::Load(Box::new(load::Load::new(setup))),
             (_, Engine::GoV8) => Program::GoWriter(Box::new(go_redis::Writer::new(setup))),
             (_, Engine::Reference) => Program::Writer(Box::new(reference::Writer::new(setup))),
@@ -207,6 +225,7 @@ impl Client {
                 Program::Caller(caller) => caller.handle(input, out),
                 Program::Multiplexed(multiplexed) => multiplexed.handle(input, out),
                 Program::Listener(listener) => listener.handle(input, out),
+                Program::CheckedListener(listener) => listener.handle(input, out),
                 Program::Own(own) => own.handle(input, out),
             },
         }
@@ -228,6 +247,7 @@ impl Client {
             Program::Caller(caller) => caller.streams(),
             Program::Multiplexed(multiplexed) => multiplexed.streams(),
             Program::Listener(listener) => listener.streams(),
+            Program::CheckedListener(listener) => listener.streams(),
             Program::Own(own) => own.streams(),
         }
     }
@@ -244,6 +264,7 @@ impl Client {
             Program::Caller(caller) => caller.counters,
             Program::Multiplexed(multiplexed) => multiplexed.counters,
             Program::Listener(listener) => listener.counters,
+            Program::CheckedListener(listener) => listener.counters,
             Program::Own(own) => own.counters(),
         }
     }
@@ -260,6 +281,7 @@ impl Client {
             Program::Caller(caller) => caller.is_connected(),
             Program::Multiplexed(multiplexed) => multiplexed.is_connected(),
             Program::Listener(listener) => listener.is_connected(),
+            Program::CheckedListener(listener) => listener.is_connected(),
             Program::Own(own) => own.is_connected(),
         }
     }
@@ -289,7 +311,11 @@ impl Client {
             Program::Own(own) => own.numbered(),
             Program::Caller(caller) => caller.seq,
             Program::Multiplexed(multiplexed) => multiplexed.seq,
-            Program::Subscriber(_) | Program::GoSubscriber(_) | Program::Crowd(_) | Program::Listener(_) => 0,
+            Program::Subscriber(_)
+            | Program::GoSubscriber(_)
+            | Program::Crowd(_)
+            | Program::Listener(_)
+            | Program::CheckedListener(_) => 0,
         }
     }
 
@@ -335,7 +361,7 @@ fn reply_outcome(reply: &Reply) -> Outcome {
         Reply::Error(ErrorKind::Loading) => Outcome::Loading,
         Reply::Error(ErrorKind::NoReplicas) => Outcome::NoReplicas,
         Reply::Error(ErrorKind::MasterDown) => Outcome::MasterDown,
-        Reply::Error(ErrorKind::Misconf) => Outcome::Misconf,
+        Reply::Error(ErrorKind::Misconf | ErrorKind::MisconfAof) => Outcome::Misconf,
         Reply::Error(_) => Outcome::Err,
         _ => Outcome::Ok,
     }

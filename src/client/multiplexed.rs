@@ -15,7 +15,7 @@ use super::route::{Route, Told};
 use super::timing::Timing;
 use super::{Config, Counters, Kind, Setup, Target, command, record_attempt, reply_outcome};
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{Ended, Input, Out, TimerId, Token};
+use crate::program::{Ended, Input, Out, TimerId, Token};
 use crate::record::{ConnectEnd, Op, Outcome};
 use crate::wire::{ChannelId, Command, ErrorKind, Message, Reply};
 
@@ -66,7 +66,7 @@ pub(super) struct Multiplexed {
 impl Multiplexed {
     pub(super) fn new(setup: Setup) -> Multiplexed {
         assert!(setup.config.every > Span::ZERO, "a client at a pace has time between two attempts");
-        let habits = setup.config.habits();
+        let habits = setup.habits();
         let library = setup.config.library;
         let asks = matches!(setup.target, Target::Sentinels(_));
         let route = Route::new(setup.target, habits.asking, library.runtime);
@@ -152,7 +152,7 @@ impl Multiplexed {
             let call = Call { kind: self.config.kind, seq: self.seq, began: out.now(), since: out.now(), over: false };
             self.give(call, out);
         }
-        if self.concurrency > 1 || self.running == 0 {
+        if self.concurrency > 1 {
             self.next_tick(out);
         }
     }
@@ -293,20 +293,11 @@ impl Multiplexed {
     }
 
     fn needs_address(&mut self, out: &mut Out) {
-        if let Some(addr) = self.route.ask(&mut self.timing, out) {
-            self.link.dial(addr, &self.habits, &mut self.timing, out);
-        }
+        self.link.seek(&mut self.route, &self.habits, &mut self.timing, out);
     }
 
     fn told(&mut self, told: Told, out: &mut Out) {
         match told {
-            Told::Master(addr) if self.link.stage == Stage::Asking => {
-                self.link.dial(addr, &self.habits, &mut self.timing, out);
-            }
-            Told::Nobody if self.link.stage == Stage::Asking => {
-                let step = self.link.lost(Failure::NoMaster, &self.habits, &mut self.timing, out);
-                self.stepped(step, out);
-            }
             Told::Switched(addr) => {
                 let elsewhere = self.link.to().is_some_and(|to| to != addr);
                 let closes = self.habits.asking.on_switch == OnSwitch::ClosesAll;
@@ -315,7 +306,10 @@ impl Multiplexed {
                     self.lost(out);
                 }
             }
-            Told::Nothing | Told::Master(_) | Told::Nobody => {}
+            told => {
+                let step = self.link.heard(told, &self.habits, &mut self.timing, out);
+                self.stepped(step, out);
+            }
         }
     }
 
@@ -341,6 +335,7 @@ impl Multiplexed {
     }
 
     fn opened(&mut self, out: &mut Out) {
+        self.route.arrived(&mut self.draws);
         if self.reports {
             out.op(out.now(), Op::Connect(ConnectEnd::Open));
         }
@@ -418,21 +413,9 @@ impl Multiplexed {
 mod tests {
     use crate::client::Kind;
     use crate::client::testing::{Bench, Service, library};
-    use crate::net::Ended;
-    use crate::record::{Op, Outcome};
+    use crate::program::Ended;
+    use crate::record::Outcome;
     use crate::wire::Command;
-
-    fn outcomes(bench: &Bench) -> Vec<Outcome> {
-        let outcome = |op| if let Op::Set { outcome, .. } = op { Some(outcome) } else { None };
-        bench.ops().into_iter().filter_map(|(_, op)| outcome(op)).collect()
-    }
-
-    fn started(word: &str) -> Bench {
-        let mut bench = Bench::new(library(Kind::Set, word));
-        bench.start(170);
-        bench.forget();
-        bench
-    }
 
     fn sets(bench: &Bench) -> Vec<&Command> {
         bench
@@ -445,16 +428,16 @@ mod tests {
 
     #[test]
     fn a_late_reply_is_an_error_and_the_connection_stays() {
-        let mut bench = started("redis-rs");
+        let mut bench = Bench::started(library(Kind::Set, "redis-rs"));
         bench.service = Service::Silent;
         bench.run(2_600);
         assert!(bench.connects.is_empty(), "it is not given up");
-        assert_eq!(outcomes(&bench).iter().filter(|outcome| **outcome == Outcome::ReplyTimeout).count(), 5);
+        assert_eq!(bench.outcomes().iter().filter(|outcome| **outcome == Outcome::ReplyTimeout).count(), 5);
     }
 
     #[test]
     fn the_tries_of_the_manager_are_at_the_same_times_in_every_process() {
-        let mut bench = started("redis-rs");
+        let mut bench = Bench::started(library(Kind::Set, "redis-rs"));
         bench.service = Service::Silent;
         bench.cut(Ended::Eof);
         bench.run(9_500);
@@ -462,13 +445,13 @@ mod tests {
         let at: Vec<i64> =
             bench.connects.iter().map(|(at, _)| ((Bench::millis(*at) - first) / 10.0).round() as i64).collect();
         assert_eq!(at, [0, 115, 254, 415, 645, 932], "hundredths of a second");
-        assert_eq!(outcomes(&bench), [Outcome::ReplyClosed], "the one that found it out; others wait");
+        assert_eq!(bench.outcomes(), [Outcome::ReplyClosed], "the one that found it out; others wait");
     }
 
     #[test]
     fn what_was_sent_fails_or_is_sent_again() {
         for (word, again) in [("node-redis", false), ("ioredis", true)] {
-            let mut bench = started(word);
+            let mut bench = Bench::started(library(Kind::Set, word));
             bench.service = Service::Silent;
             bench.run(200);
             assert_eq!(sets(&bench).len(), 1, "{word}: the program awaits it");
@@ -477,7 +460,7 @@ mod tests {
             bench.run(300);
             let sets = sets(&bench);
             assert_eq!(sets[0] == sets[1], again, "{word}");
-            assert_eq!(outcomes(&bench).contains(&Outcome::ReplyClosed), !again, "{word}");
+            assert_eq!(bench.outcomes().contains(&Outcome::ReplyClosed), !again, "{word}");
         }
     }
 }

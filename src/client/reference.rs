@@ -6,7 +6,7 @@ use super::line::{Line, Step};
 use super::timing::Timing;
 use super::{Config, Counters, Setup, command, record_attempt, reply_outcome};
 use crate::kernel::{Span, Time};
-use crate::net::{Ended, Input, Out, TimerId};
+use crate::program::{Ended, Input, Out, TimerId};
 use crate::record::{ConnectEnd, Op, Outcome};
 use crate::wire::{ChannelId, Command, Message, Payload, Reply};
 

@@ -10,9 +10,9 @@ use super::habits::{Asking, OnSwitch, Order};
 use super::library::Runtime;
 use super::timing::Timing;
 use crate::kernel::{Span, Stream};
-use crate::net::{Input, Out, Sock, TimerId, Token};
+use crate::program::{Input, Out, Sock, TimerId, Token};
 use crate::wire::{
-    Addr, ChannelId, Command, MasterCommand, MasterId, Message, Payload, Reply, SentinelCommand, SentinelReply,
+    Addr, ChannelId, Command, GroupId, MasterCommand, Message, Payload, Reply, SentinelCommand, SentinelReply,
 };
 
 /// The pause of a thread that lost the Sentinel it listens to: `JedisSentinelPool`, 5 s, of clients that ask once …
@@ -79,6 +79,8 @@ pub(super) struct Route {
     alone: Option<usize>,
     /// The first answer, while others are waited for.
     answer: Option<Addr>,
+    /// Who gave the last answer.
+    answered: Option<usize>,
 }
 
 impl Route {
@@ -90,7 +92,18 @@ impl Route {
         let sentinel = |addr| Sentinel { addr, ask: Ask::Idle, failures: 0, watch: Watch::Off };
         let sentinels: Vec<Sentinel> = sentinels.into_iter().map(sentinel).collect();
         let order = (0..sentinels.len()).collect();
-        Route { known, asking, runtime, sentinels, order, turn: 0, asks: false, alone: None, answer: None }
+        Route {
+            known,
+            asking,
+            runtime,
+            sentinels,
+            order,
+            turn: 0,
+            asks: false,
+            alone: None,
+            answer: None,
+            answered: None,
+        }
     }
 
     /// Its tokens are below this number; its timers are from 1 to this number.
@@ -156,8 +169,8 @@ impl Route {
         };
         timing.step(self.runtime, out);
         let question = match self.asking.refuses_down {
-            true => SentinelCommand::About(Some(MasterId::ONLY), MasterCommand::Master),
-            false => SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY)),
+            true => SentinelCommand::About(Some(GroupId::ONLY), MasterCommand::Master),
+            false => SentinelCommand::GetMasterAddrByName(Some(GroupId::ONLY)),
         };
         out.command(sock, Command::Sentinel(Box::new(question)));
         self.sentinels[place].ask = Ask::Waiting(sock);
@@ -229,7 +242,22 @@ impl Route {
         }
     }
 
+    /// The last answer led to a connection.
+    pub(super) fn arrived(&mut self, draws: &mut Stream) {
+        let Some(place) = self.answered.filter(|_| self.asking.order == Order::Others) else { return };
+        self.order = (0..self.sentinels.len()).filter(|other| *other != place).collect();
+        for last in (1..self.order.len()).rev() {
+            let other = draws.below(last as u64 + 1) as usize;
+            self.order.swap(last, other);
+        }
+        // Who knows no others keeps its list.
+        if self.order.is_empty() {
+            self.order.push(place);
+        }
+    }
+
     fn answered(&mut self, place: usize, sock: Sock, addr: Addr, timing: &mut Timing, out: &mut Out) -> Told {
+        self.answered = Some(place);
         if self.asking.order == Order::AllAtOnce {
             match self.answer {
                 // A later answer is not looked at.
@@ -354,7 +382,7 @@ impl Route {
                 out.clear_timer(TimerId(1 + name));
                 timing.step(self.runtime, out);
                 if self.asking.once {
-                    let question = SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY));
+                    let question = SentinelCommand::GetMasterAddrByName(Some(GroupId::ONLY));
                     out.command(sock, Command::Sentinel(Box::new(question)));
                 }
                 out.command(sock, Command::Subscribe(ChannelId::SWITCH_MASTER));
@@ -398,22 +426,17 @@ impl Route {
 
 #[cfg(test)]
 mod tests {
-    use crate::client::testing::{Bench, SERVICE, library};
+    use crate::client::testing::{Bench, SERVICE, Service, library};
     use crate::client::{Config, Kind, Target, Via};
-    use crate::record::{Op, Outcome};
-    use crate::wire::{Addr, HostId};
+    use crate::program::{ConnectError, Ended};
+    use crate::record::Outcome;
+    use crate::wire::{Addr, Ip};
 
-    const SENTINELS: [Addr; 3] =
-        [Addr::new(HostId(2), 26379), Addr::new(HostId(3), 26379), Addr::new(HostId(4), 26379)];
+    const SENTINELS: [Addr; 3] = [Addr::new(Ip(2), 26379), Addr::new(Ip(3), 26379), Addr::new(Ip(4), 26379)];
 
     fn bench(word: &str) -> Bench {
         let config = Config { via: Via::Sentinels, ..library(Kind::Set, word) };
         Bench::with_target(config, Target::Sentinels(SENTINELS.to_vec()))
-    }
-
-    fn outcomes(bench: &Bench) -> Vec<Outcome> {
-        let outcome = |op| if let Op::Set { outcome, .. } = op { Some(outcome) } else { None };
-        bench.ops().into_iter().filter_map(|(_, op)| outcome(op)).collect()
     }
 
     #[test]
@@ -421,7 +444,7 @@ mod tests {
         for (word, asked) in [("redis-rb", 1), ("redis-py-5", 1), ("go-redis-v9", 3)] {
             let mut bench = bench(word);
             bench.start(120);
-            assert!(outcomes(&bench).contains(&Outcome::Ok), "{word}");
+            assert!(bench.outcomes().contains(&Outcome::Ok), "{word}");
             let sentinels: Vec<Addr> =
                 bench.connects.iter().map(|(_, to)| *to).take_while(|to| *to != SERVICE).collect();
             assert_eq!(sentinels.iter().filter(|to| SENTINELS.contains(to)).count().min(3), asked, "{word}");
@@ -434,9 +457,31 @@ mod tests {
             let mut bench = bench(word);
             bench.flags = "s_down,o_down,master";
             bench.start(120);
-            assert_eq!(outcomes(&bench).contains(&Outcome::NoMaster), refused, "{word}");
+            assert_eq!(bench.outcomes().contains(&Outcome::NoMaster), refused, "{word}");
             assert_eq!(bench.connects.iter().any(|(_, to)| *to == SERVICE), !refused, "{word}");
         }
+    }
+
+    #[test]
+    fn who_led_to_the_master_is_left_out_the_next_time() {
+        let mut bench = bench("fred");
+        let mut before = None;
+        bench.start(1_500);
+        for _ in 0..8 {
+            let asked: Vec<Addr> = bench.connects.iter().map(|(_, to)| *to).filter(|to| *to != SERVICE).collect();
+            assert_eq!(asked.len(), 1, "the first of its list answers");
+            assert_ne!(before.replace(asked[0]), Some(asked[0]));
+            bench.forget();
+            bench.cut(Ended::Eof);
+            bench.run(1_500);
+        }
+        // One that leads nowhere stays on the list.
+        bench.service = Service::Fails(ConnectError::Refused);
+        bench.cut(Ended::Eof);
+        bench.forget();
+        bench.run(3_500);
+        let asked: Vec<Addr> = bench.connects.iter().map(|(_, to)| *to).filter(|to| *to != SERVICE).collect();
+        assert!(asked.len() == 3 && asked.iter().all(|to| *to == asked[0]), "{asked:?}");
     }
 
     #[test]
@@ -446,6 +491,6 @@ mod tests {
         bench.start(14_900);
         // Three Sentinels, 5 s each.
         assert_eq!(bench.connects.len(), 3);
-        assert!(outcomes(&bench).is_empty());
+        assert!(bench.outcomes().is_empty());
     }
 }

@@ -7,8 +7,8 @@
 
 use super::timing::Timing;
 use crate::kernel::Span;
-use crate::net::{Input, Out, Sock, TimerId, Token};
-use crate::wire::{Addr, Command, MasterId, Message, Reply, SentinelCommand, SentinelReply};
+use crate::program::{Input, Out, Sock, TimerId, Token};
+use crate::wire::{Addr, Command, GroupId, Message, Reply, SentinelCommand, SentinelReply};
 
 /// `socket_timeout` for connecting to a Sentinel, and again for its answer: as the reference clients' own limits.
 const TIME_LIMIT: Span = Span::from_secs(1);
@@ -58,7 +58,7 @@ impl Asker {
         match input {
             Input::Connected { token } if *token == self.token => {
                 timing.python_step(out);
-                let question = SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY));
+                let question = SentinelCommand::GetMasterAddrByName(Some(GroupId::ONLY));
                 out.command(sock, Command::Sentinel(Box::new(question)));
                 out.set_timer(self.timer, timing.python_limit(out.now(), TIME_LIMIT));
                 return Answer::Pending;

@@ -1,11 +1,12 @@
 //! A client, a clock and a scripted service: the smallest world that a client can live in.
 
 use super::{Client, Config, Kind, Profile, Setup, Target};
-use crate::kernel::{EventId, Purpose, Span, Stream, Time};
-use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
-use crate::record::{Op, Record, What};
+use crate::kernel::{Purpose, Span, Stream, Time};
+use crate::program::testing::{self, Next};
+use crate::program::{Action, ConnectError, Ended, Input, Sock, Token};
+use crate::record::{Op, Outcome, Record, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, HostId, MasterCommand, MasterId, Message, NodeId, Payload, Reply, RoleInfo,
+    Addr, ChannelId, Command, ErrorKind, GroupId, Ip, MasterCommand, Message, Payload, Reply, RoleInfo,
     SentinelCommand, SentinelReply,
 };
 
@@ -28,15 +29,8 @@ pub(super) enum Service {
 
 /// Half a round trip.
 const LATENCY: Span = Span::from_micros(50);
-pub(super) const SERVICE: Addr = Addr::new(HostId(1), 6379);
+pub(super) const SERVICE: Addr = Addr::new(Ip(1), 6379);
 pub(super) const CHANNEL: ChannelId = ChannelId(1);
-
-#[derive(Clone, Debug)]
-struct Pending {
-    at: Time,
-    sock: Option<Sock>,
-    input: Input,
-}
 
 /// A client in a small world.
 pub(super) struct Bench {
@@ -46,15 +40,12 @@ pub(super) struct Bench {
     pub(super) master: Option<Addr>,
     /// The flags of the master in SENTINEL MASTER.
     pub(super) flags: &'static str,
-    pub(super) now: Time,
     /// Every command that was written, with its time and socket.
     pub(super) written: Vec<(Time, Sock, Command)>,
     /// Every connect, with its time and address.
     pub(super) connects: Vec<(Time, Addr)>,
     pub(super) exited: bool,
-    out: Out,
-    pending: Vec<Pending>,
-    timers: Vec<(TimerId, Time)>,
+    bench: testing::Bench<(Sock, Input)>,
     socks: Vec<(Sock, Token, Addr, bool)>,
 }
 
@@ -81,15 +72,27 @@ impl Bench {
             service: Service::Healthy,
             master: Some(SERVICE),
             flags: "master",
-            now: Time(1_000_000_000),
             written: Vec::new(),
             connects: Vec::new(),
             exited: false,
-            out: Out::new(true),
-            pending: Vec::new(),
-            timers: Vec::new(),
+            bench: testing::Bench::at(Time(1_000_000_000)),
             socks: Vec::new(),
         }
+    }
+
+    /// A client that has run for 170 ms, and all of whose SETs were answered: what it did is forgotten.
+    pub(super) fn started(config: Config) -> Bench {
+        let mut bench = Bench::new(config);
+        bench.start(170);
+        let outcomes = bench.outcomes();
+        assert!(!outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == Outcome::Ok), "{outcomes:?}");
+        bench.forget();
+        bench
+    }
+
+    /// Now.
+    pub(super) fn now(&self) -> Time {
+        self.bench.now
     }
 
     /// Starts the client and lets it run for a while.
@@ -100,16 +103,12 @@ impl Bench {
 
     /// Gives one input now.
     pub(super) fn give(&mut self, input: Input) {
-        self.out.begin(self.now, NodeId(0), EventId(0), 0);
-        self.client.handle(input, &mut self.out);
-        let at = self.out.now();
-        for action in self.out.take_actions() {
-            self.act(at, action);
-        }
+        let (at, actions) = self.bench.pass(0, |out| self.client.handle(input, out));
+        actions.into_iter().for_each(|action| self.act(at, action));
     }
 
     fn later(&mut self, at: Time, sock: Sock, input: Input) {
-        self.pending.push(Pending { at: at + LATENCY + LATENCY, sock: Some(sock), input });
+        self.bench.post(at + LATENCY + LATENCY, (sock, input));
     }
 
     fn act(&mut self, at: Time, action: Action) {
@@ -132,11 +131,6 @@ impl Bench {
                 }
             }
             Action::Close(sock) => self.drop_sock(sock),
-            Action::SetTimer(timer, at) => {
-                self.timers.retain(|(set, _)| *set != timer);
-                self.timers.push((timer, at));
-            }
-            Action::ClearTimer(timer) => self.timers.retain(|(set, _)| *set != timer),
             Action::Exit => self.exited = true,
             other => panic!("a client does not {other:?}"),
         }
@@ -149,8 +143,8 @@ impl Bench {
     fn drop_sock(&mut self, sock: Sock) {
         assert!(self.find(sock).is_some(), "a socket is closed once");
         self.socks.retain(|(open, ..)| *open != sock);
-        self.pending.retain(|pending| pending.sock != Some(sock));
-        self.out.handles.release(sock);
+        self.bench.retain(|(on, _)| *on != sock);
+        self.bench.handles().release(sock);
     }
 
     fn answer(&self, to: Addr, command: &Command) -> Option<Reply> {
@@ -159,8 +153,8 @@ impl Bench {
             let answer = match command {
                 Command::Subscribe(channel) => return Some(Reply::Subscribed(*channel, 1)),
                 Command::Sentinel(command) => match &**command {
-                    SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY)) => SentinelReply::MasterAddr(Some(addr)),
-                    SentinelCommand::About(Some(MasterId::ONLY), MasterCommand::Master) => SentinelReply::Master {
+                    SentinelCommand::GetMasterAddrByName(Some(GroupId::ONLY)) => SentinelReply::MasterAddr(Some(addr)),
+                    SentinelCommand::About(Some(GroupId::ONLY), MasterCommand::Master) => SentinelReply::Master {
                         flags: self.flags.to_owned(),
                         addr,
                         slaves: 2,
@@ -194,37 +188,22 @@ impl Bench {
 
     /// Lets time go by.
     pub(super) fn run(&mut self, millis: u64) {
-        let until = self.now + Span::from_millis(millis);
-        loop {
-            let input = self.pending.iter().enumerate().min_by_key(|(_, pending)| pending.at);
-            let timer = self.timers.iter().enumerate().min_by_key(|(_, (_, at))| *at);
-            let input = input.map(|(place, pending)| (pending.at, place));
-            let timer = timer.map(|(place, (_, at))| (*at, place));
-            match (input, timer) {
-                (Some((at, place)), timer) if at <= until && timer.is_none_or(|(due, _)| at <= due) => {
-                    let pending = self.pending.remove(place);
-                    self.now = self.now.max(at);
-                    self.deliver(pending);
-                }
-                (_, Some((due, place))) if due <= until => {
-                    let (timer, _) = self.timers.swap_remove(place);
-                    self.now = self.now.max(due);
-                    self.give(Input::Timer(timer));
-                }
-                _ => break,
+        let until = self.bench.now + Span::from_millis(millis);
+        while let Some(next) = self.bench.next(until) {
+            match next {
+                Next::Arrival((sock, input)) => self.deliver(sock, input),
+                Next::Timer(_, timer) => self.give(Input::Timer(timer)),
             }
         }
-        self.now = until;
     }
 
-    fn deliver(&mut self, Pending { at, sock, input }: Pending) {
-        let sock = sock.expect("what comes from outside comes on a socket");
+    fn deliver(&mut self, sock: Sock, input: Input) {
         match &input {
             Input::Connected { token } => {
                 let token = *token;
                 self.socks.iter_mut().find(|(open, ..)| *open == sock).expect("it exists").3 = true;
                 if self.service == Service::Closes {
-                    self.later(at, sock, Input::Ended { token, how: Ended::Eof });
+                    self.later(self.bench.now, sock, Input::Ended { token, how: Ended::Eof });
                 }
             }
             Input::ConnectFailed { .. } | Input::Ended { how: Ended::Reset | Ended::TimedOut, .. } => {
@@ -241,8 +220,8 @@ impl Bench {
             self.socks.iter().filter(|(.., open)| *open).map(|(sock, token, ..)| (*sock, *token)).collect();
         for (sock, token) in open {
             if self.find(sock).is_some() {
-                self.pending.retain(|pending| pending.sock != Some(sock));
-                self.deliver(Pending { at: self.now, sock: Some(sock), input: Input::Ended { token, how } });
+                self.bench.retain(|(on, _)| *on != sock);
+                self.deliver(sock, Input::Ended { token, how });
             }
         }
     }
@@ -267,12 +246,18 @@ impl Bench {
             What::Op(op) => (record.time.seconds_since(Time(1_000_000_000)) * 1e3, op),
             What::Event(_) => panic!("a client writes no log"),
         };
-        self.out.records().iter().map(line).collect()
+        self.bench.records().iter().map(line).collect()
+    }
+
+    /// How its SETs ended.
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
+        let outcome = |op| if let Op::Set { outcome, .. } = op { Some(outcome) } else { None };
+        self.ops().into_iter().filter_map(|(_, op)| outcome(op)).collect()
     }
 
     /// Forgets what was recorded, written and connected so far.
     pub(super) fn forget(&mut self) {
-        self.out.take_records();
+        self.bench.forget();
         self.written.clear();
         self.connects.clear();
     }

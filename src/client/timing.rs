@@ -5,7 +5,7 @@
 
 use super::library::Runtime;
 use crate::kernel::{Span, Stream, Time};
-use crate::net::Out;
+use crate::program::Out;
 
 /// Mean time from the expiry of a timer to the first instruction of the process that waits for it (observed: half of
 /// the reference clients' ticks begin within 0.1 ms of their multiple).

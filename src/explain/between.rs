@@ -7,7 +7,9 @@ use super::sentinels::{Reason, Stretch, candidates_table};
 use super::words::{plural, seconds};
 use super::{Explanation, NoAnswer, Step, Subject};
 use crate::analysis::phases::{Ending, Failover, Phase};
+use crate::analysis::reach::{self, Parted};
 use crate::kernel::{Span, Time};
+use crate::record::NodeKind;
 use crate::wire::NodeId;
 
 /// At most so many looks for a replica get a table.
@@ -36,6 +38,7 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64) -> Result<Explanati
     if until < to {
         done.remarks.push(format!("The run ends at {}.", seconds(end)));
     }
+    done.remarks.extend(parted(subject, from, until));
     let happened: Vec<&Failover> = subject
         .analysis()
         .completed()
@@ -46,6 +49,28 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64) -> Result<Explanati
         Subject::Lines(_) => super::lines::between(subject, from, until, &happened, &mut done),
     }
     Ok(done)
+}
+
+/// The sides of the network, where it was parted meanwhile, and how many Sentinels each had.
+fn parted(subject: &Subject, from: i64, until: i64) -> Vec<String> {
+    let names = &subject.recording().names;
+    let sentinels: Vec<&str> = names.of_kind(NodeKind::Sentinel).filter_map(|(_, name)| names.host_of(name)).collect();
+    let tell = |time: Parted| {
+        let sides: Vec<String> = time.sides.iter().map(|side| side.join(", ")).collect();
+        let count = |side: &[String]| sentinels.iter().filter(|home| side.iter().any(|host| host == *home)).count();
+        let counts: Vec<String> = time.sides.iter().map(|side| count(side).to_string()).collect();
+        format!(
+            "From {} to {} the network was parted; who could talk to each other: {}. Sentinels among them: {} of {}, and a \
+             majority is {}.",
+            seconds(time.from_us),
+            seconds(time.until_us),
+            sides.join(" | "),
+            counts.join(" | "),
+            sentinels.len(),
+            sentinels.len() / 2 + 1
+        )
+    };
+    reach::parted(subject.recording(), &subject.analysis().faults, (from, until)).into_iter().map(tell).collect()
 }
 
 /// When the leader saw the promotion.

@@ -3,7 +3,8 @@
 use super::run::Traced;
 use super::words;
 use crate::kernel::EventId;
-use crate::net::{Action, Input, NetEvent};
+use crate::net::NetEvent;
+use crate::program::{Action, Input};
 use crate::record::Record;
 use crate::report::CausalLink;
 use crate::scenario;
@@ -28,7 +29,7 @@ pub fn causes(run: &Traced, event: EventId) -> Vec<CausalLink> {
             }
             _ => false,
         };
-        if periodic || matches!(entry.event, Event::Script(_)) {
+        if periodic || matches!(entry.event, Event::Script(_) | Event::Fault) {
             break;
         }
         id = entry.cause;
@@ -57,7 +58,7 @@ impl Traced {
         let name = |node: Option<crate::wire::NodeId>| node.map_or(String::new(), |node| names.node(node).to_string());
         let servers = self.scenario.redis.len();
         let (who, text) = match (entry.event, self.passes(id)) {
-            (Event::Script(_), _) => (String::new(), self.deed(id)?),
+            (Event::Script(_) | Event::Fault, _) => (String::new(), self.deed(id)?),
             (_, passes @ [pass, ..]) => {
                 let heard: Vec<String> = passes.iter().take(3).map(|pass| self.heard(pass, servers)).collect();
                 (name(Some(pass.node)), heard.join("; then "))
@@ -82,7 +83,7 @@ impl Traced {
             (Event::Net(NetEvent::KeepAlive(_)), []) => (name(entry.node), "the keep-alive timer rings".into()),
             (Event::Net(NetEvent::Fail(..)), []) => (name(entry.node), "a connect fails".into()),
             (Event::Timer(node, setting), []) => {
-                let kind = self.layout.kinds[node.0 as usize];
+                let kind = self.layout.seats[node.0 as usize];
                 (name(Some(node)), format!("{} is due", words::timer(kind, setting.timer, servers, names)))
             }
             (Event::Wake(node), []) => (name(Some(node)), "goes on".into()),
@@ -129,7 +130,7 @@ impl Traced {
             Input::Data { message, .. } => format!("reads {} from {from}", words::message(message, names)),
             Input::Ended { how, .. } => format!("reads {} from {from}", words::ended(*how)),
             Input::Timer(timer) => {
-                let kind = self.layout.kinds[pass.node.0 as usize];
+                let kind = self.layout.seats[pass.node.0 as usize];
                 format!("{} is due", words::timer(kind, *timer, servers, names))
             }
             Input::Terminate => "gets SIGTERM".into(),
@@ -137,7 +138,7 @@ impl Traced {
         }
     }
 
-    pub(super) fn heard_on(&self, pass: &Pass) -> Option<crate::net::Sock> {
+    pub(super) fn heard_on(&self, pass: &Pass) -> Option<crate::program::Sock> {
         let passes = &self.result.journal.as_ref()?.passes;
         let place = passes.partition_point(|other| other.event < pass.event);
         let within = passes[place..].iter().position(|other| std::ptr::eq(other, pass))?;
@@ -148,13 +149,13 @@ impl Traced {
         let endpoint = self.heard_on(pass).and_then(|sock| self.story.endpoints.get(&sock));
         endpoint
             .and_then(|endpoint| endpoint.to)
-            .map_or("somebody".into(), |to| self.layout.names.host(to.host).to_string())
+            .map_or("somebody".into(), |to| self.layout.names.ip(to.ip).to_string())
     }
 
     /// The sends of a pass with the endpoints.
     pub(super) fn sends(
         pass: &Pass,
-    ) -> impl Iterator<Item = (crate::net::Sock, &crate::wire::Message, &crate::world::Sent)> {
+    ) -> impl Iterator<Item = (crate::program::Sock, &crate::wire::Message, &crate::world::Sent)> {
         pass.sent.iter().filter_map(|sent| match &sent.action {
             Action::Send { sock, message } => Some((*sock, message, sent)),
             _ => None,

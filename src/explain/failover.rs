@@ -7,7 +7,7 @@ use super::{Ask, Explanation, NoAnswer, Step, Subject, what_if};
 use crate::analysis::faults::Window;
 use crate::analysis::phases::{Ending, Failover, Phase, Step as PhaseStep};
 use crate::kernel::{Span, Time};
-use crate::net::{Note, SentinelTick};
+use crate::program::{Note, SentinelTick};
 
 /// An attempt that starts this much after the agreement waited for something.
 const WAITED_US: i64 = 1_000_000;
@@ -198,7 +198,7 @@ impl Traced {
             Phase::Agreed => {
                 if let Some(tick) = self.tick_at(&step.who, step.at_us) {
                     let agree = tick.others.iter().filter(|other| other.says_down);
-                    let names: Vec<&str> = agree.map(|other| self.layout.names.host(other.addr.host)).collect();
+                    let names: Vec<&str> = agree.map(|other| self.layout.names.ip(other.addr.ip)).collect();
                     if !names.is_empty() {
                         told.text.push_str(&format!(": with {}", names.join(" and ")));
                     }

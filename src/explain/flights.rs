@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::run::Traced;
 use super::words;
-use crate::net::{Action, Input, Obstacle, Sock};
+use crate::net::Obstacle;
+use crate::program::{Action, Input, Sock};
 use crate::report::flights::{Arrival, Family, Flight};
 use crate::wire::{ChannelId, Command, Message, NodeId, Payload, Reply, SentinelCommand, SentinelReply};
-use crate::world::{NodeKind, Pass};
+use crate::world::{Pass, Seat};
 
 /// Messages that a connection carries one way and that nobody has read yet.
 type Waiting<'a> = VecDeque<(usize, &'a Message)>;
@@ -80,7 +81,7 @@ impl Traced {
     }
 
     fn is_sentinel(&self, node: NodeId) -> bool {
-        matches!(self.layout.kinds[node.0 as usize], NodeKind::Sentinel(_))
+        matches!(self.layout.seats[node.0 as usize], Seat::Sentinel(_))
     }
 
     /// What a message is about, and whether it answers another. `asked`: what it answers is about.
@@ -91,8 +92,8 @@ impl Traced {
         to: NodeId,
         asked: impl FnOnce() -> Option<Family>,
     ) -> (Family, bool) {
-        let kind = |node: NodeId| self.layout.kinds[node.0 as usize];
-        let is_redis = |node: NodeId| matches!(kind(node), NodeKind::Redis(_));
+        let kind = |node: NodeId| self.layout.seats[node.0 as usize];
+        let is_redis = |node: NodeId| matches!(kind(node), Seat::Redis(_));
         let family = match message {
             Message::Reply(_) => return (asked().unwrap_or(Family::Replication), true),
             Message::Push(channel, _) | Message::Command(Command::Publish(channel, _))
@@ -114,7 +115,7 @@ impl Traced {
                 _ => Family::Order,
             },
             // Its probes ask for the role; what it relays is its clients'.
-            Message::Command(command) if matches!(kind(from), NodeKind::Haproxy) => match command {
+            Message::Command(command) if matches!(kind(from), Seat::Haproxy) => match command {
                 Command::Info(_) | Command::Role | Command::Ping => Family::Probe,
                 _ => Family::Client,
             },
@@ -129,10 +130,10 @@ impl Traced {
         match message {
             Message::Command(Command::Publish(_, Payload::Sequence { seq, .. })) => format!("PUBLISH {seq}"),
             Message::Command(Command::Publish(_, Payload::Hello(hello))) => {
-                format!("hello: master is {}, epoch {}", names.host(hello.master.host), hello.config_epoch)
+                format!("hello: master is {}, epoch {}", names.ip(hello.master.ip), hello.config_epoch)
             }
             Message::Push(_, Payload::Hello(hello)) => {
-                format!("hello: master is {}, epoch {}", names.host(hello.master.host), hello.config_epoch)
+                format!("hello: master is {}, epoch {}", names.ip(hello.master.ip), hello.config_epoch)
             }
             Message::Command(Command::ReplconfAck(_)) => "REPLCONF ACK".into(),
             Message::Command(Command::Sentinel(command)) => match &**command {
@@ -140,7 +141,7 @@ impl Traced {
                     format!("vote for me in epoch {epoch}?")
                 }
                 SentinelCommand::IsMasterDownByAddr { master, .. } => {
-                    format!("is {} down?", names.host(master.host))
+                    format!("is {} down?", names.ip(master.ip))
                 }
                 SentinelCommand::GetMasterAddrByName(_) => "who is the master?".into(),
                 _ => words::message(message, names),

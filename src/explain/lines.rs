@@ -66,15 +66,112 @@ pub(super) fn write(subject: &Subject, entry: &Write, done: &mut Explanation) {
     done.remarks.push("Read from the lines of the recording alone: who took it is concluded, not seen.".into());
 }
 
+/// What the Sentinels' lines of a time tell of what each of them held.
+#[derive(Default)]
+struct Held<'a> {
+    /// Since when each holds the master to be down, with others, and is in TILT.
+    down: BTreeMap<&'a str, i64>,
+    agreed: BTreeMap<&'a str, i64>,
+    tilt: BTreeMap<&'a str, i64>,
+    /// Who gave up an attempt within the time, and who said that it waits.
+    aborted: Vec<(&'a str, Kind)>,
+    delayed: Vec<&'a str>,
+    /// Who waited when the time began: for what reason, if the lines say.
+    before: BTreeMap<&'a str, Option<Kind>>,
+}
+
+impl<'a> Held<'a> {
+    /// Takes a Sentinel's line; false if it says nothing of this.
+    fn hear(&mut self, node: &'a str, at: i64, event: &SentinelEvent, from: i64) -> bool {
+        match event {
+            SentinelEvent::About(Kind::SdownEntered, who) if who.kind == InstanceKind::Master => {
+                self.down.insert(node, at);
+            }
+            SentinelEvent::About(Kind::SdownLeft, who) if who.kind == InstanceKind::Master => {
+                self.down.remove(node);
+                self.agreed.remove(node);
+            }
+            SentinelEvent::Odown(..) => {
+                self.agreed.insert(node, at);
+            }
+            SentinelEvent::About(Kind::OdownLeft, _) => {
+                self.agreed.remove(node);
+            }
+            SentinelEvent::SwitchMaster(..) => {
+                self.down.remove(node);
+                self.agreed.remove(node);
+                self.before.remove(node);
+            }
+            SentinelEvent::Tilt(true) => {
+                self.tilt.insert(node, at);
+            }
+            SentinelEvent::Tilt(false) => {
+                self.tilt.remove(node);
+            }
+            SentinelEvent::About(
+                kind @ (Kind::AbortNotElected | Kind::AbortNoGoodSlave | Kind::AbortSlaveTimeout),
+                _,
+            ) => {
+                if at < from {
+                    self.before.insert(node, Some(*kind));
+                } else {
+                    self.aborted.push((node, *kind));
+                }
+            }
+            SentinelEvent::NextFailoverDelay(_) => {
+                if at < from {
+                    self.before.entry(node).or_insert(None);
+                } else {
+                    self.delayed.push(node);
+                }
+            }
+            SentinelEvent::About(Kind::TryFailover, _) if at < from => {
+                self.before.remove(node);
+            }
+            SentinelEvent::VoteForLeader(..)
+            | SentinelEvent::VotedFor(..)
+            | SentinelEvent::NewEpoch(_)
+            | SentinelEvent::About(Kind::TryFailover | Kind::ElectedLeader | Kind::SelectedSlave, _) => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// Why nobody failed over.
+    fn why(&self) -> String {
+        let names = |of: &BTreeMap<&str, i64>| of.keys().copied().collect::<Vec<_>>().join(", ");
+        let Held { down, agreed, tilt, aborted, delayed, before } = self;
+        if let Some((node, why)) = before.iter().next().filter(|(node, _)| agreed.contains_key(**node)) {
+            // The time began with a wait, and what ends it or follows cannot be its cause.
+            let why = why.map_or("a vote or an own attempt", |kind| gave_up(kind));
+            format!(
+                "{node} held the master to be objectively down and waited, when this time began, for 2 × failover-timeout \
+                 after what came before: {why}."
+            )
+        } else if let Some((node, kind)) = aborted.first() {
+            let why = gave_up(*kind);
+            format!("{node} tried and gave up: {why}. The next attempt waits for 2 × failover-timeout.")
+        } else if let Some(node) = delayed.first() {
+            format!(
+                "{node} held the master to be objectively down and waited for 2 × failover-timeout after an attempt or a \
+                 vote."
+            )
+        } else if !agreed.is_empty() {
+            format!("{} held the master to be objectively down; no attempt is in the lines.", names(agreed))
+        } else if !down.is_empty() {
+            format!("No quorum: only {} held the master to be down at the end of it.", names(down))
+        } else if !tilt.is_empty() {
+            format!("{} in TILT; no Sentinel held the master to be down at the end of it.", names(tilt))
+        } else {
+            "No Sentinel held the master to be down at the end of it.".into()
+        }
+    }
+}
+
 /// Why no failover happened, as far as the Sentinels' lines tell.
 pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failover], done: &mut Explanation) {
     let recording = subject.recording();
-    let mut down: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut agreed: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut tilt: BTreeMap<&str, i64> = BTreeMap::new();
-    let (mut aborted, mut delayed) = (Vec::new(), Vec::new());
-    // Who waited when the time began: for what reason, if the lines say.
-    let mut before: BTreeMap<&str, Option<Kind>> = BTreeMap::new();
+    let mut held = Held::default();
     for record in &recording.records {
         let at = recording.micros(record.time);
         let What::Event(Event::Sentinel(event)) = &record.what else { continue };
@@ -82,88 +179,11 @@ pub(super) fn between(subject: &Subject, from: i64, to: i64, happened: &[&Failov
             break;
         }
         let node = recording.names.node(record.node);
-        let mut told = true;
-        match event {
-            SentinelEvent::About(Kind::SdownEntered, who) if who.kind == InstanceKind::Master => {
-                down.insert(node, at);
-            }
-            SentinelEvent::About(Kind::SdownLeft, who) if who.kind == InstanceKind::Master => {
-                down.remove(node);
-                agreed.remove(node);
-            }
-            SentinelEvent::Odown(..) => {
-                agreed.insert(node, at);
-            }
-            SentinelEvent::About(Kind::OdownLeft, _) => {
-                agreed.remove(node);
-            }
-            SentinelEvent::SwitchMaster(..) => {
-                down.remove(node);
-                agreed.remove(node);
-                before.remove(node);
-            }
-            SentinelEvent::Tilt(true) => {
-                tilt.insert(node, at);
-            }
-            SentinelEvent::Tilt(false) => {
-                tilt.remove(node);
-            }
-            SentinelEvent::About(
-                kind @ (Kind::AbortNotElected | Kind::AbortNoGoodSlave | Kind::AbortSlaveTimeout),
-                _,
-            ) => {
-                if at < from {
-                    before.insert(node, Some(*kind));
-                } else {
-                    aborted.push((node, *kind));
-                }
-            }
-            SentinelEvent::NextFailoverDelay(_) => {
-                if at < from {
-                    before.entry(node).or_insert(None);
-                } else {
-                    delayed.push(node);
-                }
-            }
-            SentinelEvent::About(Kind::TryFailover, _) if at < from => {
-                before.remove(node);
-            }
-            SentinelEvent::VoteForLeader(..)
-            | SentinelEvent::VotedFor(..)
-            | SentinelEvent::NewEpoch(_)
-            | SentinelEvent::About(Kind::TryFailover | Kind::ElectedLeader | Kind::SelectedSlave, _) => {}
-            _ => told = false,
-        }
-        if told && at >= from {
+        if held.hear(node, at, event, from) && at >= from {
             done.steps.push(Step::new(at, node, event.text(&recording.names)));
         }
     }
-    let names = |of: &BTreeMap<&str, i64>| of.keys().copied().collect::<Vec<_>>().join(", ");
-    done.answer = if !happened.is_empty() {
-        super::between::did_happen(happened)
-    } else if let Some((node, why)) = before.iter().next().filter(|(node, _)| agreed.contains_key(**node)) {
-        // The time began with a wait, and what ends it or follows cannot be its cause.
-        let why = why.map_or("a vote or an own attempt", |kind| gave_up(kind));
-        format!(
-            "{node} held the master to be objectively down and waited, when this time began, for 2 × failover-timeout \
-             after what came before: {why}."
-        )
-    } else if let Some((node, kind)) = aborted.first() {
-        let why = gave_up(*kind);
-        format!("{node} tried and gave up: {why}. The next attempt waits for 2 × failover-timeout.")
-    } else if let Some(node) = delayed.first() {
-        format!(
-            "{node} held the master to be objectively down and waited for 2 × failover-timeout after an attempt or a vote."
-        )
-    } else if !agreed.is_empty() {
-        format!("{} held the master to be objectively down; no attempt is in the lines.", names(&agreed))
-    } else if !down.is_empty() {
-        format!("No quorum: only {} held the master to be down at the end of it.", names(&down))
-    } else if !tilt.is_empty() {
-        format!("{} in TILT; no Sentinel held the master to be down at the end of it.", names(&tilt))
-    } else {
-        "No Sentinel held the master to be down at the end of it.".into()
-    };
+    done.answer = if happened.is_empty() { held.why() } else { super::between::did_happen(happened) };
 }
 
 /// Why an attempt was given up.

@@ -161,6 +161,21 @@ fn usual_us(scenario: &Scenario) -> i64 {
     i64::try_from(down_after).unwrap_or(i64::MAX / 2_000) * 1_000 + 5_000_000
 }
 
+/// When the first message was published that a subscriber could have heard in a silence: until somebody speaks, silence says
+/// nothing.
+fn first_message_us(scenario: &Scenario, recording: &Recording, config: &Config, silence: Silence) -> Option<i64> {
+    let on_its_channel =
+        |name: &str| scenario.clients.iter().any(|client| client.name == name && client.channel == config.channel);
+    let published = recording.records.iter().filter(|record| {
+        matches!(record.what, What::Op(Op::Publish { outcome: Outcome::Ok, .. }))
+            && on_its_channel(recording.names.node(record.node))
+    });
+    published
+        .map(|record| recording.micros(record.time))
+        .filter(|at| (silence.from_us..silence.to_us).contains(at))
+        .min()
+}
+
 /// The clients that were silent for longer than a failover takes for reasons of their own: their places, and why.
 fn silent(scenario: &Scenario, recording: &Recording) -> Vec<(usize, Silence, String)> {
     let usual = usual_us(scenario);
@@ -169,7 +184,12 @@ fn silent(scenario: &Scenario, recording: &Recording) -> Vec<(usize, Silence, St
     for (place, config) in scenario.clients.iter().enumerate().collect::<Vec<_>>().iter().filter(lone) {
         let silence = Silence::of(recording, &config.name);
         let is_paced = config.every.0 / 1_000 * 4 < usual as u64;
-        if silence.span_us() > usual && (is_paced || config.kind == Kind::Subscribe) {
+        let counts = match config.kind {
+            Kind::Subscribe => first_message_us(scenario, recording, config, silence)
+                .is_some_and(|first| silence.to_us - first > usual),
+            _ => is_paced,
+        };
+        if silence.span_us() > usual && counts {
             found.extend(reason(config, silence, usual).map(|why| (*place, silence, why)));
         }
     }
@@ -253,6 +273,12 @@ mod tests {
         assert!(hints[0].contains("awaits no answer"), "{hints:?}");
         let steps = steps(&scenario, 1, &run.result.recording);
         assert!(steps[0].rule.as_deref().expect("a rule").contains("ping-after"), "{steps:?}");
+    }
+
+    #[test]
+    fn where_nobody_speaks_silence_is_no_outage() {
+        let (scenario, run) = run("kind = 'subscribe'\nlibrary = 'go-redis-v9'\nchannel = 'other'");
+        assert_eq!(hints(&scenario, &run.result.recording), Vec::<String>::new());
     }
 
     #[test]

@@ -11,11 +11,12 @@ use crate::analysis::faults::Window;
 use crate::analysis::ledger::{Fate, Message as Entry};
 use crate::client::Kind;
 use crate::kernel::{EventId, Time};
-use crate::net::{Input, Note, Obstacle, Sock};
+use crate::net::Obstacle;
+use crate::program::{Input, Note, Sock};
 use crate::record::{Effect, Op, Outcome};
 use crate::report::causes::words as cause_words;
 use crate::wire::{Command, HostId, Message, NodeId, Reply, Role};
-use crate::world::{NodeKind, Pass};
+use crate::world::{Pass, Seat};
 
 /// Answers what became of a message.
 pub(super) fn message(subject: &Subject, client: Option<&str>, seq: u32) -> Result<Explanation, NoAnswer> {
@@ -201,7 +202,7 @@ impl<'a> Followed<'a> {
         let mut step = self.trail.step(noted.time, pass.node, noted.during, text);
         if role == Role::Slave {
             step = step.rule(
-                "PUBLISH is no write: a replica takes it, tells its own subscribers, and nothing flows up to its master",
+                "PUBLISH is not a write: a replica takes it, tells its own subscribers, and nothing flows up to its master",
             );
         }
         done.steps.push(step);
@@ -210,7 +211,7 @@ impl<'a> Followed<'a> {
 
     /// From a server to each subscriber.
     fn subscribers(&self, executed: &Pass, server: &str, role: Role, done: &mut Explanation) -> String {
-        let redis = |node: NodeId| self.trail.is(node, |kind| matches!(kind, NodeKind::Redis(_)));
+        let redis = |node: NodeId| self.trail.is(node, |kind| matches!(kind, Seat::Redis(_)));
         let pushes = self.trail.sends(redis);
         for (pass, _, _) in pushes.iter().filter(|(pass, ..)| pass.node != executed.node) {
             let text = "gets it in the replication stream and writes it to a subscriber of its own".to_string();
@@ -318,7 +319,7 @@ impl<'a> Followed<'a> {
         let since = self.trail.run.at(endpoint.since);
         let server = match self.trail.run.story.session_of(*sock) {
             Some(session) => session.server_at(at),
-            None => endpoint.to.map(|to| to.host).filter(|host| {
+            None => endpoint.to.map(|to| self.trail.run.layout.host_at(to.ip)).filter(|host| {
                 let haproxy = self.trail.run.layout.haproxy().map(|node| self.trail.run.layout.host(node));
                 Some(*host) != haproxy
             }),

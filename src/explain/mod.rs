@@ -147,14 +147,20 @@ pub enum Question {
 }
 
 /// A question that has no answer: what is wrong with it, and what would be right.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 #[error("{problem}")]
-#[diagnostic(help("{remedy}"))]
 pub struct NoAnswer {
     /// What is wrong.
     pub problem: String,
     /// What would be right.
     pub remedy: String,
+}
+
+#[cfg(feature = "cli")]
+impl miette::Diagnostic for NoAnswer {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        Some(Box::new(&self.remedy))
+    }
 }
 
 impl NoAnswer {

@@ -2,7 +2,7 @@
 
 use super::run::Traced;
 use crate::kernel::Time;
-use crate::net::Note;
+use crate::program::Note;
 use crate::record::CheckStatus;
 use crate::wire::HostId;
 
@@ -68,7 +68,7 @@ impl Traced {
     fn haproxy_started(&self, at: Time) -> Time {
         let (Some(node), Some(journal)) = (self.layout.haproxy(), &self.result.journal) else { return Time::ZERO };
         let mut passes = journal.passes.iter().filter(|pass| pass.node == node && pass.began <= at);
-        let last = passes.rfind(|pass| matches!(pass.input, crate::net::Input::Start));
+        let last = passes.rfind(|pass| matches!(pass.input, crate::program::Input::Start));
         last.map_or(Time::ZERO, |pass| pass.began)
     }
 

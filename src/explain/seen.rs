@@ -5,7 +5,7 @@ use super::run::Traced;
 use super::trail::Trail;
 use crate::analysis::fate::{Cause, Ending, Failure, Fate, Listener, Unheard};
 use crate::analysis::ledger::Message;
-use crate::net::{Note, SessionEnd};
+use crate::program::{Note, SessionEnd};
 use crate::record::{Op, Outcome, What};
 use crate::wire::Role;
 
@@ -26,7 +26,9 @@ fn failure(run: &Traced, entry: &Message) -> Option<Cause> {
     let sock = sends.last().map(|(_, sock, _)| *sock).or(opened.last().map(|(sock, _)| *sock));
     let session = sock.and_then(|sock| run.story.session_of(sock));
     let ended = session.and_then(|session| session.ended).filter(|(at, ..)| *at <= trail.answered);
-    let routes = [trail.from, trail.answered].map(|at| run.analysis.masters.route(run.micros(at)));
+    // Where HAProxy stood is known from lines alone, so it is asked for the moments that stand in lines: written times are
+    // rounded, and an attempt may begin on the other side of an order than it is written.
+    let routes = [entry.published_us, entry.published_us + entry.took_us].map(|at| run.analysis.masters.route(at));
     let failure = Failure {
         outcome,
         proxy_down: routes.iter().flatten().any(|route| !route.running),

@@ -4,8 +4,8 @@ use super::run::Traced;
 use super::words::{plural, seconds, span};
 use crate::analysis::phases::{Ending, Failover};
 use crate::kernel::{EventId, Span, Time};
-use crate::net::{Candidate, Candidates, FailoverStep, Input, Note, Noted, SentinelTick};
-use crate::wire::{HostId, NodeId, Role, RunId};
+use crate::program::{Candidate, Candidates, FailoverStep, Input, Note, Noted, SentinelTick};
+use crate::wire::{Ip, NodeId, Role, RunId};
 
 /// Why a Sentinel does not fail over, in the order in which it gets nearer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +34,7 @@ pub(super) enum Reason {
 pub(super) struct Stretch {
     pub node: NodeId,
     pub reason: Reason,
-    pub master: HostId,
+    pub master: Ip,
     pub from: Time,
     pub to: Time,
     pub event: EventId,
@@ -55,7 +55,7 @@ struct Armed {
 }
 
 impl Stretch {
-    pub fn lasted(&self) -> Span {
+    pub(super) fn lasted(&self) -> Span {
         self.to.saturating_since(self.from)
     }
 }
@@ -91,7 +91,7 @@ impl Traced {
             (reason(tick) == Reason::Delay).then(before).flatten()
         };
         let mut last = from;
-        let mut master = self.layout.host(self.layout.redis(0));
+        let mut master = self.layout.addr(self.layout.redis(0)).ip;
         let still = |master, from: Time, to: Time| Stretch {
             node,
             reason: Reason::NotRunning,
@@ -106,7 +106,7 @@ impl Traced {
         for (noted, tick) in &mut ticks {
             if noted.time < from {
                 // A tick before the interval says what holds at its beginning, until the next one.
-                master = tick.master.host;
+                master = tick.master.ip;
                 if from.since(noted.time) <= STANDS_STILL {
                     done = vec![Stretch { armed: armed_by(noted, tick), ..self.stretch(node, noted, tick, from) }];
                 }
@@ -118,7 +118,7 @@ impl Traced {
             if noted.time.since(last) > STANDS_STILL {
                 done.push(still(master, last, noted.time));
             }
-            master = tick.master.host;
+            master = tick.master.ip;
             let (reason, armed) = (reason(tick), armed_by(noted, tick));
             let same =
                 |stretch: &&mut Stretch| (stretch.reason, stretch.master, stretch.armed) == (reason, master, armed);
@@ -150,7 +150,7 @@ impl Traced {
         Stretch {
             node,
             reason: reason(tick),
-            master: tick.master.host,
+            master: tick.master.ip,
             from,
             to: from,
             event: noted.during,
@@ -166,7 +166,7 @@ impl Traced {
             if let Note::Tick(tick) = &noted.note
                 && let Some(other) = tick.others.iter().find(|other| other.id == id)
             {
-                return self.layout.names.host(other.addr.host).to_string();
+                return self.layout.names.ip(other.addr.ip).to_string();
             }
         }
         "another Sentinel".into()
@@ -191,7 +191,7 @@ impl Traced {
     /// A stretch in words.
     pub(super) fn why(&self, stretch: &Stretch) -> String {
         let names = &self.layout.names;
-        let master = names.host(stretch.master);
+        let master = names.ip(stretch.master);
         let Some(tick) = &stretch.last else {
             let how = if self.existed(stretch.node, stretch.to) { "stands still" } else { "does not run" };
             return format!("{how}: it neither notices nor votes");
@@ -238,7 +238,7 @@ impl Traced {
             .others
             .iter()
             .map(|other| {
-                let name = names.host(other.addr.host);
+                let name = names.ip(other.addr.ip);
                 match (other.says_down, other.connected, other.sdown) {
                     (true, ..) => format!("{name} agrees"),
                     (_, false, _) => format!("{name} cannot be reached"),
@@ -344,7 +344,7 @@ impl Traced {
             ));
         }
         for other in &tick.others {
-            let name = names.host(other.addr.host);
+            let name = names.ip(other.addr.ip);
             match other.vote.filter(|(_, epoch)| *epoch == tick.failover_epoch) {
                 Some((candidate, _)) => {
                     let mine = Some(candidate) == my_id;
@@ -369,9 +369,9 @@ impl Traced {
     }
 
     fn my_id(&self, node: NodeId) -> Option<RunId> {
-        let host = self.layout.host(node);
+        let ip = self.layout.addr(node).ip;
         self.result.notes.iter().find_map(|noted| match &noted.note {
-            Note::Tick(tick) => tick.others.iter().find(|other| other.addr.host == host).map(|other| other.id),
+            Note::Tick(tick) => tick.others.iter().find(|other| other.addr.ip == ip).map(|other| other.id),
             _ => None,
         })
     }
@@ -426,7 +426,7 @@ pub(super) fn candidates_table(run: &Traced, noted: &Noted, candidates: &Candida
     let names = &run.layout.names;
     let who = names.node(noted.node);
     let title = match candidates.chosen {
-        Some(addr) => format!("{} {who} chose {} among:", seconds(run.micros(noted.time)), names.host(addr.host)),
+        Some(addr) => format!("{} {who} chose {} among:", seconds(run.micros(noted.time)), names.ip(addr.ip)),
         None => format!("{} {who} found no good replica among:", seconds(run.micros(noted.time))),
     };
     let columns = ["replica", "last answer", "INFO age", "link down", "priority", "offset", "verdict"];
@@ -439,7 +439,7 @@ pub(super) fn candidates_table(run: &Traced, noted: &Noted, candidates: &Candida
             _ => "fit".into(),
         };
         table.rows.push(vec![
-            names.host(candidate.addr.host).to_string(),
+            names.ip(candidate.addr.ip).to_string(),
             span(candidate.last_answer),
             span(candidate.info_age),
             span(candidate.link_down),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::analysis::faults::windows;
 use crate::kernel::{EventId, Time};
-use crate::net::{Action, ConnectError, Ended, Input, Note, Noted, SessionEnd, Sock, Token};
+use crate::program::{Action, ConnectError, Ended, Input, Note, Noted, SessionEnd, Sock, Token};
 use crate::record::{Effect, Recording};
 use crate::wire::{Addr, HostId, NodeId};
 use crate::world::{Journal, Pass, RunResult};
@@ -61,7 +61,7 @@ pub(super) struct Story {
 
 impl Story {
     /// Reads a traced run.
-    pub fn of(result: &RunResult) -> Story {
+    pub(super) fn of(result: &RunResult) -> Story {
         let mut story = Story::default();
         if let Some(journal) = &result.journal {
             story.read(journal);
@@ -169,28 +169,28 @@ impl Story {
     }
 
     /// The other end of a connection, if somebody accepted it.
-    pub fn peer(&self, sock: Sock) -> Option<Sock> {
+    pub(super) fn peer(&self, sock: Sock) -> Option<Sock> {
         self.endpoints.get(&sock)?.peer
     }
 
     /// Who is at the other end.
-    pub fn peer_node(&self, sock: Sock) -> Option<NodeId> {
+    pub(super) fn peer_node(&self, sock: Sock) -> Option<NodeId> {
         self.endpoints.get(&self.peer(sock)?).map(|endpoint| endpoint.node)
     }
 
     /// HAProxy's session of a connection that a client opened.
-    pub fn session_of(&self, opened: Sock) -> Option<&Session> {
+    pub(super) fn session_of(&self, opened: Sock) -> Option<&Session> {
         self.sessions.get(&self.peer(opened)?)
     }
 
     /// The session to which a connection of HAProxy to a server belongs: the client's connection as HAProxy accepted it.
-    pub fn session_behind(&self, back: Sock) -> Option<Sock> {
+    pub(super) fn session_behind(&self, back: Sock) -> Option<Sock> {
         let belongs = |session: &Session| session.attempts.iter().any(|(_, _, _, sock)| *sock == back);
         self.sessions.iter().find(|(_, session)| belongs(session)).map(|(client, _)| *client)
     }
 
     /// The connections that a node opened up to an instant, in order.
-    pub fn opened_by(&self, node: NodeId, until: Time) -> Vec<(Sock, &Endpoint)> {
+    pub(super) fn opened_by(&self, node: NodeId, until: Time) -> Vec<(Sock, &Endpoint)> {
         let mut opened: Vec<(Sock, &Endpoint)> = self
             .endpoints
             .iter()
@@ -204,7 +204,7 @@ impl Story {
 
 impl Session {
     /// The server of the last attempt that began by an instant.
-    pub fn server_at(&self, at: Time) -> Option<HostId> {
+    pub(super) fn server_at(&self, at: Time) -> Option<HostId> {
         self.attempts.iter().rev().find(|(since, ..)| *since <= at).map(|(_, _, server, _)| *server)
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::analysis::ledger::Fate;
 use crate::explore::generate;
 use crate::kernel::EventId;
-use crate::net::Note;
+use crate::program::Note;
 use crate::scenario::Scenario;
 
 fn shipped(name: &str, seed: u64) -> Subject {
@@ -62,6 +62,19 @@ fn traced(subject: &Subject) -> &Traced {
         Subject::Traced(run) => run,
         Subject::Lines(_) => panic!("it was traced"),
     }
+}
+
+#[test]
+fn the_sides_of_a_parted_network_are_told_with_their_sentinels() {
+    for subject in [shipped("partition", 5), lines_of("partition-split-brain")] {
+        let done = ask(&subject, Question::Between(1_000_000, 3_000_000));
+        let told: Vec<&String> = done.remarks.iter().filter(|remark| remark.contains("was parted")).collect();
+        let [told] = told[..] else { panic!("{:?}", done.remarks) };
+        assert!(told.starts_with("From 1.000 s to 3.000 s the network was parted"), "{told}");
+        assert!(told.ends_with("Sentinels among them: 1 | 2 of 3, and a majority is 2."), "{told}");
+    }
+    let whole = ask(&shipped("replica-kill", 1), Question::Between(1_000_000, 3_000_000));
+    assert!(whole.remarks.iter().all(|remark| !remark.contains("parted")), "{:?}", whole.remarks);
 }
 
 #[test]

@@ -5,10 +5,11 @@ use super::story::{EndOf, Session};
 use super::words;
 use super::{Explanation, Step};
 use crate::kernel::{EventId, Span, Time};
-use crate::net::{Input, Obstacle, SessionEnd, Sock};
+use crate::net::Obstacle;
+use crate::program::{Input, SessionEnd, Sock};
 use crate::record::{Op, Order, Outcome, Record, What};
 use crate::wire::{Command, HostId, Key, Message, NodeId, Reply};
-use crate::world::{NodeKind, Pass, Sent};
+use crate::world::{Pass, Seat, Sent};
 
 /// What is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +66,7 @@ impl<'a> Trail<'a> {
     pub(super) fn new(run: &'a Traced, client: &'a str, at_us: i64, fits: impl Fn(&Op) -> bool) -> Trail<'a> {
         let recording = &run.result.recording;
         let node = recording.names.find_node(client).expect("the ledger names clients of the recording");
-        let NodeKind::Client(place) = run.layout.kinds[node.0 as usize] else {
-            unreachable!("only clients make attempts")
-        };
+        let Seat::Client(place) = run.layout.seats[node.0 as usize] else { unreachable!("only clients make attempts") };
         let attempt = |record: &&Record| {
             record.node == node
                 && matches!(&record.what, What::Op(op) if fits(op))
@@ -125,8 +124,8 @@ impl<'a> Trail<'a> {
             .map(|(_, pass)| pass)
     }
 
-    pub(super) fn is(&self, node: NodeId, kind: fn(&NodeKind) -> bool) -> bool {
-        kind(&self.run.layout.kinds[node.0 as usize])
+    pub(super) fn is(&self, node: NodeId, kind: fn(&Seat) -> bool) -> bool {
+        kind(&self.run.layout.seats[node.0 as usize])
     }
 
     /// Follows it from the client to whoever read it, send by send; the last one counts.
@@ -161,7 +160,7 @@ impl<'a> Trail<'a> {
         let tried: Vec<_> = tried.into_iter().filter(|(_, endpoint)| endpoint.since >= self.from).collect();
         let mut why = String::from("It was never sent: its client had no connection.");
         for (sock, endpoint) in tried {
-            let to = endpoint.to.map_or("somebody", |to| self.host(to.host));
+            let to = endpoint.to.map_or("somebody", |to| self.run.layout.names.ip(to.ip));
             let obstacle = self.obstacle_of_connect(sock);
             let gone = match obstacle {
                 Some(Obstacle::HostGone) => format!("; {}", self.gone(to, endpoint.since)),
@@ -202,7 +201,7 @@ impl<'a> Trail<'a> {
 
     fn obstacle_of_connect(&self, sock: Sock) -> Option<Obstacle> {
         let opens =
-            |sent: &Sent| matches!(sent.action, crate::net::Action::Connect { sock: opened, .. } if opened == sock);
+            |sent: &Sent| matches!(sent.action, crate::program::Action::Connect { sock: opened, .. } if opened == sock);
         self.passes().find_map(|(_, pass)| pass.sent.iter().find(|sent| opens(sent))).and_then(|sent| sent.obstacle)
     }
 
@@ -228,7 +227,7 @@ impl<'a> Trail<'a> {
     /// From the client on: one send.
     fn hop(&self, pass: &Pass, sock: Sock, sent: &Sent, several: bool, done: &mut Explanation) -> Arrival<'a> {
         let endpoint = self.run.story.endpoints.get(&sock);
-        let to = endpoint.and_then(|endpoint| endpoint.to).map_or("somebody", |to| self.host(to.host));
+        let to = endpoint.and_then(|endpoint| endpoint.to).map_or("somebody", |to| self.run.layout.names.ip(to.ip));
         let since = endpoint.map_or(pass.ended, |endpoint| endpoint.since);
         let on = if since >= self.from {
             "a connection that it has just opened".to_string()

@@ -9,7 +9,7 @@ use super::words::{plural, seconds};
 use super::{Ask, Step, Subject};
 use crate::analysis::ledger::Cause;
 use crate::analysis::masters::Route;
-use crate::net::Note;
+use crate::program::Note;
 use crate::record::{Event, HaproxyEvent, NodeKind, Op, Outcome, RedisEvent, SentinelEvent, What};
 use crate::wire::Role;
 
@@ -49,8 +49,8 @@ fn named_masters(subject: &Subject) -> Vec<(i64, String)> {
     let mut beliefs: BTreeMap<&str, String> = sentinels.map(|(_, name)| (name, first.clone())).collect();
     let mut named = vec![(i64::MIN, first)];
     for record in &recording.records {
-        let What::Event(Event::Sentinel(SentinelEvent::SwitchMaster(_, new))) = &record.what else { continue };
-        let new = recording.names.host(new.host);
+        let What::Event(Event::Sentinel(SentinelEvent::SwitchMaster(_, _, new))) = &record.what else { continue };
+        let new = recording.names.ip(new.ip);
         beliefs.insert(recording.names.node(record.node), new.to_string());
         let agreeing = beliefs.values().filter(|name| *name == new).count();
         if agreeing * 2 > beliefs.len() && named.last().is_none_or(|(_, name)| name != new) {

@@ -1,10 +1,10 @@
 //! Words for what programs say to each other and do.
 
 use crate::kernel::Span;
-use crate::net::{ConnectError, Ended, SessionEnd, TimerId};
+use crate::program::{ConnectError, Ended, SessionEnd, TimerId};
 use crate::record::Names;
 use crate::wire::{Command, ErrorKind, MasterCommand, Message, Payload, Reply, Role, SentinelCommand, SentinelReply};
-use crate::world::{Deed, NodeKind};
+use crate::world::{Deed, Seat};
 
 /// Microseconds as seconds with three digits.
 pub(super) fn seconds(us: i64) -> String {
@@ -43,14 +43,14 @@ fn command(command: &Command, names: &Names) -> String {
         Command::Publish(_, Payload::Sequence { seq, .. }) => format!("PUBLISH of message {seq}"),
         Command::Publish(_, Payload::SwitchMaster(_)) => "+switch-master".into(),
         Command::Publish(_, Payload::Hello(hello)) => {
-            format!("a hello that names {} as master", names.host(hello.master.host))
+            format!("a hello that names {} as master", names.ip(hello.master.ip))
         }
         Command::Subscribe(_) | Command::PSubscribe(_) => "SUBSCRIBE".into(),
         Command::Unsubscribe(_) => "UNSUBSCRIBE".into(),
         Command::Set(key, _) => format!("SET k:{}", key.index),
         Command::Get(key) => format!("GET k:{}", key.index),
         Command::ReplicaOf(None) => "REPLICAOF NO ONE".into(),
-        Command::ReplicaOf(Some(addr)) => format!("REPLICAOF {}", names.host(addr.host)),
+        Command::ReplicaOf(Some(addr)) => format!("REPLICAOF {}", names.ip(addr.ip)),
         Command::ConfigSet(_) => "CONFIG SET".into(),
         Command::ConfigRewrite => "CONFIG REWRITE".into(),
         Command::ClientKill(_) => "CLIENT KILL".into(),
@@ -64,6 +64,7 @@ fn command(command: &Command, names: &Names) -> String {
         Command::DebugSegfault => "DEBUG SEGFAULT".into(),
         Command::Save => "SAVE".into(),
         Command::BgSave => "BGSAVE".into(),
+        Command::BgRewriteAof => "BGREWRITEAOF".into(),
         Command::FlushAll => "FLUSHALL".into(),
         Command::FlushDb => "FLUSHDB".into(),
         Command::Wait { .. } => "WAIT".into(),
@@ -93,6 +94,7 @@ fn reply(reply: &Reply, names: &Names) -> String {
         Reply::Pong => "+PONG".into(),
         Reply::Queued => "+QUEUED".into(),
         Reply::SavingStarted => "+Background saving started".into(),
+        Reply::RewritingStarted | Reply::RewritingScheduled => format!("+{}", reply.shown()),
         Reply::Int(n) => format!(":{n}"),
         Reply::Value(_) => "a value".into(),
         Reply::Error(kind) => error(*kind),
@@ -106,7 +108,7 @@ fn reply(reply: &Reply, names: &Names) -> String {
                 format!("\"{}\" and a vote in epoch {leader_epoch}", if *down { "down" } else { "not down" })
             }
             SentinelReply::MasterDown { down, .. } => format!("\"{}\"", if *down { "down" } else { "not down" }),
-            SentinelReply::MasterAddr(Some(addr)) => format!("the address of {}", names.host(addr.host)),
+            SentinelReply::MasterAddr(Some(addr)) => format!("the address of {}", names.ip(addr.ip)),
             _ => "an answer".into(),
         },
         Reply::Continue(_) => "+CONTINUE".into(),
@@ -181,24 +183,25 @@ pub(super) fn deed(deed: Deed, names: &Names, fault: impl Fn(usize) -> String) -
         }
         Deed::Healed(host) => format!("what is sent to {} arrives again", names.host(host)),
         Deed::Command(node, place) => format!("{} gets the command: {}", names.node(node), fault(place)),
+        Deed::DiskIsWell(host) => format!("the time of a fault of {}'s disk is over", names.host(host)),
         Deed::StopsClients => "the driver stops the clients".into(),
     }
 }
 
 /// A timer of a program.
-pub(super) fn timer(kind: NodeKind, timer: TimerId, servers: usize, names: &Names) -> String {
+pub(super) fn timer(kind: Seat, timer: TimerId, servers: usize, names: &Names) -> String {
     match (kind, timer.0 as usize) {
-        (NodeKind::Sentinel(_), _) => "its tick (every 52 to 100 ms)".into(),
-        (NodeKind::Redis(_), 0) => "serverCron".into(),
-        (NodeKind::Redis(_), 1) => "its RDB child goes on".into(),
-        (NodeKind::Redis(_), 2) => "its loading goes on".into(),
-        (NodeKind::Redis(_), _) => "a saved file goes on to a replica".into(),
-        (NodeKind::Haproxy, 0) => "its start is over".into(),
-        (NodeKind::Haproxy, n) if n <= servers => {
+        (Seat::Sentinel(_), _) => "its tick (every 52 to 100 ms)".into(),
+        (Seat::Redis(_), 0) => "serverCron".into(),
+        (Seat::Redis(_), 1) => "its RDB child goes on".into(),
+        (Seat::Redis(_), 2) => "its loading goes on".into(),
+        (Seat::Redis(_), _) => "a saved file goes on to a replica".into(),
+        (Seat::Haproxy, 0) => "its start is over".into(),
+        (Seat::Haproxy, n) if n <= servers => {
             format!("the timer of the health check of {}", names.nodes[n - 1].name)
         }
-        (NodeKind::Haproxy, _) => "the timer of a session".into(),
-        (NodeKind::Client(_), _) => "its timer".into(),
+        (Seat::Haproxy, _) => "the timer of a session".into(),
+        (Seat::Client(_), _) => "its timer".into(),
     }
 }
 

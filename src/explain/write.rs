@@ -8,11 +8,11 @@ use super::words;
 use super::{Ask, Explanation, NoAnswer, Step, Subject};
 use crate::analysis::writes::{Write, WriteFate, WriteLoss};
 use crate::kernel::Time;
-use crate::net::{Input, Sock};
+use crate::program::{Input, Sock};
 use crate::record::{Event, Op, RedisEvent, What};
 use crate::report::causes::{words as cause_words, write_words};
 use crate::wire::{NodeId, Reply};
-use crate::world::{NodeKind, Pass};
+use crate::world::{Pass, Seat};
 
 /// Answers what became of a write.
 pub(super) fn write(subject: &Subject, client: Option<&str>, seq: u32) -> Result<Explanation, NoAnswer> {
@@ -158,7 +158,7 @@ fn executed<'a>(
 fn replicated(trail: &Trail<'_>, from: NodeId, done: &mut Explanation) {
     let got = |pass: &&Pass| {
         pass.node != from
-            && trail.is(pass.node, |kind| matches!(kind, NodeKind::Redis(_)))
+            && trail.is(pass.node, |kind| matches!(kind, Seat::Redis(_)))
             && matches!(&pass.input, Input::Data { message, .. } if trail.parcel.is_in(message))
     };
     for (_, pass) in trail.passes().filter(|(_, pass)| got(pass)) {
@@ -182,14 +182,20 @@ fn decided(run: &Traced, server: NodeId, at: Time, why: WriteLoss, done: &mut Ex
         WriteLoss::OverwrittenAtResync => {
             events.find(|(record, event)| record.node == server && matches!(event, RedisEvent::ReplicaOf(_)))
         }
+        WriteLoss::AofNotSynced => events.find(|(_, event)| matches!(event, RedisEvent::AofLoaded(_))),
         WriteLoss::LostAtRestart => events.find(|(_, event)| **event == RedisEvent::Ready),
-        WriteLoss::StrandedOnOldMaster | WriteLoss::Deleted | WriteLoss::Unexplained => None,
+        WriteLoss::StrandedOnOldMaster | WriteLoss::GoneWithItsServer | WriteLoss::Deleted | WriteLoss::Unexplained => {
+            None
+        }
     };
     let Some((record, _)) = found else { return };
     let who = run.layout.names.node(record.node);
     let text = match why {
         WriteLoss::NotReplicatedBeforePromotion => format!("becomes master, without what {name} had not passed on"),
         WriteLoss::OverwrittenAtResync => "is made a replica, and drops what only it has".to_string(),
+        WriteLoss::AofNotSynced => {
+            "is started again with what its append-only file has: this was not synced".to_string()
+        }
         _ => "is started again, with what its disk has".to_string(),
     };
     done.steps.push(Step::new(run.micros(record.time), who, text).event(record.during));
@@ -203,7 +209,13 @@ pub(super) fn lost_words(why: WriteLoss) -> &'static str {
             "Another node had been promoted, and the write went when the old master became its replica."
         }
         WriteLoss::StrandedOnOldMaster => "Another node had been promoted, and the old master never came back to it.",
+        WriteLoss::GoneWithItsServer => {
+            "The server that had it is master no more, and the one that is had been replaced before: it never had the write."
+        }
         WriteLoss::LostAtRestart => "The master that had it was started again without it.",
+        WriteLoss::AofNotSynced => {
+            "The AOF had not been synced that far when its server went down: the restart found the log without it."
+        }
         WriteLoss::Deleted => "A command of the script deleted it.",
         WriteLoss::Unexplained => "Nothing in the run says why.",
     }

@@ -14,8 +14,9 @@ use rayon::prelude::*;
 use crate::analysis::Analysis;
 use crate::analysis::metrics::{Figures, Metric};
 use crate::analysis::stats::{Interval, proportion_interval};
-use crate::kernel::{Span, Time};
+use crate::kernel::Span;
 use crate::scenario::Scenario;
+use crate::units::SignedSpan;
 use crate::world::{Keep, RunResult, World};
 
 /// Branches leave this long before time 0 at the earliest: from there on the script's times are fixed.
@@ -196,7 +197,7 @@ pub fn branch(
     if trunk.result.unready.is_some() {
         return (trunk, Vec::new());
     }
-    let (origin, digest) = (trunk.result.recording.origin, trunk.result.digest);
+    let digest = trunk.result.digest;
     let mut world = start;
     let mut forks = Vec::with_capacity(moments_us.len());
     for &at_us in moments_us {
@@ -204,8 +205,7 @@ pub fn branch(
             at_us >= EARLIEST_US && Span::from_micros(at_us.max(0) as u64) <= scenario.duration,
             "a moment of the run"
         );
-        let moment = Time((origin.0 as i64 + at_us * 1_000) as u64);
-        world.run_until(moment);
+        assert!(world.run_to(SignedSpan(at_us * 1_000)), "the moments rise, and the stack is ready 3 s before time 0");
         let leaves = (0..=branches).into_par_iter().map(|number| {
             let (result, analysis) = end(world.branch(number));
             done();
@@ -228,19 +228,15 @@ mod tests {
     const CLOSE: &str = "duration = '14s'\n\
         [[fault]]\nat = '0s'\naction = 'partition'\n\
         groups = [['redis-1', 'haproxy', 'clients'], ['redis-2', 'redis-3', 'sentinel-1', 'sentinel-2', 'sentinel-3']]\n\
-        [[fault]]\nat = '4650ms'\naction = 'heal'\n";
+        [[fault]]\nat = '4700ms'\naction = 'heal'\n";
 
     fn scenario(text: &str) -> Arc<Scenario> {
         Arc::new(Scenario::parse("close.toml", text).expect("a right scenario"))
     }
 
     fn world_at(seed: u64, at_us: i64) -> World {
-        let scenario = scenario(CLOSE);
-        let mut world = World::new(scenario.clone(), seed, Keep { records: true, ..Keep::default() });
-        let mut whole = world.clone();
-        whole.run();
-        let origin = whole.origin().expect("the stack was ready");
-        world.run_until(Time((origin.0 as i64 + at_us * 1_000) as u64));
+        let mut world = World::new(scenario(CLOSE), seed, Keep { records: true, ..Keep::default() });
+        assert!(world.run_to(SignedSpan(at_us * 1_000)));
         world
     }
 

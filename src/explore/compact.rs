@@ -3,11 +3,12 @@
 use serde::Serialize;
 use toml::{Table, Value};
 
+use crate::client;
+use crate::release::{Release as _, Released};
 use crate::scenario::{Link, Scenario, Stack};
-use crate::{client, haproxy, redis, sentinel};
 
 /// The scenario as a file; read again, it gives the same plan. `head` is put on top as a comment, line by line.
-pub fn compact(scenario: &Scenario, head: &str) -> String {
+pub(crate) fn compact(scenario: &Scenario, head: &str) -> String {
     let mut out = String::new();
     for line in head.lines() {
         out.push_str(format!("# {line}").trim_end());
@@ -26,10 +27,10 @@ pub fn compact(scenario: &Scenario, head: &str) -> String {
         out.push_str("client = []\n");
     }
     section(&mut out, "[stack]", &difference(&scenario.stack, &Stack::default()));
-    per_node(&mut out, "redis", &scenario.redis, &redis::Config::default());
-    per_node(&mut out, "sentinel", &scenario.sentinel, &sentinel::Config::default());
+    per_node(&mut out, "redis", &scenario.redis);
+    per_node(&mut out, "sentinel", &scenario.sentinel);
     if scenario.stack.haproxy {
-        section(&mut out, "[haproxy]", &difference(&scenario.haproxy, &haproxy::Config::default()));
+        section(&mut out, "[haproxy]", &of_a_release(&scenario.haproxy));
     }
     section(&mut out, "[network]", &difference(&scenario.network.default, &Link::default()));
     for (a, b, link) in &scenario.network.links {
@@ -89,6 +90,16 @@ fn difference<T: Serialize>(value: &T, usual: &T) -> Table {
     table(value).into_iter().filter(|(key, value)| usual.get(key) != Some(value)).collect()
 }
 
+/// What differs from the defaults of the release, and the release if it is not the usual one.
+fn of_a_release<T: Released>(config: &T) -> Table {
+    let release = config.release();
+    let mut keys = difference(config, &T::of(release));
+    if release != T::Release::default() {
+        keys.insert("release".into(), release.as_str().into());
+    }
+    keys
+}
+
 fn section(out: &mut String, header: &str, keys: &Table) {
     if keys.is_empty() {
         return;
@@ -108,8 +119,8 @@ fn entries(out: &mut String, keys: &Table) {
 }
 
 /// `[kind]` with what all nodes share, `[kind.kind-N]` with what is one node's own.
-fn per_node<T: Serialize>(out: &mut String, kind: &str, configs: &[T], usual: &T) {
-    let nodes: Vec<Table> = configs.iter().map(|config| difference(config, usual)).collect();
+fn per_node<T: Released>(out: &mut String, kind: &str, configs: &[T]) {
+    let nodes: Vec<Table> = configs.iter().map(of_a_release).collect();
     let Some(first) = nodes.first() else { return };
     let shared = |key: &String, value: &Value| nodes.iter().all(|node| node.get(key) == Some(value));
     let common: Table = first

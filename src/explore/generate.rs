@@ -13,6 +13,8 @@ use super::observe::Case;
 use super::script::{Budget, fault, tidy, undo};
 use crate::client::library::Evidence;
 use crate::kernel::{Purpose, Span, Stream};
+use crate::redis::AppendFsync;
+use crate::release::{ProxyRelease, Release as _, Released as _, ServerRelease};
 use crate::scenario::units::{Rate, Share, SignedSpan};
 use crate::scenario::{Action, Fault, Link, Network, NodeRef, OneOrMany, Role, Scenario, Stack};
 use crate::{client, haproxy, redis, sentinel};
@@ -49,10 +51,12 @@ enum FaultKind {
     Degrade,
     ClockJump,
     Stall,
+    SlowDisk,
+    DiskFull,
     Command,
 }
 
-const KINDS: [FaultKind; 11] = [
+const KINDS: [FaultKind; 13] = [
     FaultKind::Kill,
     FaultKind::KillHost,
     FaultKind::PowerOff,
@@ -63,6 +67,8 @@ const KINDS: [FaultKind; 11] = [
     FaultKind::Degrade,
     FaultKind::ClockJump,
     FaultKind::Stall,
+    FaultKind::SlowDisk,
+    FaultKind::DiskFull,
     FaultKind::Command,
 ];
 
@@ -127,6 +133,10 @@ fn stack(dice: &mut Dice) -> Scenario {
             _ => dice.pick(&[0, 0, 50]),
         };
     }
+    let mut watchers = vec![sentinel; usize::from(sentinels)];
+    if dice.percent(30) {
+        releases(dice, &mut nodes, &mut watchers, &mut proxy);
+    }
     Scenario {
         name: String::new(),
         description: String::new(),
@@ -134,13 +144,35 @@ fn stack(dice: &mut Dice) -> Scenario {
         phase: Span::ZERO,
         stack,
         redis: nodes,
-        sentinel: vec![sentinel; usize::from(sentinels)],
+        sentinel: watchers,
         haproxy: if haproxy { proxy } else { haproxy::Config::default() },
+        called: Vec::new(),
         network: Network { default: link, links: Vec::new() },
         clients: clients(dice, haproxy),
         faults: Vec::new(),
         expect: None,
     }
+}
+
+/// Other releases than the usual ones. Redis servers of one stack read each other's files, as after a half of an upgrade that
+/// anybody could live with; Sentinels are of any release.
+fn releases(
+    dice: &mut Dice,
+    nodes: &mut [redis::Config],
+    watchers: &mut [sentinel::Config],
+    proxy: &mut haproxy::Config,
+) {
+    let first = dice.pick(ServerRelease::ALL);
+    let kin: Vec<ServerRelease> =
+        ServerRelease::ALL.iter().copied().filter(|&other| redis::share_files(first, other)).collect();
+    let mixed = dice.percent(30);
+    for node in nodes {
+        *node = node.under(if mixed { dice.pick(&kin) } else { first });
+    }
+    for watcher in watchers {
+        *watcher = watcher.under(if mixed { dice.pick(ServerRelease::ALL) } else { first });
+    }
+    *proxy = proxy.under(dice.pick(ProxyRelease::ALL));
 }
 
 fn sentinel_settings(dice: &mut Dice, config: &mut sentinel::Config, sentinels: u16) {
@@ -181,6 +213,12 @@ fn redis_settings(dice: &mut Dice, config: &mut redis::Config, redis: u16) {
     }
     if dice.percent(20) {
         config.appendonly = true;
+        config.appendfsync =
+            dice.pick(&[AppendFsync::Always, AppendFsync::Always, AppendFsync::Everysec, AppendFsync::No]);
+        config.no_appendfsync_on_rewrite = dice.percent(20);
+        if dice.percent(30) {
+            config.auto_aof_rewrite_min_size = 1 << 10;
+        }
     }
     if dice.percent(20) {
         config.save = dice.pick(&["", "5 1"]).parse().expect("these are save points");
@@ -190,6 +228,13 @@ fn redis_settings(dice: &mut Dice, config: &mut redis::Config, redis: u16) {
     }
     if dice.percent(15) {
         config.replica_serve_stale_data = false;
+    }
+    if dice.percent(15) {
+        let (hard_bytes, soft_bytes, soft_seconds) = dice.pick(&[(256 << 10, 64 << 10, 5), (1 << 20, 0, 0)]);
+        config.client_output_buffer_limit.pubsub = redis::OutputLimit { hard_bytes, soft_bytes, soft_seconds };
+    }
+    if dice.percent(10) {
+        config.stop_writes_on_bgsave_error = false;
     }
 }
 
@@ -254,6 +299,9 @@ fn clients(dice: &mut Dice, haproxy: bool) -> Vec<client::Config> {
     if dice.percent(20) {
         let again = client::Config { name: "subscriber-2".into(), host: "subscriber-2".into(), ..clients[1].clone() };
         clients.push(again);
+    }
+    if dice.percent(20) {
+        clients[0].payload = dice.pick(&[200, 4_000, 60_000]);
     }
     if haproxy && dice.percent(10) {
         clients[2].via = client::Via::Sentinels;
@@ -324,6 +372,18 @@ fn target(dice: &mut Dice, scenario: &Scenario, with_clients: bool) -> NodeRef {
     }
 }
 
+/// Who has files, by name: what a full disk does to a program may end it, and must be undone.
+fn target_with_files(dice: &mut Dice, scenario: &Scenario) -> NodeRef {
+    loop {
+        let node = target(dice, scenario, false);
+        if matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_)) {
+            return node;
+        }
+    }
+}
+
+/// What happens at `at` and ends some time later; `extra` is how much longer than its faults it takes to be over.
+#[allow(clippy::too_many_lines, reason = "a table: one arm a kind of fault")]
 fn incident(
     dice: &mut Dice,
     scenario: &Scenario,
@@ -421,6 +481,36 @@ fn incident(
             add(at, Action::Stall { node, duration });
             *extra = (*extra).max(TILT + duration);
         }
+        FaultKind::SlowDisk => {
+            let node = target_with_files(dice, scenario);
+            let fsync = Span::from_millis(dice.pick(&[20, 300, 1_500, 4_000]));
+            let duration = dice.percent(70).then_some(lasts);
+            add(at, Action::SlowDisk { node, fsync, duration });
+            if duration.is_none() {
+                add(end, Action::Heal {});
+            }
+            // A Sentinel syncs three times before it votes, and may be in TILT for it.
+            *extra = (*extra).max(TILT + fsync * 6);
+        }
+        FaultKind::DiskFull => {
+            let node = target_with_files(dice, scenario);
+            let duration = dice.percent(70).then_some(lasts);
+            // Only who tries to save learns of it, but for a log.
+            let saves = matches!(node, NodeRef::Redis(_)) && dice.percent(50);
+            add(at, Action::DiskFull { node: node.clone(), duration });
+            if saves {
+                add(at + Span::from_millis(100), Action::Command { node: node.clone(), run: vec!["BGSAVE".into()] });
+            }
+            if duration.is_none() {
+                add(end, Action::Heal {});
+            }
+            if saves {
+                // The next save point may be minutes away, and until a save succeeds PING is answered with an error.
+                let cured = end + Span::from_millis(500);
+                add(cured, Action::Start { node: node.clone() });
+                add(cured + Span::from_secs(5), Action::Command { node, run: vec!["BGSAVE".into()] });
+            }
+        }
         FaultKind::Command => {
             let (node, run) = command(dice, scenario, limits.beyond);
             let run: Vec<String> = run.split(' ').map(str::to_owned).collect();
@@ -469,7 +559,7 @@ fn command(dice: &mut Dice, scenario: &Scenario, beyond: bool) -> (NodeRef, Stri
         ];
         return (sentinel, dice.pick(&words));
     }
-    match dice.0.below(13) {
+    match dice.0.below(14) {
         0..3 => (sentinel, format!("SENTINEL FAILOVER {name}")),
         3 => (sentinel, format!("SENTINEL SET {name} down-after-milliseconds {}", dice.pick(&[500, 2_000, 8_000]))),
         4 => (sentinel, format!("SENTINEL SET {name} parallel-syncs {}", dice.pick(&[1, 3]))),
@@ -482,7 +572,15 @@ fn command(dice: &mut Dice, scenario: &Scenario, beyond: bool) -> (NodeRef, Stri
         8 => (server, format!("CLIENT KILL TYPE {}", dice.pick(&["normal", "pubsub", "replica", "master"]))),
         9 => (server, format!("CONFIG SET repl-backlog-size {}", dice.pick(&["16kb", "1mb"]))),
         10 => (server, "CONFIG REWRITE".to_owned()),
-        11 => (redis, dice.pick(&["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN NOW SAVE"]).to_owned()),
+        11 => {
+            let now = scenario.redis.iter().all(|config| config.release.has(ServerRelease::Redis7_0));
+            let last = if now { "SHUTDOWN NOW SAVE" } else { "SHUTDOWN SAVE" };
+            (redis, dice.pick(&["SHUTDOWN", "SHUTDOWN NOSAVE", last]).to_owned())
+        }
+        12 => (
+            server,
+            dice.pick(&["BGSAVE", "BGREWRITEAOF", "CONFIG SET appendonly yes", "CONFIG SET appendonly no"]).to_owned(),
+        ),
         _ => (server, dice.pick(&["INFO", "ROLE", "PING"]).to_owned()),
     }
 }

@@ -15,13 +15,14 @@
 
 pub mod branching;
 pub mod campaign;
-pub mod compact;
+pub(crate) mod campaign_page;
+pub(crate) mod compact;
 pub mod generate;
 mod in_order;
 pub mod observe;
 pub mod property;
 mod script;
-pub mod shrink;
+pub(crate) mod shrink;
 pub mod sweep;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Running one case with open eyes: samples of what the programs hold, the recording and its analysis.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Once};
 
@@ -8,7 +9,7 @@ use crate::analysis::Analysis;
 use crate::kernel::{Span, Time};
 use crate::record::Recording;
 use crate::scenario::Scenario;
-use crate::wire::{NodeId, ReplId, Role};
+use crate::wire::{GroupId, HostId, NodeId, ReplId, Role};
 use crate::world::{Keep, Layout, RunResult, State, World};
 
 /// A scenario and the luck it meets.
@@ -42,6 +43,10 @@ pub struct RedisView {
     pub offset: u64,
     /// How many keys it holds.
     pub keys: usize,
+    /// Whether it refuses writes, and PING, because it could not write its files.
+    pub refuses_for_disk: bool,
+    /// How many connections clients of the scenario have to it, with no HAProxy between.
+    pub clients: usize,
 }
 
 /// What a Sentinel holds.
@@ -221,6 +226,7 @@ fn micros(at: Time, origin: Time) -> i64 {
 
 fn sample(world: &World, layout: &Layout, origin: Time) -> Sample {
     let place = |addr| layout.redis_at(addr).map(|node| node.0 as usize);
+    let client_hosts: BTreeSet<HostId> = layout.all_clients().map(|client| layout.host(client)).collect();
     let redis = |node: NodeId| {
         world.redis(node).map(|redis| RedisView {
             state: world.state(node),
@@ -231,6 +237,8 @@ fn sample(world: &World, layout: &Layout, origin: Time) -> Sample {
             replid: redis.replid(),
             offset: redis.offset(),
             keys: redis.key_count(),
+            refuses_for_disk: redis.refuses_for_disk(),
+            clients: redis.peers().filter(|peer| client_hosts.contains(&layout.host_at(*peer))).count(),
         })
     };
     let sentinel = |node: NodeId| {
@@ -239,9 +247,9 @@ fn sample(world: &World, layout: &Layout, origin: Time) -> Sample {
             SentinelView {
                 state: world.state(node),
                 life: world.life(node),
-                names: place(sentinel.believed_master()),
-                config_epoch: file.master.as_ref().map_or(0, |master| master.config_epoch),
-                vote_epoch: file.master.as_ref().map_or(0, |master| master.leader_epoch),
+                names: place(sentinel.believed_master(GroupId::ONLY)),
+                config_epoch: file.masters.get(&GroupId::ONLY).map_or(0, |master| master.config_epoch),
+                vote_epoch: file.masters.get(&GroupId::ONLY).map_or(0, |master| master.leader_epoch),
                 current_epoch: sentinel.current_epoch(),
             }
         })

@@ -4,11 +4,11 @@
 //! It follows the schedule as the scenario's own check does (`scenario::script`), so that what is kept here is accepted
 //! there, and counts who is out of action.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::Span;
 use crate::record::NodeKind;
-use crate::scenario::{Action, Fault, NodeRef, OneOrMany, Role, Scenario};
+use crate::scenario::{Action, Fault, NodeRef, OneOrMany, Role, Scenario, Touch};
 
 /// What is known of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,8 @@ struct Stage<'a> {
     lives: BTreeMap<String, Life>,
     /// Faults on roles that are not undone: by class, nobody knows whom they hit.
     hidden: BTreeMap<NodeKind, usize>,
+    /// Their disk was full: they may have ended at any time since.
+    full: BTreeSet<String>,
     disturbed: bool,
 }
 
@@ -121,7 +123,7 @@ impl<'a> Stage<'a> {
         let haproxy = scenario.stack.haproxy.then(|| "haproxy".to_owned());
         let clients = scenario.clients.iter().map(|client| client.name.clone());
         let lives = redis.chain(sentinels).chain(haproxy).chain(clients).map(|name| (name, Life::Runs)).collect();
-        Stage { scenario, lives, hidden: BTreeMap::new(), disturbed: false }
+        Stage { scenario, lives, hidden: BTreeMap::new(), full: BTreeSet::new(), disturbed: false }
     }
 
     fn exists(&self, node: &NodeRef) -> bool {
@@ -192,31 +194,36 @@ impl<'a> Stage<'a> {
 
     /// Plays one fault; false if it does nothing, or too much.
     fn play(&mut self, action: &Action, budget: Option<Budget>) -> bool {
-        match action {
-            Action::Kill { node } => self.end(node, false, Life::Dead, budget),
-            Action::KillHost { node } | Action::PowerOff { node } => self.end(node, true, Life::Dead, budget),
-            Action::Terminate { node } => {
+        match action.touch() {
+            Touch::Ends { node, with_host } => self.end(node, with_host, Life::Dead, budget),
+            Touch::AskedToEnd(node) => {
                 let paused = |name: &String| self.lives.get(name) == Some(&Life::Paused);
                 !self.programs(node, false).iter().any(paused) && self.end(node, false, Life::Dead, budget)
             }
-            Action::Pause { node } => self.end(node, false, Life::Paused, budget),
-            Action::Start { node } => self.revive(node, &[Life::Dead, Life::MaybeDead]),
-            Action::Resume { node } => self.revive(node, &[Life::Paused, Life::MaybePaused]),
-            Action::ClockJump { node, .. } | Action::Stall { node, .. } => self.is_alive(node),
-            Action::Upgrade { .. } => true,
-            Action::Command { node, run } => {
-                let alive = self.is_alive(node);
-                let ends = alive && run.first().is_some_and(|word| word == "SHUTDOWN");
-                if ends {
-                    return !matches!(node, NodeRef::Role(_)) && self.end(node, false, Life::MaybeDead, budget);
-                }
-                alive
+            Touch::Pauses(node) => self.end(node, false, Life::Paused, budget),
+            Touch::Starts(node) => self.revive(node, &[Life::Dead, Life::MaybeDead]),
+            Touch::Resumes(node) => self.revive(node, &[Life::Paused, Life::MaybePaused]),
+            Touch::Needs { node, may_end: true } => {
+                let is_role = matches!(node, NodeRef::Role(_));
+                self.is_alive(node) && !is_role && self.end(node, false, Life::MaybeDead, budget)
             }
-            Action::Partition { .. } | Action::Cut { .. } | Action::Degrade { .. } => {
+            Touch::Needs { node, may_end: false } => self.is_alive(node),
+            Touch::Disturbs => {
                 self.disturbed = true;
                 true
             }
-            Action::Heal {} => std::mem::take(&mut self.disturbed),
+            Touch::MayEndAnyTime(node) => {
+                let is_redis = matches!(node, NodeRef::Redis(_));
+                let fits = matches!(node, NodeRef::Sentinel(_))
+                    || (is_redis && self.end(node, false, Life::MaybeDead, budget));
+                if fits && is_redis {
+                    self.full.insert(node.to_string());
+                }
+                self.disturbed |= fits;
+                fits
+            }
+            Touch::Heals => std::mem::take(&mut self.disturbed),
+            Touch::Nothing => true,
         }
     }
 
@@ -270,7 +277,8 @@ impl<'a> Stage<'a> {
             return false;
         }
         for name in programs {
-            self.lives.insert(name, Life::Runs);
+            let life = if self.full.contains(&name) { Life::MaybeDead } else { Life::Runs };
+            self.lives.insert(name, life);
         }
         true
     }

@@ -32,7 +32,7 @@ const SEEDS: u64 = 16;
 
 /// A case that was made small.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shrunk {
+pub(crate) struct Shrunk {
     /// The case.
     pub case: Case,
     /// What the property finds in it.
@@ -68,7 +68,7 @@ fn way(finding: &Finding) -> String {
 }
 
 /// Makes a case small in which `property` was found to fail.
-pub fn shrink(case: &Case, finding: &Finding, property: &str, build: &Build) -> Shrunk {
+pub(crate) fn shrink(case: &Case, finding: &Finding, property: &str, build: &Build) -> Shrunk {
     let best = Shrunk { case: case.clone(), finding: finding.clone(), runs: 0 };
     let mut shrinker = Shrinker { property, build, way: way(finding), best };
     let mut step = 0;

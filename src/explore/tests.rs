@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::campaign::{Campaign, Source, all_properties, judge};
 use super::compact::compact;
 use super::generate::{self, Limits};
+use super::observe::Case;
 use super::property::{self, Kind, NO_PANIC};
 use super::shrink::shrink;
 use crate::mistake::Mistake;
@@ -45,6 +46,8 @@ fn every_action_of_the_interface_is_drawn() {
         "degrade",
         "clock-jump",
         "stall",
+        "slow-disk",
+        "disk-full",
         "command",
     ];
     let missing: Vec<&str> = all.into_iter().filter(|word| !drawn.contains(word)).collect();
@@ -92,7 +95,7 @@ fn the_models_as_they_are_hold_their_properties() {
 }
 
 /// The property that finds a mistake, and within how many cases of the campaign with seed 1.
-const FINDS: [(Mistake, &str, u64); 16] = [
+const FINDS: [(Mistake, &str, u64); 18] = [
     (Mistake::VoteNotPersisted, "one-vote-an-epoch", 20),
     (Mistake::VotesTwice, "one-vote-an-epoch", 40),
     (Mistake::QuorumIsEnough, "majority-and-quorum", 150),
@@ -109,6 +112,8 @@ const FINDS: [(Mistake, &str, u64); 16] = [
     (Mistake::ReplicaSkipsWrites, "offsets-and-histories", 5),
     (Mistake::DeliversTwice, "in-order-and-once", 5),
     (Mistake::BackupIgnored, "backup-is-backup", 20),
+    (Mistake::AnswersBeforeFsync, "synced-before-answered", 1_000),
+    (Mistake::IgnoresDiskError, "disk-error-refuses-writes", 200),
 ];
 
 /// The first case in which a mistake is found.
@@ -131,7 +136,26 @@ fn every_planted_mistake_is_found() {
         }
     }
     assert!(missed.is_empty(), "not found: {missed:?}");
-    assert!(Mistake::ALL.iter().all(|mistake| FINDS.iter().any(|(known, ..)| known == mistake)));
+    let known = |mistake: &Mistake| FINDS.iter().any(|(known, ..)| known == mistake) || *mistake == SELDOM;
+    assert!(Mistake::ALL.iter().all(known));
+}
+
+/// A campaign fills an output buffer too seldom to find it in a test's time.
+const SELDOM: Mistake = Mistake::HalfTheLimit;
+
+#[test]
+fn a_mistake_about_output_limits_is_found_where_a_subscriber_stops() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/cookbook/stopped-subscriber.toml");
+    let mut scenario = Scenario::load(file).expect("it is a scenario");
+    for config in &mut scenario.redis {
+        config.client_output_buffer_limit.pubsub.soft_bytes = 0;
+    }
+    scenario.expect = None;
+    let case = Case { scenario, seed: 1 };
+    let name = "closed-above-limit";
+    let wrong = |scenario, seed, keep| World::with_mistake(scenario, seed, keep, SELDOM);
+    assert!(judge(&case, name, &wrong).is_some(), "half of the limit is not below it");
+    assert_eq!(judge(&case, name, &World::new), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! timers: a deadline that has come closer is met when the queue is walked through that far, which it is from its
 //! beginning, whenever its first deadline has come, to the first that has not (`wake_expired_tasks`; strace of 2.6.12). With
 //! `inter 4s` and `timeout check 1s` a round on a silent server lasts 1 to 4 s, depending on the rounds of the others and on
-//! a task that runs once a second. A reply that does not match is no failure: the rule waits for more bytes, until the deadline or
+//! a task that runs once a second. A reply that does not match is not a failure: the rule waits for more bytes, until the deadline or
 //! the peer's close. The interval runs from the end of one round to the start of the next.
 //!
 //! Sources: `process_chk_conn`, `srv_getinter`, `start_checks` (check.c); `tcpcheck_eval_connect`,
@@ -16,7 +16,7 @@ use super::health::Health;
 use super::timer::{Tick, deadline, millis, tick};
 use super::{CheckKind, Config, Haproxy, OnMarkedDown, OnMarkedUp, check_token};
 use crate::kernel::{Span, Time};
-use crate::net::{ConnectError, Ended, Note, Out, Sock, TimerId};
+use crate::program::{ConnectError, Ended, Note, Out, Sock, TimerId};
 use crate::record::{CheckStatus, Event, HaproxyEvent};
 use crate::wire::{Command, InfoSection, Message, Reply, Role};
 
@@ -225,7 +225,7 @@ impl Haproxy {
         }
         let is_up = check.health.is_up();
         let pause = check.pause(&self.config);
-        let host = self.servers[server].addr.host;
+        let host = self.servers[server].host;
         out.note(|| Note::Checked { server: host, status, was_up, is_up, took: duration });
         if was_up != is_up {
             self.server_changed(server, is_up, status, duration, out);
@@ -244,7 +244,7 @@ impl Haproxy {
             |backup| self.servers.iter().filter(|s| s.backup == backup && s.check.health.is_up()).count() as u32;
         let (active, backups) = (count(false), count(true));
         let sessions = self.servers[server].sessions;
-        let host = self.servers[server].addr.host;
+        let host = self.servers[server].host;
         out.log(|| {
             let server = host;
             Event::Haproxy(HaproxyEvent::Server { server, backup, up, status, duration, active, backups, sessions })

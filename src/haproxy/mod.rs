@@ -46,8 +46,8 @@ use session::Session;
 use timer::Timers;
 
 use crate::kernel::{Span, Stream};
-use crate::net::{Input, Out, Sock, TimerId, Token};
-use crate::wire::Addr;
+use crate::program::{Input, Out, Sock, TimerId, Token};
+use crate::wire::{Addr, HostId};
 
 /// Processor time to pass one message on. HAProxy forwards some 100 000 to 200 000 small requests a second and thread
 /// (derived from published benchmarks, not measured here), so about 5 µs each, spread over as many threads as there are
@@ -61,7 +61,7 @@ const BOOT_MAX: Span = Span::from_millis(71);
 
 const BOOT_TIMER: TimerId = TimerId(0);
 /// The task of the resolvers that HAProxy makes of /etc/resolv.conf, once it has started: it has nothing to resolve, but
-/// visits the queue of timers.
+/// wakes the loop, so that the date is taken and deadlines that wait for a visit are seen.
 const RESOLVERS: TimerId = TimerId(0);
 /// `timeout resolve` of these resolvers.
 const RESOLVE: Span = Span::from_secs(1);
@@ -69,6 +69,8 @@ const RESOLVE: Span = Span::from_secs(1);
 /// A `server` line of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server {
+    /// Its name: that of a host.
+    pub host: HostId,
     /// Where it listens.
     pub addr: Addr,
     /// `backup`.
@@ -89,6 +91,7 @@ pub struct Setup {
 
 #[derive(Clone, Debug)]
 struct Backend {
+    host: HostId,
     addr: Addr,
     backup: bool,
     check: Check,
@@ -154,6 +157,7 @@ impl Haproxy {
         let Setup { config, servers, work } = setup;
         assert!(!servers.is_empty(), "a backend has a server");
         let backend = |server: Server| Backend {
+            host: server.host,
             addr: server.addr,
             backup: server.backup,
             check: Check::new(&config),
@@ -216,6 +220,7 @@ impl Haproxy {
     }
 
     /// One pass of the event loop.
+    #[allow(clippy::too_many_lines, reason = "a table: one arm an input")]
     pub fn handle(&mut self, input: Input, out: &mut Out) {
         let began = out.now();
         if self.timers.overslept(out)
@@ -235,8 +240,7 @@ impl Haproxy {
                 self.booted = true;
                 out.listen();
                 self.start_checks(out);
-                // Only a check's own time-out lets deadlines wait for such a visit.
-                if self.config.timeout_check.is_some() {
+                if release::rules(self.config.release).idle_resolvers {
                     self.arm_resolvers(out);
                 }
             }

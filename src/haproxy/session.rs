@@ -15,7 +15,7 @@
 use super::timer::{Tick, deadline, tick};
 use super::{Haproxy, client_token, server_token};
 use crate::kernel::{Span, Time};
-use crate::net::{Ended, Note, Out, SessionEnd, Sock, TimerId};
+use crate::program::{Ended, Note, Out, SessionEnd, Sock, TimerId};
 use crate::wire::Message;
 
 /// The pause before another attempt on the same server after an error (`back_handle_st_cer`).
@@ -103,7 +103,7 @@ impl Haproxy {
         while self.sessions_open < self.config.maxconn {
             let Some(sock) = self.backlog.pop_front() else { return };
             // Who was reset while waiting is not there to be accepted.
-            if out.handles.is_live(sock) {
+            if out.is_open(sock) {
                 self.begin_session(sock, out);
             }
         }
@@ -156,7 +156,7 @@ impl Haproxy {
         session.phase = Phase::Connecting;
         session.back = Side::open(sock, now);
         session.attempt_ends = deadline(now, self.config.timeout_connect);
-        let (client, failures, host) = (session.client.sock, session.failures, self.servers[server].addr.host);
+        let (client, failures, host) = (session.client.sock, session.failures, self.servers[server].host);
         out.note(|| Note::SessionTo { client, back: sock, server: host, failures });
         self.arm_session(slot, out);
     }
@@ -366,7 +366,7 @@ impl Haproxy {
         let timer = self.session_timer(slot);
         let session = &mut self.sessions[slot];
         assert_ne!(session.phase, Phase::Free, "a session ends once");
-        let (client, server) = (session.client.sock, self.servers[session.server as usize].addr.host);
+        let (client, server) = (session.client.sock, self.servers[session.server as usize].host);
         let why = session.ending.unwrap_or(why);
         out.note(|| Note::SessionEnds { client, server, why });
         if !session.client.gone {

@@ -1,13 +1,12 @@
 //! A small world around one HAProxy: a server behaves as it is told to, clients are scripted, time is virtual.
 
-use std::collections::BTreeMap;
-
 use super::{Config, Haproxy, Server, Setup};
-use crate::kernel::{EventId, Purpose, Span, Stream, Time};
-use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::kernel::{Purpose, Span, Stream, Time};
+use crate::program::testing::{Bench, Next};
+use crate::program::{Action, ConnectError, Ended, Input, Sock, Token};
 use crate::record::{Event, HaproxyEvent, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, HostId, Info, Message, NodeId, Payload, ReplId, Reply, Role, RunId,
+    Addr, ChannelId, Command, ErrorKind, HostId, Info, Ip, Message, Payload, ReplId, Reply, Role, RunId,
 };
 
 /// One way through the network.
@@ -63,7 +62,6 @@ pub(super) struct Peer {
 
 #[derive(Clone, Debug)]
 enum Happening {
-    Timer(TimerId),
     /// Something for HAProxy on the connection of a peer.
     Arrives(usize, Input),
     /// Something for the peer.
@@ -80,19 +78,15 @@ enum Arrival {
 #[derive(Debug)]
 pub(super) struct Lab {
     pub(super) haproxy: Haproxy,
-    pub(super) now: Time,
     pub(super) peers: Vec<Peer>,
     pub(super) exited: bool,
     servers: Vec<Behaviour>,
-    out: Out,
-    timers: Vec<Option<Time>>,
-    queue: BTreeMap<(Time, u64), Happening>,
-    sequence: u64,
+    bench: Bench<Happening>,
 }
 
 /// The address of a server.
 fn addr(server: usize) -> Addr {
-    Addr::new(HostId(server as u16), 6379)
+    Addr::new(Ip(server as u32), 6379)
 }
 
 /// A client's message.
@@ -124,18 +118,16 @@ impl Lab {
 
     pub(super) fn seeded(config: Config, servers: &[Behaviour], seed: u64) -> Lab {
         let backup = config.backup;
-        let lines = (0..servers.len()).map(|i| Server { addr: addr(i), backup: backup && i > 0 }).collect();
+        let lines = (0..servers.len())
+            .map(|i| Server { host: HostId(i as u16), addr: addr(i), backup: backup && i > 0 })
+            .collect();
         let work = Stream::named(seed, 1, Purpose::Work);
         let mut lab = Lab {
             haproxy: Haproxy::new(Setup { config, servers: lines, work }),
-            now: Time::ZERO,
             peers: Vec::new(),
             exited: false,
             servers: servers.to_vec(),
-            out: Out::new(true),
-            timers: Vec::new(),
-            queue: BTreeMap::new(),
-            sequence: 0,
+            bench: Bench::at(Time::ZERO),
         };
         lab.give(Input::Start);
         lab
@@ -161,65 +153,50 @@ impl Lab {
         }
     }
 
+    /// Now.
+    pub(super) fn now(&self) -> Time {
+        self.bench.now
+    }
+
     pub(super) fn run_for(&mut self, span: Span) {
-        self.run_until(self.now + span);
+        self.run_until(self.bench.now + span);
     }
 
     pub(super) fn run_until(&mut self, until: Time) {
-        while let Some((&(at, _), _)) = self.queue.first_key_value()
-            && at <= until
-        {
-            let ((at, _), happening) = self.queue.pop_first().expect("it was just seen");
-            self.now = at;
-            self.happen(happening);
+        while let Some(next) = self.bench.next(until) {
+            match next {
+                Next::Arrival(happening) => self.happen(happening),
+                Next::Timer(_, timer) => self.give(Input::Timer(timer)),
+            }
         }
-        self.now = until;
     }
 
     /// SIGSTOP for a while: what happens to HAProxy meanwhile reaches it at the end, what arrived before timers.
     pub(super) fn stop_for(&mut self, span: Span) {
-        let end = self.now + span;
+        let end = self.bench.now + span;
         let (mut arrived, mut rang) = (Vec::new(), Vec::new());
-        while let Some(first) = self.queue.first_entry()
-            && first.key().0 <= end
-        {
-            let ((at, _), happening) = first.remove_entry();
-            self.now = at;
-            match happening {
-                Happening::Arrives(..) => arrived.push(happening),
-                Happening::Timer(timer) if self.timers[timer.0 as usize] == Some(at) => rang.push(timer),
-                Happening::Timer(_) => {}
-                other => self.happen(other),
+        while let Some(next) = self.bench.next(end) {
+            match next {
+                Next::Arrival(happening @ Happening::Arrives(..)) => arrived.push(happening),
+                Next::Arrival(happening) => self.happen(happening),
+                Next::Timer(_, timer) => rang.push(timer),
             }
         }
-        self.now = end;
         arrived.into_iter().for_each(|happening| self.happen(happening));
         for timer in rang {
-            // Unless a pass has set or taken back the timer meanwhile.
-            if self.timers[timer.0 as usize].is_some_and(|at| at < end) {
-                self.timers[timer.0 as usize] = None;
+            // Unless a pass has set the timer anew meanwhile.
+            if self.bench.timer(0, timer).is_none() {
                 self.give(Input::Timer(timer));
             }
         }
     }
 
     fn schedule(&mut self, after: Span, happening: Happening) {
-        self.schedule_at(self.now + after, happening);
-    }
-
-    fn schedule_at(&mut self, at: Time, happening: Happening) {
-        self.sequence += 1;
-        self.queue.insert((at, self.sequence), happening);
+        self.bench.post(self.bench.now + after, happening);
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Timer(timer) => {
-                if self.timers[timer.0 as usize] == Some(self.now) {
-                    self.timers[timer.0 as usize] = None;
-                    self.give(Input::Timer(timer));
-                }
-            }
             Happening::Arrives(peer, input) => {
                 if self.peers[peer].dead {
                     return;
@@ -236,10 +213,10 @@ impl Lab {
                 if self.peers[peer].server.is_some_and(|server| self.servers[server] == Behaviour::Silent) {
                     return;
                 }
-                self.peers[peer].got.push((self.now, message.clone()));
+                self.peers[peer].got.push((self.bench.now, message.clone()));
                 self.answer(peer, &message);
             }
-            Happening::Reaches(peer, Arrival::End(close)) => self.peers[peer].closed = Some((self.now, close)),
+            Happening::Reaches(peer, Arrival::End(close)) => self.peers[peer].closed = Some((self.bench.now, close)),
             Happening::Syn(peer) => self.syn(peer),
         }
     }
@@ -296,13 +273,8 @@ impl Lab {
     }
 
     fn give(&mut self, input: Input) {
-        self.out.begin(self.now, NodeId(0), EventId(0), 0);
-        self.haproxy.handle(input, &mut self.out);
-        let actions = self.out.take_actions();
-        for action in &actions {
-            self.act(action.clone());
-        }
-        self.out.recycle(actions);
+        let (_, actions) = self.bench.pass(0, |out| self.haproxy.handle(input, out));
+        actions.into_iter().for_each(|action| self.act(action));
     }
 
     /// The peer at a socket. A dead one is never found: HAProxy must not touch a socket that it has closed.
@@ -315,10 +287,10 @@ impl Lab {
         match action {
             Action::Connect { sock, to, token } => {
                 let peer = Peer {
-                    server: Some(to.host.0 as usize),
+                    server: Some(to.ip.0 as usize),
                     sock: Some(sock),
                     token,
-                    opened: Some(self.now),
+                    opened: Some(self.bench.now),
                     ..Peer::default()
                 };
                 self.peers.push(peer);
@@ -336,17 +308,9 @@ impl Lab {
             Action::Close(sock) => self.end(sock, Close::Fin, true),
             Action::Reset(sock) => self.end(sock, Close::Rst, true),
             Action::ShutdownWrite(sock) => self.end(sock, Close::Fin, false),
-            Action::SetTimer(timer, at) => {
-                assert!(at >= self.now, "a timer is set for the future");
-                if self.timers.len() <= timer.0 as usize {
-                    self.timers.resize(timer.0 as usize + 1, None);
-                }
-                self.timers[timer.0 as usize] = Some(at);
-                self.schedule_at(at, Happening::Timer(timer));
-            }
-            Action::ClearTimer(timer) => self.timers[timer.0 as usize] = None,
             Action::Listen | Action::Relay { .. } => {}
             Action::Exit => self.exited = true,
+            Action::SetTimer(..) | Action::ClearTimer(_) => unreachable!("the bench has the timers"),
         }
     }
 
@@ -360,10 +324,10 @@ impl Lab {
 
     /// A client connects; its index among the peers.
     pub(super) fn client(&mut self) -> usize {
-        let sock = self.out.handles.allocate();
+        let sock = self.bench.handles().allocate();
         let client = self.peers.len();
-        self.peers.push(Peer { sock: Some(sock), opened: Some(self.now), ..Peer::default() });
-        self.give(Input::Accepted { sock, from: HostId(99) });
+        self.peers.push(Peer { sock: Some(sock), opened: Some(self.bench.now), ..Peer::default() });
+        self.give(Input::Accepted { sock, from: Ip(99) });
         client
     }
 
@@ -425,7 +389,7 @@ impl Lab {
             What::Event(Event::Haproxy(event)) => Some(event.clone()),
             _ => None,
         };
-        self.out.records().iter().filter_map(|r| Some((r.time, event(&r.what)?))).collect()
+        self.bench.records().iter().filter_map(|r| Some((r.time, event(&r.what)?))).collect()
     }
 
     /// When a server last came up or went down, if it did since `since`.

@@ -18,7 +18,7 @@
 
 use super::release::Rules;
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{Out, TimerId};
+use crate::program::{Out, TimerId};
 
 /// A point on HAProxy's clock: whole milliseconds.
 pub(super) type Tick = u64;
@@ -251,9 +251,9 @@ impl Timers {
 mod tests {
     use super::*;
     use crate::haproxy::release::rules;
-    use crate::kernel::{EventId, Purpose};
+    use crate::kernel::Purpose;
+    use crate::program::testing::Bench;
     use crate::release::ProxyRelease;
-    use crate::wire::NodeId;
 
     const TIMER: TimerId = TimerId(1);
 
@@ -264,30 +264,33 @@ mod tests {
     /// A loop that armed a deadline of `timeout_ms` at `armed` and made passes at `passes`; when it meets the deadline.
     fn met(armed: Time, timeout_ms: u64, passes: &[Time]) -> Time {
         let mut timers = Timers::new(Stream::named(1, 1, Purpose::Work), rules(ProxyRelease::default()));
-        let mut out = Out::new(false);
-        let at = |now, out: &mut Out| out.begin(now, NodeId(0), EventId(0), 0);
-        at(armed, &mut out);
-        timers.arm(TIMER, deadline(armed, Span::from_millis(timeout_ms)), &mut out);
-        timers.pass_ends(armed, &out);
+        let mut bench = Bench::<()>::at(armed);
+        bench.pass(0, |out| {
+            timers.arm(TIMER, deadline(armed, Span::from_millis(timeout_ms)), out);
+            timers.pass_ends(armed, out);
+        });
         let mut rings = deadline(armed, Span::from_millis(timeout_ms)) * 1000;
-        out.take_actions();
         let mut passes = passes.iter().copied().peekable();
         loop {
             if let Some(pass) = passes.next_if(|&pass| pass < micros(rings)) {
-                at(pass, &mut out);
-                if timers.next_due(&mut out).is_some() {
+                bench.now = pass;
+                let mut is_due = false;
+                bench.pass(0, |out| {
+                    is_due = timers.next_due(out).is_some();
+                    timers.pass_ends(pass, out);
+                });
+                if is_due {
                     return pass;
                 }
-                timers.pass_ends(pass, &out);
                 continue;
             }
-            at(micros(rings), &mut out);
-            if timers.rings(TIMER, &mut out) {
+            bench.now = micros(rings);
+            let mut rang = false;
+            bench.pass(0, |out| rang = timers.rings(TIMER, out));
+            if rang {
                 return micros(rings);
             }
-            let actions = out.take_actions();
-            let [crate::net::Action::SetTimer(TIMER, again)] = actions[..] else { panic!("{actions:?}") };
-            rings = again.0.div_ceil(1000);
+            rings = bench.timer(0, TIMER).expect("it is set again").0.div_ceil(1000);
         }
     }
 

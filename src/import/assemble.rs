@@ -57,6 +57,14 @@ pub fn read(files: &Files, options: &Options) -> Set {
     let projects = with_overrides(documents.compose.clone(), options);
     let mut units: Vec<Unit> = projects.iter().map(|project| Unit::of_project(files, project, options)).collect();
     units.retain(|unit| !unit.programs.is_empty());
+    // What another file includes is no stack of its own.
+    let mut taken: BTreeSet<String> = documents.compose.iter().flat_map(compose::extended_files).collect();
+    for unit in &units {
+        if !taken.contains(&unit.label) {
+            taken.extend(unit.included.iter().filter(|file| **file != unit.label).cloned());
+        }
+    }
+    units.retain(|unit| !taken.contains(&unit.label));
     let manifests = kubernetes::read(&documents.manifests);
     let pods: Vec<Container> = manifests.containers;
     if !pods.is_empty() {
@@ -87,6 +95,12 @@ pub fn read(files: &Files, options: &Options) -> Set {
     }
     if several {
         unused_by_all(files, &mut set.stacks);
+    }
+    for stack in &mut set.stacks {
+        // A single file is named; beyond the bounds there may be anything.
+        let unread = files.unread().into_iter();
+        let unread = unread.map(|text| Remark { place: None, matters: text.contains("what lies beyond"), text });
+        stack.left_out.extend(unread);
     }
     set
 }
@@ -133,9 +147,7 @@ fn documents(files: &Files, options: &Options, set: &mut Set) -> Documents {
         match yaml::read(&file.path, &file.text) {
             Ok(all) => {
                 if all.first().is_some_and(compose::is_one) {
-                    documents
-                        .compose
-                        .extend(all.into_iter().next().map(|root| Project { file: file.path.clone(), root }));
+                    documents.compose.extend(all.into_iter().next().map(|root| Project::new(file.path.clone(), root)));
                 } else if all.iter().any(kubernetes::is_one) {
                     documents.manifests.extend(all);
                 } else {
@@ -145,7 +157,7 @@ fn documents(files: &Files, options: &Options, set: &mut Set) -> Documents {
             Err((place, why)) => {
                 let about = ["redis", "sentinel", "services:"].iter().any(|word| file.text.contains(word));
                 if about {
-                    set.broken.push((place, format!("this is no YAML: {why}")));
+                    set.broken.push((place, format!("this is not YAML: {why}")));
                 }
             }
         }
@@ -156,7 +168,10 @@ fn documents(files: &Files, options: &Options, set: &mut Set) -> Documents {
 /// The first line that is part of a template, outside comments.
 pub(super) fn template_line(text: &str) -> Option<usize> {
     let is_part = |line: &str| {
-        let code = line.trim_start();
+        // Docker's swarm mode fills these in itself, in each container.
+        let code = ["{{.Task.", "{{.Node.", "{{.Service.", "{{ .Task.", "{{ .Node.", "{{ .Service."]
+            .iter()
+            .fold(line.trim_start().to_owned(), |code, own| code.replace(own, ""));
         !code.starts_with('#')
             && (code.contains("{{") && code.contains("}}") && !code.contains("--format") && !code.contains("inspect")
                 || code.starts_with("{%"))
@@ -174,7 +189,7 @@ fn with_overrides(all: Vec<Project>, options: &Options) -> Vec<Project> {
         let mut all = all.into_iter();
         let Some(first) = all.next() else { return Vec::new() };
         let root = all.fold(first.root, |root, project| compose::merged(root, &project.root));
-        return vec![Project { file: first.file, root }];
+        return vec![Project { root, ..first }];
     }
     let (overrides, bases): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|project| name(project).contains(".override."));
@@ -200,6 +215,7 @@ pub(super) struct Unit {
     pub(super) quoted: Vec<Text>,
     pub(super) kubernetes: bool,
     pub(super) machines: BTreeSet<String>,
+    pub(super) included: BTreeSet<String>,
 }
 
 impl Unit {
@@ -229,9 +245,19 @@ impl Unit {
         }
         unit.unset = read.variables.unset;
         unit.quoted = read.quoted;
-        let ours: BTreeSet<String> = unit.programs.iter().map(|one| one.place.file.to_string()).collect();
-        let assumed = read.assumed.into_iter().filter(|(place, _)| ours.contains(&*place.file));
-        unit.assumed.extend(assumed.map(|(place, text)| Remark { place: Some(place), text, matters: false }));
+        let containers = unit.programs.iter().filter_map(|one| one.container.as_ref());
+        let ours: BTreeSet<&str> = containers.map(|container| container.service.as_str()).collect();
+        let assumed = read.assumed.into_iter().filter(|(service, ..)| ours.contains(service.as_str()));
+        // Another number of nodes is another stack.
+        let assumed: Vec<Remark> =
+            assumed.map(|(_, place, text)| Remark { place: Some(place), text, matters: true }).collect();
+        unit.assumed.extend(assumed);
+        unit.assumed.extend(read.missing.into_iter().map(|(place, text)| Remark {
+            place: Some(place),
+            text,
+            matters: true,
+        }));
+        unit.included = read.included;
         unit
     }
 

@@ -1,40 +1,62 @@
 //! Compose files: merged, interpolated, and made into containers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 
 use super::container::{Build, Container, Mount, Platform, Port, Source};
 use super::interpolate::{Variables, env_file};
 use super::origin::{Line, Origin, Text, lines_of};
 use super::source::{Files, clean, folder_of, resolve};
 use super::yaml::{Node, Value};
+use crate::limits::IMPORT_NODES_MAX;
 
 /// Keys of a service whose lists are replaced by an override, not added to.
 const REPLACED: [&str; 4] = ["command", "entrypoint", "test", "profiles"];
 /// The most containers of one service.
 const REPLICAS_MAX: usize = 1_000;
 
+/// The most projects that are included, over all levels.
+const INCLUDES_MAX: usize = 64;
+
 /// A compose project: one or more files that are read as one.
 #[derive(Clone, Debug)]
-pub struct Project {
+pub(super) struct Project {
     /// The first of the files.
     pub file: std::sync::Arc<str>,
     /// What they say together.
     pub root: Node,
+    /// The folder to which its paths are relative.
+    pub folder: String,
+    /// Files with its variables, if they are not in `.env`.
+    pub env: Vec<String>,
+}
+
+impl Project {
+    /// The project that is in `file` alone.
+    pub(super) fn new(file: std::sync::Arc<str>, root: Node) -> Project {
+        Project { folder: folder_of(&file).to_owned(), file, root, env: Vec::new() }
+    }
 }
 
 /// Whether a YAML document is a compose file.
-pub fn is_one(node: &Node) -> bool {
+pub(super) fn is_one(node: &Node) -> bool {
+    let ours = |key: &str| ["include", "services", "networks", "volumes", "name", "version"].contains(&key);
+    if node.get("include").is_some() && node.entries().iter().all(|(key, _)| ours(&key.text)) {
+        return true;
+    }
     let services = node.get("services").map(Node::entries).unwrap_or_default();
     let known = ["image", "build", "command", "extends", "environment", "ports", "volumes", "restart"];
     services.iter().any(|(_, service)| known.iter().any(|key| service.entry(key).is_some()))
 }
 
 /// `over` worked into `base`, as `docker compose -f base -f over` does.
-pub fn merged(base: Node, over: &Node) -> Node {
+pub(super) fn merged(base: Node, over: &Node) -> Node {
     match (base.value, &over.value) {
         (Value::Map(mut entries), Value::Map(others)) => {
+            let places: HashMap<String, usize> =
+                entries.iter().enumerate().map(|(at, (name, _))| (name.text.clone(), at)).collect();
             for (key, value) in others {
-                match entries.iter().position(|(name, _)| name.text == key.text) {
+                match places.get(&key.text).copied() {
                     Some(at) if REPLACED.contains(&key.text.as_str()) => entries[at].1 = value.clone(),
                     Some(at) => entries[at].1 = merged(entries[at].1.clone(), value),
                     None => entries.push((key.clone(), value.clone())),
@@ -52,7 +74,7 @@ pub fn merged(base: Node, over: &Node) -> Node {
 
 /// What decides how a project is read.
 #[derive(Clone, Debug, Default)]
-pub struct Choices {
+pub(super) struct Choices {
     /// Values of variables that go before `.env`.
     pub env: BTreeMap<String, Text>,
     /// The profiles that are on.
@@ -63,7 +85,7 @@ pub struct Choices {
 
 /// What came of reading a project.
 #[derive(Debug, Default)]
-pub struct Read {
+pub(super) struct Read {
     /// The containers, in the order of the file.
     pub containers: Vec<Container>,
     /// Services that are left out because their profile is off.
@@ -72,39 +94,42 @@ pub struct Read {
     pub variables: Variables,
     /// Texts with quotes that are part of a value of the environment.
     pub quoted: Vec<Text>,
-    /// What was taken for granted, and where.
-    pub assumed: Vec<(super::origin::Place, String)>,
+    /// What was taken for granted: of which service, where, and what.
+    pub assumed: Vec<(String, super::origin::Place, String)>,
+    /// The files that it includes.
+    pub included: BTreeSet<String>,
+    /// What it includes and is not there, or does not go with the rest.
+    pub missing: Vec<(super::origin::Place, String)>,
 }
 
 impl Read {
-    /// How many containers of a service a script or page of the set asks for: `--scale SERVICE=N`.
-    fn by_script(&mut self, files: &Files, service: &str) -> Option<usize> {
-        let tells = |file: &&super::source::File| {
-            file.path.ends_with(".sh") || file.path.ends_with("Makefile") || file.path.ends_with(".md")
-        };
-        for file in files.all().filter(tells) {
-            for (n, line) in
-                file.text.lines().enumerate().filter(|(_, line)| line.contains("compose") && line.contains("scale"))
-            {
-                let words = line.split(|c: char| c.is_whitespace() || c == '`');
-                let number = words
-                    .filter_map(|word| word.trim_start_matches("--scale=").split_once('='))
-                    .find(|(name, _)| *name == service);
-                if let Some(count) =
-                    number.and_then(|(_, number)| number.parse().ok()).filter(|n| (1..=REPLICAS_MAX).contains(n))
-                {
-                    let place = super::origin::Place::new(&file.path, n + 1);
-                    self.assumed.push((
-                        place,
-                        format!(
-                            "{count} containers of {service}: as a command in the set has it (--scale {service}=N)"
-                        ),
-                    ));
-                    return Some(count);
-                }
+    /// Takes in what came of an included project.
+    fn take(&mut self, other: Read, machine: &std::sync::Arc<str>) {
+        let own: BTreeSet<String> = self.containers.iter().map(|one| one.service.clone()).collect();
+        for mut one in other.containers {
+            if own.contains(&one.service) {
+                let text = format!("service {} is in an including file, too: compose refuses that", one.service);
+                self.missing.push((one.place, text));
+                continue;
             }
+            one.machine = machine.clone();
+            self.containers.push(one);
         }
-        None
+        self.off.extend(other.off);
+        self.variables.unset.extend(other.variables.unset);
+        self.variables.used.extend(other.variables.used);
+        self.quoted.extend(other.quoted);
+        self.assumed.extend(other.assumed);
+        self.included.extend(other.included);
+        self.missing.extend(other.missing);
+    }
+
+    /// How many containers of a service a script or page of the set asks for.
+    fn by_script(&mut self, asked: &BTreeMap<String, (usize, super::origin::Place)>, service: &str) -> Option<usize> {
+        let (count, place) = asked.get(service)?;
+        let text = format!("{count} containers of {service}: as a command in the set has it (--scale {service}=N)");
+        self.assumed.push((service.to_owned(), place.clone(), text));
+        Some(*count)
     }
 
     /// How many containers a range of ports of the machine is for: it makes sense for several alone.
@@ -119,17 +144,47 @@ impl Read {
             "{count} containers of {}: as many as it has ports of the machine (--scale {}=1 for one)",
             container.service, container.service
         );
-        self.assumed.push((place, text));
+        self.assumed.push((container.service.clone(), place, text));
         count
     }
 }
 
-/// The containers of a project.
-pub fn read(files: &Files, project: &Project, choices: &Choices) -> Read {
-    let folder = folder_of(&project.file).to_owned();
+/// What scripts and pages of the set say behind `--scale`: SERVICE=N.
+fn scales(files: &Files) -> BTreeMap<String, (usize, super::origin::Place)> {
+    let tells = |file: &&super::source::File| {
+        file.path.ends_with(".sh") || file.path.ends_with("Makefile") || file.path.ends_with(".md")
+    };
+    let mut all = BTreeMap::new();
+    for file in files.all().filter(tells) {
+        for (n, line) in
+            file.text.lines().enumerate().filter(|(_, line)| line.contains("compose") && line.contains("scale"))
+        {
+            let words = line.split(|c: char| c.is_whitespace() || c == '`');
+            for (name, number) in words.filter_map(|word| word.trim_start_matches("--scale=").split_once('=')) {
+                if let Some(count) = number.parse().ok().filter(|n| (1..=REPLICAS_MAX).contains(n)) {
+                    let place = super::origin::Place::new(&file.path, n + 1);
+                    all.entry(name.to_owned()).or_insert((count, place));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The containers of a project and of those that it includes.
+pub(super) fn read(files: &Files, project: &Project, choices: &Choices) -> Read {
+    let mut left = INCLUDES_MAX;
+    with_included(files, project, choices, &mut left)
+}
+
+/// `left`: so many further projects may be included.
+fn with_included(files: &Files, project: &Project, choices: &Choices, left: &mut usize) -> Read {
+    let folder = project.folder.clone();
     let mut read = Read::default();
+    let asked = scales(files);
     let beside = if folder.is_empty() { ".env".to_owned() } else { format!("{folder}/.env") };
-    if let Some(file) = files.get(&beside) {
+    let env = if project.env.is_empty() { std::slice::from_ref(&beside) } else { &project.env };
+    for file in env.iter().filter_map(|path| files.get(path)) {
         read.variables.set.extend(env_file(&lines_of(&file.path, &file.text)));
     }
     read.variables.set.extend(choices.env.clone());
@@ -149,8 +204,11 @@ pub fn read(files: &Files, project: &Project, choices: &Choices) -> Read {
             [["deploy", "replicas"].as_slice(), ["scale"].as_slice()].iter().find_map(|path| service.text_at(path));
         let count = choices.scale.get(&name.text).copied();
         let count = count.or_else(|| said.and_then(|text| text.text.parse().ok()));
-        let count = count.or_else(|| read.by_script(files, &name.text));
+        let count = count.or_else(|| read.by_script(&asked, &name.text));
         let count = count.unwrap_or_else(|| read.by_ports(&container)).min(REPLICAS_MAX);
+        if read.containers.len() > 4 * IMPORT_NODES_MAX {
+            break;
+        }
         for ordinal in 0..count {
             let mut one = Container { ordinal, replicas: count, ..container.clone() };
             if count > 1 {
@@ -161,7 +219,31 @@ pub fn read(files: &Files, project: &Project, choices: &Choices) -> Read {
             read.containers.push(one);
         }
     }
+    let included = super::include::included(files, &folder, &root);
+    read.included.extend(included.files);
+    read.missing.extend(included.missing);
+    let inner = Choices { env: read.variables.set.clone(), ..choices.clone() };
+    for one in included.projects {
+        let Some(rest) = left.checked_sub(1) else { break };
+        *left = rest;
+        let other = with_included(files, &one, &inner, left);
+        read.take(other, &project.file);
+    }
+    linked(&root, &mut read.containers);
     read
+}
+
+/// Names under which services know others (`links: SERVICE:NAME`).
+fn linked(root: &Node, containers: &mut [Container]) {
+    for (_, service) in root.get("services").map(Node::entries).unwrap_or_default() {
+        for link in service.get("links").map(Node::texts).unwrap_or_default() {
+            let Some((name, alias)) = link.text.split_once(':') else { continue };
+            let known = containers.iter().any(|one| one.service == alias || one.names.contains(alias));
+            for one in containers.iter_mut().filter(|one| one.service == name && one.replicas < 2 && !known) {
+                one.names.insert(alias.to_owned());
+            }
+        }
+    }
 }
 
 /// All texts of `node` with their variables replaced.
@@ -181,6 +263,14 @@ fn interpolated(node: &Node, variables: &mut Variables) -> Node {
         }
     };
     Node { value, origin }
+}
+
+/// The other files that hold what services of a project extend: they are no stacks of their own.
+pub(super) fn extended_files(project: &Project) -> Vec<String> {
+    let services = project.root.get("services").map(Node::entries).unwrap_or_default();
+    let files = services.iter().filter_map(|(_, service)| service.at(&["extends", "file"])?.as_text());
+    let files = files.filter_map(|file| resolve(&project.folder, &file.text));
+    files.filter(|file| **file != *project.file).collect()
 }
 
 /// A service with what it extends worked in.
@@ -266,7 +356,17 @@ impl Reader<'_> {
         let context = resolve(self.folder, &context).unwrap_or_default();
         let dockerfile = build.text_at(&["dockerfile"]).map_or("Dockerfile".to_owned(), |text| text.text);
         let dockerfile = resolve(&context, &dockerfile).unwrap_or_default();
-        Build { context, dockerfile, target: build.text_at(&["target"]).map(|t| t.text), place: build.place().clone() }
+        let args = build.get("args");
+        let pairs = args.map(Node::entries).unwrap_or_default().iter();
+        let mut arguments: BTreeMap<String, Text> =
+            pairs.filter_map(|(name, value)| Some((name.text.clone(), value.as_text()?))).collect();
+        for pair in args.map(Node::texts).unwrap_or_default() {
+            if let Some((name, value)) = pair.text.split_once('=') {
+                arguments.insert(name.to_owned(), Text::new(value, pair.origin.clone()));
+            }
+        }
+        let target = build.text_at(&["target"]).map(|target| target.text);
+        Build { context, dockerfile, target, arguments, place: build.place().clone() }
     }
 
     fn environment(&self, service: &Node, one: &mut Container, read: &mut Read) {
@@ -399,48 +499,53 @@ impl Reader<'_> {
 }
 
 /// The lines of a text in a block (`|`): its first line stands below the key.
-pub fn block(text: &str, origin: &Origin) -> Vec<Line> {
+pub(super) fn block(text: &str, origin: &Origin) -> Vec<Line> {
+    if origin.seams.is_some() {
+        return origin.lines(text);
+    }
     let place = |n: usize| super::origin::Place::new(&origin.place.file, origin.place.line + n);
     text.lines().enumerate().map(|(n, line)| Line::at(line, place(n))).collect()
 }
 
 /// A command: a list as it is, a text split as a shell would.
-pub fn words(node: &Node) -> Vec<Text> {
-    match node.text() {
-        None => node.texts(),
-        Some(text) => {
-            let words = shlex(text);
-            words.into_iter().map(|word| Text::new(word, node.origin.clone())).collect()
-        }
-    }
+pub(super) fn words(node: &Node) -> Vec<Text> {
+    let Some(text) = node.text() else { return node.texts() };
+    let piece = |(word, bytes): (String, Range<usize>)| {
+        // Without its quotes, where nothing else is different.
+        let inside = text[bytes.clone()].find(&word).map(|at| bytes.start + at);
+        let bytes = inside.map_or(bytes, |from| from..from + word.len());
+        Text::new(word, node.origin.of_bytes(bytes))
+    };
+    pieces(text).into_iter().map(piece).collect()
 }
 
 /// Splits a text into words as compose does: quotes and backslashes, no variables.
-pub fn shlex(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut open, mut quote) = (Vec::new(), String::new(), false, None);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+pub(super) fn shlex(text: &str) -> Vec<String> {
+    pieces(text).into_iter().map(|(word, _)| word).collect()
+}
+
+/// The same words, with the bytes of each.
+fn pieces(text: &str) -> Vec<(String, Range<usize>)> {
+    let (mut words, mut word, mut from, mut quote) = (Vec::new(), String::new(), None, None);
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
         match (quote, c) {
             (None, c) if c.is_whitespace() => {
-                if std::mem::take(&mut open) {
-                    words.push(std::mem::take(&mut word));
-                }
+                words.extend(from.take().map(|from| (std::mem::take(&mut word), from..at)));
                 continue;
             }
             (None, '"' | '\'') => quote = Some(c),
             (Some(q), c) if c == q => quote = None,
-            (None, '\\') => word.extend(chars.next()),
+            (None, '\\') => word.extend(chars.next().map(|(_, c)| c)),
             (Some('"'), '\\') => match chars.peek() {
-                Some('"' | '\\' | '$' | '`') => word.extend(chars.next()),
+                Some((_, '"' | '\\' | '$' | '`')) => word.extend(chars.next().map(|(_, c)| c)),
                 _ => word.push('\\'),
             },
             (_, c) => word.push(c),
         }
-        open = true;
+        from.get_or_insert(at);
     }
-    if open {
-        words.push(word);
-    }
+    words.extend(from.map(|from| (word, from..text.len())));
     words
 }
 
@@ -466,7 +571,7 @@ mod tests {
     fn project(text: &str) -> Project {
         let file: std::sync::Arc<str> = "compose.yml".into();
         let root = super::super::yaml::read(&file, text).expect("YAML").remove(0);
-        Project { file, root }
+        Project::new(file, root)
     }
 
     #[test]

@@ -71,8 +71,23 @@ pub struct Build {
     pub dockerfile: String,
     /// The stage that is wanted.
     pub target: Option<String>,
+    /// The values that its `ARG`s are given.
+    pub arguments: BTreeMap<String, Text>,
     /// Where it is said.
     pub place: Place,
+}
+
+impl Build {
+    /// The last stage of a Dockerfile, with the values for its `ARG`s that it has itself.
+    pub fn of_file(context: &str, dockerfile: &str, place: Place) -> Build {
+        Build {
+            context: context.to_owned(),
+            dockerfile: dockerfile.to_owned(),
+            target: None,
+            arguments: BTreeMap::new(),
+            place,
+        }
+    }
 }
 
 /// A container: one of several if its service has replicas.

@@ -9,7 +9,7 @@ use super::source::{Files, clean, folder_of, resolve};
 
 /// An image, as its last or wanted stage says.
 #[derive(Clone, Debug, Default)]
-pub struct Image {
+pub(super) struct Image {
     /// The image it is built from.
     pub base: Option<Text>,
     /// Its variables.
@@ -29,7 +29,17 @@ pub struct Image {
 }
 
 /// The image of the stage `target`, or of the last one.
-pub fn read(files: &Files, path: &str, context: &str, target: Option<&str>) -> Option<Image> {
+pub(super) fn read(files: &Files, path: &str, context: &str, target: Option<&str>) -> Option<Image> {
+    read_with(files, (path, context), target, &BTreeMap::new())
+}
+
+/// The same, built with these values for `ARG`.
+pub(super) fn read_with(
+    files: &Files,
+    (path, context): (&str, &str),
+    target: Option<&str>,
+    given: &BTreeMap<String, Text>,
+) -> Option<Image> {
     let file = files.get(path)?;
     let mut stages: Vec<(String, Image)> = Vec::new();
     let mut arguments = Variables::default();
@@ -40,7 +50,8 @@ pub fn read(files: &Files, path: &str, context: &str, target: Option<&str>) -> O
         match name.to_ascii_uppercase().as_str() {
             "ARG" => {
                 let (name, value) = rest.split_once('=').unwrap_or((rest, ""));
-                arguments.set.insert(name.to_owned(), Text::new(unquoted(value), Origin::at(place)));
+                let own = || Text::new(unquoted(value), Origin::at(place));
+                arguments.set.insert(name.to_owned(), given.get(name).cloned().unwrap_or_else(own));
             }
             "FROM" => {
                 let rest = arguments.apply(&at);
@@ -75,7 +86,7 @@ pub fn read(files: &Files, path: &str, context: &str, target: Option<&str>) -> O
 }
 
 /// The names of the stages of a Dockerfile.
-pub fn stages(text: &str) -> Vec<String> {
+pub(super) fn stages(text: &str) -> Vec<String> {
     let from = text.lines().filter(|line| line.trim_start().to_ascii_uppercase().starts_with("FROM "));
     from.filter_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -188,7 +199,7 @@ fn instructions(path: &Arc<str>, text: &str) -> Vec<(Place, String)> {
 }
 
 /// The folder of a Dockerfile, as the context that it has if nothing names one.
-pub fn usual_context(path: &str) -> &str {
+pub(super) fn usual_context(path: &str) -> &str {
     folder_of(path)
 }
 

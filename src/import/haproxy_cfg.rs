@@ -139,9 +139,10 @@ impl Proxy {
 
     /// The text that its checks wait for to tell a master, if they do.
     pub fn asks_role(&self) -> Option<&'static str> {
-        let expected = self.steps.iter().filter_map(|step| match step {
-            Step::Expect(_, text) => Some(text.text.to_ascii_lowercase()),
-            _ => None,
+        let expected = self.steps.iter().flat_map(|step| match step {
+            Step::Expect(kind, text) if kind == "rstring" => alternatives(&text.text.to_ascii_lowercase(), 0),
+            Step::Expect(_, text) => vec![text.text.to_ascii_lowercase()],
+            _ => Vec::new(),
         });
         let mut role = None;
         for text in expected {
@@ -205,7 +206,7 @@ impl Config {
 }
 
 /// Whether the lines are a haproxy.cfg.
-pub fn is_one(text: &str) -> bool {
+pub(crate) fn is_one(text: &str) -> bool {
     let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
     let sections = text.lines().filter(|line| {
         ["frontend", "backend", "listen"].contains(&first(line).as_str()) && line.split_whitespace().count() <= 4
@@ -216,9 +217,11 @@ pub fn is_one(text: &str) -> bool {
 }
 
 /// Reads the lines of a file; `variables` are those of the environment.
-pub fn read(lines: &[Line], variables: &BTreeMap<String, Text>) -> Config {
+pub(crate) fn read(lines: &[Line], variables: &BTreeMap<String, Text>) -> Config {
     let mut config = Config::default();
-    let (mut section, mut defaults): (String, Vec<Vec<Text>>) = (String::new(), Vec::new());
+    let mut section = String::new();
+    // Each `defaults` with its name; what does not say `from` has the last one before it.
+    let mut defaults: Vec<(String, Vec<Vec<Text>>)> = Vec::new();
     for line in lines {
         let Some(words) = words(line, variables, &mut config.variables) else {
             config.broken.push((line.origin.place.clone(), "unbalanced quotes".to_owned()));
@@ -229,18 +232,22 @@ pub fn read(lines: &[Line], variables: &BTreeMap<String, Text>) -> Config {
             kind @ ("frontend" | "backend" | "listen") => {
                 section = "proxy".to_owned();
                 let name = words.get(1).cloned().unwrap_or_else(|| first.clone());
+                let inherited = in_force(&defaults, &words);
                 config.proxies.push(Proxy {
                     kind: kind.to_owned(),
                     name,
                     lines: Vec::new(),
-                    defaults: defaults.clone(),
+                    defaults: inherited,
                     servers: Vec::new(),
                     steps: Vec::new(),
                 });
             }
             "defaults" => {
                 section = "defaults".to_owned();
-                defaults = Vec::new();
+                let name = words.get(1).map_or(String::new(), |name| name.text.clone());
+                let named = words.iter().any(|word| word.text == "from");
+                let inherited = if named { in_force(&defaults, &words) } else { Vec::new() };
+                defaults.push((name, inherited));
             }
             kind @ ("global" | "resolvers" | "peers" | "userlist" | "mailers" | "program" | "cache" | "ring") => {
                 section = kind.to_owned();
@@ -248,7 +255,9 @@ pub fn read(lines: &[Line], variables: &BTreeMap<String, Text>) -> Config {
             }
             _ => match (section.as_str(), config.proxies.last_mut()) {
                 ("global", _) => config.global.push(words),
-                ("defaults", _) => defaults.push(words),
+                ("defaults", _) => {
+                    defaults.iter_mut().last().into_iter().for_each(|(_, lines)| lines.push(words.clone()))
+                }
                 ("proxy", Some(proxy)) => proxy.lines.push(words),
                 _ => {}
             },
@@ -256,6 +265,31 @@ pub fn read(lines: &[Line], variables: &BTreeMap<String, Text>) -> Config {
     }
     config.proxies.iter_mut().for_each(finish);
     config
+}
+
+/// The `defaults` of a section that begins with `words`: those that `from` names, else the last ones before it.
+fn in_force(defaults: &[(String, Vec<Vec<Text>>)], words: &[Text]) -> Vec<Vec<Text>> {
+    let from = words.iter().position(|word| word.text == "from").and_then(|at| words.get(at + 1));
+    let found = match from {
+        Some(from) => defaults.iter().rev().find(|(name, _)| *name == from.text),
+        None => defaults.last(),
+    };
+    found.map(|(_, lines)| lines.clone()).unwrap_or_default()
+}
+
+/// The texts of which one fits a regular expression with alternatives: `role:(master|primary)`, `^role:master$`.
+fn alternatives(pattern: &str, depth: usize) -> Vec<String> {
+    let bare = pattern.trim_start_matches('^').trim_end_matches('$');
+    let open = bare.rfind('(').filter(|_| depth < 8);
+    let inner = open.and_then(|open| Some((open, open + bare[open..].find(')')?)));
+    match inner {
+        Some((open, close)) => {
+            let (front, behind) = (&bare[..open], &bare[close + 1..]);
+            let choices = bare[open + 1..close].trim_start_matches("?:").split('|').take(32);
+            choices.flat_map(|choice| alternatives(&format!("{front}{choice}{behind}"), depth + 1)).take(256).collect()
+        }
+        None => bare.split('|').map(|text| text.replace(".*", "").replace('\\', "")).collect(),
+    }
 }
 
 /// Reads the servers and check steps of a proxy.
@@ -295,7 +329,7 @@ fn server(name: &Text, address: &Text, keywords: Vec<(Text, Option<Text>)>) -> S
 }
 
 /// The host and the port of `host:port`.
-pub fn split_port(address: &str) -> (String, Option<String>) {
+pub(crate) fn split_port(address: &str) -> (String, Option<String>) {
     let address = address.trim_start_matches("ipv4@").trim_start_matches("tcp@");
     match address.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && !host.is_empty() => (host.to_owned(), Some(port.to_owned())),
@@ -406,7 +440,7 @@ fn variable(chars: &[char], at: usize) -> (String, Option<String>, usize) {
 }
 
 /// A time of haproxy.cfg in milliseconds: a number alone counts milliseconds.
-pub fn millis(text: &str) -> Option<u64> {
+pub(crate) fn millis(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..end].parse().ok()?;
     let each = match &text[end..] {
@@ -453,6 +487,35 @@ mod tests {
         let value = Text::new("pw", Origin::at(Place::new(&"c.yml".into(), 3)));
         let config = read(&lines_of(&"h.cfg".into(), TEXT), &BTreeMap::from([("PASS".to_owned(), value)]));
         assert_eq!(config.backend("b").expect("b").sends("auth").expect("sent").text, "AUTH pw\r\n");
+    }
+
+    #[test]
+    fn defaults_are_those_that_are_named() {
+        let text = "defaults tcp\n timeout client 1h\n default-server inter 3s\ndefaults web\n timeout client 9s\ndefaults slow from tcp\n timeout \
+                    server 2h\nlisten a from tcp\n server x h:1 check\nlisten b\n server x h:1\nlisten c from web\n server x h:1\n";
+        let config = read(&lines_of(&"h".into(), text), &BTreeMap::new());
+        let value = |name: &str, words: &[&str]| Some(config.backend(name)?.value(words)?.text.clone());
+        assert_eq!(value("a", &["timeout", "client"]).as_deref(), Some("1h"));
+        assert_eq!(value("b", &["timeout", "client"]).as_deref(), Some("1h"));
+        assert_eq!(value("b", &["timeout", "server"]).as_deref(), Some("2h"));
+        assert_eq!(value("c", &["timeout", "client"]).as_deref(), Some("9s"));
+        let inter = |name: &str| config.backend(name).and_then(|back| back.servers[0].value("inter").cloned());
+        assert!(inter("a").is_some() && inter("b").is_some() && inter("c").is_none());
+    }
+
+    #[test]
+    fn a_check_asks_for_the_role_in_its_own_words() {
+        for (expect, role) in [
+            ("rstring role:(master|primary)", Some("master")),
+            ("rstring ^role:(?:leader|master)$", Some("master")),
+            ("rstring role:.*slave", Some("slave")),
+            ("string role:(master)", None),
+            ("rstring (((a|b)|c)|d", None),
+        ] {
+            let text = format!("listen a\n option tcp-check\n tcp-check expect {expect}\n server x h:1 check\n");
+            let config = read(&lines_of(&"h".into(), &text), &BTreeMap::new());
+            assert_eq!(config.backend("a").expect("a").asks_role(), role, "{expect}");
+        }
         assert!(read(&lines_of(&"h.cfg".into(), "global \"x\n"), &BTreeMap::new()).broken.len() == 1);
     }
 }

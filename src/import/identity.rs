@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::UNKNOWN;
 use super::assemble::{Options, Unit};
 use super::launch::{Kind, Program};
 use super::origin::{Place, lines_of};
 use super::redis_conf::Directives;
 use super::source::Files;
 use super::stack::{Pool, Remark, Stack, Use, find, is_placeholder};
+use crate::limits::IMPORT_NODES_MAX;
 
 /// The stack of a unit.
 pub(super) fn stack(files: &Files, unit: Unit, options: &Options) -> Stack {
@@ -37,12 +39,58 @@ pub(super) fn stack(files: &Files, unit: Unit, options: &Options) -> Stack {
 
 /// Everything that is the same for stacks from containers and from plain files.
 pub(super) fn finish(stack: &mut Stack, options: &Options) {
+    for (kind, all) in
+        [("Redis nodes", &mut stack.redis), ("Sentinels", &mut stack.sentinels), ("HAProxies", &mut stack.proxies)]
+    {
+        if all.len() > IMPORT_NODES_MAX {
+            all.truncate(IMPORT_NODES_MAX);
+            let help = "--scale SERVICE=N, or name only the files that matter".to_owned();
+            stack.refused.push((None, format!("more than {IMPORT_NODES_MAX} {kind}"), help));
+        }
+    }
     name_of_master(stack, options);
     first_master(stack, options);
     pools(stack);
     choose(stack, options);
     order(stack);
     distinct_names(stack);
+    unknown_values(stack);
+}
+
+/// Numbers of Sentinel that are set to what cannot be known: there is no sensible answer but that of who knows them.
+fn unknown_values(stack: &mut Stack) {
+    let monitors = |one: &Program| one.settings.get("sentinel monitor").is_some();
+    let ordered = stack.orders.iter().any(|(_, order)| order == "sentinel monitor");
+    if let Some(first) = stack.sentinels.first().filter(|_| !stack.sentinels.iter().any(monitors) && !ordered) {
+        let what =
+            format!("{}: no line `sentinel monitor` is known: whom it watches, and with which quorum", first.name);
+        let help = "give its file, or say it: --set sentinel.quorum=N".to_owned();
+        stack.refused.push((Some(first.home()), what, help));
+    }
+    let half_known = stack.servers().filter_map(|one| one.settings.all.iter().find(|line| line.name.contains(UNKNOWN)));
+    let mut places: Vec<Place> = half_known.map(|line| line.place().clone()).collect();
+    places.dedup();
+    for place in places {
+        let text = "what stands here in the configuration is known at the start alone: it is left out".to_owned();
+        stack.left_out.push(Remark { place: Some(place), text, matters: true });
+    }
+    let needed = [
+        ("sentinel monitor", 3, "quorum"),
+        ("sentinel down-after-milliseconds", 1, "down-after-milliseconds"),
+        ("sentinel failover-timeout", 1, "failover-timeout"),
+        ("sentinel parallel-syncs", 1, "parallel-syncs"),
+    ];
+    for (name, at, key) in needed {
+        let unknown = stack.sentinels.iter().find_map(|one| {
+            let line = one.settings.of_master(name, &stack.master_name)?;
+            let word = line.word(at).unwrap_or_default();
+            (word.trim().parse::<u64>().is_err() && !is_placeholder(word)).then(|| line.source().place.clone())
+        });
+        if let Some(place) = unknown {
+            let help = format!("say it: --set {place}=N for what stands there, or --set sentinel.{key}=N");
+            stack.refused.push((Some(place), format!("{key}: the value is not known"), help));
+        }
+    }
 }
 
 /// A file that should be in a folder of the machine and is not in the set: the only one of its name is taken for it.
@@ -421,7 +469,7 @@ pub(super) fn placeholders(stack: &Stack) -> Vec<(Place, String)> {
         }
         for line in pool.back.lines.iter().filter(|line| line[0].text == "tcp-check") {
             if let Some(word) = line.iter().find(|word| word.text.contains("<your") || word.text.starts_with("<ip")) {
-                put(word.place(), "a check that still has to be filled in".to_owned());
+                put(word.place(), "what a check asks for".to_owned());
             }
         }
     }

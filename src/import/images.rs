@@ -36,7 +36,7 @@ pub struct Name {
 }
 
 /// Reads the name of an image.
-pub fn read(image: &str) -> Name {
+pub(crate) fn read(image: &str) -> Name {
     let image = image.split('@').next().unwrap_or_default();
     let (path, tag) = match image.rsplit_once(':') {
         Some((path, tag)) if !tag.contains('/') => (path, Some(tag.to_owned())),
@@ -89,7 +89,7 @@ impl Name {
 }
 
 /// The Redis that a distribution's packages hold, by the image that a Dockerfile begins with.
-pub fn of_distribution(image: &Name) -> Option<(u32, u32)> {
+pub(crate) fn of_distribution(image: &Name) -> Option<(u32, u32)> {
     let tag = image.tag.as_deref().unwrap_or_default();
     let has = |words: &[&str]| words.iter().any(|word| tag.starts_with(word));
     match image.name.as_str() {
@@ -129,7 +129,7 @@ const COMMON: [&str; 20] = [
 ];
 
 /// Whether the image itself reads the variable.
-pub fn reads(kind: Kind, name: &str) -> bool {
+pub(crate) fn reads(kind: Kind, name: &str) -> bool {
     let bitnami = ["REDIS_", "VALKEY_", "ALLOW_EMPTY_PASSWORD", "BITNAMI_", "DISABLE_"];
     COMMON.contains(&name)
         || match kind {
@@ -154,7 +154,7 @@ fn get<'a>(env: &'a BTreeMap<String, Text>, name: &str) -> Option<&'a Text> {
 
 /// A line of a file that an image makes from a variable.
 fn line(text: String, value: &Text, name: &str) -> Line {
-    let origin = Origin { place: value.origin.place.clone(), through: value.origin.through.clone() };
+    let origin = Origin { seams: None, ..value.origin.clone() };
     Line { parts: vec![Text::new(value.text.clone(), value.origin.clone())], text, origin: origin.put_into_name(name) }
 }
 
@@ -166,7 +166,7 @@ impl Origin {
 }
 
 /// The redis.conf that Bitnami's image makes (scripts of 7.4), with the image's own defaults.
-pub fn bitnami_redis(env: &BTreeMap<String, Text>, origin: &Origin) -> Vec<Line> {
+pub(crate) fn bitnami_redis(env: &BTreeMap<String, Text>, origin: &Origin) -> Vec<Line> {
     let mut lines = Vec::new();
     let own =
         |text: &str| Line { text: text.to_owned(), origin: origin.clone().put_into_name("default"), parts: Vec::new() };
@@ -227,7 +227,7 @@ pub fn bitnami_redis(env: &BTreeMap<String, Text>, origin: &Origin) -> Vec<Line>
 }
 
 /// The sentinel.conf that Bitnami's image makes, with the image's own defaults.
-pub fn bitnami_sentinel(env: &BTreeMap<String, Text>, origin: &Origin, old: bool) -> Vec<Line> {
+pub(crate) fn bitnami_sentinel(env: &BTreeMap<String, Text>, origin: &Origin, old: bool) -> Vec<Line> {
     let own = |text: String| Line { text, origin: origin.clone().put_into_name("default"), parts: Vec::new() };
     let or = |name: &str, default: &str| get(env, name).map_or(default.to_owned(), |text| text.text.clone());
     let set = or("MASTER_SET", "mymaster");

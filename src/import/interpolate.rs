@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use super::origin::{Line, Origin, Place, Text};
+use super::origin::{Line, Origin, Place, Seams, Text};
 
 /// So deep may defaults be nested.
 const DEPTH_MAX: usize = 10;
 
 /// The variables that are set, and what is found out about them.
 #[derive(Clone, Debug, Default)]
-pub struct Variables {
+pub(super) struct Variables {
     /// What is set.
     pub set: BTreeMap<String, Text>,
     /// What was asked for and is not set: name and place.
@@ -20,49 +20,86 @@ pub struct Variables {
 }
 
 impl Variables {
-    /// `text` with its variables replaced. A value that is one word keeps the origin of its variable.
-    pub fn apply(&mut self, text: &Text) -> Text {
+    /// `text` with its variables replaced. A value that is one word has the origin of its variable; in any other text each
+    /// value is known by its bytes.
+    pub(super) fn apply(&mut self, text: &Text) -> Text {
         if !text.text.contains('$') {
             return text.clone();
         }
-        let mut found = None;
         let chars: Vec<char> = text.text.chars().collect();
-        let value = self.expand(&chars, &text.origin.place, &mut found, 0);
-        let origin = match found {
-            Some(origin) if !value.contains(char::is_whitespace) => origin,
-            _ => text.origin.clone(),
-        };
-        Text::new(value, origin)
+        let (mut value, mut at, mut raw) = (String::new(), 0, 0);
+        let mut parts: Vec<(std::ops::Range<usize>, Origin)> = Vec::new();
+        // Bytes of the file's text and of the value that belong together.
+        let mut joints = vec![(0, 0)];
+        while let Some(&c) = chars.get(at) {
+            if c != '$' {
+                value.push(c);
+                (at, raw) = (at + 1, raw + c.len_utf8());
+                continue;
+            }
+            let (from, mut found) = (value.len(), None);
+            let end = self.dollar(&chars, at, &text.origin.place_at(raw), &mut found, 0, &mut value);
+            raw += chars[at..end].iter().map(|c| c.len_utf8()).sum::<usize>();
+            at = end;
+            joints.push((raw, value.len()));
+            parts.extend(found.map(|origin| (from..value.len(), origin)));
+        }
+        if let Some((_, origin)) = parts.last().filter(|_| !value.contains(char::is_whitespace)) {
+            return Text::new(value, origin.clone());
+        }
+        let lines = text.origin.seams.iter().flat_map(|seams| &seams.lines).map(|(from, line)| {
+            let (raw, there) = joints[joints.partition_point(|(raw, _)| raw <= from).saturating_sub(1)];
+            (there + from - raw, *line)
+        });
+        let seams = Seams { lines: lines.collect(), parts };
+        Text::new(value, text.origin.clone().with(seams))
     }
 
     fn expand(&mut self, chars: &[char], place: &Place, found: &mut Option<Origin>, depth: usize) -> String {
         let (mut out, mut at) = (String::new(), 0);
         while let Some(&c) = chars.get(at) {
-            at += 1;
-            if c != '$' {
+            if c == '$' {
+                at = self.dollar(chars, at, place, found, depth, &mut out);
+            } else {
                 out.push(c);
-                continue;
-            }
-            match chars.get(at) {
-                Some('$') => {
-                    out.push('$');
-                    at += 1;
-                }
-                Some('{') => {
-                    let end = closing(chars, at);
-                    let inner: Vec<char> = chars[at + 1..end].to_vec();
-                    out.push_str(&self.braced(&inner, place, found, depth));
-                    at = (end + 1).min(chars.len());
-                }
-                Some(c) if c.is_ascii_alphabetic() || *c == '_' => {
-                    let name: String = chars[at..].iter().take_while(|c| is_name(**c)).collect();
-                    at += name.len();
-                    out.push_str(&self.value(&name, place, found).unwrap_or_default());
-                }
-                _ => out.push('$'),
+                at += 1;
             }
         }
         out
+    }
+
+    /// Puts what the `$` at `at` means behind `out`; answers where the text goes on.
+    fn dollar(
+        &mut self,
+        chars: &[char],
+        at: usize,
+        place: &Place,
+        found: &mut Option<Origin>,
+        depth: usize,
+        out: &mut String,
+    ) -> usize {
+        let at = at + 1;
+        match chars.get(at) {
+            Some('$') => {
+                out.push('$');
+                at + 1
+            }
+            Some('{') => {
+                let end = closing(chars, at);
+                let inner: Vec<char> = chars[at + 1..end].to_vec();
+                out.push_str(&self.braced(&inner, place, found, depth));
+                (end + 1).min(chars.len())
+            }
+            Some(c) if c.is_ascii_alphabetic() || *c == '_' => {
+                let name: String = chars[at..].iter().take_while(|c| is_name(**c)).collect();
+                out.push_str(&self.value(&name, place, found).unwrap_or_default());
+                at + name.len()
+            }
+            _ => {
+                out.push('$');
+                at
+            }
+        }
     }
 
     fn braced(&mut self, inner: &[char], place: &Place, found: &mut Option<Origin>, depth: usize) -> String {
@@ -130,7 +167,7 @@ fn closing(chars: &[char], at: usize) -> usize {
 }
 
 /// The variables of an env file.
-pub fn env_file(lines: &[Line]) -> Vec<(String, Text)> {
+pub(super) fn env_file(lines: &[Line]) -> Vec<(String, Text)> {
     let mut all = Vec::new();
     for line in lines {
         let text = line.text.trim();
@@ -173,5 +210,25 @@ mod tests {
         }
         assert_eq!(apply("${A}").origin.to_string(), ".env:1 through c.yml:7 (A)");
         assert_eq!(variables.unset.len(), 1);
+    }
+
+    #[test]
+    fn each_value_in_a_text_keeps_its_origin_and_each_line_its_place() {
+        let env = env_file(&lines_of(&".env".into(), "A=long value\nB=2\n"));
+        let mut variables = Variables { set: env.into_iter().collect(), ..Variables::default() };
+        let raw = "a ${A} $$\nb $B c\nd";
+        let seams = Seams { lines: vec![(0, 7), (10, 8), (17, 9)], parts: Vec::new() };
+        let origin = Origin::at(Place::new(&"c.yml".into(), 7)).with(seams);
+        let text = variables.apply(&Text::new(raw, origin));
+        assert_eq!(text.text, "a long value $\nb 2 c\nd");
+        let of = |word: &str| {
+            let at = text.text.find(word).expect(word);
+            text.origin.of_bytes(at..at + word.len()).to_string()
+        };
+        assert_eq!(of("long value"), ".env:1 through c.yml:7 (A)");
+        assert_eq!(of("2"), ".env:2 through c.yml:8 (B)");
+        assert_eq!((of("b").as_str(), of("d").as_str()), ("c.yml:8", "c.yml:9"));
+        let lines = text.origin.lines(&text.text);
+        assert_eq!((lines.len(), lines[1].parts.len(), lines[1].origin.to_string().as_str()), (3, 1, "c.yml:8"));
     }
 }

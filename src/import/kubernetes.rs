@@ -16,7 +16,7 @@ const REPLICAS_MAX: usize = 1_000;
 
 /// What the manifests say together.
 #[derive(Debug, Default)]
-pub struct Read {
+pub(super) struct Read {
     /// The containers of all pods.
     pub containers: Vec<Container>,
     /// Custom resources that describe a whole stack.
@@ -24,12 +24,12 @@ pub struct Read {
 }
 
 /// Whether a YAML document is a manifest.
-pub fn is_one(node: &Node) -> bool {
+pub(super) fn is_one(node: &Node) -> bool {
     node.get("apiVersion").is_some() && node.get("kind").is_some()
 }
 
 /// The documents, with the items of lists among them.
-pub fn flat(documents: &[Node]) -> Vec<&Node> {
+pub(super) fn flat(documents: &[Node]) -> Vec<&Node> {
     documents
         .iter()
         .flat_map(|node| match node.text_at(&["kind"]) {
@@ -42,7 +42,7 @@ pub fn flat(documents: &[Node]) -> Vec<&Node> {
 }
 
 /// Reads all manifests of a stack.
-pub fn read(documents: &[Node]) -> Read {
+pub(super) fn read(documents: &[Node]) -> Read {
     let documents = flat(documents);
     let kind = |node: &Node| node.text_at(&["kind"]).map_or(String::new(), |text| text.text);
     let name = |node: &Node| node.text_at(&["metadata", "name"]).map_or(String::new(), |text| text.text);

@@ -151,7 +151,12 @@ impl Program {
 /// What a container is built from: the Dockerfile that it names, or a stage that has the name of its tag.
 fn image_of(files: &Files, container: &Container, name: Option<&images::Name>) -> Option<Image> {
     if let Some(build) = &container.build {
-        return dockerfile::read(files, &build.dockerfile, &build.context, build.target.as_deref());
+        return dockerfile::read_with(
+            files,
+            (&build.dockerfile, &build.context),
+            build.target.as_deref(),
+            &build.arguments,
+        );
     }
     // An image by a tag that is no version was built by hand: from a stage of this name, if there is one.
     let name = name.filter(|name| name.numbers().is_none())?;
@@ -170,7 +175,7 @@ fn image_of(files: &Files, container: &Container, name: Option<&images::Name>) -
 }
 
 /// The program in `container`, if it is one of the stack's.
-pub fn launch(files: &Files, container: &Container) -> Option<Program> {
+pub(crate) fn launch(files: &Files, container: &Container) -> Option<Program> {
     let named = container.image.as_ref().map(|image| images::read(&image.text));
     let built = image_of(files, container, named.as_ref());
     let base = built.as_ref().and_then(|image| image.base.clone());
@@ -344,6 +349,7 @@ fn settings(program: &mut Program, vfs: &mut Vfs<'_>, kind: ImageKind, arguments
     }
     let mut all = Directives::default();
     all.add_arguments(arguments);
+    follow_includes(vfs, &mut all);
     if let Some(extra) =
         program.env.get("REDIS_EXTRA_FLAGS").or(program.env.get("VALKEY_EXTRA_FLAGS")).filter(|_| bitnami)
     {
@@ -352,6 +358,17 @@ fn settings(program: &mut Program, vfs: &mut Vfs<'_>, kind: ImageKind, arguments
         all.add_arguments(&words);
     }
     program.settings.add(all);
+}
+
+/// Adds what the files say that arguments include.
+fn follow_includes(vfs: &mut Vfs<'_>, all: &mut Directives) {
+    let includes = all.all.iter().filter(|line| line.name == "include");
+    let paths: Vec<String> = includes.filter_map(|line| Some(line.word(0)?.to_owned())).collect();
+    for path in paths {
+        let lines = vfs.lines(&path).unwrap_or_default();
+        let inner = with_includes(vfs, &lines, 1);
+        all.add(inner);
+    }
 }
 
 /// The directives of a file and of what it includes.

@@ -11,7 +11,7 @@ use super::launch::Program;
 use super::lint::{Finding, Severity};
 use super::situation;
 use super::stack::{Remark, Stack};
-use super::values::{bare, literal, nearest, one_line, per_node, release_words, save, span, string, typed};
+use super::values::{bare, in_order, literal, nearest, one_line, per_node, release_words, save, span, string, typed};
 use crate::limits;
 use crate::redis;
 use crate::scenario::{Scenario, json_schema};
@@ -28,7 +28,7 @@ pub(super) type Section = BTreeMap<String, Entry>;
 
 /// A scenario that was made of a stack.
 #[derive(Clone, Debug)]
-pub struct Imported {
+pub(crate) struct Imported {
     /// Its text.
     pub toml: String,
     /// What was taken for granted.
@@ -39,7 +39,7 @@ pub struct Imported {
 
 /// What a scenario is made with.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub(crate) struct Wishes {
     /// The situation.
     pub situation: String,
     /// Keys of the scenario and their values, which go before what the files say.
@@ -51,8 +51,20 @@ pub struct Wishes {
 /// Settings that are no part of a run: a scenario that holds a password would be a leak.
 const SECRETS: [&str; 6] = ["requirepass", "masterauth", "auth-pass", "sentinel-pass", "masteruser", "auth-user"];
 
+/// So many letters have room beside a timeline.
+const NAME_ROOM: usize = 20;
+
+/// The end of a long name, which is what tells nodes apart: `redis-ha-server-0` of `shop-cache-redis-ha-server-0`.
+fn short(mut name: &str) -> &str {
+    while name.chars().count() > NAME_ROOM {
+        let Some((_, rest)) = name.split_once(['-', '_', '.']) else { break };
+        name = rest;
+    }
+    name
+}
+
 /// Makes a scenario of `stack`. What a scenario does not take is left out and said.
-pub fn scenario(stack: &Stack, findings: &[Finding], wishes: &Wishes) -> Imported {
+pub(crate) fn scenario(stack: &Stack, findings: &[Finding], wishes: &Wishes) -> Imported {
     let mut maker =
         Maker { stack, schema: json_schema(), assumed: stack.assumed.clone(), left_out: stack.left_out.clone() };
     maker.leave_out();
@@ -62,6 +74,7 @@ pub fn scenario(stack: &Stack, findings: &[Finding], wishes: &Wishes) -> Importe
     if stack.write.is_some() {
         sections.push(("haproxy".to_owned(), maker.haproxy()));
     }
+    maker.name_nodes(&mut sections);
     let mut refused = Vec::new();
     for _ in 0..40 {
         let toml = maker.text(&sections, findings, wishes);
@@ -77,6 +90,7 @@ pub fn scenario(stack: &Stack, findings: &[Finding], wishes: &Wishes) -> Importe
         let before: usize = sections.iter().map(|(_, section)| section.len()).sum();
         sections
             .iter_mut()
+            .filter(|(name, _)| name != "stack")
             .for_each(|(_, section)| section.retain(|name, entry| *name != key || !line.ends_with(&entry.comment)));
         let after: usize = sections.iter().map(|(_, section)| section.len()).sum();
         let text = format!("{comment}: {key}: {problem}");
@@ -175,6 +189,33 @@ impl Maker<'_> {
         per_node("sentinel", all)
     }
 
+    /// The user's names, where they can be told apart from the scenario's own and from each other.
+    fn name_nodes(&self, sections: &mut [(String, Section)]) {
+        let stack = self.stack;
+        let ids = |kind: &'static str, all: &'_ [Program]| -> Vec<String> {
+            (1..=all.len()).map(|n| format!("{kind}.{kind}-{n}")).collect()
+        };
+        let proxy = stack.write_pool().map(|pool| &stack.proxies[pool.proxy]);
+        let nodes = ids("redis", &stack.redis).into_iter().zip(&stack.redis);
+        let nodes = nodes.chain(ids("sentinel", &stack.sentinels).into_iter().zip(&stack.sentinels));
+        let nodes: Vec<(String, &Program)> = nodes.chain(proxy.map(|one| ("haproxy".to_owned(), one))).collect();
+        let id = |section: &str| section.rsplit('.').next().unwrap_or(section).to_owned();
+        let mut taken: Vec<String> = nodes.iter().map(|(section, _)| id(section)).collect();
+        taken.extend(["clients", "publisher", "subscriber", "writer"].map(str::to_owned));
+        for (section, one) in nodes {
+            let own = id(&section);
+            let kind = own.split('-').next().unwrap_or_default();
+            let free = |name: &String| limits::name_fault(name, false).is_none() && !taken.contains(name);
+            let called = short(&one.name);
+            let name = [called.to_owned(), format!("{called}-{kind}")].into_iter().find(free);
+            let keys = sections.iter_mut().find(|(name, _)| *name == section).map(|(_, keys)| keys);
+            if let (Some(name), Some(keys), true) = (name, keys, one.name != own) {
+                keys.insert("name".into(), Entry { value: string(&name), comment: one.named_at().to_string() });
+                taken.push(name);
+            }
+        }
+    }
+
     fn release(&self, kind: &str, program: &Program, section: &mut Section) {
         if !self.knows(kind, "release") {
             return;
@@ -188,13 +229,22 @@ impl Maker<'_> {
                 format!("assumed: {place} names no release that is modelled; this is the nearest")
             };
             section.insert("release".into(), Entry { value: string(&release), comment });
+        } else if program.image.as_ref().is_some_and(|image| image.kind != super::images::Kind::Other) {
+            let release = if kind == "haproxy" { "2.6" } else { "7.0" };
+            let comment = format!("assumed: {place} names no version");
+            section.insert("release".into(), Entry { value: string(release), comment });
         }
     }
 
     fn redis(&mut self) -> Vec<(String, Section)> {
         let mut all = Vec::new();
-        for program in &self.stack.redis {
+        let named = super::lint::named_otherwise(self.stack);
+        for (n, program) in self.stack.redis.iter().enumerate() {
             let mut section = self.redis_node(program);
+            if let Some((_, place, _)) = named.iter().find(|(other, ..)| *other == n) {
+                let comment = format!("{place}: by a name that Sentinel does not compare");
+                section.insert("master-by-name".into(), Entry { value: "true".into(), comment });
+            }
             self.release("redis", program, &mut section);
             all.push(section);
         }
@@ -220,6 +270,8 @@ impl Maker<'_> {
                     .map(|line| line.value().replace("slave", "replica"))
                     .collect::<Vec<_>>()
                     .join(" "),
+                // Its words are read whatever their case (`configEnumGetValue`).
+                "appendfsync" => line.value().to_ascii_lowercase(),
                 _ => line.value(),
             };
             let kind = &self.schema["properties"]["redis"]["properties"][key];
@@ -247,6 +299,7 @@ impl Maker<'_> {
         section
     }
 
+    #[allow(clippy::too_many_lines, reason = "a list: one key after the other")]
     fn haproxy(&mut self) -> Section {
         let stack = self.stack;
         let mut section = Section::new();
@@ -364,14 +417,17 @@ impl Maker<'_> {
     }
 
     /// What a scenario cannot say.
+    #[allow(clippy::too_many_lines, reason = "a list: one thing that is left out after the other")]
     fn leave_out(&mut self) {
         let stack = self.stack;
         for (n, pool) in stack.pools.iter().enumerate() {
-            if Some(n) != stack.write && pool.front.is_some() && pool.used != super::stack::Use::Dead {
+            let again = stack.write_pool().is_some_and(|write| write.place() == pool.place());
+            if Some(n) != stack.write && !again && pool.front.is_some() && pool.used != super::stack::Use::Dead {
                 let text = format!(
-                    "pool {} ({} servers): only the way of writes is simulated",
+                    "pool {} ({} server{}): only the way of writes is simulated",
                     pool.back.name.text,
-                    pool.back.servers.len()
+                    pool.back.servers.len(),
+                    if pool.back.servers.len() == 1 { "" } else { "s" },
                 );
                 let matters = pool.used == super::stack::Use::Read
                     && stack.proxies[pool.proxy].name
@@ -506,7 +562,7 @@ impl Maker<'_> {
                 .filter(|width| *width < 50)
                 .max()
                 .unwrap_or(0);
-            for (key, entry) in section {
+            for (key, entry) in in_order(section) {
                 let text = format!("{} = {}", bare(key), entry.value);
                 write(format!("{text:width$} # {}\n", one_line(&entry.comment), width = width + 3));
             }
@@ -557,14 +613,12 @@ impl Maker<'_> {
         }
         let remark = |remark: &Remark| {
             let place = remark.place.as_ref().map_or(String::new(), |place| format!("{place}   "));
-            format!("#   {place}{}", one_line(&remark.text))
+            let mark = if remark.matters { '*' } else { ' ' };
+            format!("# {mark} {place}{}", one_line(&remark.text))
         };
         if !self.left_out.is_empty() {
             writeln!(out, "#\n# Left out, and what that changes (* what a run shows):")?;
-            for one in &self.left_out {
-                let text = remark(one);
-                writeln!(out, "{}", if one.matters { text.replacen("#  ", "# *", 1) } else { text })?;
-            }
+            self.left_out.iter().try_for_each(|one| writeln!(out, "{}", remark(one)))?;
         }
         if !self.assumed.is_empty() {
             writeln!(out, "#\n# Assumed:")?;

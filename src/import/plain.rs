@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::UNKNOWN;
 use super::assemble::{Options, Unit};
 use super::container::{Build, Container, Platform};
 use super::haproxy_cfg;
@@ -148,12 +149,33 @@ fn from_dockerfiles(files: &Files) -> Option<Unit> {
         let place = Place::new(&file.path, 1);
         let mut container = Container::new(service, place.clone());
         container.platform = Platform::Unknown;
-        container.build =
-            Some(Build { context: folder.to_owned(), dockerfile: file.path.to_string(), target: None, place });
+        container.build = Some(Build::of_file(folder, &file.path, place));
         containers.push(container);
     }
     unit.launch(files, containers);
+    for_both_roles(files, &mut unit);
     (unit.count(Kind::Redis) > 0 && unit.count(Kind::Sentinel) > 0).then_some(unit)
+}
+
+/// One image whose start script makes a master or a replica of it stands for both.
+fn for_both_roles(files: &Files, unit: &mut Unit) {
+    let mut servers = unit.programs.iter().enumerate().filter(|(_, one)| one.kind == Kind::Redis);
+    let (Some((at, one)), None) = (servers.next(), servers.next()) else { return };
+    let follows = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        lower.contains("replicaof ") || lower.contains("slaveof ")
+    };
+    let texts = one.files.iter().filter_map(|path| files.get(path));
+    let Some(script) = texts.into_iter().find(|file| follows(&file.text)) else { return };
+    let line = script.text.lines().position(follows).unwrap_or(0) + 1;
+    let mut replica = Program { guessed: true, ..one.clone() };
+    replica.name = format!("{}-replica", one.name);
+    let place = Place::new(&script.path, line);
+    let line = Line::at(&format!("replicaof {UNKNOWN} 6379"), place.clone());
+    replica.settings.add(super::redis_conf::Directives::of_lines(&[line]));
+    let text = format!("two Redis nodes of {}: its start script makes a master or a replica of it", one.name);
+    unit.assumed.push(Remark { place: Some(place), text, matters: false });
+    unit.programs.insert(at + 1, replica);
 }
 
 /// Programs whose files are not there, or stand for several: as many as the others say.
@@ -322,7 +344,7 @@ fn v1_names(files: &Files, stack: &Stack) -> Vec<(Place, String)> {
             file.text.lines().enumerate().filter(|(_, line)| line.contains("_1") && !line.trim_start().starts_with('#'))
         {
             let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)));
-            for word in words.filter(|word| services.iter().any(|service| super::stack::is_v1_name(word, service))) {
+            for word in words.filter(|word| is_v1_name(word, &services)) {
                 // The name of a server of HAProxy is only a name.
                 let label =
                     line.trim_start().starts_with(&format!("server {word} ")) && !line.contains(&format!(" {word}:"));
@@ -333,6 +355,13 @@ fn v1_names(files: &Files, stack: &Stack) -> Vec<(Place, String)> {
         }
     }
     found
+}
+
+/// Whether a word is a name of the form PROJECT_SERVICE_N of one of the services.
+fn is_v1_name(word: &str, services: &BTreeSet<String>) -> bool {
+    let Some((front, number)) = word.rsplit_once('_') else { return false };
+    let counted = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    counted && front.match_indices('_').any(|(at, _)| at > 0 && services.contains(&front[at + 1..]))
 }
 
 /// Lines that Sentinel itself writes into its file, in files of the set.
@@ -371,12 +400,7 @@ fn loose_substitutions(files: &Files, stack: &mut Stack) {
     for file in files.listed().filter(is_one).filter(|file| !used.contains(&*file.path)).take(100) {
         let place = Place::new(&file.path, 1);
         let mut container = Container::new("image", place.clone());
-        container.build = Some(Build {
-            context: folder_of(&file.path).to_owned(),
-            dockerfile: file.path.to_string(),
-            target: None,
-            place,
-        });
+        container.build = Some(Build::of_file(folder_of(&file.path), &file.path, place));
         if let Some(program) = super::launch::launch(files, &container) {
             stack.loose_substitutions.extend(program.outcome.substitutions);
         }

@@ -179,7 +179,7 @@ impl Directives {
 }
 
 /// Splits a line into words as `sdssplitargs` does; nothing if its quotes are not balanced.
-pub fn split(line: &str) -> Option<Vec<String>> {
+pub(crate) fn split(line: &str) -> Option<Vec<String>> {
     let bytes = line.as_bytes();
     let (mut words, mut at) = (Vec::new(), 0);
     loop {

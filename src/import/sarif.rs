@@ -10,7 +10,7 @@ fn level(severity: Severity) -> &'static str {
 }
 
 /// The document of all `findings`.
-pub fn document(findings: &[Finding], version: &str) -> Json {
+pub(crate) fn document(findings: &[Finding], version: &str) -> Json {
     let rules: Vec<Json> = RULES
         .iter()
         .map(|rule| {

@@ -2,19 +2,24 @@
 //! servers. Commands that are not known are passed over; what they would print is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::origin::{Line, Origin, Place, Text};
 use super::shell_words::{Command, List, Token, parse};
 use super::vfs::Vfs;
 
 /// Stands in a text for what nobody can know without running it.
-pub const UNKNOWN: char = '\u{fffc}';
+pub(super) const UNKNOWN: char = '\u{fffc}';
 /// The most commands of one start.
 const STEPS_MAX: usize = 20_000;
 /// So deep may scripts call scripts.
 const DEPTH_MAX: usize = 12;
 /// The longest text that a script may make.
-const TEXT_MAX: usize = 1 << 20;
+const TEXT_MAX: usize = 1 << 16;
+/// So many values in one line keep their origins.
+const PARTS_MAX: usize = 32;
+/// So many bytes may all its words have together: a script that doubles a text a thousand times ends.
+const SPENT_MAX: usize = 16 << 20;
 
 /// A replacement that a script makes in a file.
 #[derive(Clone, Debug)]
@@ -64,22 +69,32 @@ pub struct Outcome {
 }
 
 /// A shell that runs nothing.
-pub struct Shell<'v, 'f> {
+pub(super) struct Shell<'v, 'f> {
     /// The files.
     pub vfs: &'v mut Vfs<'f>,
     /// The variables.
     pub variables: BTreeMap<String, Text>,
     /// What was found.
     pub outcome: Outcome,
-    functions: BTreeMap<String, List>,
+    /// The functions, and where their lines stand.
+    functions: BTreeMap<String, (List, Rc<Places>)>,
+    /// The lists of words that are set with `NAME=( … )`.
+    lists: BTreeMap<String, Vec<Text>>,
     positional: Vec<Text>,
     steps: usize,
+    spent: usize,
     depth: usize,
+    /// So many `$( … )` are open: what starts in one is no server of the container.
+    asking: usize,
     guarded: bool,
+    /// Whether a condition was decided by taking what nobody knows for nothing.
+    guessed: bool,
     trap: Option<Place>,
     host: String,
     /// The values of variables in the words of the command that is looked at.
     parts: Vec<Text>,
+    /// Values that were in the lines of a script before it was read.
+    inserted: BTreeMap<Place, Vec<Text>>,
     /// Whether variables that nothing sets may be set where the set does not tell.
     pub open: bool,
 }
@@ -87,60 +102,78 @@ pub struct Shell<'v, 'f> {
 /// Where the lines of a script stand.
 type Places = Vec<Place>;
 
-/// What a command answers: whether it succeeded, if that is known, and what it prints.
+/// What a command answers: whether it succeeded, if that is known, and what it prints; nothing where that is unknown.
 type Answer = (Option<bool>, Option<Vec<Line>>);
+
+/// The answer of a command that prints nothing.
+fn silent(status: Option<bool>) -> Answer {
+    (status, Some(Vec::new()))
+}
 
 impl<'v, 'f> Shell<'v, 'f> {
     /// A shell with the environment `variables`, on the host of this name.
-    pub fn new(vfs: &'v mut Vfs<'f>, variables: BTreeMap<String, Text>, host: &str) -> Self {
+    pub(super) fn new(vfs: &'v mut Vfs<'f>, variables: BTreeMap<String, Text>, host: &str) -> Self {
         Shell {
             vfs,
             variables,
             outcome: Outcome::default(),
             functions: BTreeMap::new(),
+            lists: BTreeMap::new(),
             positional: Vec::new(),
             steps: 0,
+            spent: 0,
             depth: 0,
+            asking: 0,
             guarded: false,
+            guessed: false,
             trap: None,
             host: host.to_owned(),
             parts: Vec::new(),
+            inserted: BTreeMap::new(),
             open: false,
         }
     }
 
     /// Whether a program was started and nothing comes behind it.
     fn done(&self) -> bool {
-        self.outcome.start.is_some() || self.steps > STEPS_MAX
+        self.outcome.start.is_some() || self.steps > STEPS_MAX || self.spent > SPENT_MAX
     }
 
     /// Runs `words` as a command line, as a container runtime does.
-    pub fn command(&mut self, words: &[Text]) {
+    pub(super) fn command(&mut self, words: &[Text]) {
         let Some(first) = words.first() else { return };
         let place = first.place().clone();
         self.run(words, None, &place);
     }
 
     /// Runs the lines of a script with these arguments.
-    pub fn script(&mut self, lines: &[Line], arguments: &[Text]) {
+    pub(super) fn script(&mut self, lines: &[Line], arguments: &[Text]) -> Answer {
         if self.depth >= DEPTH_MAX {
-            return;
+            return (None, None);
         }
         self.depth += 1;
         let places: Places = lines.iter().map(|line| line.origin.place.clone()).collect();
+        for line in lines.iter().filter(|line| !line.parts.is_empty()) {
+            let known = self.inserted.entry(line.origin.place.clone()).or_default();
+            known.extend(line.parts.iter().filter(|part| !part.text.is_empty()).take(PARTS_MAX - known.len()).cloned());
+        }
         let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
         let before = std::mem::replace(&mut self.positional, arguments.to_vec());
         let list = parse(&text.join("\n"));
-        self.list(&list, &places);
+        let answer = self.list(&list, &places);
         self.positional = before;
         self.depth -= 1;
+        answer
     }
 
-    /// Runs a text that was one word, at `place`.
-    fn inner(&mut self, text: &str, place: &Place, arguments: &[Text]) {
-        let lines: Vec<Line> =
-            text.lines().enumerate().map(|(n, line)| Line::at(line, self.find(line, place, n))).collect();
-        self.script(&lines, arguments);
+    /// Runs a text that was one word.
+    fn inner(&mut self, text: &Text, arguments: &[Text]) -> Answer {
+        let found = |(n, line): (usize, &str)| Line::at(line, self.find(line, text.place(), n));
+        let lines: Vec<Line> = match text.origin.seams {
+            Some(_) => text.origin.lines(&text.text),
+            None => text.text.lines().enumerate().map(found).collect(),
+        };
+        self.script(&lines, arguments)
     }
 
     /// Where a line of a script that stands in another file is written: the next line below that has its words.
@@ -153,122 +186,6 @@ impl<'v, 'f> Shell<'v, 'f> {
         let below = file.text.lines().enumerate().skip(place.line - 1).take(500);
         let found = below.into_iter().find(|(_, text)| text.contains(words));
         found.map_or_else(|| Place::new(&place.file, place.line), |(n, _)| Place::new(&place.file, n + 1))
-    }
-
-    fn list(&mut self, list: &List, places: &Places) -> Option<bool> {
-        let (mut status, mut asked) = (Some(true), false);
-        for (before, command) in list {
-            if self.done() {
-                return status;
-            }
-            let guarded = self.guarded;
-            // `[ -f FILE ] || cp …`: what is made only where it is missing.
-            self.guarded |= asked && *before != ";";
-            asked = is_file_test(command) || asked && *before != ";";
-            let skip = match *before {
-                "&&" => status == Some(false),
-                "||" => status == Some(true),
-                _ => false,
-            };
-            // Behind a command whose end is unknown, what follows `&&` is done, and what follows `||` is not.
-            let doubtful = *before == "||" && status.is_none();
-            if !skip && !doubtful {
-                status = self.execute(command, places, None).0;
-            }
-            self.guarded = guarded;
-        }
-        status
-    }
-
-    fn execute(&mut self, command: &Command, places: &Places, input: Option<Vec<Line>>) -> Answer {
-        self.steps += 1;
-        if self.done() || self.depth > DEPTH_MAX + 40 {
-            return (None, None);
-        }
-        let place = |line: usize| places.get(line).or(places.last()).cloned();
-        match command {
-            Command::Simple { words, redirects, line } => match place(*line) {
-                Some(place) => self.simple(words, redirects, &place, places, input),
-                None => (None, None),
-            },
-            Command::Pipe(all) => {
-                let mut answer = (Some(true), input);
-                for command in all {
-                    answer = self.execute(command, places, answer.1);
-                }
-                answer
-            }
-            Command::If(arms, otherwise) => {
-                for (condition, then) in arms {
-                    let guarded = self.guarded;
-                    let asks_for_file = mentions_file_test(condition);
-                    let status = self.list(condition, places);
-                    if status == Some(true) {
-                        // A file that is made where there is none is there at the next start.
-                        self.guarded |= asks_for_file;
-                        let status = self.list(then, places);
-                        self.guarded = guarded;
-                        return (status, None);
-                    }
-                }
-                (self.list(otherwise, places), None)
-            }
-            Command::Case(word, arms, line) => {
-                let Some(place) = place(*line) else { return (None, None) };
-                let word = self.expand_one(word, &place);
-                for (patterns, list) in arms {
-                    let hit = patterns.iter().any(|pattern| {
-                        let pattern = self.expand_one(pattern, &place);
-                        glob(pattern.as_bytes(), word.as_bytes())
-                    });
-                    if hit && !word.contains(UNKNOWN) {
-                        return (self.list(list, places), None);
-                    }
-                }
-                (None, None)
-            }
-            Command::Group(list) => (self.list(list, places), None),
-            Command::Function(name, list) => {
-                self.functions.insert(name.clone(), list.clone());
-                (Some(true), None)
-            }
-            Command::Skipped(_, inside) => {
-                self.mention(inside, places);
-                (None, None)
-            }
-        }
-    }
-
-    /// The words of commands that are not followed: what they name may matter.
-    fn mention(&mut self, list: &List, places: &Places) {
-        for (_, command) in list {
-            match command {
-                Command::Simple { words, line, .. } => {
-                    let place = places.get(*line).or(places.last()).cloned();
-                    let Some(place) = place else { continue };
-                    let words: Vec<Text> = words
-                        .iter()
-                        .map(|word| Text::new(self.expand_one(word, &place), Origin::at(place.clone())))
-                        .collect();
-                    self.note(&words, &place);
-                }
-                Command::Pipe(all) => {
-                    let all: List = all.iter().map(|command| (";", command.clone())).collect();
-                    self.mention(&all, places);
-                }
-                Command::If(arms, otherwise) => {
-                    arms.iter().for_each(|(condition, then)| {
-                        self.mention(condition, places);
-                        self.mention(then, places);
-                    });
-                    self.mention(otherwise, places);
-                }
-                Command::Case(_, arms, _) => arms.iter().for_each(|(_, list)| self.mention(list, places)),
-                Command::Group(list) | Command::Skipped(_, list) | Command::Function(_, list) => {
-                    self.mention(list, places)
-                }
-            }
-        }
     }
 
     /// Keeps the words of a command, and orders to servers.
@@ -284,8 +201,7 @@ impl<'v, 'f> Shell<'v, 'f> {
 
     fn simple(
         &mut self,
-        raw: &[String],
-        redirects: &[Token],
+        (raw, redirects): (&[(String, usize)], &[Token]),
         place: &Place,
         places: &Places,
         input: Option<Vec<Line>>,
@@ -293,18 +209,42 @@ impl<'v, 'f> Shell<'v, 'f> {
         let mut words: Vec<Text> = Vec::new();
         let mut assigned = Vec::new();
         self.parts.clear();
-        for word in raw {
-            if let (true, Some((name, value))) = (words.is_empty(), assignment(word)) {
-                let (text, origin) = self.expand_from(value, place);
-                assigned.push((name.to_owned(), Text::new(text, origin)));
+        for (word, line) in raw {
+            let own = places.get(*line).unwrap_or(place);
+            if let (true, Some((name, append, value))) = (words.is_empty(), assignment(word)) {
+                if let Some(inner) = value.strip_prefix('(') {
+                    self.set_list(name, append, inner.strip_suffix(')').unwrap_or(inner), own);
+                    continue;
+                }
+                let (mut text, origin) = self.expand_from(value, own);
+                if let Some(before) = self.variables.get(name).filter(|_| append) {
+                    text.insert_str(0, &before.text);
+                }
+                assigned.push((name.to_owned(), Text::new(bounded(text), origin)));
             } else {
-                words.extend(self.expand(word, place));
+                words.extend(self.expand(word, own));
             }
         }
         if words.is_empty() {
             self.variables.extend(assigned);
         }
-        let mut input = input;
+        let input = self.input(redirects, input, place, places);
+        let answer = match words.is_empty() {
+            // `$(< FILE)`
+            true => (Some(true), Some(input.filter(|_| !redirects.is_empty()).unwrap_or_default())),
+            false => self.run(&words, input, place),
+        };
+        self.output(redirects, answer, place)
+    }
+
+    /// What a command reads: its redirections, or what feeds it.
+    fn input(
+        &mut self,
+        redirects: &[Token],
+        mut input: Option<Vec<Line>>,
+        place: &Place,
+        places: &Places,
+    ) -> Option<Vec<Line>> {
         for redirect in redirects {
             match redirect {
                 Token::Here(body, line, literal) => {
@@ -313,7 +253,7 @@ impl<'v, 'f> Shell<'v, 'f> {
                     let mut lines = Vec::new();
                     for (n, text) in body.lines().enumerate() {
                         let at = origin(n);
-                        lines.push(if *literal { Line::at(text, at) } else { self.expand_line(text, &at) });
+                        lines.push(if *literal { self.plain_line(text, &at) } else { self.expand_line(text, &at) });
                     }
                     input = Some(lines);
                 }
@@ -324,7 +264,11 @@ impl<'v, 'f> Shell<'v, 'f> {
                 _ => {}
             }
         }
-        let (status, output) = if words.is_empty() { (Some(true), None) } else { self.run(&words, input, place) };
+        input
+    }
+
+    /// Writes what a command answers where its redirections lead.
+    fn output(&mut self, redirects: &[Token], (status, output): Answer, place: &Place) -> Answer {
         for redirect in redirects {
             if let Token::Redirect(kind @ (">" | ">>" | "&>"), target, _) = redirect {
                 let path = self.path(target, place);
@@ -332,7 +276,7 @@ impl<'v, 'f> Shell<'v, 'f> {
                     let guarded = self.guarded;
                     self.vfs.write(&path, output.clone(), *kind == ">>", guarded);
                 }
-                return (status, None);
+                return silent(status);
             }
         }
         (status, output)
@@ -357,16 +301,21 @@ impl<'v, 'f> Shell<'v, 'f> {
         self.steps += 1;
         let Some(first) = words.first().filter(|_| self.depth < DEPTH_MAX) else { return (None, None) };
         let name = first.text.rsplit('/').next().unwrap_or_default().to_owned();
-        if let Some(list) = self.functions.get(&name).cloned() {
+        if let Some((list, places)) = self.functions.get(&name).cloned() {
             let before = std::mem::replace(&mut self.positional, words[1..].to_vec());
             self.depth += 1;
-            let status = self.list(&list, &vec![place.clone()]);
+            let answer = self.list(&list, &places);
             self.depth -= 1;
             self.positional = before;
-            return (status, None);
+            return answer;
         }
         self.note(words, place);
         let rest = &words[1..];
+        // A script of the set, called by its path.
+        let script = first.text.contains('/').then(|| self.absolute(&first.text));
+        if let Some(lines) = script.and_then(|path| self.vfs.lines(&path)) {
+            return (None, self.script(&lines, rest).1);
+        }
         match name.as_str() {
             "redis-server" | "valkey-server" | "keydb-server" | "redis-sentinel" | "valkey-sentinel" | "haproxy" => {
                 self.start(&name, rest, place)
@@ -388,37 +337,51 @@ impl<'v, 'f> Shell<'v, 'f> {
             "sh" | "bash" | "ash" | "dash" => self.sub_shell(rest, input, place),
             "." | "source" => {
                 let path = rest.first().map(|word| self.absolute(&word.text));
-                if let Some(lines) = path.and_then(|path| self.vfs.lines(&path)) {
-                    self.script(&lines, &rest[1..]);
+                match path.and_then(|path| self.vfs.lines(&path)) {
+                    Some(lines) => self.script(&lines, &rest[1..]),
+                    None => silent(None),
                 }
-                (None, None)
             }
+            "eval" => {
+                let text = rest.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+                let arguments = self.positional.clone();
+                self.inner(&Text::new(text, Origin::at(place.clone())), &arguments)
+            }
+            "trap" | "cd" | "export" | "local" | "declare" | "readonly" => self.builtin(&name, rest, place),
+            "true" | ":" | "set" | "mkdir" | "chown" | "chmod" | "sleep" | "touch" | "ulimit" | "umask" | "wait"
+            | "sync" | "break" | "continue" | "return" | "exit" | "shift" | "shopt" | "unset" | "kill" => {
+                silent(Some(true))
+            }
+            "false" => silent(Some(false)),
+            "[" | "[[" | "test" => silent(self.test(rest)),
+            _ => self.tool(&name, rest, input, place),
+        }
+    }
+
+    /// What changes the shell itself.
+    fn builtin(&mut self, name: &str, rest: &[Text], place: &Place) -> Answer {
+        match name {
             "trap" => {
                 let quits = rest.iter().any(|word| ["TERM", "SIGTERM", "15", "EXIT"].contains(&word.text.as_str()));
                 if quits && rest.len() > 1 && rest[0].text != "-" {
                     self.trap = Some(place.clone());
                 }
-                (Some(true), None)
+                silent(Some(true))
             }
             "cd" => {
                 if let Some(path) = rest.first().map(|word| self.absolute(&word.text)) {
                     self.variables.insert("PWD".to_owned(), Text::new(path, Origin::at(place.clone())));
                 }
-                (Some(true), None)
+                silent(Some(true))
             }
-            "export" | "local" | "declare" | "readonly" => {
+            _ => {
                 for word in rest {
                     if let Some((name, value)) = word.text.split_once('=') {
                         self.variables.insert(name.to_owned(), Text::new(value, word.origin.clone()));
                     }
                 }
-                (Some(true), None)
+                silent(Some(true))
             }
-            "true" | ":" | "set" | "mkdir" | "chown" | "chmod" | "sleep" | "touch" | "ulimit" | "umask" | "wait"
-            | "sync" => (Some(true), None),
-            "false" => (Some(false), None),
-            "[" | "[[" | "test" => (self.test(rest), None),
-            _ => self.tool(&name, rest, input, place),
         }
     }
 
@@ -428,8 +391,7 @@ impl<'v, 'f> Shell<'v, 'f> {
         if name.ends_with(".sh") {
             let path = self.find_program(&words[0].text);
             if let Some(lines) = path.and_then(|path| self.vfs.lines(&path)) {
-                self.script(&lines, &rest);
-                return (None, None);
+                return (None, self.script(&lines, &rest).1);
             }
         }
         while rest.first().is_some_and(|word| word.text.starts_with('-') || name == "env" && word.text.contains('=')) {
@@ -459,31 +421,25 @@ impl<'v, 'f> Shell<'v, 'f> {
             if word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('c') {
                 let Some(text) = rest.get(at) else { return (None, None) };
                 let arguments = rest.get(at + 2..).unwrap_or_default().to_vec();
-                self.inner(&text.text, text.place(), &arguments);
-                return (None, None);
+                return (None, self.inner(text, &arguments).1);
             }
             if word.text == "-s" {
-                if let Some(lines) = input {
-                    self.script(&lines, &[]);
-                }
-                return (None, None);
+                return (None, input.and_then(|lines| self.script(&lines, &[]).1));
             }
         }
         match rest.get(at) {
             Some(word) => {
                 let path = self.find_program(&word.text).unwrap_or_default();
                 match self.vfs.lines(&path) {
-                    Some(lines) => self.script(&lines, &rest[at + 1..]),
-                    None => self.outcome.skipped.push((place.clone(), word.text.clone())),
+                    Some(lines) => (None, self.script(&lines, &rest[at + 1..]).1),
+                    None => {
+                        self.outcome.skipped.push((place.clone(), word.text.clone()));
+                        (None, None)
+                    }
                 }
             }
-            None => {
-                if let Some(lines) = input {
-                    self.script(&lines, &[]);
-                }
-            }
+            None => (None, input.and_then(|lines| self.script(&lines, &[]).1)),
         }
-        (None, None)
     }
 
     fn start(&mut self, name: &str, arguments: &[Text], place: &Place) -> Answer {
@@ -494,11 +450,14 @@ impl<'v, 'f> Shell<'v, 'f> {
         {
             return (Some(true), None);
         }
+        if self.asking > 0 {
+            return (None, None);
+        }
         let program = name.replace("valkey", "redis");
         let sentinel = program == "redis-sentinel" || arguments.iter().any(|word| word.text == "--sentinel");
         let program = if sentinel { "redis-sentinel".to_owned() } else { program };
         self.outcome.start = Some(Start { program, arguments: arguments.to_vec(), place: place.clone() });
-        (Some(true), None)
+        silent(Some(true))
     }
 
     /// `[ … ]`, as far as it can be known.
@@ -518,8 +477,8 @@ impl<'v, 'f> Shell<'v, 'f> {
         let known = |text: &str| !text.contains(UNKNOWN);
         match words {
             [not, rest @ ..] if not == "!" => self.test_one(rest).map(|value| !value),
-            [operator, text] if operator == "-z" => Some(text.is_empty() || text.chars().all(|c| c == UNKNOWN)),
-            [operator, text] if operator == "-n" => Some(!text.is_empty() && !text.chars().all(|c| c == UNKNOWN)),
+            [operator, text] if operator == "-z" => Some(!self.says(text)),
+            [operator, text] if operator == "-n" => Some(self.says(text)),
             [operator, path] if ["-f", "-e", "-s", "-r", "-w"].contains(&operator.as_str()) => {
                 let path = self.absolute(path);
                 self.vfs.exists(&path)
@@ -540,18 +499,26 @@ impl<'v, 'f> Shell<'v, 'f> {
                     _ => None,
                 }
             }
-            [text] => Some(!text.is_empty() && !text.chars().all(|c| c == UNKNOWN)),
+            [text] => Some(self.says(text)),
             _ => None,
         }
     }
+
+    /// Whether a text says anything: what nobody knows is taken for nothing, as at a first start.
+    fn says(&mut self, text: &str) -> bool {
+        let unknown = !text.is_empty() && text.chars().all(|c| c == UNKNOWN);
+        self.guessed |= unknown;
+        !text.is_empty() && !unknown
+    }
 }
 
-/// `NAME=value`, split.
-fn assignment(word: &str) -> Option<(&str, &str)> {
+/// `NAME=value` or `NAME+=value`, split; and whether it is the second.
+fn assignment(word: &str) -> Option<(&str, bool, &str)> {
     let (name, value) = word.split_once('=')?;
+    let (name, append) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
     let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    good.then_some((name, value))
+    good.then_some((name, append, value))
 }
 
 /// Whether a condition asks whether a file is not there.
@@ -559,11 +526,22 @@ fn mentions_file_test(list: &List) -> bool {
     list.iter().any(|(_, command)| is_file_test(command))
 }
 
+/// Whether commands end the script as a failure: no server comes of them.
+fn gives_up(list: &List) -> bool {
+    list.iter().any(|(_, command)| match command {
+        Command::Simple { words, .. } => {
+            let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
+            matches!(words[..], ["exit", status] if status != "0")
+        }
+        _ => false,
+    })
+}
+
 fn is_file_test(command: &Command) -> bool {
     match command {
         Command::Simple { words, .. } => {
-            let test = words.first().is_some_and(|word| ["[", "[[", "test"].contains(&word.as_str()));
-            test && words.iter().any(|word| ["-f", "-e", "-s"].contains(&word.as_str()))
+            let test = words.first().is_some_and(|(word, _)| ["[", "[[", "test"].contains(&word.as_str()));
+            test && words.iter().any(|(word, _)| ["-f", "-e", "-s"].contains(&word.as_str()))
         }
         Command::If(arms, _) => arms.iter().any(|(condition, _)| mentions_file_test(condition)),
         _ => false,
@@ -589,7 +567,7 @@ fn order(text: &str) -> Option<String> {
 }
 
 /// Whether a text fits a pattern with `*` and `?`.
-pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t, mut back) = (0, 0, None);
     while t < text.len() {
         match pattern.get(p) {
@@ -614,6 +592,8 @@ pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 mod expand;
+mod flow;
+mod sed;
 mod tools;
 
 #[cfg(test)]

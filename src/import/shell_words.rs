@@ -6,7 +6,7 @@ const DEPTH_MAX: usize = 40;
 
 /// A word, an operator or the end of a line, and in which line it begins, from 0.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Token {
+pub(super) enum Token {
     /// A word as it is written, with its quotes.
     Word(String, usize),
     /// `;`, `&&`, `||`, `|`, `&`, `(`, `)`, `;;` or the end of a line.
@@ -17,13 +17,24 @@ pub enum Token {
     Here(String, usize, bool),
 }
 
+impl Token {
+    /// The line in which it begins.
+    fn line(&self) -> usize {
+        match self {
+            Token::Word(_, line) | Token::Operator(_, line) | Token::Redirect(_, _, line) | Token::Here(_, line, _) => {
+                *line
+            }
+        }
+    }
+}
+
 /// A command.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub(super) enum Command {
     /// Words with redirections.
     Simple {
-        /// The words as they are written.
-        words: Vec<String>,
+        /// The words as they are written, each with its line.
+        words: Vec<(String, usize)>,
         /// The redirections.
         redirects: Vec<Token>,
         /// The line, from 0.
@@ -37,17 +48,21 @@ pub enum Command {
     Case(String, Vec<(Vec<String>, List)>, usize),
     /// `{ … }` or `( … )`.
     Group(List),
-    /// A loop, or anything else that is not followed: its line, and what is inside.
+    /// `for NAME in WORDS`: the name, the words as they are written, what is inside, and the line.
+    For(String, Vec<(String, usize)>, List, usize),
+    /// A loop that is not followed: its line, and what is inside.
     Skipped(usize, List),
+    /// A compound command with redirections: `{ … } > FILE`; and its line.
+    Redirected(Box<Command>, Vec<Token>, usize),
     /// A function.
     Function(String, List),
 }
 
 /// Commands, each with what stands before it: `;`, `&&` or `||`.
-pub type List = Vec<(&'static str, Command)>;
+pub(super) type List = Vec<(&'static str, Command)>;
 
 /// The commands of a script.
-pub fn parse(text: &str) -> List {
+pub(super) fn parse(text: &str) -> List {
     let tokens = tokens(text);
     let mut parser = Parser { tokens, at: 0 };
     let mut all = List::new();
@@ -60,7 +75,7 @@ pub fn parse(text: &str) -> List {
 }
 
 /// Cuts a script into tokens.
-pub fn tokens(text: &str) -> Vec<Token> {
+pub(super) fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let mut lexer = Lexer { chars, at: 0, line: 0, heres: Vec::new(), tokens: Vec::new() };
     while lexer.at < lexer.chars.len() {
@@ -211,6 +226,7 @@ impl Lexer {
         let mut word = String::new();
         while let Some(c) = self.peek(0) {
             match c {
+                '(' if is_assigned(&word) => self.list_of_words(&mut word),
                 c if c.is_whitespace() || ";&|()<>".contains(c) => break,
                 '\\' if self.peek(1) == Some('\n') => {
                     self.at += 2;
@@ -236,6 +252,34 @@ impl Lexer {
             self.at += 1;
         }
         word
+    }
+
+    /// `( … )` behind `NAME=`, with its quotes.
+    fn list_of_words(&mut self, word: &mut String) {
+        let mut depth = 0usize;
+        while let Some(c) = self.peek(0) {
+            match c {
+                '"' => {
+                    self.double(word);
+                    continue;
+                }
+                '\'' => {
+                    self.until(c, word);
+                    continue;
+                }
+                '$' if matches!(self.peek(1), Some('(' | '{')) => {
+                    self.bracket(word);
+                    continue;
+                }
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            self.take(word);
+            if depth == 0 {
+                return;
+            }
+        }
     }
 
     fn take(&mut self, word: &mut String) {
@@ -289,6 +333,12 @@ impl Lexer {
             }
         }
     }
+}
+
+/// Whether a word is `NAME=` or `NAME+=`.
+fn is_assigned(word: &str) -> bool {
+    let name = word.strip_suffix('=').map(|name| name.strip_suffix('+').unwrap_or(name));
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 struct Parser {
@@ -354,7 +404,44 @@ impl Parser {
         if all.len() == 1 { all.remove(0) } else { Command::Pipe(all) }
     }
 
+    /// A command with the redirections behind it.
     fn command(&mut self, depth: usize) -> Command {
+        let line = self.tokens.get(self.at).map_or(0, Token::line);
+        let command = self.bare(depth);
+        let mut redirects = Vec::new();
+        while let Some(token @ (Token::Redirect(..) | Token::Here(..))) = self.peek() {
+            redirects.push(token.clone());
+            self.at += 1;
+        }
+        if redirects.is_empty() { command } else { Command::Redirected(Box::new(command), redirects, line) }
+    }
+
+    /// `for NAME in WORDS; do …; done`.
+    fn for_each(&mut self, depth: usize, line: usize) -> Command {
+        self.at += 1;
+        let name = match self.peek() {
+            Some(Token::Word(word, _)) => word.clone(),
+            _ => String::new(),
+        };
+        self.at += 1;
+        let mut words = Vec::new();
+        if self.is_word("in") {
+            self.at += 1;
+            while let Some(Token::Word(word, line)) = self.peek() {
+                words.push((word.clone(), *line));
+                self.at += 1;
+            }
+        } else {
+            words.push(("$@".to_owned(), line));
+        }
+        self.skip_ends();
+        self.at += usize::from(self.is_word("do"));
+        let inside = self.list(depth + 1, &["done"]);
+        self.at += 1;
+        Command::For(name, words, inside, line)
+    }
+
+    fn bare(&mut self, depth: usize) -> Command {
         let line = match self.peek() {
             Some(Token::Word(_, line) | Token::Operator(_, line) | Token::Redirect(_, _, line)) => *line,
             _ => 0,
@@ -371,6 +458,7 @@ impl Parser {
         match word.as_str() {
             "if" => self.condition(depth),
             "case" => self.case(depth, line),
+            "for" if matches!(self.tokens.get(self.at + 1), Some(Token::Word(..))) => self.for_each(depth, line),
             "for" | "while" | "until" | "select" => {
                 self.at += 1;
                 let mut inside = self.list(depth + 1, &["do"]);
@@ -474,7 +562,7 @@ impl Parser {
             match token {
                 Token::Word(word, line) => {
                     first.get_or_insert(line);
-                    words.push(word);
+                    words.push((word, line));
                 }
                 Token::Redirect(_, _, line) => {
                     first.get_or_insert(line);
@@ -490,7 +578,7 @@ impl Parser {
 }
 
 fn word_command(word: &str, line: usize) -> Command {
-    Command::Simple { words: vec![word.to_owned()], redirects: Vec::new(), line }
+    Command::Simple { words: vec![(word.to_owned(), line)], redirects: Vec::new(), line }
 }
 
 #[cfg(test)]
@@ -522,7 +610,12 @@ mod tests {
         assert_eq!((arms.len(), otherwise.len()), (2, 1));
         let Command::Case(_, arms, _) = &list[1].1 else { panic!("{list:?}") };
         assert_eq!((arms.len(), arms[0].0.len()), (2, 2));
-        assert!(matches!(list[2].1, Command::Skipped(..)) && matches!(list[3].1, Command::Function(..)));
+        assert!(matches!(list[2].1, Command::For(..)) && matches!(list[3].1, Command::Function(..)));
+        let list = parse("{ a; b; } > f\nA+=('x y' \"$(z)\")\nwhile read l; do c; done < g\n");
+        let kinds: Vec<bool> = list.iter().map(|(_, command)| matches!(command, Command::Redirected(..))).collect();
+        assert_eq!(kinds, [true, false, true], "{list:?}");
+        let Command::Simple { words, .. } = &list[1].1 else { panic!("{list:?}") };
+        assert_eq!(words[0].0, "A+=('x y' \"$(z)\")");
     }
 
     #[test]

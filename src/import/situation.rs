@@ -3,7 +3,7 @@
 use super::stack::Stack;
 
 /// The situations and what they are.
-pub const SITUATIONS: [(&str, &str); 9] = [
+pub(crate) const SITUATIONS: [(&str, &str); 9] = [
     ("master-dies", "the machine of the first master vanishes"),
     ("master-hangs", "the first master stands still and goes on later"),
     ("restarts", "the first master is killed and started again one second later"),
@@ -16,7 +16,7 @@ pub const SITUATIONS: [(&str, &str); 9] = [
 ];
 
 /// The faults of a situation as TOML, and how long the run is, in seconds.
-pub fn script(stack: &Stack, name: &str) -> (String, u64) {
+pub(crate) fn script(stack: &Stack, name: &str) -> (String, u64) {
     let notice = (stack.down_after().clamp(0, 600_000) as u64).div_ceil(1_000);
     let mut out = String::new();
     let mut fault = |at: u64, action: &str, rest: &str| {
@@ -30,9 +30,10 @@ pub fn script(stack: &Stack, name: &str) -> (String, u64) {
             long + 20
         }
         "restarts" => {
-            fault(0, "kill", "node = \"redis-1\"\n");
-            fault(1, "start", "node = \"redis-1\"\n");
-            long
+            // Only what is written after time 0 counts as lost.
+            fault(5, "kill", "node = \"redis-1\"\n");
+            fault(6, "start", "node = \"redis-1\"\n");
+            long + 5
         }
         "returns" => {
             fault(0, "kill", "node = \"redis-1\"\n");

@@ -5,7 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::limits::{IMPORT_FILE_MAX, IMPORT_FILES_MAX, read_all};
+use crate::limits::{IMPORT_BYTES_MAX, IMPORT_ENTRIES_MAX, IMPORT_FILE_MAX, IMPORT_FILES_MAX, read_all, system_says};
+
+/// So many files that are not read are named one by one.
+const UNREAD_TOLD: usize = 8;
 
 /// Folders that hold no configuration.
 const SKIPPED: [&str; 5] = [".git", "node_modules", "target", "vendor", "__pycache__"];
@@ -30,6 +33,8 @@ pub struct Files {
     pub skipped: Vec<String>,
     /// The files that were named one by one, if any were: only they are looked at by themselves.
     pub named: Option<BTreeSet<String>>,
+    /// Entries of folders that were looked at, and bytes that were read.
+    spent: (usize, usize),
 }
 
 impl Files {
@@ -39,8 +44,9 @@ impl Files {
     /// What cannot be read, and why.
     pub fn read(paths: &[PathBuf]) -> Result<Files, String> {
         let mut files = Files::default();
-        let canonical =
-            |path: &Path| path.canonicalize().map_err(|error| format!("{}: cannot read it: {error}", path.display()));
+        let canonical = |path: &Path| {
+            path.canonicalize().map_err(|error| format!("{}: cannot read it: {}", path.display(), system_says(&error)))
+        };
         if let [folder] = paths
             && folder.is_dir()
         {
@@ -53,8 +59,13 @@ impl Files {
             return Err(format!("{}: give one folder, or files", folder.display()));
         }
         let root = common(&all).ok_or("nothing was named: give a folder or files")?;
-        let names = all.iter().filter_map(|path| relative(&root, path));
-        files.named = Some(names.collect());
+        let names: BTreeMap<String, &PathBuf> =
+            all.iter().filter_map(|path| Some((relative(&root, path)?, path))).collect();
+        // They come before what they may mention.
+        for (name, path) in names.iter().filter(|(_, path)| path.is_file()) {
+            files.read_file(path, name.clone());
+        }
+        files.named = Some(names.into_keys().collect());
         files.walk(&root, &root, "", 0);
         for path in files.named.iter().flatten() {
             if !files.files.contains_key(path) {
@@ -89,6 +100,10 @@ impl Files {
         let mut entries: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
         entries.sort();
         for name in entries {
+            self.spent.0 += 1;
+            if self.spent.0 > IMPORT_ENTRIES_MAX || self.files.len() >= IMPORT_FILES_MAX {
+                return self.too_many();
+            }
             let path = folder.join(&name);
             let name = name.to_string_lossy().into_owned();
             let hidden = name.starts_with('.') && !name.starts_with(".env");
@@ -107,22 +122,61 @@ impl Files {
                 }
             } else if real.is_file() {
                 self.read_file(&real, inner);
+            } else {
+                self.skipped.push(format!("{inner}: it is no file"));
             }
         }
     }
 
     fn read_file(&mut self, path: &Path, inner: String) {
-        if self.files.len() >= IMPORT_FILES_MAX {
-            if self.files.len() == IMPORT_FILES_MAX && self.skipped.iter().all(|text| !text.contains("more than")) {
-                self.skipped.push(format!("more than {IMPORT_FILES_MAX} files: the others were not read"));
-            }
+        if self.files.contains_key(&inner) {
             return;
+        }
+        if self.files.len() >= IMPORT_FILES_MAX || self.spent.1 >= IMPORT_BYTES_MAX {
+            return self.too_many();
         }
         match fs::File::open(path).and_then(|file| read_all(file, IMPORT_FILE_MAX)) {
             Ok(bytes) if bytes.contains(&0) => {}
-            Ok(bytes) => self.add(inner, String::from_utf8_lossy(&bytes).into_owned()),
+            Ok(bytes) => {
+                self.spent.1 += bytes.len();
+                self.add(inner, String::from_utf8_lossy(&bytes).into_owned());
+            }
             Err(error) => self.skipped.push(format!("{inner}: {error}")),
         }
+    }
+
+    /// What was not read and why: the first few in words, and how many more.
+    pub fn unread(&self) -> Vec<String> {
+        let mut all: Vec<String> =
+            self.skipped.iter().take(UNREAD_TOLD).map(|text| format!("not read: {text}")).collect();
+        if let Some(more) = self.skipped.len().checked_sub(UNREAD_TOLD).filter(|more| *more > 0) {
+            all.push(format!("not read: {more} more"));
+        }
+        all
+    }
+
+    fn too_many(&mut self) {
+        let text = format!(
+            "what lies beyond {IMPORT_FILES_MAX} files, {IMPORT_ENTRIES_MAX} entries of folders or {} MiB",
+            IMPORT_BYTES_MAX >> 20
+        );
+        if !self.skipped.contains(&text) {
+            self.skipped.push(text);
+        }
+    }
+
+    /// Puts `value` where a line has something that still has to be filled in.
+    ///
+    /// # Errors
+    /// If there is no such line, or nothing to fill in.
+    pub fn fill(&mut self, path: &str, line: usize, value: &str) -> Result<(), String> {
+        let file = self.files.get_mut(path).ok_or(format!("there is no file {path}"))?;
+        let mut lines: Vec<String> = file.text.split('\n').map(str::to_owned).collect();
+        let old = line.checked_sub(1).and_then(|at| lines.get_mut(at)).ok_or(format!("{path} has no line {line}"))?;
+        let (from, to) = blank(old).ok_or(format!("{path}:{line}: nothing there has to be filled in"))?;
+        old.replace_range(from..to, value);
+        file.text = lines.join("\n");
+        Ok(())
     }
 
     /// The file at `path`.
@@ -146,13 +200,37 @@ impl Files {
     }
 }
 
+/// Where in a line something still has to be filled in: `{{ … }}`, `${…}`, `$(…)`, `<…>`, `$NAME`, `xx.xx.xx.xx`, `__NAME__`.
+fn blank(line: &str) -> Option<(usize, usize)> {
+    let between = |open: &str, close: &str| {
+        let from = line.find(open)?;
+        let to = from + line[from..].find(close)? + close.len();
+        Some((from, to))
+    };
+    let braces = [("{{", "}}"), ("${", "}"), ("$(", ")"), ("<", ">")];
+    if let Some(place) = braces.into_iter().find_map(|(open, close)| between(open, close)) {
+        return Some(place);
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let named = line.match_indices('$').find_map(|(from, _)| {
+        let length = line[from + 1..].find(|c| !is_name(c)).unwrap_or(line.len() - from - 1);
+        (length > 0).then_some((from, from + 1 + length))
+    });
+    named.or_else(|| {
+        let words = line.split(|c: char| c.is_whitespace() || c == '"' || c == ':');
+        let word = words.into_iter().find(|word| super::stack::is_placeholder(word))?;
+        let from = word.as_ptr() as usize - line.as_ptr() as usize;
+        Some((from, from + word.len()))
+    })
+}
+
 /// The folder of a file.
-pub fn folder_of(path: &str) -> &str {
+pub(crate) fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// `path`, seen from `folder`: nothing if it is absolute or leads out of what was read.
-pub fn resolve(folder: &str, path: &str) -> Option<String> {
+pub(crate) fn resolve(folder: &str, path: &str) -> Option<String> {
     let path = path.strip_prefix("${PWD}/").or_else(|| path.strip_prefix("$PWD/")).unwrap_or(path);
     if path.starts_with(['/', '~', '$']) || path.contains(":\\") {
         return None;
@@ -169,7 +247,7 @@ pub fn resolve(folder: &str, path: &str) -> Option<String> {
 }
 
 /// A path inside a container without `.`, `..` and doubled or closing slashes.
-pub fn clean(path: &str) -> String {
+pub(crate) fn clean(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -206,6 +284,21 @@ mod tests {
         assert_eq!(clean("/etc/./redis//../x/"), "/etc/x");
     }
 
+    #[test]
+    fn blanks_are_filled_in() {
+        let text =
+            "port ${PORT:-6379}\nmonitor m xx.xx.xx.xx 6379 $Q\nhost <master ip>\nserver a xx.xx.xx.xx:6379\nfull 1\n";
+        let mut files = Files::of([("a", text)]);
+        for (line, value) in [(1, "7"), (2, "9"), (2, "10.0.0.1"), (3, "b"), (4, "10.0.0.2")] {
+            files.fill("a", line, value).expect("there is something");
+        }
+        let wanted = "port 7\nmonitor m 10.0.0.1 6379 9\nhost b\nserver a 10.0.0.2:6379\nfull 1\n";
+        assert_eq!(files.get("a").expect("there").text, wanted);
+        for (path, line) in [("a", 5), ("a", 0), ("a", 99), ("b", 1)] {
+            assert!(files.fill(path, line, "1").is_err(), "{path}:{line}");
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn links_out_of_the_folder_are_not_followed() {
@@ -217,5 +310,10 @@ mod tests {
         let files = Files::read(&[inside.path().to_owned()]).expect("read");
         assert_eq!(files.all().count(), 0);
         assert_eq!(files.skipped.len(), 2, "{:?}", files.skipped);
+        assert!(
+            files.unread().contains(&"not read: s.conf: it leads out of the folder".to_owned()),
+            "{:?}",
+            files.skipped
+        );
     }
 }

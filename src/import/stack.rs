@@ -219,7 +219,7 @@ impl Stack {
 }
 
 /// The one of `all` that is reached at `host` and `port`.
-pub fn find(all: &[Program], host: &str, port: Option<&str>) -> Option<usize> {
+pub(crate) fn find(all: &[Program], host: &str, port: Option<&str>) -> Option<usize> {
     let host = host.trim_matches(['"', '\'']);
     let only = |fits: &dyn Fn(&Program) -> bool| {
         let mut hits = all.iter().enumerate().filter(|(_, one)| fits(one)).map(|(n, _)| n);
@@ -266,7 +266,7 @@ pub fn find(all: &[Program], host: &str, port: Option<&str>) -> Option<usize> {
 }
 
 /// Whether `host` is a name of the form PROJECT_SERVICE_N for the service.
-pub fn is_v1_name(host: &str, service: &str) -> bool {
+pub(crate) fn is_v1_name(host: &str, service: &str) -> bool {
     let Some((front, number)) = host.rsplit_once('_') else { return false };
     !number.is_empty()
         && number.bytes().all(|b| b.is_ascii_digit())
@@ -274,22 +274,22 @@ pub fn is_v1_name(host: &str, service: &str) -> bool {
 }
 
 /// Whether it is an address of this machine itself.
-pub fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.starts_with("127.") || host == "::1"
 }
 
 /// Whether it stands for every address.
-pub fn is_any(host: &str) -> bool {
+pub(crate) fn is_any(host: &str) -> bool {
     ["0.0.0.0", "*", "::", "::*", "-::*", ""].contains(&host)
 }
 
 /// Whether it is an address and no name.
-pub fn is_address(host: &str) -> bool {
+pub(crate) fn is_address(host: &str) -> bool {
     host.parse::<std::net::IpAddr>().is_ok()
 }
 
 /// Whether a text is a placeholder that somebody must fill in.
-pub fn is_placeholder(text: &str) -> bool {
+pub(crate) fn is_placeholder(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     let parts: Vec<&str> = lower.split('.').collect();
     let crossed = parts.len() == 4 && parts.iter().all(|part| !part.is_empty() && part.chars().all(|c| c == 'x'));

@@ -8,6 +8,8 @@ use super::situation::SITUATIONS;
 use super::{Files, Options, read, sarif};
 use crate::scenario::Scenario;
 
+mod corpus;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn import(files: &Files, situation: &str) -> Vec<(super::Stack, String)> {
@@ -45,6 +47,7 @@ fn the_references_own_stack_is_the_demo() {
         "no-restart-policy",
         "no-session-fencing",
         "one-machine",
+        "published-but-not-announced",
         "returned-master-is-up",
         "single-proxy",
         "start-role-fixed",
@@ -75,6 +78,102 @@ fn each_value_says_where_it_stands() {
     assert!(toml.contains("failover-timeout = 180000       # assumed: no directive; Redis's default"), "{toml}");
     assert!(toml.contains("save = \"9 1\" # compose.yml:4"), "{toml}");
     assert!(toml.contains("haproxy = false # assumed: there is none in the set"), "{toml}");
+}
+
+/// What the kinds of stacks are built of that people render, include and build; and what was once overlooked in silence.
+#[test]
+fn settings_that_scripts_make_are_read_whole() {
+    let sentinels = "services:\n  a:\n    image: redis:7.2\n    command: redis-server\n  b:\n    extends: {file: base.yml, service: replica}\n  s:\n    image: \
+        redis:7.2\n    hostname: \"s-{{.Task.Slot}}\"\n    entrypoint: /bin/sh -c\n    command:\n      - |\n        { echo sentinel resolve-hostnames yes; echo sentinel monitor shop a 6379 2; \
+        } > /s.conf\n        sed -i '1s/^/sentinel down-after-milliseconds shop 1234\\n/' /s.conf\n        exec redis-sentinel /s.conf\n    deploy: {replicas: 3}\n";
+    let base = "services:\n  replica:\n    image: redis:7.2\n    command: redis-server --replicaof a 6379\n";
+    let (_, toml) = import(&Files::of([("compose.yml", sentinels), ("base.yml", base)]), "none").remove(0);
+    for line in
+        ["redis = 2 ", "sentinels = 3 ", "quorum = 2 ", "down-after-milliseconds = 1234 ", "master-name = \"shop\" "]
+    {
+        assert!(toml.lines().any(|own| own.starts_with(line)), "{line}: {toml}");
+    }
+    // Without the file there is no quorum, and none is made up.
+    let files = Files::of([
+        ("compose.yml", sentinels.replace("echo sentinel monitor shop a 6379 2", "true").as_str()),
+        ("base.yml", base),
+    ]);
+    let set = read(&files, &Options::default());
+    assert!(
+        set.stacks[0].refused.iter().any(|(_, what, _)| what.contains("sentinel monitor")),
+        "{:?}",
+        set.stacks[0].refused
+    );
+    // A line that only the start knows stands among what is left out.
+    let files = Files::of([("compose.yml", sentinels.replace("{ echo", "{ ask; echo").as_str()), ("base.yml", base)]);
+    let (_, toml) = import(&files, "none").remove(0);
+    assert!(toml.contains("is known at the start alone"), "{toml}");
+}
+
+const COMMANDS: &str = r#"services:
+  cache-a:
+    image: redis:7.0.15
+    command:
+      - redis-server
+      - --appendonly
+      - ${AOF}
+      - --hz
+      - "20"
+  cache-b:
+    image: redis:7.0.15
+    command: >
+      redis-server
+      --replicaof cache-a 6379
+      --repl-timeout ${WAIT}
+      --min-replicas-max-lag ${LAG:-7}
+      --hz 30
+  cache-c:
+    image: redis:7.0.15
+    command: |
+      sh -c 'exec redis-server --replicaof cache-a 6379 \
+        --appendonly no \
+        --hz ${HZ}'
+  watch:
+    image: redis:7.0.15
+    entrypoint: ["sh", "-c"]
+    command:
+      - |
+        cat > /s.conf <<EOF
+        sentinel resolve-hostnames yes
+        sentinel monitor shop cache-a 6379 ${QUORUM}
+        sentinel down-after-milliseconds shop ${DOWN}
+        sentinel failover-timeout shop 40000
+        EOF
+        echo "sentinel parallel-syncs shop ${SYNCS:-2}" >> /s.conf
+        exec redis-sentinel /s.conf
+    deploy: {replicas: 3}
+"#;
+
+/// Values on the command line of a container: in a list, in a text, in several lines, in a script in the file, with variables.
+#[test]
+fn each_value_of_a_command_says_its_line() {
+    let env = "AOF=yes\nQUORUM=2\nDOWN=4000\nHZ=40\nWAIT=50\n";
+    let toml = import(&Files::of([("compose.yml", COMMANDS), (".env", env)]), "none").remove(0).1;
+    for (node, value, origin) in [
+        ("[sentinel]", "quorum = 2", ".env:2 through compose.yml:31 (QUORUM)"),
+        ("[sentinel]", "down-after-milliseconds = 4000", ".env:3 through compose.yml:32 (DOWN)"),
+        ("[sentinel]", "failover-timeout = 40000", "compose.yml:33"),
+        ("[sentinel]", "parallel-syncs = 2", "compose.yml:35"),
+        ("[sentinel]", "master-name = \"shop\"", "compose.yml:31"),
+        ("[redis.redis-1]", "appendonly = true", ".env:1 through compose.yml:7 (AOF)"),
+        ("[redis.redis-1]", "hz = 20", "compose.yml:9"),
+        ("[redis.redis-2]", "repl-timeout = 50", ".env:5 through compose.yml:15 (WAIT)"),
+        ("[redis.redis-2]", "min-replicas-max-lag = 7", "compose.yml:16"),
+        ("[redis.redis-2]", "hz = 30", "compose.yml:17"),
+        ("[redis.redis-3]", "appendonly = false", "compose.yml:22"),
+        ("[redis.redis-3]", "hz = 40", ".env:4 through compose.yml:23 (HZ)"),
+    ] {
+        let part = |head: &str| toml.split(head).nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+        let (own, common) = (part(&format!("{node}\n")), part("[redis]\n"));
+        let line = own.lines().chain(common.lines()).find(|line| line.starts_with(value));
+        let line = line.unwrap_or_else(|| panic!("{node} has no {value}:\n{toml}"));
+        assert_eq!(line.split(" # ").nth(1), Some(origin), "{node} {value}:\n{toml}");
+    }
 }
 
 #[test]

@@ -85,6 +85,53 @@ pub(super) fn per_node(kind: &str, nodes: Vec<Section>) -> Vec<(String, Section)
     all
 }
 
+/// The order in which people read the keys of a section; what is not named stands behind, by name.
+const ORDER: [&str; 35] = [
+    "name",
+    "redis",
+    "sentinels",
+    "haproxy",
+    "release",
+    "master-name",
+    "quorum",
+    "down-after-milliseconds",
+    "failover-timeout",
+    "parallel-syncs",
+    "config-file",
+    "master-by-name",
+    "appendonly",
+    "appendfsync",
+    "save",
+    "min-replicas-to-write",
+    "min-replicas-max-lag",
+    "replica-priority",
+    "balance",
+    "check",
+    "inter",
+    "fastinter",
+    "downinter",
+    "rise",
+    "fall",
+    "backup",
+    "on-marked-down",
+    "on-marked-up",
+    "timeout connect",
+    "timeout client",
+    "timeout server",
+    "timeout tunnel",
+    "timeout check",
+    "retries",
+    "redispatch",
+];
+
+/// The keys of a section as they are written.
+pub(super) fn in_order(section: &Section) -> Vec<(&String, &Entry)> {
+    let place = |key: &str| ORDER.iter().position(|known| *known == key).unwrap_or(ORDER.len());
+    let mut all: Vec<_> = section.iter().collect();
+    all.sort_by_key(|(key, _)| place(key));
+    all
+}
+
 /// All `save` lines as one value: an empty one forgets those before it.
 pub(super) fn save(settings: &super::redis_conf::Directives) -> String {
     let mut all: Vec<String> = Vec::new();

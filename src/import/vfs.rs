@@ -66,7 +66,7 @@ struct Written {
 
 /// The files of a container.
 #[derive(Clone, Debug)]
-pub struct Vfs<'a> {
+pub(super) struct Vfs<'a> {
     files: &'a Files,
     container: &'a Container,
     /// What the Dockerfile put into the image.
@@ -78,17 +78,17 @@ pub struct Vfs<'a> {
 
 impl<'a> Vfs<'a> {
     /// The files of `container`.
-    pub fn new(files: &'a Files, container: &'a Container) -> Vfs<'a> {
+    pub(super) fn new(files: &'a Files, container: &'a Container) -> Vfs<'a> {
         Vfs { files, container, image: BTreeMap::new(), written: BTreeMap::new(), read: Vec::new() }
     }
 
     /// The files of the set.
-    pub fn set(&self) -> &'a Files {
+    pub(super) fn set(&self) -> &'a Files {
         self.files
     }
 
     /// The path in the set of what is mounted at `path`, if it is there.
-    pub fn in_set(&self, path: &str) -> Option<String> {
+    pub(super) fn in_set(&self, path: &str) -> Option<String> {
         let (mount, rest) = self.container.mount_of(path)?;
         let Source::Bind(Some(base)) = &mount.source else { return None };
         let path = match (base.is_empty(), rest.is_empty()) {
@@ -117,7 +117,7 @@ impl<'a> Vfs<'a> {
     }
 
     /// The lines of a file, if they are known.
-    pub fn lines(&mut self, path: &str) -> Option<Vec<Line>> {
+    pub(super) fn lines(&mut self, path: &str) -> Option<Vec<Line>> {
         let path = &*self.own(path);
         if let Some(written) = self.written.get(path) {
             return written.lines.clone();
@@ -135,7 +135,7 @@ impl<'a> Vfs<'a> {
     }
 
     /// Whether a file is there at the first start; unknown where the set does not tell.
-    pub fn exists(&mut self, path: &str) -> Option<bool> {
+    pub(super) fn exists(&mut self, path: &str) -> Option<bool> {
         let path = &*self.own(path);
         if self.written.contains_key(path) || self.image.contains_key(path) || self.lines(path).is_some() {
             return Some(true);
@@ -148,7 +148,7 @@ impl<'a> Vfs<'a> {
     }
 
     /// A start script writes a file; `guarded` if only where there is none.
-    pub fn write(&mut self, path: &str, lines: Option<Vec<Line>>, append: bool, guarded: bool) {
+    pub(super) fn write(&mut self, path: &str, lines: Option<Vec<Line>>, append: bool, guarded: bool) {
         let path = &*self.own(path);
         let old = append.then(|| self.lines(path)).flatten();
         let known = !append || old.is_some() || self.exists(path) == Some(false);
@@ -166,12 +166,12 @@ impl<'a> Vfs<'a> {
     }
 
     /// What was written so far is there at every later start: a pod's init containers run once for each pod.
-    pub fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.written.values_mut().for_each(|written| written.guarded = true);
     }
 
     /// The files of the set that lie below a folder of the container.
-    pub fn below(&self, path: &str) -> Vec<(String, Vec<Line>)> {
+    pub(super) fn below(&self, path: &str) -> Vec<(String, Vec<Line>)> {
         let Some((mount, rest)) = self.container.mount_of(path) else { return Vec::new() };
         match &mount.source {
             Source::Files(all) => all.iter().map(|(name, lines)| (name.clone(), lines.clone())).collect(),
@@ -188,7 +188,7 @@ impl<'a> Vfs<'a> {
     }
 
     /// Where a file lives, and whether its mount is read-only.
-    pub fn home(&self, path: &str) -> (Home, bool) {
+    pub(super) fn home(&self, path: &str) -> (Home, bool) {
         let Some((mount, rest)) = self.container.mount_of(path) else {
             let image = self.image.contains_key(path) && !self.written.contains_key(path);
             return (if image { Home::Image } else { Home::Layer }, false);
@@ -205,7 +205,7 @@ impl<'a> Vfs<'a> {
     }
 
     /// The configuration file at `path`, as it is when the program starts.
-    pub fn config(&mut self, path: &str, place: &Place) -> ConfigFile {
+    pub(super) fn config(&mut self, path: &str, place: &Place) -> ConfigFile {
         let lines = self.lines(path);
         let (home, read_only) = self.home(path);
         let written = self.written.get(&self.own(path));

@@ -3,12 +3,12 @@
 //! Texts stay texts: what is a number or a switch is for the reader of a key to say. Aliases are resolved, and merge keys
 //! (`<<`) too: what is merged keeps the line in which it is written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::origin::{Origin, Place, Text};
+use super::origin::{Origin, Place, Seams, Text};
 
 /// So deep may a file be: a stack file has less than twenty levels.
 const DEPTH_MAX: usize = 100;
@@ -17,7 +17,7 @@ const NODES_MAX: usize = 200_000;
 
 /// A node of a YAML file.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(super) struct Node {
     /// What it is.
     pub value: Value,
     /// Where it begins, or where its text comes from.
@@ -26,7 +26,7 @@ pub struct Node {
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub enum Value {
+pub(super) enum Value {
     /// `key:` and nothing behind it, `null` or `~`.
     Null,
     /// A text, number or switch as it is written; whether quotes or a block make it a text for sure.
@@ -39,22 +39,22 @@ pub enum Value {
 
 impl Node {
     /// The value of `key` in a mapping; a key that is there and empty is not there.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, node)| node).filter(|node| !matches!(node.value, Value::Null))
     }
 
     /// The key and value of `key` in a mapping.
-    pub fn entry(&self, key: &str) -> Option<(&Text, &Node)> {
+    pub(super) fn entry(&self, key: &str) -> Option<(&Text, &Node)> {
         self.entries().iter().find(|(name, _)| name.text == key).map(|(name, node)| (name, node))
     }
 
     /// The value at the end of the path `keys`.
-    pub fn at(&self, keys: &[&str]) -> Option<&Node> {
+    pub(super) fn at(&self, keys: &[&str]) -> Option<&Node> {
         keys.iter().try_fold(self, |node, key| node.get(key))
     }
 
     /// The text of this node, if it is one.
-    pub fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text, _) => Some(text),
             _ => None,
@@ -62,17 +62,17 @@ impl Node {
     }
 
     /// The text at the end of the path `keys`.
-    pub fn text_at(&self, keys: &[&str]) -> Option<Text> {
+    pub(super) fn text_at(&self, keys: &[&str]) -> Option<Text> {
         self.at(keys)?.as_text()
     }
 
     /// This node as a text with its origin.
-    pub fn as_text(&self) -> Option<Text> {
+    pub(super) fn as_text(&self) -> Option<Text> {
         self.text().map(|text| Text::new(text, self.origin.clone()))
     }
 
     /// The items of a list; none for anything else.
-    pub fn items(&self) -> &[Node] {
+    pub(super) fn items(&self) -> &[Node] {
         match &self.value {
             Value::List(items) => items,
             _ => &[],
@@ -80,7 +80,7 @@ impl Node {
     }
 
     /// The entries of a mapping; none for anything else.
-    pub fn entries(&self) -> &[(Text, Node)] {
+    pub(super) fn entries(&self) -> &[(Text, Node)] {
         match &self.value {
             Value::Map(entries) => entries,
             _ => &[],
@@ -88,7 +88,7 @@ impl Node {
     }
 
     /// The texts of a list, or the one text.
-    pub fn texts(&self) -> Vec<Text> {
+    pub(super) fn texts(&self) -> Vec<Text> {
         match &self.value {
             Value::List(items) => items.iter().filter_map(Node::as_text).collect(),
             _ => self.as_text().into_iter().collect(),
@@ -96,12 +96,12 @@ impl Node {
     }
 
     /// Whether this is `true`, as YAML 1.1 and compose files write it.
-    pub fn is_true(&self) -> bool {
+    pub(super) fn is_true(&self) -> bool {
         self.text().is_some_and(|text| ["true", "yes", "on"].contains(&text.to_ascii_lowercase().as_str()))
     }
 
     /// The line of the key or value.
-    pub fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &Place {
         &self.origin.place
     }
 }
@@ -116,15 +116,41 @@ struct Open {
 }
 
 /// The documents of `text`, or the line in which it is none and why.
-pub fn read(file: &Arc<str>, text: &str) -> Result<Vec<Node>, (Place, String)> {
+pub(super) fn read(file: &Arc<str>, text: &str) -> Result<Vec<Node>, (Place, String)> {
     let mut reader = Reader { file: file.clone(), ..Reader::default_for(file) };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines: Vec<&str> = text.lines().collect();
     for event in Parser::new_from_str(text) {
         let (event, span) =
             event.map_err(|error| (Place::new(file, error.marker().line()), error.info().to_owned()))?;
-        reader.event(event, span.start.line())?;
+        let (first, last) = (span.start.line(), span.end.line());
+        let seams = match &event {
+            Event::Scalar(text, ..) if last > first => seams(text, &lines, first),
+            _ => Seams::default(),
+        };
+        reader.event(event, first, seams)?;
     }
     Ok(reader.documents)
+}
+
+/// In which lines of the file, from `first` on, a text of several lines stands: each of its words is written in one.
+fn seams(text: &str, lines: &[&str], first: usize) -> Seams {
+    let (mut seams, mut at) = (Seams { lines: vec![(0, first)], parts: Vec::new() }, 0);
+    for (n, line) in lines.iter().enumerate().skip(first.saturating_sub(1)) {
+        let words = line.trim().trim_end_matches(['"', '\'']);
+        match text.get(at..).and_then(|rest| rest.find(words)) {
+            _ if at >= text.len() => break,
+            _ if words.is_empty() => {}
+            Some(found) => {
+                seams.lines.push((at + found, n + 1));
+                at += found + words.len();
+            }
+            // In the first line stands the key as well.
+            None if n + 1 == first => {}
+            None => break,
+        }
+    }
+    seams
 }
 
 struct Reader {
@@ -140,7 +166,7 @@ impl Reader {
         Reader { file: file.clone(), documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), nodes: 0 }
     }
 
-    fn event(&mut self, event: Event<'_>, line: usize) -> Result<(), (Place, String)> {
+    fn event(&mut self, event: Event<'_>, line: usize, seams: Seams) -> Result<(), (Place, String)> {
         let place = Place::new(&self.file, line);
         match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -149,7 +175,7 @@ impl Reader {
                     "" | "~" | "null" | "Null" | "NULL" if plain => Value::Null,
                     text => Value::Text(text.to_owned(), !plain),
                 };
-                self.node(Node { value, origin: Origin::at(place) }, anchor, 1)
+                self.node(Node { value, origin: Origin::at(place).with(seams) }, anchor, 1)
             }
             Event::SequenceStart(anchor, _) => self.begin(anchor, place, true),
             Event::MappingStart(anchor, _) => self.begin(anchor, place, false),
@@ -208,10 +234,11 @@ fn merge(entries: Vec<(Text, Node)>) -> Vec<(Text, Node)> {
         return entries;
     }
     let (merged, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| key.text == "<<");
+    let mut known: HashSet<String> = own.iter().map(|(key, _)| key.text.clone()).collect();
     for (_, node) in merged {
         let maps: Vec<&Node> = if node.items().is_empty() { vec![&node] } else { node.items().iter().collect() };
         for (key, value) in maps.into_iter().flat_map(Node::entries) {
-            if !own.iter().any(|(name, _)| name.text == key.text) {
+            if known.insert(key.text.clone()) {
                 own.push((key.clone(), value.clone()));
             }
         }
@@ -236,6 +263,24 @@ mod tests {
             (2, "3".to_owned())
         );
         assert!(node.get("z").is_none() && node.entry("z").is_some());
+    }
+
+    #[test]
+    fn texts_of_several_lines_know_the_line_of_each_byte() {
+        let text = "a: >\n  one\n  two two\n\nb: |\n  one\n\n  three\nc: one\n  two\nd: \"one\n  two\"\n";
+        let node = one(text);
+        for (key, word, line) in [
+            ("a", "one", 2),
+            ("a", "two two", 3),
+            ("b", "three", 8),
+            ("c", "two", 10),
+            ("d", "one", 11),
+            ("d", "two", 12),
+        ] {
+            let node = node.get(key).expect(key);
+            let at = node.text().expect("a text").find(word).expect(word);
+            assert_eq!(node.origin.place_at(at).line, line, "{key}: {word}");
+        }
     }
 
     #[test]

@@ -106,6 +106,16 @@ impl<E: Copy + Word> Kernel<E> {
         self.queue.push(key, Pending { cause, event });
     }
 
+    /// Schedules `event` for `at` in the name of nobody in the run: it has no cause there, and no source counts it, so that
+    /// it makes no difference when it is scheduled. `count` orders those of one instant, and tells them apart.
+    ///
+    /// # Panics
+    /// If `at` lies in the past.
+    pub fn schedule_outside(&mut self, at: Time, count: u64, event: E) {
+        assert!(at >= self.now, "an event cannot be scheduled into the past: {at} is before {}", self.now);
+        self.queue.push(Key::new(at, Class::Outside, 0, count), Pending { cause: EventId(0), event });
+    }
+
     /// Dispatches the next event unless it lies after `until`.
     #[inline(always)]
     pub fn next(&mut self, until: Time) -> Option<Dispatched<E>> {
@@ -179,6 +189,30 @@ mod tests {
         while kernel.next(Time::NEVER).is_some() {}
         while branch.next(Time::NEVER).is_some() {}
         assert_eq!(kernel.digest(), branch.digest());
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_the_same_whenever_it_is_scheduled() {
+        // Given before the run or once `given` is over, for `at`; what it leads to is counted by a source of the run.
+        let run = |given: u64, at: u64| {
+            let mut kernel = Kernel::new(1);
+            (1..8).for_each(|n| kernel.schedule(Time(n * 10), Class::Timer, 0, Tick(n)));
+            while kernel.next(Time(given)).is_some() {}
+            kernel.schedule_outside(Time(at), 0, Tick(99));
+            let mut outside = None;
+            while let Some(dispatched) = kernel.next(Time::NEVER) {
+                if dispatched.event == Tick(99) {
+                    outside = Some((dispatched.id, dispatched.cause));
+                    kernel.schedule(kernel.now(), Class::Timer, 0, Tick(100));
+                }
+            }
+            (kernel.digest(), outside)
+        };
+        let before = run(0, 40);
+        assert_eq!(before.1, Some((EventId(5), EventId(0))), "after all that happens at its instant");
+        assert_eq!(before, run(30, 40));
+        assert_eq!(before, run(40, 40), "its own instant is not too late");
+        assert_ne!(before.0, run(0, 41).0, "another instant is another run");
     }
 
     #[test]

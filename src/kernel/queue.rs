@@ -6,8 +6,8 @@
 
 use super::Time;
 
-/// The class decides among events of the same instant: the fault script first, then the network, then timers (a server
-/// loop handles ready sockets before due timers: `aeProcessEvents`, ae.c).
+/// The class decides among events of the same instant: the script first, then the network, then timers (a server loop
+/// handles ready sockets before due timers: `aeProcessEvents`, ae.c), and last what comes from outside of the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Class {
@@ -19,6 +19,9 @@ pub enum Class {
     Wake = 2,
     /// A timer of a program.
     Timer = 3,
+    /// Something is done to the world from outside. It comes last, so that whoever has seen an instant to its end can still
+    /// act in it, and leaves the run that one would have who had said so before.
+    Outside = 4,
 }
 
 /// Where an event stands in the order of all events.
@@ -158,11 +161,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pops_in_the_order_of_a_sorted_list(times in prop::collection::vec((0u64..50, 0u8..4, 0u32..5), 0..200)) {
+        fn pops_in_the_order_of_a_sorted_list(times in prop::collection::vec((0u64..50, 0u8..5, 0u32..5), 0..200)) {
             let mut queue = Queue::default();
             let mut keys = Vec::new();
             for (count, &(time, class, source)) in times.iter().enumerate() {
-                let class = [Class::Script, Class::Network, Class::Wake, Class::Timer][class as usize];
+                let class = [Class::Script, Class::Network, Class::Wake, Class::Timer, Class::Outside][class as usize];
                 let key = Key::new(Time(time), class, source, count as u64);
                 queue.push(key, count);
                 keys.push((key, count));

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 /// A line of redis-server's or redis-sentinel's log: microseconds of the Unix epoch, and the text.
 ///
 /// `21269:X 23 Nov 2026 16:00:00.123 # +sdown …`; the time is in UTC, since the programs run so.
-pub fn redis_line(line: &str) -> Option<(i64, &str)> {
+pub(crate) fn redis_line(line: &str) -> Option<(i64, &str)> {
     let mut parts = line.splitn(7, ' ');
     let process = parts.next()?;
     let (pid, role) = process.split_once(':')?;
@@ -45,7 +45,7 @@ pub(super) fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// A line's text as a recording has it.
-pub fn clean(text: &str, name_of: impl Fn(Ipv4Addr) -> Option<String>) -> String {
+pub(crate) fn clean(text: &str, name_of: impl Fn(Ipv4Addr) -> Option<String>) -> String {
     let mut text = with_names(text, name_of);
     if let Some(from) = text.find("(user request from '") {
         let end = text[from..].find("')").map_or(text.len(), |length| from + length + 2);
@@ -78,7 +78,7 @@ fn with_names(text: &str, name_of: impl Fn(Ipv4Addr) -> Option<String>) -> Strin
 }
 
 /// Whether a recording has a line of HAProxy's: those about the state of servers.
-pub fn is_server_state(text: &str) -> bool {
+pub(crate) fn is_server_state(text: &str) -> bool {
     text.starts_with("Server ") || text.starts_with("Backup Server ") || text.contains("has no server available!")
 }
 

@@ -4,7 +4,7 @@
 //! the recording says less than one of `sim reference`, and [`Found`] says what is missing.
 
 mod align;
-pub mod line;
+pub(crate) mod line;
 mod source;
 mod who;
 
@@ -70,11 +70,13 @@ pub fn read(name: &str, files: &[(String, String)], given: &[(String, String)]) 
     let mut lines: Vec<Line<'_>> =
         timed.iter().map(|(at_us, raw)| Line { label: &raw.label, at_us: *at_us, text: &raw.text }).collect();
     let clocks = align::clocks(&lines);
+    let written = written(&kinds);
     for (label, (ahead, known)) in &clocks {
         let way = if *ahead > 0 { "ahead" } else { "behind" };
         let moments = if *known == 1 { "1 moment".to_owned() } else { format!("{known} moments") };
         let seconds = ahead.abs() as f64 / 1e6;
-        notes.push(format!("{label}: its clock is {seconds:.3} s {way}; set right by {moments} that others tell, too"));
+        let node = &written[label.as_str()];
+        notes.push(format!("{node}: its clock is {seconds:.3} s {way}; set right by {moments} that others tell, too"));
     }
     lines.iter_mut().for_each(|line| line.at_us -= clocks.get(line.label).map_or(0, |(ahead, _)| *ahead));
     lines.sort_by_key(|line| line.at_us);
@@ -83,7 +85,7 @@ pub fn read(name: &str, files: &[(String, String)], given: &[(String, String)]) 
     };
     let mut addresses = who::addresses(&lines, &of(NodeKind::Redis), &of(NodeKind::Sentinel));
     addresses.extend(given.iter().cloned());
-    let recording = recording(name, &lines, &kinds, &addresses, &mut notes);
+    let recording = recording(name, &lines, (&kinds, &written), &addresses, &mut notes);
     Ok(Found { recording, notes })
 }
 
@@ -152,8 +154,11 @@ fn kinds(timed: &[(i64, Raw)]) -> BTreeMap<&str, NodeKind> {
     votes.into_iter().filter_map(|(label, votes)| Some((label, most(votes)?))).collect()
 }
 
-/// The first sign that something is wrong, or the first line.
-fn trouble(lines: &[Line<'_>]) -> i64 {
+/// Logs may be of days: what led to a failover, or to a server that is called down, lies within so long before it.
+const NEAR_US: i64 = 120_000_000;
+
+/// Whether a line is a sign that something is wrong with a server.
+fn is_sign(line: &Line<'_>) -> bool {
     const SIGNS: [&str; 6] = [
         "Connection with master lost",
         "Connection with replica",
@@ -162,27 +167,27 @@ fn trouble(lines: &[Line<'_>]) -> i64 {
         "User requested shutdown",
         "Received SIGTERM",
     ];
-    // Logs may be of days: what belongs to the last failover lies within some minutes before it.
-    const NEAR_US: i64 = 120_000_000;
+    let down = line.text.contains(" is DOWN") && !line.text.contains("L7RSP") && !line.text.contains("Layer7");
+    SIGNS.iter().any(|sign| line.text.starts_with(sign)) || down
+}
+
+/// The first sign that something is wrong, or the first line.
+fn trouble(lines: &[Line<'_>]) -> i64 {
     let last = lines.iter().rev().find(|line| line.text.starts_with("+try-failover"));
     let from = last.map_or(i64::MIN, |line| line.at_us - NEAR_US);
-    let is_sign = |line: &&Line<'_>| {
-        let down = line.text.contains(" is DOWN") && !line.text.contains("L7RSP") && !line.text.contains("Layer7");
-        SIGNS.iter().any(|sign| line.text.starts_with(sign)) || down
-    };
-    let first = lines.iter().filter(|line| line.at_us >= from).find(is_sign);
+    let first = lines.iter().filter(|line| line.at_us >= from).find(|line| is_sign(line));
     first.or(lines.first()).map_or(0, |line| line.at_us)
 }
 
+#[allow(clippy::too_many_lines, reason = "one pass over the lines, and the literal of what comes of it")]
 fn recording(
     name: &str,
     lines: &[Line<'_>],
-    kinds: &BTreeMap<&str, NodeKind>,
+    (kinds, written): (&BTreeMap<&str, NodeKind>, &BTreeMap<&str, String>),
     addresses: &BTreeMap<String, String>,
     notes: &mut Vec<String>,
 ) -> Recording {
     let mut names = Names::default();
-    let written: BTreeMap<&str, String> = kinds.keys().map(|label| (*label, written(label, kinds))).collect();
     for (label, kind) in kinds {
         names.add(&written[label], *kind, &written[label]);
     }
@@ -231,16 +236,21 @@ fn recording(
         });
     }
     records.sort_by_key(|record| record.time);
-    let faults = silent(lines, kinds, &written, &home, zero);
-    for (_, node) in &faults {
-        roles.insert(node.clone(), "down".to_owned());
-        notes.push(format!("{node}: it is silent from then on and called down (+sdown): taken for dead"));
+    let deaths = deaths(lines, kinds, written, &home);
+    for death in &deaths {
+        let Death { node, .. } = death;
+        match death.back_us {
+            Some(back_us) => {
+                let back = (back_us - zero) as f64 / 1e6;
+                notes.push(format!("{node}: called down (+sdown), and started again at {back:.3} s: it had died"));
+            }
+            None => {
+                roles.insert(node.clone(), "down".to_owned());
+                notes.push(format!("{node}: it is silent from then on and called down (+sdown): taken for dead"));
+            }
+        }
     }
-    let faults = faults.into_iter().map(|(at_us, node)| FaultMark {
-        at_s: at_us as f64 / 1e6,
-        fault: Fault::Program { order: Order::Kill, node: Some(node) },
-    });
-    let faults: Vec<FaultMark> = faults.collect();
+    let faults = marks(&deaths, zero);
     let end = lines.last().map_or(0, |line| line.at_us - zero).max(0);
     notes.push(
         "nobody says what was done to the stack, and no client is recorded: losses and outages are unknown".into(),
@@ -263,15 +273,21 @@ fn recording(
     Recording { header, names, origin, records }
 }
 
-/// Redis servers that say nothing any more once a Sentinel calls them down: since when, and who.
-fn silent(
+/// A Redis server that died: it was called down, and the next that it says, if anything, is that it starts.
+struct Death {
+    node: String,
+    at_us: i64,
+    back_us: Option<i64>,
+}
+
+fn deaths(
     lines: &[Line<'_>],
     kinds: &BTreeMap<&str, NodeKind>,
     written: &BTreeMap<&str, String>,
     home: &impl Fn(&str) -> Option<String>,
-    zero: i64,
-) -> Vec<(i64, String)> {
-    let mut found = Vec::new();
+) -> Vec<Death> {
+    const STARTS: [&str; 3] = ["oO0OoO0OoO0Oo", "Redis is starting", "monotonic clock:"];
+    let mut found: Vec<Death> = Vec::new();
     for label in kinds.keys().filter(|label| kinds[**label] == NodeKind::Redis) {
         let node = &written[label];
         let is_about = |line: &&Line<'_>| {
@@ -282,19 +298,59 @@ fn silent(
             };
             host == node || home(host).as_ref() == Some(node)
         };
-        let Some(down) = lines.iter().find(is_about) else { continue };
-        let last = lines.iter().rev().find(|line| line.label == *label).map_or(i64::MIN, |line| line.at_us);
-        if last < down.at_us {
-            found.push((last.max(zero).min(down.at_us) - zero, node.clone()));
+        let own: Vec<&Line<'_>> = lines.iter().filter(|line| line.label == *label).collect();
+        let mut dead_until = i64::MIN;
+        for down in lines.iter().filter(is_about) {
+            let next = own.partition_point(|line| line.at_us < down.at_us);
+            let back = own.get(next).copied();
+            let starts = |line: &Line<'_>| STARTS.iter().any(|start| line.text.starts_with(start));
+            if down.at_us < dead_until || back.is_some_and(|line| !starts(line)) {
+                continue;
+            }
+            let last = next.checked_sub(1).map_or(i64::MIN, |place| own[place].at_us);
+            let from = last.max(down.at_us - NEAR_US);
+            let sign = lines.iter().find(|line| (from..=down.at_us).contains(&line.at_us) && is_sign(line));
+            let at_us = sign.map_or(down.at_us, |line| line.at_us).max(last).min(down.at_us);
+            dead_until = back.map_or(i64::MAX, |line| line.at_us);
+            found.push(Death { node: node.clone(), at_us, back_us: back.map(|line| line.at_us) });
         }
     }
+    found.sort_by_key(|death| death.at_us);
     found
 }
 
-/// A source's name as a recording has it: a file's without its ending.
-fn written(label: &str, kinds: &BTreeMap<&str, NodeKind>) -> String {
-    let stem = label.strip_suffix(".log").or_else(|| label.strip_suffix(".txt")).unwrap_or(label);
-    if kinds.contains_key(stem) && stem != label { plain_name(label) } else { plain_name(stem) }
+/// What was done to the stack, as far as deaths tell.
+fn marks(deaths: &[Death], zero: i64) -> Vec<FaultMark> {
+    let mark = |at_us: i64, order, node: &String| FaultMark {
+        at_s: (at_us - zero) as f64 / 1e6,
+        fault: Fault::Program { order, node: Some(node.clone()) },
+    };
+    let mut marks: Vec<FaultMark> = Vec::new();
+    for Death { node, at_us, back_us } in deaths {
+        marks.push(mark(*at_us, Order::Kill, node));
+        marks.extend(back_us.map(|back_us| mark(back_us, Order::Start, node)));
+    }
+    marks.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    marks
+}
+
+/// The sources' names as a recording has them: a file's without its ending, a container's as its service is called where
+/// compose runs one of each (`redis-1_1`, `redis-1-1`).
+fn written<'a>(kinds: &BTreeMap<&'a str, NodeKind>) -> BTreeMap<&'a str, String> {
+    let file = |label: &str| [".log", ".txt"].iter().find_map(|end| label.strip_suffix(end).map(str::to_owned));
+    let service = |label: &str| ["_1", "-1"].iter().find_map(|end| label.strip_suffix(end).map(str::to_owned));
+    let all = |short: &dyn Fn(&str) -> Option<String>| -> Option<BTreeMap<&'a str, String>> {
+        let named: Option<BTreeMap<&str, String>> = kinds.keys().map(|label| Some((*label, short(label)?))).collect();
+        named.filter(|named| named.values().collect::<BTreeSet<_>>().len() == kinds.len())
+    };
+    let one_of_each = |label: &str| service(label).filter(|name| kinds.len() > 1 && !name.is_empty());
+    let plain = |label: &str| {
+        let stem = file(label).filter(|stem| !kinds.contains_key(stem.as_str()));
+        Some(stem.unwrap_or_else(|| label.to_owned()))
+    };
+    let named = all(&one_of_each).or_else(|| all(&plain));
+    let named = named.unwrap_or_else(|| kinds.keys().map(|label| (*label, (*label).to_owned())).collect());
+    named.into_iter().map(|(label, name)| (label, plain_name(&name))).collect()
 }
 
 /// The hosts that Sentinels speak of, and what lives there.

@@ -10,7 +10,7 @@ pub(super) struct Line<'a> {
 }
 
 /// Two lines about the same moment lie no farther apart.
-const TOGETHER_US: i64 = 100_000;
+pub(super) const TOGETHER_US: i64 = 100_000;
 
 /// An address as the programs write it, `10.0.0.2` or a host's name, and the source that lives there.
 pub(super) fn addresses(

@@ -10,54 +10,54 @@ use crate::kernel::{Span, Time};
 pub const JIFFY: Span = Span::from_millis(4);
 
 /// `TCP_TIMEOUT_INIT`: the first SYN is repeated after 1 s (include/net/tcp.h).
-pub const SYN_TIMEOUT_JIFFIES: u64 = 250;
+pub(super) const SYN_TIMEOUT_JIFFIES: u64 = 250;
 /// `net.ipv4.tcp_syn_linear_timeouts`: so many repeats before the interval doubles (Linux ≥ 6.5).
-pub const SYN_LINEAR_TIMEOUTS: u32 = 4;
+pub(super) const SYN_LINEAR_TIMEOUTS: u32 = 4;
 /// `net.ipv4.tcp_syn_retries`: exponential repeats; with the linear ones the connect fails after 131 s.
-pub const SYN_RETRIES: u32 = 6;
+pub(super) const SYN_RETRIES: u32 = 6;
 /// `TCP_RTO_MIN`: the least that the variance of round trips adds to the retransmission time-out.
-pub const RTO_MIN_US: u64 = 200_000;
+pub(super) const RTO_MIN_US: u64 = 200_000;
 /// `TCP_RTO_MAX`: 120 s.
-pub const RTO_MAX_JIFFIES: u64 = 30_000;
+pub(super) const RTO_MAX_JIFFIES: u64 = 30_000;
 /// `net.ipv4.tcp_retries2` = 15: unacknowledged data is given up after this long (tcp_model_timeout).
-pub const RETRIES2_TIMEOUT: Span = Span::from_millis(924_600);
+pub(super) const RETRIES2_TIMEOUT: Span = Span::from_millis(924_600);
 /// `net.ipv4.tcp_orphan_retries` = 0, which means 8: repeats for a socket that its owner has closed.
-pub const ORPHAN_RETRIES: u32 = 8;
+pub(super) const ORPHAN_RETRIES: u32 = 8;
 /// `net.ipv4.neigh.default.base_reachable_time_ms`: an entry is trusted for a random 0.5 to 1.5 times this long.
 pub const BASE_REACHABLE_TIME: Span = Span::from_secs(30);
 /// `net.ipv4.neigh.default.delay_first_probe_time`: 5 s.
-pub const DELAY_FIRST_PROBE_JIFFIES: u64 = 1_250;
+pub(super) const DELAY_FIRST_PROBE_JIFFIES: u64 = 1_250;
 /// `net.ipv4.neigh.default.retrans_time_ms`: 1 s between probes; three of them (`ucast_solicit`, `mcast_solicit`).
-pub const PROBE_JIFFIES: u64 = 250;
+pub(super) const PROBE_JIFFIES: u64 = 250;
 /// How many probes before an entry fails.
-pub const PROBES: u32 = 3;
+pub(super) const PROBES: u32 = 3;
 
 /// Payload of a segment in an Ethernet frame of 1500 bytes: 40 bytes of headers and 12 of time stamps are taken off.
-pub const ETHERNET_MSS: u64 = 1_448;
+pub(super) const ETHERNET_MSS: u64 = 1_448;
 /// The same on the loopback interface, whose frames carry 65 536 bytes.
-pub const LOOPBACK_MSS: u64 = 65_483;
+pub(super) const LOOPBACK_MSS: u64 = 65_483;
 /// `net.ipv4.tcp_rmem[1]`: the memory of a receive queue to begin with.
-pub const RECEIVE_BUFFER: u64 = 131_072;
+pub(super) const RECEIVE_BUFFER: u64 = 131_072;
 /// `net.ipv4.tcp_rmem[2]`: what it grows to while its program reads.
-pub const RECEIVE_BUFFER_MAX: u64 = 6_291_456;
+pub(super) const RECEIVE_BUFFER_MAX: u64 = 6_291_456;
 /// The window that a connection offers at first: half of the receive buffer in whole segments (`tcp_select_initial_window`).
-pub const FIRST_WINDOW: u64 = 64_240;
+pub(super) const FIRST_WINDOW: u64 = 64_240;
 /// `net.ipv4.tcp_wmem[2]`: what a send buffer can grow to.
-pub const SEND_BUFFER_MAX: u64 = 4_194_304;
+pub(super) const SEND_BUFFER_MAX: u64 = 4_194_304;
 /// `TCP_INIT_CWND`: segments that may be under way at first.
-pub const INITIAL_CONGESTION_WINDOW: u32 = 10;
+pub(super) const INITIAL_CONGESTION_WINDOW: u32 = 10;
 /// What a buffer costs beside its bytes: `sk_buff` (256), `MAX_TCP_HEADER` (256) and `skb_shared_info` (320); `ss -m` says 864
 /// for 32 bytes.
-pub const SKB: u64 = 832;
+pub(super) const SKB: u64 = 832;
 /// `MAX_SKB_FRAGS`: so many pieces of memory, each of one write, fit into a buffer.
-pub const FRAGMENTS: u32 = 17;
+pub(super) const FRAGMENTS: u32 = 17;
 /// `TCP_ATO_MIN`: a delayed acknowledgement comes after 40 ms.
-pub const DELAYED_ACK_JIFFIES: u64 = 10;
+pub(super) const DELAYED_ACK_JIFFIES: u64 = 10;
 /// Probes of a closed window until the interval would reach `TCP_RTO_MAX`: 200 ms doubled ten times.
-pub const DEAD_BACKOFFS: u32 = 10;
+pub(super) const DEAD_BACKOFFS: u32 = 10;
 
 /// `tcp_sndbuf_expand`: twice the congestion window, each segment with its headers rounded up to a power of two.
-pub fn send_buffer(congestion_window: u32, mss: u64) -> u64 {
+pub(super) fn send_buffer(congestion_window: u32, mss: u64) -> u64 {
     // `mss_clamp` counts the time stamps; `MAX_TCP_HEADER` and `skb_shared_info` are rounded with it, `sk_buff` is not.
     let segment = (mss + 12 + 256 + 320).next_power_of_two() + 256;
     2 * congestion_window.max(INITIAL_CONGESTION_WINDOW) as u64 * segment
@@ -91,17 +91,17 @@ impl TimerWheel {
 }
 
 /// How many jiffies pass between SYN number `sent` (1 is the first) and the next one.
-pub fn syn_interval_jiffies(sent: u32) -> u64 {
+pub(super) fn syn_interval_jiffies(sent: u32) -> u64 {
     let doublings = sent.saturating_sub(SYN_LINEAR_TIMEOUTS + 1);
     SYN_TIMEOUT_JIFFIES << doublings
 }
 
 /// How many SYNs are sent at the most.
-pub const SYNS: u32 = 1 + SYN_LINEAR_TIMEOUTS + SYN_RETRIES;
+pub(super) const SYNS: u32 = 1 + SYN_LINEAR_TIMEOUTS + SYN_RETRIES;
 
 /// The round trips of a connection, smoothed as `tcp_rtt_estimator` does (RFC 6298 with a floor for the variance).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoundTrips {
+pub(super) struct RoundTrips {
     /// Smoothed round trip.
     srtt_us: u64,
     /// Four times the mean deviation.
@@ -112,13 +112,13 @@ pub struct RoundTrips {
 
 impl RoundTrips {
     /// After the first sample: the handshake.
-    pub fn first(sample: Span) -> RoundTrips {
+    pub(super) fn first(sample: Span) -> RoundTrips {
         let us = sample.0 / 1_000;
         RoundTrips { srtt_us: us, deviation4_us: 2 * us, variance_us: (2 * us).max(RTO_MIN_US) }
     }
 
     /// Another segment was acknowledged after `sample`.
-    pub fn sample(&mut self, sample: Span) {
+    pub(super) fn sample(&mut self, sample: Span) {
         let us = sample.0 / 1_000;
         let off = us.abs_diff(self.srtt_us);
         let falls = us < self.srtt_us;
@@ -135,23 +135,23 @@ impl RoundTrips {
     }
 
     /// Whether the time-outs of such a connection are those of a local network, whatever the next sample there is.
-    pub fn is_local(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         self.srtt_us < 1_000 && self.variance_us < RTO_MIN_US + 1_000
     }
 
     /// The retransmission time-out.
-    pub fn rto_jiffies(&self) -> u64 {
+    pub(super) fn rto_jiffies(&self) -> u64 {
         jiffies(self.srtt_us + self.variance_us)
     }
 
     /// The tail-loss probe of a single segment: two round trips and the floor, never later than the time-out.
-    pub fn probe_jiffies(&self) -> u64 {
+    pub(super) fn probe_jiffies(&self) -> u64 {
         jiffies(2 * self.srtt_us + RTO_MIN_US).min(self.rto_jiffies())
     }
 
     /// How many jiffies pass between transmission number `done` (0 is the first) and the next one: the probe of the tail
     /// comes first and does not back off, the retransmissions proper double from there.
-    pub fn interval_jiffies(&self, done: u32) -> u64 {
+    pub(super) fn interval_jiffies(&self, done: u32) -> u64 {
         match done {
             0 => self.probe_jiffies(),
             _ => (self.rto_jiffies() << (done - 1).min(20)).min(RTO_MAX_JIFFIES),

@@ -9,10 +9,10 @@
 //!
 //! For hosts that never vanished there is no entry here and nothing to compute.
 
-use super::Sock;
 use super::linux::{DELAY_FIRST_PROBE_JIFFIES, PROBE_JIFFIES, PROBES, TimerWheel};
 use super::pairs::Pairs;
 use crate::kernel::{Span, Time};
+use crate::program::Sock;
 use crate::wire::HostId;
 
 /// State of an entry that points to a hardware address which no longer answers.
@@ -43,7 +43,7 @@ struct Entry {
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolution {
+pub(super) enum Resolution {
     /// The entry is good: the packet goes out.
     Known,
     /// The entry points to a hardware address that is gone: the packet vanishes.
@@ -54,7 +54,7 @@ pub enum Resolution {
 
 /// What a question by broadcast came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub(super) enum Asked {
     /// Answered: the waiting packets go out.
     Answered(Vec<Sock>),
     /// Not answered; the next question is due then.
@@ -67,7 +67,7 @@ pub enum Asked {
 
 /// The tables of all hosts.
 #[derive(Clone, Debug)]
-pub struct Neighbours {
+pub(super) struct Neighbours {
     hosts: usize,
     entries: Pairs<Option<Box<Entry>>>,
     /// How many entries there are.
@@ -80,7 +80,7 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// Tables of hosts that trust their entries for the given times.
-    pub fn new(reachable: Vec<Span>) -> Neighbours {
+    pub(super) fn new(reachable: Vec<Span>) -> Neighbours {
         let hosts = reachable.len();
         Neighbours {
             hosts,
@@ -100,12 +100,12 @@ impl Neighbours {
 
     /// `host` got a packet from `peer`.
     #[inline]
-    pub fn confirm(&mut self, host: HostId, peer: HostId, now: Time) {
+    pub(super) fn confirm(&mut self, host: HostId, peer: HostId, now: Time) {
         *self.heard.get_mut(host, peer) = now;
     }
 
     /// `gone` vanished, incarnation `incarnation` of it: its peers' entries begin to age.
-    pub fn vanish(&mut self, gone: HostId, incarnation: u32) {
+    pub(super) fn vanish(&mut self, gone: HostId, incarnation: u32) {
         for host in (0..self.hosts as u16).map(HostId) {
             if host == gone || self.entries.get(host, gone).is_some() {
                 continue;
@@ -124,7 +124,7 @@ impl Neighbours {
 
     /// `back` is on the network again. With the same hardware address all entries are good at once; a new one is learnt
     /// when `back` broadcasts or when an entry fails. Its own table is empty.
-    pub fn appear(&mut self, back: HostId, incarnation: u32, reachable: Span) {
+    pub(super) fn appear(&mut self, back: HostId, incarnation: u32, reachable: Span) {
         self.reachable[back.0 as usize] = reachable;
         for host in (0..self.hosts as u16).map(HostId) {
             if self.entries.get(host, back).as_ref().is_some_and(|entry| entry.incarnation == incarnation) {
@@ -138,8 +138,8 @@ impl Neighbours {
     }
 
     /// `host` sends to `to` for the first time since it appeared and must ask by broadcast: everybody who hears the
-    /// question and has an entry for `host` updates it (arp_process). Answers whether the question was needed.
-    pub fn announce(&mut self, host: HostId, to: HostId, hears: impl Fn(HostId) -> bool) {
+    /// question and has an entry for `host` updates it (arp_process). Returns whether the question was needed.
+    pub(super) fn announce(&mut self, host: HostId, to: HostId, hears: impl Fn(HostId) -> bool) {
         if self.count == 0 || *self.heard.get(host, to) != Time::ZERO {
             return;
         }
@@ -152,7 +152,14 @@ impl Neighbours {
 
     /// A packet of `sock` leaves `from` for `to`.
     #[inline]
-    pub fn resolve(&mut self, from: HostId, to: HostId, sock: Sock, now: Time, wheel: &TimerWheel) -> Resolution {
+    pub(super) fn resolve(
+        &mut self,
+        from: HostId,
+        to: HostId,
+        sock: Sock,
+        now: Time,
+        wheel: &TimerWheel,
+    ) -> Resolution {
         if self.count == 0 || self.entries.get(from, to).is_none() {
             return Resolution::Known;
         }
@@ -183,12 +190,12 @@ impl Neighbours {
     }
 
     /// A question that was answered at once: `to` lives and hears `from`.
-    pub fn settle(&mut self, from: HostId, to: HostId) -> Vec<Sock> {
+    pub(super) fn settle(&mut self, from: HostId, to: HostId) -> Vec<Sock> {
         self.remove(from, to).map(|entry| entry.waiting).unwrap_or_default()
     }
 
     /// The next question by broadcast is due. `answers`: whether `to` lives and hears it.
-    pub fn ask(&mut self, from: HostId, to: HostId, now: Time, wheel: &TimerWheel, answers: bool) -> Asked {
+    pub(super) fn ask(&mut self, from: HostId, to: HostId, now: Time, wheel: &TimerWheel, answers: bool) -> Asked {
         let Some(entry) = self.entries.get_mut(from, to) else { return Asked::Settled };
         if entry.state != State::Incomplete {
             return Asked::Settled;

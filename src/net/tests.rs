@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kernel::{Kernel, Purpose, Span, Stream, Time};
-use crate::wire::{Addr, Command, HostId, Key, Message, NodeId};
+use crate::program::{ConnectError, Ended, Handles, Input, KeepAlive, Sock, Token};
+use crate::wire::{Addr, Command, HostId, Ip, Key, Message, NodeId};
 
 const CLIENT: HostId = HostId(0);
 const SERVER: HostId = HostId(1);
@@ -23,7 +24,7 @@ impl Bench {
         let wheel = TimerWheel { phase: Span::from_micros(1_234_567) };
         let topology = Topology::new(3, link);
         let mut net = Net::new(topology, luck, vec![Span::from_secs(30); 3], wheel, 3);
-        net.listen(NodeId(1), Addr::new(SERVER, PORT), 511);
+        net.listen(NodeId(1), Addr::new(Ip(SERVER.0.into()), PORT), 511);
         let mut bench = Bench { kernel: Kernel::new(3), handles: Handles::default(), net, heard: Vec::new() };
         bench.run(Time(1_000_000_000));
         bench
@@ -36,7 +37,9 @@ impl Bench {
 
     fn connect(&mut self) -> Sock {
         let sock = self.handles.allocate();
-        self.with(|net, now, cx| net.connect((NodeId(0), CLIENT), sock, Addr::new(SERVER, PORT), Token(7), now, cx));
+        self.with(|net, now, cx| {
+            net.connect((NodeId(0), CLIENT), sock, Addr::new(Ip(SERVER.0.into()), PORT), Token(7), now, cx)
+        });
         sock
     }
 
@@ -318,7 +321,7 @@ fn half_a_close_leaves_the_other_direction_open() {
 #[test]
 fn the_backlog_admits_one_more_than_its_number_and_then_drops() {
     let mut bench = Bench::new(Link::default());
-    bench.net.listen(NodeId(1), Addr::new(SERVER, PORT), 3);
+    bench.net.listen(NodeId(1), Addr::new(Ip(SERVER.0.into()), PORT), 3);
     for _ in 0..6 {
         bench.connect();
     }

@@ -82,7 +82,7 @@ pub enum Fault {
         /// The receiving hosts.
         to: Vec<String>,
     },
-    /// All partitions, cuts and degradations ended.
+    /// All partitions, cuts and degradations ended, and disks were well again.
     Heal,
     /// The links between hosts became slow or lossy.
     Degrade {
@@ -109,6 +109,22 @@ pub enum Fault {
         node: String,
         /// For how long.
         lasts: Span,
+    },
+    /// A disk became slow.
+    SlowDisk {
+        /// Of whose machine.
+        node: String,
+        /// What an `fsync` took from then on.
+        fsync: Span,
+        /// For how long; until disks were healed if it is not said.
+        lasts: Option<Span>,
+    },
+    /// A disk had no room any more.
+    DiskFull {
+        /// Of whose machine.
+        node: String,
+        /// For how long; until disks were healed if it is not said.
+        lasts: Option<Span>,
     },
     /// A command was executed.
     Command {
@@ -141,7 +157,9 @@ pub enum Effect {
     Cuts,
     /// Packets are late, or some of them lost.
     Slows,
-    /// Ends cuts and slow links.
+    /// A disk is slow or full.
+    Clogs,
+    /// Ends cuts and slow links, and what ails disks.
     Heals,
     /// A clock jumps.
     Skews,
@@ -177,6 +195,8 @@ impl Fault {
             Fault::ClockJump { .. } => "clock-jump",
             Fault::Upgrade { .. } => "upgrade",
             Fault::Stall { .. } => "stall",
+            Fault::SlowDisk { .. } => "slow-disk",
+            Fault::DiskFull { .. } => "disk-full",
             Fault::Command { .. } => "command",
             Fault::Other { action, .. } => action,
         }
@@ -197,6 +217,7 @@ impl Fault {
             Fault::ClockJump { .. } => Effect::Skews,
             Fault::Upgrade { .. } => Effect::Prepares,
             Fault::Stall { .. } => Effect::Stops,
+            Fault::SlowDisk { .. } | Fault::DiskFull { .. } => Effect::Clogs,
             Fault::Command { .. } => Effect::Commands,
             Fault::Other { .. } => Effect::Unknown,
         }
@@ -216,6 +237,8 @@ impl Fault {
             Fault::Program { node, .. } => node.as_deref(),
             Fault::ClockJump { node, .. }
             | Fault::Stall { node, .. }
+            | Fault::SlowDisk { node, .. }
+            | Fault::DiskFull { node, .. }
             | Fault::Command { node, .. }
             | Fault::Upgrade { node, .. } => Some(node),
             Fault::Partition { .. } | Fault::Cut { .. } | Fault::Heal | Fault::Degrade { .. } | Fault::Other { .. } => {
@@ -254,6 +277,15 @@ impl Fault {
             Fault::ClockJump { node, by } => vec![node.clone(), by.to_string()],
             Fault::Upgrade { node, release } => vec![node.clone(), release.clone()],
             Fault::Stall { node, lasts } => vec![node.clone(), lasts.to_string()],
+            Fault::SlowDisk { node, fsync, lasts } => {
+                [Some(node.clone()), Some(fsync.to_string()), lasts.map(|lasts| lasts.to_string())]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+            Fault::DiskFull { node, lasts } => {
+                [Some(node.clone()), lasts.map(|lasts| lasts.to_string())].into_iter().flatten().collect()
+            }
             Fault::Command { node, words } => [std::slice::from_ref(node), words].concat(),
             Fault::Other { args, .. } => args.clone(),
         }

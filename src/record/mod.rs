@@ -3,23 +3,29 @@
 //! A [`Record`] is one line of a recording. Programs emit typed [`Event`]s; text is made only when a recording is
 //! written, and read back into the same types, so that whatever looks at a simulated run can look at a real one.
 
+mod ctime;
 mod event;
 mod fault;
 mod file;
+mod haproxy;
+mod lines;
 mod names;
 mod op;
 mod parse;
 mod redis;
+mod sentinel;
 #[cfg(test)]
 pub(crate) mod tests;
 mod visible;
 
-pub use event::{CheckStatus, Event, HaproxyEvent, Instance, InstanceKind, SentinelEvent, SentinelEventKind};
+pub use event::Event;
 pub use fault::{Effect, Fault, FaultMark, NOBODY, Order};
 pub use file::{LineError, ReadError};
+pub use haproxy::{CheckStatus, HaproxyEvent};
 pub use names::{Names, Node, NodeKind, is_master_name};
 pub use op::{Activity, Ask, ConnectEnd, Heard, Load, Op, Outcome, Pace, Ticks};
-pub use redis::RedisEvent;
+pub use redis::{OverLimit, RedisEvent};
+pub use sentinel::{Instance, InstanceKind, SentinelEvent, SentinelEventKind};
 pub use visible::{csv_field, is_hidden, visible};
 
 use std::collections::BTreeMap;
@@ -109,6 +115,9 @@ pub struct ClientMark {
     /// After how many attempts it is done; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
+    /// The library that it runs on, and the way it takes if that is not through HAProxy; absent: the reference's client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
 }
 
 const fn one() -> u32 {

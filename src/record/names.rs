@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::release::{Release, ServerRelease};
-use crate::wire::{HostId, NodeId, ReplId, RunId, hex40};
+use crate::wire::{GroupId, HostId, Ip, NodeId, ReplId, RunId, hex40};
 
 /// What kind of program a node runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct Names {
     pub ids: BTreeMap<u64, Box<str>>,
     /// The name under which the Sentinels monitor the master.
     pub master: String,
+    /// What a scenario calls nodes that have another name in reports: `redis-1` and so on.
+    pub aliases: BTreeMap<String, NodeId>,
 }
 
 /// Whether a text can be the name of a master: "The valid charset is A-z 0-9 and the three characters \".-_\""
@@ -65,7 +67,13 @@ const MASTER: &str = "mymaster";
 
 impl Default for Names {
     fn default() -> Self {
-        Names { hosts: Vec::new(), nodes: Vec::new(), ids: BTreeMap::new(), master: MASTER.into() }
+        Names {
+            hosts: Vec::new(),
+            nodes: Vec::new(),
+            ids: BTreeMap::new(),
+            master: MASTER.into(),
+            aliases: BTreeMap::new(),
+        }
     }
 }
 
@@ -78,6 +86,16 @@ impl Names {
         });
         self.nodes.push(Node { name: name.to_owned(), kind, host, release: None });
         NodeId(u16::try_from(self.nodes.len() - 1).expect("nodes have numbers of 16 bits"))
+    }
+    /// Gives a node, and the host that bears its name, another name; it is still found under the old one.
+    pub fn rename(&mut self, node: NodeId, name: &str) {
+        let host = self.nodes[node.0 as usize].host;
+        let old = std::mem::replace(&mut self.nodes[node.0 as usize].name, name.to_owned());
+        let home = &mut self.hosts[host.0 as usize];
+        if *home == old {
+            name.clone_into(home);
+        }
+        self.aliases.insert(old, node);
     }
     /// Which version of Redis or Valkey a server or Sentinel is; that of the reference stack if nothing is said.
     pub fn server_version(&self, node: NodeId) -> Cow<'_, str> {
@@ -113,6 +131,21 @@ impl Names {
     pub fn host(&self, host: HostId) -> &str {
         &self.hosts[host.0 as usize]
     }
+    /// The address of a host: each has one, with its number.
+    pub fn address(&self, host: HostId) -> Ip {
+        Ip(u32::from(host.0))
+    }
+
+    /// An address as it is printed: the name of the host that has it.
+    pub fn ip(&self, ip: Ip) -> &str {
+        &self.hosts[ip.0 as usize]
+    }
+
+    /// The address that a host's name stands for.
+    pub fn find_ip(&self, name: &str) -> Option<Ip> {
+        self.find_host(name).map(|host| self.address(host))
+    }
+
     /// The name of a node.
     pub fn node(&self, node: NodeId) -> &str {
         &self.nodes[node.0 as usize].name
@@ -167,12 +200,22 @@ impl Names {
             None => Cow::Owned(id.to_string()),
         }
     }
+    /// The name under which a master is monitored.
+    pub fn master(&self, _: GroupId) -> &str {
+        &self.master
+    }
+    /// The master that is monitored under a name.
+    pub fn find_master(&self, name: &str) -> Option<GroupId> {
+        (name == self.master).then_some(GroupId::ONLY)
+    }
     /// The node with a name.
     pub fn find_node(&self, name: &str) -> Option<NodeId> {
-        self.nodes.iter().position(|node| node.name == name).map(|i| NodeId(i as u16))
+        let named = self.nodes.iter().position(|node| node.name == name).map(|i| NodeId(i as u16));
+        named.or_else(|| self.aliases.get(name).copied())
     }
     /// The host with a name.
     pub fn find_host(&self, name: &str) -> Option<HostId> {
-        self.hosts.iter().position(|n| n == name).map(|i| HostId(i as u16))
+        let named = self.hosts.iter().position(|n| n == name).map(|i| HostId(i as u16));
+        named.or_else(|| self.aliases.get(name).map(|node| self.nodes[node.0 as usize].host))
     }
 }

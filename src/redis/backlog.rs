@@ -13,7 +13,7 @@ const BLOCK_BYTES: u64 = 16 * 1024;
 
 /// The history from which a replica can be continued.
 #[derive(Clone, Debug)]
-pub struct Backlog {
+pub(super) struct Backlog {
     items: VecDeque<StreamItem>,
     /// Offset of the first byte held, or of the next byte to come.
     first: u64,
@@ -25,19 +25,19 @@ pub struct Backlog {
 
 impl Backlog {
     /// An empty history after `offset` (`createReplicationBacklog`).
-    pub fn new(offset: u64) -> Backlog {
+    pub(super) fn new(offset: u64) -> Backlog {
         Backlog { items: VecDeque::new(), first: offset + 1, end: offset, blocks: VecDeque::new() }
     }
 
     /// Whether a replica that asks for `offset` can be continued (spec 25.4); a ring holds its last bytes alone.
-    pub fn holds(&self, offset: u64, ring_bytes: Option<u64>) -> bool {
+    pub(super) fn holds(&self, offset: u64, ring_bytes: Option<u64>) -> bool {
         let in_ring = ring_bytes.is_none_or(|bytes| offset + bytes > self.end);
         self.first <= offset && offset <= self.end + 1 && in_ring
     }
 
     /// Appends a command of `bytes` bytes and gives it back as it goes to the replicas. True if a new block began: the
     /// moment to trim and to look at output limits.
-    pub fn append(&mut self, command: Command, bytes: u64) -> (StreamItem, bool) {
+    pub(super) fn append(&mut self, command: Command, bytes: u64) -> (StreamItem, bool) {
         assert!(bytes > 0, "a command in the stream has bytes");
         let begin = self.end + 1;
         self.end += bytes;
@@ -54,7 +54,7 @@ impl Backlog {
 
     /// Drops whole blocks while more than `size` bytes stay, but nothing that some replica has yet to be sent: the bytes
     /// after `needed`.
-    pub fn trim(&mut self, size: u64, needed: u64) {
+    pub(super) fn trim(&mut self, size: u64, needed: u64) {
         while self.blocks.len() > 1 {
             let next = self.blocks[1];
             if self.end + 1 - next <= size || needed + 1 < next {
@@ -69,7 +69,7 @@ impl Backlog {
     }
 
     /// The commands after `offset`, and how many bytes they are.
-    pub fn after(&self, offset: u64) -> (impl Iterator<Item = &StreamItem>, u64) {
+    pub(super) fn after(&self, offset: u64) -> (impl Iterator<Item = &StreamItem>, u64) {
         let from = self.items.partition_point(|item| item.end <= offset);
         (self.items.range(from..), self.end - offset.min(self.end))
     }

@@ -12,7 +12,7 @@ use super::persist::Rdb;
 use super::speed::piece_bytes;
 use super::{Redis, log, log_text, unixtime};
 use crate::kernel::{Span, Time};
-use crate::net::{KERNEL_BUFFER_BYTES, Out};
+use crate::program::{KERNEL_BUFFER_BYTES, Out};
 use crate::record::RedisEvent;
 use crate::wire::{Message, RdbPiece, ReplicaState, Snapshot};
 
@@ -33,11 +33,13 @@ const CHILD_EXIT_MIN: Span = Span::from_micros(100);
 const CHILD_EXIT_MEAN_NS: u64 = 550_000;
 /// Where a child's RDB file goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     /// Through a pipe to the sockets of replicas.
     Sockets,
     /// To dump.rdb.
     Disk,
+    /// To a new base of the append-only file.
+    Aof,
 }
 
 /// How far a child is.
@@ -67,7 +69,7 @@ struct Served {
 
 /// A child process that writes an RDB file.
 #[derive(Clone, Debug)]
-pub struct Child {
+pub(super) struct Child {
     target: Target,
     stage: Stage,
     pub(super) rdb: Rdb,
@@ -76,6 +78,8 @@ pub struct Child {
     dirty_before: u64,
     /// Its file goes out on connections of its own.
     on_channel: bool,
+    /// It could not write its file.
+    failed: bool,
     /// How long writing all of the file takes.
     span: Span,
     /// Bytes that were passed on to the replicas.
@@ -84,7 +88,7 @@ pub struct Child {
 
 /// A saved file on its way to a replica.
 #[derive(Clone, Debug)]
-pub struct Bulk {
+pub(super) struct Bulk {
     slot: Slot,
     file: Snapshot,
     /// Bytes that were written to the socket.
@@ -111,7 +115,7 @@ impl Child {
         let bytes = self.rdb.snapshot.bytes;
         let next = next_piece(self.passed, bytes);
         match self.target {
-            Target::Disk => self.span,
+            Target::Disk | Target::Aof => self.span,
             // The first piece of a large file is there as soon as the child is.
             Target::Sockets if self.passed == 0 && next < bytes => Span::ZERO,
             Target::Sockets => Span::from_nanos((self.span.0 as u128 * next as u128 / bytes as u128) as u64),
@@ -119,27 +123,46 @@ impl Child {
     }
 
     /// Whether all that it has to write is written.
-    pub fn is_written(&self) -> bool {
+    pub(super) fn is_written(&self) -> bool {
         self.passed == self.rdb.snapshot.bytes
     }
 
+    /// Its line when its file is written, or cannot be.
+    fn say_written(&self, out: &mut Out) {
+        match (self.target, self.failed) {
+            (Target::Aof, false) => {
+                log_text(out, || "Successfully created the temporary AOF base file temp-rewriteaof-bg-1.aof".into());
+            }
+            (Target::Aof, true) => {
+                log_text(out, || "Write error writing append only file on disk: No space left on device".into());
+            }
+            (_, false) => log(out, RedisEvent::DbSaved),
+            (_, true) => Redis::say_cannot_save(self.rdb.snapshot.bytes, out),
+        }
+    }
+
+    /// Where its file goes.
+    pub(super) fn target(&self) -> Target {
+        self.target
+    }
+
     /// Whether it writes to sockets.
-    pub fn is_diskless(&self) -> bool {
+    pub(super) fn is_diskless(&self) -> bool {
         self.target == Target::Sockets
     }
 
     /// Whether some replica waits for its file on the disk, so that another may share it.
-    pub fn is_shared(&self) -> bool {
+    pub(super) fn is_shared(&self) -> bool {
         self.target == Target::Disk && !self.served.is_empty()
     }
 
     /// Whether this replica waits for its file.
-    pub fn serves(&self, slot: Slot) -> bool {
+    pub(super) fn serves(&self, slot: Slot) -> bool {
         self.served.iter().any(|served| served.slot == slot)
     }
 
     /// For how many seconds this replica has taken nothing of a diskless transfer.
-    pub fn stuck_for(&self, slot: Slot, now_s: i64) -> i64 {
+    pub(super) fn stuck_for(&self, slot: Slot, now_s: i64) -> i64 {
         self.served
             .iter()
             .find(|served| served.slot == slot)
@@ -149,16 +172,22 @@ impl Child {
 }
 
 impl Redis {
-    fn fork(&mut self, target: Target, on_channel: bool, out: &mut Out) {
+    pub(super) fn fork(&mut self, target: Target, on_channel: bool, out: &mut Out) {
         assert!(self.child.is_none(), "one child at a time");
         let rdb = self.rdb_now();
         let fork = self.draw(FORK_NS) + self.config.fork_span(self.data.ballast());
         let start = self.draw(CHILD_START_NS);
-        let span = self.config.save_span(&rdb.snapshot);
+        let span = match target {
+            Target::Sockets => self.config.save_span(&rdb.snapshot),
+            // It fails at its first write.
+            Target::Disk | Target::Aof if self.volume.full => Span::ZERO,
+            // The file is synced, and its folder.
+            Target::Disk | Target::Aof => self.config.save_span(&rdb.snapshot) + self.volume.fsyncs(2, Span::ZERO),
+        };
         out.work(fork);
         let dirty_before = self.dirty;
         let (stage, served) = (Stage::Killed, Vec::new());
-        let mut child = Child { target, stage, rdb, served, dirty_before, on_channel, span, passed: 0 };
+        let mut child = Child { target, stage, rdb, served, dirty_before, on_channel, failed: false, span, passed: 0 };
         let until = out.now() + start + child.until_next();
         child.stage = Stage::Producing(until);
         self.child = Some(child);
@@ -211,10 +240,10 @@ impl Redis {
             if out.now() < until {
                 return;
             }
-            if child.target == Target::Disk {
+            if child.target != Target::Sockets {
                 child.stage = Stage::Exiting(out.now());
-                log(out, RedisEvent::DbSaved);
-                return;
+                child.failed = self.volume.full;
+                return child.say_written(out);
             }
             if !self.pass_on(out) {
                 return;
@@ -321,7 +350,13 @@ impl Redis {
                     }
                 }
             }
+            Target::Disk if child.failed => {
+                log_text(out, || "Background saving error".into());
+                self.saved(false);
+                self.refuse_served(child.served, out);
+            }
             Target::Disk => {
+                self.saved(true);
                 log_text(out, || "Background saving terminated with success".into());
                 self.dirty -= child.dirty_before.min(self.dirty);
                 self.last_save = unixtime(out);
@@ -333,13 +368,15 @@ impl Redis {
                 self.send_bulks(out);
                 self.disk.rdb = Some(child.rdb);
             }
+            Target::Aof if child.failed => self.aof_is_not_rewritten(out),
+            Target::Aof => self.aof_is_rewritten(&child.rdb.snapshot, out),
         }
         self.start_pending_fork(out);
     }
 
     /// A file that a child still writes must not come after the one that is loaded (`readSyncBulkPayload`).
     pub(super) fn kill_child_before_load(&mut self, from_disk: bool, out: &mut Out) {
-        if self.child.is_none() {
+        if self.child.is_none() || self.is_rewriting_aof() {
             return;
         }
         if from_disk {
@@ -352,9 +389,23 @@ impl Redis {
         self.kill_child(out);
     }
 
+    /// Whether the child rewrites the append-only file.
+    pub(super) fn is_rewriting_aof(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child.target == Target::Aof)
+    }
+
+    /// `killAppendOnlyChild`, which waits for its death.
+    pub(super) fn kill_aof_child(&mut self, out: &mut Out) {
+        if self.is_rewriting_aof() {
+            log_text(out, || "Killing running AOF rewrite child: 1".into());
+            self.child = None;
+            out.clear_timer(CHILD);
+        }
+    }
+
     /// `killRDBChild`
     pub(super) fn kill_child(&mut self, out: &mut Out) {
-        if let Some(child) = self.child.as_mut() {
+        if let Some(child) = self.child.as_mut().filter(|child| child.target != Target::Aof) {
             child.stage = Stage::Killed;
             out.clear_timer(CHILD);
             self.cron.refine(out);
@@ -364,11 +415,15 @@ impl Redis {
     /// `updateSlavesWaitingBgsave` after a child that a signal ended: its replicas have to ask again.
     fn killed_child(&mut self, out: &mut Out) {
         let child = self.child.take().expect("it was killed");
-        for served in child.served {
+        self.refuse_served(child.served, out);
+        self.start_pending_fork(out);
+    }
+
+    fn refuse_served(&mut self, served: Vec<Served>, out: &mut Out) {
+        for served in served {
             log_text(out, || "SYNC failed. BGSAVE child returned an error".into());
             self.free_client(served.slot, false, out);
         }
-        self.start_pending_fork(out);
     }
 
     /// `sendBulkToSlave`: saved files go on to their replicas. One is online when the kernel has taken its last byte.
@@ -407,6 +462,7 @@ impl Redis {
 
     /// BGSAVE (`rdbSaveBackground`).
     pub(super) fn background_save(&mut self, out: &mut Out) {
+        self.tries_to_save(out);
         self.fork(Target::Disk, false, out);
         log_text(out, || "Background saving started by pid 1".into());
     }

@@ -2,28 +2,28 @@
 
 use super::roster::Roster;
 use crate::kernel::Time;
-use crate::net::{Sock, Token};
-use crate::wire::{Addr, ChannelId, ClientType, Command, HostId, ReplicaState};
+use crate::program::{Sock, Token};
+use crate::wire::{Addr, ChannelId, ClientType, Command, Ip, ReplicaState};
 
 /// The place of a client in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot(pub u32);
+pub(super) struct Slot(pub u32);
 
 impl Slot {
     /// The name of the client's socket. Number 0 is the link to the master.
-    pub fn token(self) -> Token {
+    pub(super) fn token(self) -> Token {
         Token(self.0 + 1)
     }
 
     /// The client whose socket has this name.
-    pub fn of(token: Token) -> Slot {
+    pub(super) fn of(token: Token) -> Slot {
         Slot(token.0 - 1)
     }
 }
 
 /// Commands queued between MULTI and EXEC.
 #[derive(Clone, Debug, Default)]
-pub struct Transaction {
+pub(super) struct Transaction {
     /// In their order.
     pub queue: Vec<Command>,
     /// A command was refused: EXEC aborts (`flagTransaction`).
@@ -32,7 +32,7 @@ pub struct Transaction {
 
 /// Why a client's input is not read (`blockClient`).
 #[derive(Clone, Debug)]
-pub enum Blocked {
+pub(super) enum Blocked {
     /// WAIT.
     Wait {
         /// The offset that must have been acknowledged.
@@ -50,7 +50,7 @@ pub enum Blocked {
 
 /// What a replica gets on one of its connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub(super) enum Lane {
     /// Everything: it has but this one.
     Both,
     /// The stream, while its file comes on another.
@@ -61,7 +61,7 @@ pub enum Lane {
 
 /// A client that sent PSYNC.
 #[derive(Clone, Copy, Debug)]
-pub struct Attached {
+pub(super) struct Attached {
     /// What it gets here.
     pub lane: Lane,
     /// `replstate`.
@@ -79,7 +79,7 @@ pub struct Attached {
 
 /// One connection.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(super) struct Client {
     /// With which it leaves the list of clients.
     pub ticket: u64,
     /// None for the command that a fault script gives.
@@ -87,7 +87,7 @@ pub struct Client {
     /// Counts connections; appears in log lines.
     pub id: u64,
     /// The host at the other end.
-    pub from: HostId,
+    pub from: Ip,
     /// Channels subscribed to.
     pub channels: Vec<(ChannelId, u64)>,
     /// Patterns subscribed to, each of which matches one channel.
@@ -118,7 +118,7 @@ pub struct Client {
 
 impl Client {
     /// `getClientType`.
-    pub fn kind(&self) -> ClientType {
+    pub(super) fn kind(&self) -> ClientType {
         if self.attached.is_some() {
             ClientType::Replica
         } else if self.subscriptions() > 0 {
@@ -129,19 +129,19 @@ impl Client {
     }
 
     /// Channels and patterns together: what a confirmation counts.
-    pub fn subscriptions(&self) -> u32 {
+    pub(super) fn subscriptions(&self) -> u32 {
         (self.channels.len() + self.patterns.len()) as u32
     }
 
     /// The address that a replica serves, as log lines name it.
-    pub fn replica_addr(&self) -> Addr {
+    pub(super) fn replica_addr(&self) -> Addr {
         Addr::new(self.from, self.listening_port.unwrap_or(0))
     }
 }
 
 /// All clients. Slots are used again; `order` keeps the order of connection.
 #[derive(Clone, Debug)]
-pub struct Clients {
+pub(super) struct Clients {
     slots: Vec<Option<Client>>,
     free: Vec<u32>,
     order: Roster,
@@ -156,14 +156,19 @@ impl Default for Clients {
 }
 
 impl Clients {
+    /// The hosts at the other ends, one a connection.
+    pub(super) fn peers(&self) -> impl Iterator<Item = Ip> {
+        self.slots.iter().flatten().map(|client| client.from)
+    }
+
     /// A number for a new client, also for the link to the master.
-    pub fn take_id(&mut self) -> u64 {
+    pub(super) fn take_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id - 1
     }
 
     /// A new client.
-    pub fn add(&mut self, sock: Option<Sock>, from: HostId, unixtime: i64) -> Slot {
+    pub(super) fn add(&mut self, sock: Option<Sock>, from: Ip, unixtime: i64) -> Slot {
         let id = self.take_id();
         let slot = Slot(self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -194,7 +199,7 @@ impl Clients {
     }
 
     /// Removes a client.
-    pub fn remove(&mut self, slot: Slot) -> Client {
+    pub(super) fn remove(&mut self, slot: Slot) -> Client {
         let client = self.slots[slot.0 as usize].take().expect("a client is removed once");
         self.order.leave(client.ticket);
         self.free.push(slot.0);
@@ -203,13 +208,13 @@ impl Clients {
 
     /// The client, if it still exists.
     #[inline]
-    pub fn get(&self, slot: Slot) -> Option<&Client> {
+    pub(super) fn get(&self, slot: Slot) -> Option<&Client> {
         self.slots.get(slot.0 as usize)?.as_ref()
     }
 
     /// The client, if it still exists.
     #[inline]
-    pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Client> {
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Client> {
         self.slots.get_mut(slot.0 as usize)?.as_mut()
     }
 
@@ -218,7 +223,7 @@ impl Clients {
     /// # Panics
     /// If it is none.
     #[inline]
-    pub fn attached_mut(&mut self, slot: Slot) -> &mut Attached {
+    pub(super) fn attached_mut(&mut self, slot: Slot) -> &mut Attached {
         self.get_mut(slot).and_then(|client| client.attached.as_mut()).expect("the list of replicas holds replicas")
     }
 
@@ -227,28 +232,28 @@ impl Clients {
     /// # Panics
     /// If it is none.
     #[inline]
-    pub fn attached(&self, slot: Slot) -> &Attached {
+    pub(super) fn attached(&self, slot: Slot) -> &Attached {
         self.get(slot).and_then(|client| client.attached.as_ref()).expect("the list of replicas holds replicas")
     }
 
     /// All slots, in the order of connecting (`server.clients`).
-    pub fn order(&self) -> impl Iterator<Item = Slot> {
+    pub(super) fn order(&self) -> impl Iterator<Item = Slot> {
         self.order.iter()
     }
 
     /// How many places that order has; some may be empty.
-    pub fn places(&self) -> usize {
+    pub(super) fn places(&self) -> usize {
         self.order.places()
     }
 
     /// Who stands at a place of that order.
     #[inline]
-    pub fn at(&self, place: usize) -> Option<Slot> {
+    pub(super) fn at(&self, place: usize) -> Option<Slot> {
         self.order.at(place)
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.order.len()
     }
 }

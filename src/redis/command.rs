@@ -3,9 +3,9 @@
 use super::client::{Blocked, Slot, Transaction};
 use super::config::Protected;
 use super::{INFO_EXTRA, Redis, log, log_text, unixtime};
-use crate::kernel::Time;
+use crate::kernel::{Span, Time};
 use crate::mistake::Mistake;
-use crate::net::{Note, Out};
+use crate::program::{Note, Out};
 use crate::record::RedisEvent;
 use crate::wire::{Addr, ClientType, Command, ErrorKind, PauseKind, Payload, Reply};
 
@@ -53,6 +53,7 @@ fn flags(command: &Command) -> Flags {
         | Command::Get(_)
         | Command::Save
         | Command::BgSave
+        | Command::BgRewriteAof
         | Command::FlushAll
         | Command::FlushDb
         | Command::Wait { .. }
@@ -185,6 +186,11 @@ impl Redis {
         let queued = self.queued(slot, command);
         let is_write = command.is_write() || queued.iter().any(Command::is_write);
         let is_replica = self.link.master.is_some();
+        if let Some(error) = self.refused_for_disk(command, is_write)
+            && !out.mistaken(Mistake::IgnoresDiskError)
+        {
+            return Some(error);
+        }
         if is_write && !is_replica && !self.enough_good_replicas() {
             return Some(ErrorKind::NoReplicas);
         }
@@ -224,6 +230,7 @@ impl Redis {
     }
 
     /// `call`: executes a command of a client and gives its reply.
+    #[allow(clippy::too_many_lines, reason = "a table: one arm a command")]
     fn execute(&mut self, slot: Slot, command: Command, in_exec: bool, out: &mut Out) -> Option<Reply> {
         let error = Some(Reply::Error(ErrorKind::Err));
         self.cache_time(out);
@@ -234,6 +241,7 @@ impl Redis {
             Command::Set(key, value) => {
                 self.data.set(key, value);
                 self.dirty += 1;
+                self.log_set(key, value, out);
                 self.feed(Command::Set(key, value), out);
                 self.remember_write(slot);
                 if self.save_point_near(out) {
@@ -261,22 +269,37 @@ impl Redis {
             Command::ReplicaOf(Some(master)) => Some(self.replicaof(master, out)),
             Command::ReplicaOf(None) => {
                 if self.link.master.is_some() {
-                    self.unset_master(out);
+                    self.unset_master(in_exec, out);
                     log(out, RedisEvent::MasterModeEnabled);
                 }
                 Some(Reply::Ok)
             }
             Command::ConfigSet(pairs) => {
+                // DENY_LOADING_CONFIG
+                if self.loading.is_some() && pairs.iter().any(|(name, _)| name == "appendonly") {
+                    return Some(Reply::Error(ErrorKind::Loading));
+                }
                 let mut config = self.config.clone();
                 let set = |(name, value): &(String, String)| super::settings::set(&mut config, name, value);
                 if pairs.iter().try_for_each(set).is_err() {
                     return Some(Reply::Error(ErrorKind::ConfigSet));
                 }
-                self.config = config;
+                let had_log = std::mem::replace(&mut self.config, config).appendonly;
+                match (had_log, self.config.appendonly) {
+                    (false, true) => self.start_aof(in_exec, out),
+                    (true, false) => self.stop_aof(out),
+                    _ => {}
+                }
                 self.refresh_good_replicas(unixtime(out));
                 Some(Reply::Ok)
             }
+            Command::ConfigRewrite if self.config.config_file && self.volume.full => {
+                log_text(out, || "CONFIG REWRITE failed: No space left on device".into());
+                error
+            }
             Command::ConfigRewrite if self.config.config_file => {
+                // The file, and its folder.
+                out.work(self.volume.fsyncs(2, Span::ZERO));
                 self.disk.rewritten = Some((self.config.clone(), self.link.master));
                 log_text(out, || "CONFIG REWRITE executed with success.".into());
                 Some(Reply::Ok)
@@ -316,22 +339,28 @@ impl Redis {
                 None
             }
             Command::Save if in_exec => Some(Reply::Error(ErrorKind::InTransaction)),
-            Command::Save if self.child.is_some() => Some(Reply::Error(ErrorKind::SaveInProgress)),
-            Command::Save => {
-                self.save_now(out);
-                Some(Reply::Ok)
+            Command::Save if self.child.is_some() && !self.is_rewriting_aof() => {
+                Some(Reply::Error(ErrorKind::SaveInProgress))
             }
+            Command::Save => match self.save_now(out) {
+                true => Some(Reply::Ok),
+                false => error,
+            },
+            // Another child process is active.
+            Command::BgSave if self.is_rewriting_aof() => error,
             Command::BgSave if self.child.is_some() => Some(Reply::Error(ErrorKind::SaveInProgress)),
             Command::BgSave => {
                 self.background_save(out);
                 Some(Reply::SavingStarted)
             }
+            Command::BgRewriteAof => Some(self.background_rewrite(in_exec, out)),
             Command::FlushAll | Command::FlushDb => {
                 match command {
                     Command::FlushAll => self.flush_all(out),
                     _ => self.flush_db(),
                 }
                 self.dirty += 1;
+                self.log_flush(out);
                 self.feed(command, out);
                 self.remember_write(slot);
                 Some(Reply::Ok)
@@ -385,7 +414,7 @@ impl Redis {
 
     /// REPLICAOF host port.
     fn replicaof(&mut self, master: Addr, out: &mut Out) -> Reply {
-        if self.link.master == Some(master) {
+        if self.link.master == Some(master) && !self.link.by_name {
             log(out, RedisEvent::ReplicaOfNothingToDo);
             return Reply::Ok;
         }

@@ -15,7 +15,7 @@ use crate::units::{self, UnitError};
 
 /// The settings of one Redis server, named and defaulted as the directives of redis.conf 7.0.15 (`createStaticConfig`
 /// entries of `config.c`), plus some that only a simulator needs:
-/// `config-file` and those that begin with `dataset-`.
+/// `config-file`, `master-by-name` and those that begin with `dataset-`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Config {
@@ -87,6 +87,19 @@ pub struct Config {
     #[serde(with = "units::yes_no")]
     #[schemars(schema_with = "units::yes_no::schema")]
     pub appendonly: bool,
+    /// When that log is synced to the disk: before a write is answered, every second in the background, or whenever the kernel
+    /// writes it back. What is not synced is lost when the machine loses its power, not when the process dies.
+    pub appendfsync: AppendFsync,
+    /// Whether the log is not synced while a child saves or rewrites.
+    #[serde(with = "units::yes_no")]
+    #[schemars(schema_with = "units::yes_no::schema")]
+    pub no_appendfsync_on_rewrite: bool,
+    /// The log is rewritten when it has grown by so many percent since the last rewriting; 0: never.
+    pub auto_aof_rewrite_percentage: u32,
+    /// The log is not rewritten of itself while it is no larger than this.
+    #[serde(with = "units::bytes")]
+    #[schemars(schema_with = "units::bytes::schema")]
+    pub auto_aof_rewrite_min_size: u64,
     /// When a client that does not read is cut off, as in CONFIG SET: "pubsub 32mb 8mb 60" (hard, soft, soft seconds;
     /// 0: no limit). Classes are `normal`, `replica` and `pubsub`; one that is not named keeps Redis's default.
     pub client_output_buffer_limit: OutputLimits,
@@ -116,6 +129,9 @@ pub struct Config {
     /// Simulator key: whether the server was started with a configuration file, so that the CONFIG REWRITE which
     /// Sentinel sends makes a role outlive a restart. The reference stack starts its servers without one.
     pub config_file: bool,
+    /// Simulator key: whether a replica is told its master by name (`replicaof cache-a 6379`) while the Sentinels know an
+    /// address: they take it for another host, and point the replica to the address once, failover-timeout after each start.
+    pub master_by_name: bool,
     /// Simulator key: bytes of data held at the start. Governs how long saving, sending and loading it takes.
     #[serde(with = "units::bytes")]
     #[schemars(schema_with = "units::bytes::schema")]
@@ -167,6 +183,10 @@ impl Default for Config {
             shutdown_timeout: 10,
             save: SavePoints::default(),
             appendonly: false,
+            appendfsync: AppendFsync::Everysec,
+            no_appendfsync_on_rewrite: false,
+            auto_aof_rewrite_percentage: 100,
+            auto_aof_rewrite_min_size: 64 << 20,
             client_output_buffer_limit: OutputLimits::default(),
             tcp_backlog: 511,
             tcp_keepalive: 300,
@@ -177,6 +197,7 @@ impl Default for Config {
             stop_writes_on_bgsave_error: true,
             enable_debug_command: Protected::No,
             config_file: false,
+            master_by_name: false,
             dataset_bytes: 0,
             dataset_value_bytes: 1_000,
             dataset_save_rate: 0,
@@ -198,6 +219,19 @@ pub enum DisklessLoad {
     OnEmptyDb,
     /// Straight from the socket, the old data kept until it has succeeded.
     Swapdb,
+}
+
+/// When the append-only file is synced to the disk (`appendfsync`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AppendFsync {
+    /// Before the answers of each pass of the event loop.
+    Always,
+    /// Once a second, in the background.
+    #[default]
+    Everysec,
+    /// Never: the kernel writes back what is older than 30 s.
+    No,
 }
 
 /// Who may give a command that is protected (`protected_action_enum` of `config.c`).
@@ -283,7 +317,7 @@ impl FromStr for SavePoints {
                 Ok(SavePoints(numbers.chunks_exact(2).map(point).collect()))
             }
             _ => Err(UnitError::new(format!(
-                "`{text}` is no list of save points: write pairs of seconds and changes, such as \"3600 1 300 100\""
+                "`{text}` is not a list of save points: write pairs of seconds and changes, such as \"3600 1 300 100\""
             ))),
         }
     }
@@ -337,7 +371,7 @@ impl OutputLimits {
     pub(super) fn read(&mut self, text: &str) -> Result<(), UnitError> {
         let wrong = || {
             UnitError::new(format!(
-                "`{text}` is no list of output limits: write a class (normal, replica, pubsub), the hard limit, the soft \
+                "`{text}` is not a list of output limits: write a class (normal, replica, pubsub), the hard limit, the soft \
                  limit and its seconds, such as \"pubsub 32mb 8mb 60\""
             ))
         };

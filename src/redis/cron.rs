@@ -7,25 +7,25 @@
 
 use super::Redis;
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{LoopTimer, Out, TimerId};
+use crate::program::{LoopTimer, Out, TimerId};
 
 /// The timer of serverCron.
-pub const CRON: TimerId = TimerId(0);
+pub(super) const CRON: TimerId = TimerId(0);
 /// The timer of the child process.
-pub const CHILD: TimerId = TimerId(1);
+pub(super) const CHILD: TimerId = TimerId(1);
 /// The timer of a load that takes longer than one pass.
-pub const LOAD: TimerId = TimerId(2);
+pub(super) const LOAD: TimerId = TimerId(2);
 /// The end of a process that has written its report or its last file.
-pub const LEAVE: TimerId = TimerId(3);
+pub(super) const LEAVE: TimerId = TimerId(3);
 /// The timer of saved files on their way to replicas.
-pub const BULK: TimerId = TimerId(4);
+pub(super) const BULK: TimerId = TimerId(4);
 
 /// A timer later than this was missed because the process did not run.
 const MISSED: Span = Span::from_millis(5);
 
 /// The ticks until the next `replicationCron`.
 #[derive(Clone, Debug)]
-pub struct Cron {
+pub(super) struct Cron {
     /// The next tick.
     tick: LoopTimer,
     /// How many ticks remain, the one with `replicationCron` included.
@@ -39,7 +39,7 @@ pub struct Cron {
 
 /// What the tick that fires now has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tick {
+pub(super) enum Tick {
     /// serverCron.
     Plain,
     /// serverCron with `replicationCron`.
@@ -60,7 +60,7 @@ impl Cron {
 
     /// The loop begins: the first tick was due 1 ms after `initServer` (spec 1.3), and so runs at once; it is one with
     /// `replicationCron` (spec 23.2).
-    pub fn start(&mut self, out: &mut Out) {
+    pub(super) fn start(&mut self, out: &mut Out) {
         self.tick = LoopTimer::first(out.now(), Span::ZERO);
         self.left = 1;
         self.running = true;
@@ -68,24 +68,24 @@ impl Cron {
     }
 
     /// No tick runs any more (loading).
-    pub fn stop(&mut self, out: &mut Out) {
+    pub(super) fn stop(&mut self, out: &mut Out) {
         self.running = false;
         out.clear_timer(CRON);
     }
 
     /// Whether `stop` was called, or `start` not yet.
-    pub fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         !self.running
     }
 
     /// After `stop`: a tick that is due runs at once; the others follow as they would have.
-    pub fn resume(&mut self, out: &mut Out) {
+    pub(super) fn resume(&mut self, out: &mut Out) {
         self.running = true;
         self.arm(out.now(), out);
     }
 
     /// A pass begins: makes up for the ticks that had nothing to do.
-    pub fn pass_begins(&mut self, out: &Out, hz: u32, work: &mut Stream) {
+    pub(super) fn pass_begins(&mut self, out: &Out, hz: u32, work: &mut Stream) {
         let now = out.now();
         if !self.running || now > self.armed + MISSED {
             return;
@@ -96,7 +96,7 @@ impl Cron {
     }
 
     /// A pass ends: a tick that is due runs in it.
-    pub fn pass_ends(&mut self, hz: u32, work: &mut Stream, out: &mut Out) {
+    pub(super) fn pass_ends(&mut self, hz: u32, work: &mut Stream, out: &mut Out) {
         let now = out.now();
         if !self.tick.pass_ended(now) || !self.running {
             return;
@@ -110,7 +110,7 @@ impl Cron {
     }
 
     /// The timer fired. None if no tick is due that has something to do; then the timer is set again.
-    pub fn fire(&mut self, hz: u32, out: &mut Out) -> Option<Tick> {
+    pub(super) fn fire(&mut self, hz: u32, out: &mut Out) -> Option<Tick> {
         if !self.running {
             return None;
         }
@@ -122,7 +122,7 @@ impl Cron {
     }
 
     /// After the handler of a tick: plans the next one.
-    pub fn next(&mut self, fine: bool, hz: u32, work: &mut Stream, out: &mut Out) {
+    pub(super) fn next(&mut self, fine: bool, hz: u32, work: &mut Stream, out: &mut Out) {
         if self.running {
             self.skip(out.now(), hz, work);
             self.fine = fine;
@@ -131,7 +131,7 @@ impl Cron {
     }
 
     /// Something needs the very next tick.
-    pub fn refine(&mut self, out: &mut Out) {
+    pub(super) fn refine(&mut self, out: &mut Out) {
         if self.running && !self.fine {
             self.fine = true;
             self.arm(self.tick.wakes_at(), out);
@@ -180,6 +180,7 @@ impl Redis {
             self.check_child_done(out);
         } else {
             self.check_save_points(out);
+            self.aof_cron(out);
         }
         if tick == Tick::Replication {
             self.clients_cron(out);
@@ -207,5 +208,6 @@ impl Redis {
             || self.waiters > 0
             || self.pause.is_ordered()
             || self.save_point_near(out)
+            || self.aof_wants_ticks()
     }
 }

@@ -7,7 +7,7 @@ use crate::wire::{Ballast, Gathering, Key, Ranges, Snapshot};
 
 /// Keys and values.
 #[derive(Clone, Debug, Default)]
-pub struct Dataset {
+pub(super) struct Dataset {
     entries: BTreeMap<Key, u32>,
     /// By writer with one key for all: which of its SETs are in the history of that key. No server knows: it is how a
     /// SET is told from the one that took its place.
@@ -39,14 +39,14 @@ fn entry_bytes(key: Key, value: u32) -> u64 {
 const FILL_KEY_BYTES: u64 = 1 + 1 + 12 + 2;
 
 /// An RDB file of about so many bytes of data that nobody looks at, in values of the given size.
-pub fn ballast_file(bytes: u64, value_bytes: u64) -> Snapshot {
+pub(super) fn ballast_file(bytes: u64, value_bytes: u64) -> Snapshot {
     let ballast = Ballast { keys: bytes.div_ceil(value_bytes + FILL_KEY_BYTES), bytes };
     Snapshot { bytes: RDB_EMPTY_BYTES + bytes, ballast, ..Snapshot::default() }
 }
 
 impl Dataset {
     /// SET.
-    pub fn set(&mut self, key: Key, value: u32) {
+    pub(super) fn set(&mut self, key: Key, value: u32) {
         if key.one {
             self.histories.entry(key.space).or_default().add(key.index);
         }
@@ -58,37 +58,37 @@ impl Dataset {
     }
 
     /// GET.
-    pub fn get(&self, key: Key) -> Option<u32> {
+    pub(super) fn get(&self, key: Key) -> Option<u32> {
         self.entries.get(&Key { index: key.number(), ..key }).copied()
     }
 
     /// Which SETs of a writer with one key for all are in the history of that key.
-    pub fn history(&self, space: u16) -> Option<Ranges> {
+    pub(super) fn history(&self, space: u16) -> Option<Ranges> {
         self.histories.get(&space).map(Gathering::ranges)
     }
 
     /// FLUSHALL.
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Dataset::default();
     }
 
     /// How many keys it holds that clients wrote.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// DBSIZE.
-    pub fn keys(&self) -> u64 {
+    pub(super) fn keys(&self) -> u64 {
         self.entries.len() as u64 + self.ballast.keys
     }
 
     /// The part that nobody looks at.
-    pub fn ballast(&self) -> Ballast {
+    pub(super) fn ballast(&self) -> Ballast {
         self.ballast
     }
 
     /// All of it, as a child process sees it at the fork.
-    pub fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&self) -> Snapshot {
         let entries = Arc::new(self.entries.iter().map(|(&key, &value)| (key, value)).collect());
         let ranges = |(space, history): (&u16, &Gathering)| (*space, history.ranges());
         let histories = Arc::new(self.histories.iter().map(ranges).collect());
@@ -97,7 +97,7 @@ impl Dataset {
     }
 
     /// The content of an RDB file, in place of what was there.
-    pub fn load(&mut self, snapshot: &Snapshot) {
+    pub(super) fn load(&mut self, snapshot: &Snapshot) {
         self.entries = snapshot.entries.iter().copied().collect();
         let gathering = |(space, history): (&u16, &Ranges)| (*space, history.clone().into());
         self.histories = snapshot.histories.iter().map(gathering).collect();

@@ -3,7 +3,7 @@
 use super::replica::LinkState;
 use super::{Redis, unixtime};
 use crate::kernel::Span;
-use crate::net::Out;
+use crate::program::Out;
 use crate::wire::{Info, InfoReplica, MasterLink, ReplicaState, RoleInfo};
 
 impl Redis {
@@ -21,6 +21,7 @@ impl Redis {
             let down = if never { -1 } else { now_s - self.link.down_since };
             MasterLink {
                 master,
+                by_name: self.link.by_name,
                 up,
                 down_since_s: (!up).then_some(down),
                 offset: self.applied_offset(),

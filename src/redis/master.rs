@@ -3,7 +3,7 @@
 use super::backlog::Backlog;
 use super::client::{Attached, Lane, Slot};
 use super::{Redis, draw_replid, log, log_text, unixtime};
-use crate::net::Out;
+use crate::program::Out;
 use crate::record::RedisEvent;
 use crate::wire::{Command, ErrorKind, Message, ReplId, ReplicaState, Reply};
 
@@ -179,7 +179,7 @@ impl Redis {
 
     /// The shared part of PSYNC's three cases (spec 26.1).
     fn begin_full_sync(&mut self, slot: Slot, out: &mut Out) {
-        if let Some(child) = self.child.as_ref() {
+        if let Some(child) = self.child.as_ref().filter(|_| !self.is_rewriting_aof()) {
             if child.is_diskless() {
                 log_text(out, || "Current BGSAVE has socket target. Waiting for next BGSAVE for SYNC".into());
             } else if let Some(offset) = self.shared_bgsave_offset().filter(|_| !self.is_file_lane(slot)) {
@@ -193,6 +193,10 @@ impl Redis {
             }
         } else if self.config.repl_diskless_sync && self.config.repl_diskless_sync_delay > 0 {
             log(out, RedisEvent::DelayNextBgsave);
+        } else if self.child.is_some() {
+            log_text(out, || {
+                "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed".into()
+            });
         } else {
             self.start_bgsave_for_replication(out);
         }
@@ -389,7 +393,7 @@ impl Redis {
                 self.free_client(slot, false, out);
             } else if self.child.as_ref().is_some_and(|child| child.stuck_for(slot, now_s) > timeout) {
                 let addr = client.replica_addr();
-                log_text(out, || format!("Disconnecting timedout replica (full sync): {}:{}", addr.host.0, addr.port));
+                log_text(out, || format!("Disconnecting timedout replica (full sync): {}:{}", addr.ip.0, addr.port));
                 self.free_client(slot, false, out);
             }
         }

@@ -12,7 +12,9 @@
 //! | `master` | the replicas that we serve, the stream | replication.c, first half |
 //! | `backlog` | the history of the stream | replication.c |
 //! | `child` | RDB children, and the file's way to replicas | rdb.c, replication.c |
+//! | `aof` | the append-only file | aof.c |
 //! | `persist` | RDB files, loading, restart | rdb.c, server.c |
+//! | `trouble` | a disk that is slow or full | server.c, aof.c, rdb.c |
 //! | `speed` | how long work on the data set takes | measured |
 //! | `shutdown` | SIGTERM and SHUTDOWN | server.c |
 //! | `info` | INFO and ROLE | server.c |
@@ -20,6 +22,7 @@
 //!
 //! "Spec" with a number means the section of the behaviour notes for Redis 7.0.15.
 
+mod aof;
 mod backlog;
 mod child;
 mod client;
@@ -43,19 +46,22 @@ mod speed;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
-pub use config::{Config, DisklessLoad, OutputLimit, OutputLimits, Protected, SavePoint, SavePoints};
+pub use aof::AofFile;
+pub use config::{AppendFsync, Config, DisklessLoad, OutputLimit, OutputLimits, Protected, SavePoint, SavePoints};
 pub use persist::{Disk, Rdb, RdbInfo};
+pub(crate) use release::share_files;
 pub use settings::{RANGES, Refusal, canonical, out_of_range, set};
 
 use crate::kernel::{Span, Stream};
-use crate::net::{ConnectError, Ended, Input, Out, Sock, Token};
-use crate::record::{Event, RedisEvent};
+use crate::mistake::Mistake;
+use crate::program::{ConnectError, Ended, Input, Out, Sock, Token, Volume};
+use crate::record::{Event, OverLimit, RedisEvent};
 use crate::release::Released as _;
-use crate::wire::{
-    Addr, ClientType, Command, ErrorKind, HostId, Key, Message, ReplId, ReplicaState, Reply, Role, RunId,
-};
+use crate::wire::{Addr, ClientType, Command, ErrorKind, Ip, Key, Message, ReplId, ReplicaState, Reply, Role, RunId};
 
+use aof::Aof;
 use backlog::Backlog;
 use child::{Bulk, Child};
 use client::{Attached, Blocked, Clients, Lane, Slot};
@@ -67,6 +73,7 @@ use pubsub::Channels;
 use rdb_channel::FILE_LINK;
 use replica::Link;
 use shutdown::Shutdown;
+use trouble::Trouble;
 
 /// CPU time of one request that is not pipelined, with its share of the loop: poll, read, parse, write. Measured on
 /// 7.0.15 with `redis-benchmark -c 1`: 28 to 32 µs of process time a PING, SET or PUBLISH, about a third of it the
@@ -122,6 +129,11 @@ pub struct Redis {
     disk: Disk,
     run_id: RunId,
     data: Dataset,
+    /// With `appendonly`, or when there was one, or BGREWRITEAOF.
+    aof: Option<Box<Aof>>,
+    /// How its disk is.
+    volume: Volume,
+    trouble: Trouble,
     clients: Clients,
     channels: Channels,
     history: History,
@@ -191,10 +203,13 @@ impl Redis {
     /// A process that has not yet run. A rewritten configuration on the disk goes before the command line (spec 27.9).
     pub fn new(setup: Setup) -> Redis {
         let Setup { config, me, replica_of, mut identity, work, disk } = setup;
-        let (config, replica_of) = match &disk.rewritten {
-            // Written by another release, it is read by this one.
-            Some((written, role)) if written.config_file => (written.under(config.release), *role),
-            _ => (config, replica_of),
+        let (config, replica_of, by_name) = match &disk.rewritten {
+            // Written by another release, it is read by this one. What Sentinel had written is an address.
+            Some((written, role)) if written.config_file => (written.under(config.release), *role, false),
+            _ => {
+                let by_name = config.master_by_name;
+                (config, replica_of, by_name)
+            }
         };
         let run_id = RunId(identity.bits());
         let replid = draw_replid(&mut identity);
@@ -206,6 +221,9 @@ impl Redis {
             disk,
             run_id,
             data: Dataset::default(),
+            aof: None,
+            volume: Volume::default(),
+            trouble: Trouble::default(),
             clients: Clients::default(),
             channels: Channels::default(),
             history: History {
@@ -218,7 +236,7 @@ impl Redis {
                 stream_at: 0,
                 no_replicas_since: 0,
             },
-            link: Link::new(replica_of),
+            link: Link::new(replica_of, by_name && replica_of.is_some()),
             replicas: Vec::new(),
             good_replicas: 0,
             replication_cron_loops: 0,
@@ -289,7 +307,7 @@ impl Redis {
             Input::Terminate => self.terminate(out),
             Input::Command(message) => {
                 if let Message::Command(command) = message {
-                    let slot = self.clients.add(None, self.me.host, unixtime(out));
+                    let slot = self.clients.add(None, self.me.ip, unixtime(out));
                     self.process_command(slot, command, out);
                     if self.clients.get(slot).is_some() {
                         self.free_client(slot, false, out);
@@ -321,9 +339,12 @@ impl Redis {
                 self.free_client(slot, false, out);
             }
         }
+        if self.aof.is_some() {
+            self.flush_aof(false, out);
+        }
     }
 
-    fn accepted(&mut self, sock: Sock, from: HostId, out: &mut Out) {
+    fn accepted(&mut self, sock: Sock, from: Ip, out: &mut Out) {
         if self.clients.len() >= self.config.maxclients as usize {
             out.reply(sock, Reply::Error(ErrorKind::MaxClients));
             out.close(sock);
@@ -436,6 +457,9 @@ impl Redis {
                 used = if kept { self.history.offset.saturating_sub(attached.sent) } else { 0 };
             }
         }
+        if out.mistaken(Mistake::HalfTheLimit) {
+            hard_limit /= 2;
+        }
         let hard = hard_limit > 0 && used >= hard_limit;
         let now_s = unixtime(out);
         let client = self.clients.get_mut(slot).expect("it was there a moment ago");
@@ -461,7 +485,7 @@ impl Redis {
             };
             // The parts of the real line that there are here.
             let client = || format!("id={id} flags={flag} omem={used}").into();
-            out.log(|| Event::Redis(RedisEvent::OutputLimit { class, client: client() }));
+            out.log(|| Event::Redis(RedisEvent::OutputLimit(OverLimit { class, client: client() })));
         }
     }
 
@@ -552,14 +576,24 @@ impl Redis {
         self.streamed_replicas().filter_map(|slot| self.clients.get(slot)).map(|client| client.replica_addr()).collect()
     }
 
+    /// The hosts of those that are connected to it, one a connection.
+    pub fn peers(&self) -> impl Iterator<Item = Ip> {
+        self.clients.peers()
+    }
+
     /// What a process that starts after this one finds.
     pub fn disk(&self) -> Disk {
-        self.clone_aof(self.disk.clone())
+        self.with_aof(self.disk.clone())
     }
 
     /// Takes what a process that starts after this one finds.
     pub fn take_disk(&mut self) -> Disk {
         let disk = std::mem::take(&mut self.disk);
-        self.clone_aof(disk)
+        self.with_aof(disk)
+    }
+
+    fn with_aof(&self, disk: Disk) -> Disk {
+        let aof = self.aof.as_ref().map_or(disk.aof, |aof| aof.left());
+        Disk { aof, ..disk }
     }
 }

@@ -16,12 +16,12 @@ use super::client::{Blocked, Slot};
 use super::replica::LINK;
 use super::{Redis, unixtime};
 use crate::kernel::Span;
-use crate::net::{Out, Token};
+use crate::program::{Out, Token};
 use crate::wire::PauseKind;
 
 /// Who waits, and for how long.
 #[derive(Clone, Debug, Default)]
-pub struct Pause {
+pub(super) struct Pause {
     /// CLIENT PAUSE: what waits, and until when, in ms of the wall clock.
     ordered: Option<(PauseKind, i64)>,
     /// Sockets whose input waits, in the order in which they began to (`postponed_clients`).
@@ -34,12 +34,12 @@ pub struct Pause {
 
 impl Pause {
     /// Whether CLIENT PAUSE is in force, or was when somebody last looked.
-    pub fn is_ordered(&self) -> bool {
+    pub(super) fn is_ordered(&self) -> bool {
         self.ordered.is_some()
     }
 
     /// A client is no more.
-    pub fn forget(&mut self, token: Token) {
+    pub(super) fn forget(&mut self, token: Token) {
         self.postponed.retain(|&other| other != token);
     }
 }
@@ -125,12 +125,12 @@ mod tests {
 
     /// Runs until a client has got so many replies, and says how long that took in ms.
     fn until(net: &mut Net, client: usize, replies: usize) -> u64 {
-        let begin = net.now;
+        let begin = net.now();
         while net.inbox[client].len() < replies {
             net.run(1);
-            assert!(net.now.since(begin) < Span::from_secs(60), "{:?}", net.inbox[client]);
+            assert!(net.now().since(begin) < Span::from_secs(60), "{:?}", net.inbox[client]);
         }
-        net.now.since(begin).as_millis()
+        net.now().since(begin).as_millis()
     }
 
     #[test]

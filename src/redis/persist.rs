@@ -1,10 +1,11 @@
 //! RDB files: what they hold, loading one, and what a restart finds (rdb.c, server.c; spec 25.8, 27.7).
 
+use super::aof::AofFile;
 use super::backlog::Backlog;
 use super::cron::LOAD;
 use super::{Redis, log, log_text, unixtime};
 use crate::kernel::{Span, Time};
-use crate::net::Out;
+use crate::program::Out;
 use crate::record::RedisEvent;
 use crate::wire::{Addr, ReplId, Snapshot};
 
@@ -29,10 +30,12 @@ pub struct Rdb {
 }
 
 /// What survives the process.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Disk {
     /// dump.rdb
     pub rdb: Option<Rdb>,
+    /// The append-only file.
+    pub aof: Option<Box<AofFile>>,
     /// A process has run with this disk.
     pub started: bool,
     /// The configuration file as CONFIG REWRITE left it, with the role.
@@ -48,16 +51,18 @@ const START_UP_NS: (u64, u64) = (1_500_000, 4_500_000);
 
 /// Why a file is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadFor {
+pub(super) enum LoadFor {
     /// At the start of the process.
     Boot,
+    /// At the start of the process, from the append-only file.
+    Aof,
     /// At the end of a full sync.
     Sync,
 }
 
 /// A load that takes longer than one pass.
 #[derive(Clone, Debug)]
-pub struct Loading {
+pub(super) struct Loading {
     snapshot: Snapshot,
     purpose: LoadFor,
     begun: Time,
@@ -69,8 +74,10 @@ impl Redis {
         Span::from_nanos(self.work.between(range.0, range.1))
     }
 
+    /// A file and its folder.
     pub(super) fn draw_fsync(&mut self) -> Span {
-        self.draw(FSYNC_NS)
+        let usual = self.draw(FSYNC_NS);
+        self.volume.fsyncs(2, usual)
     }
 
     /// `rdbPopulateSaveInfo`
@@ -107,6 +114,9 @@ impl Redis {
         let since = unixtime(out) - self.last_save;
         let due = |point: &&SavePoint| self.dirty >= point.changes as u64 && since > point.seconds as i64;
         let Some(&SavePoint { seconds, changes }) = self.config.save.0.iter().find(due) else { return };
+        if self.save_points_rest(out) {
+            return;
+        }
         log_text(out, || format!("{changes} changes in {seconds} seconds. Saving..."));
         self.background_save(out);
     }
@@ -120,23 +130,21 @@ impl Redis {
         self.config.save.0.iter().any(|point| self.dirty >= point.changes as u64 && since > point.seconds as i64)
     }
 
-    /// `rdbSave` without a child.
-    pub(super) fn save_now(&mut self, out: &mut Out) {
+    /// `rdbSave` without a child. False if the disk has no room.
+    pub(super) fn save_now(&mut self, out: &mut Out) -> bool {
         let rdb = self.rdb_now();
+        if self.volume.full {
+            Redis::say_cannot_save(rdb.snapshot.bytes, out);
+            return false;
+        }
         let fsync = self.draw_fsync();
         out.work(fsync + self.config.save_span(&rdb.snapshot));
         self.disk.rdb = Some(rdb);
         self.dirty = 0;
         self.last_save = unixtime(out);
+        self.saved(true);
         log(out, RedisEvent::DbSaved);
-    }
-
-    /// With `appendonly yes` a restart finds all data in the log, but no replication identity (spec 25.8).
-    pub(super) fn clone_aof(&self, mut disk: Disk) -> Disk {
-        if self.config.appendonly {
-            disk.rdb = Some(Rdb { snapshot: self.data.snapshot(), info: None });
-        }
-        disk
+        true
     }
 
     /// The file of a full sync stays as dump.rdb.
@@ -155,6 +163,14 @@ impl Redis {
         out.work(start_up);
         log_text(out, || "Running mode=standalone, port=6379.".into());
         log_text(out, || "Server initialized".into());
+        if self.config.appendonly {
+            let loads = self.load_aof(out);
+            self.disk.started = true;
+            if !loads {
+                self.serve(out);
+            }
+            return;
+        }
         if !std::mem::replace(&mut self.disk.started, true) && self.config.dataset_bytes > 0 && self.disk.rdb.is_none()
         {
             // Data held at the start lies in an RDB file that knows no replication.
@@ -175,6 +191,19 @@ impl Redis {
             return;
         }
         let span = Span(self.config.load_span(&snapshot).0.saturating_sub(done.0));
+        self.load_for(snapshot, purpose, span, out);
+    }
+
+    /// The same for the append-only file, whose base is an RDB file.
+    pub(super) fn begin_loading_aof(&mut self, contents: Snapshot, span: Span, out: &mut Out) {
+        if contents.format > self.config.rules().rdb_format {
+            self.cannot_load(contents.format, LoadFor::Aof, out);
+            return;
+        }
+        self.load_for(contents, LoadFor::Aof, span, out);
+    }
+
+    fn load_for(&mut self, snapshot: Snapshot, purpose: LoadFor, span: Span, out: &mut Out) {
         let (begun, bytes) = (out.now(), snapshot.bytes);
         self.loading = Some(Loading { snapshot, purpose, begun, ends: begun + span });
         // A smaller file is loaded without looking at the sockets.
@@ -194,6 +223,13 @@ impl Redis {
     fn cannot_load(&mut self, format: u32, purpose: LoadFor, out: &mut Out) {
         log(out, RedisEvent::CannotLoadFormat(format));
         match purpose {
+            LoadFor::Aof => {
+                log_text(out, || {
+                    "Error reading the RDB preamble of the AOF file appendonly.aof.1.base.rdb, AOF loading aborted"
+                        .into()
+                });
+                self.give_up(out);
+            }
             LoadFor::Boot => {
                 log_text(out, || "Fatal error loading the DB, check server logs. Exiting.".into());
                 self.give_up(out);
@@ -227,6 +263,10 @@ impl Redis {
         log_text(out, || format!("Done loading RDB, keys loaded: {}, keys expired: 0.", snapshot.keys()));
         let resume = self.cron.is_stopped();
         match purpose {
+            LoadFor::Aof => {
+                self.aof_is_loaded(out.now() - begun, out);
+                self.serve(out);
+            }
             LoadFor::Boot => {
                 log(out, RedisEvent::DbLoaded(out.now() - begun));
                 self.restore_history(out);

@@ -4,12 +4,12 @@ use super::Redis;
 use super::client::Slot;
 use super::roster::Roster;
 use crate::mistake::Mistake;
-use crate::net::Out;
+use crate::program::Out;
 use crate::wire::{ChannelId, Message, Payload, Reply};
 
 /// The listeners of every channel, in the order in which they subscribed.
 #[derive(Clone, Debug, Default)]
-pub struct Channels {
+pub(super) struct Channels {
     /// By channel.
     exact: Vec<Roster>,
     /// By the channel that the pattern matches.

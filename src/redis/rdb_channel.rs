@@ -21,12 +21,12 @@
 use super::client::{Attached, Lane, Slot};
 use super::replica::LinkState;
 use super::{Redis, log};
-use crate::net::{Ended, Out, Token};
+use crate::program::{Ended, Out, Token};
 use crate::record::RedisEvent;
 use crate::wire::{Command, Message, ReplicaState, Reply};
 
 /// The name of the socket on which a replica gets its file. Clients have small numbers.
-pub const FILE_LINK: Token = Token(u32::MAX);
+pub(super) const FILE_LINK: Token = Token(u32::MAX);
 
 /// The master's side.
 impl Redis {

@@ -9,7 +9,7 @@ use crate::release::{Directive, Released, ServerRelease};
 
 /// What a release does otherwise than its neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
+pub(super) struct Rules {
     /// The wait before a diskless synchronisation must be longer than its delay, not as long (`replicationCron` of 6.0).
     pub diskless_wait_strict: bool,
     /// A replica whose link ends or that is told of a master connects at once, and not in the next `replicationCron` (
@@ -44,6 +44,14 @@ pub struct Rules {
     /// A replica begins to load before it frees its old data, and so says it in that order (`rdbLoadWithEmptyFunc`
     /// since 8.0).
     pub loads_before_flush: bool,
+    /// The append-only file is one file, not a base with what came after it (`loadAppendOnlyFiles` since 7.0).
+    pub aof_is_one_file: bool,
+    /// The append-only file's clocks count milliseconds, not whole seconds of the wall clock (`flushAppendOnlyFile` since 7.4 and
+    /// in Valkey).
+    pub aof_counts_ms: bool,
+    /// A replica whose files cannot be written answers PING, and applies what its master sends (`processCommand` before 7.0:
+    /// `server.masterhost == NULL`).
+    pub replicas_hide_disk_errors: bool,
 }
 
 /// 7.0.15.
@@ -62,6 +70,9 @@ const BASE: Rules = Rules {
     loading_step_bytes: 2 << 20,
     rdb_format: 10,
     loads_before_flush: false,
+    aof_is_one_file: false,
+    aof_counts_ms: false,
+    replicas_hide_disk_errors: false,
 };
 
 const REDIS_6_2: Rules = Rules {
@@ -72,6 +83,8 @@ const REDIS_6_2: Rules = Rules {
     pong_when_stale: true,
     backlog_is_ring: true,
     rdb_format: 9,
+    aof_is_one_file: true,
+    replicas_hide_disk_errors: true,
     ..BASE
 };
 
@@ -84,26 +97,36 @@ const REDIS_6_0: Rules = Rules {
 };
 
 const REDIS_8: Rules =
-    Rules { pings_when_silent: true, loading_step_bytes: 512 << 10, rdb_format: 12, loads_before_flush: true, ..BASE };
+    Rules { pings_when_silent: true, loading_step_bytes: 512 << 10, loads_before_flush: true, ..REDIS_7_4 };
 
 const REDIS_7_2: Rules = Rules { rdb_format: 11, ..BASE };
-const REDIS_7_4: Rules = Rules { rdb_format: 12, ..BASE };
+const REDIS_7_4: Rules = Rules { rdb_format: 12, aof_counts_ms: true, ..BASE };
 /// It kept the format of Redis 7.2.
-const VALKEY_8_1: Rules = REDIS_7_2;
+const VALKEY_8_1: Rules = Rules { aof_counts_ms: true, ..REDIS_7_2 };
+
+#[inline]
+fn rules(release: ServerRelease) -> &'static Rules {
+    match release {
+        ServerRelease::Redis6_0 => &REDIS_6_0,
+        ServerRelease::Redis6_2 => &REDIS_6_2,
+        ServerRelease::Redis7_0 => &BASE,
+        ServerRelease::Redis7_2 => &REDIS_7_2,
+        ServerRelease::Redis7_4 => &REDIS_7_4,
+        ServerRelease::Valkey8_1 => &VALKEY_8_1,
+        ServerRelease::Redis8_0 | ServerRelease::Redis8_2 => &REDIS_8,
+    }
+}
+
+/// Whether servers of these releases load what the other saves or sends.
+pub(crate) fn share_files(one: ServerRelease, other: ServerRelease) -> bool {
+    rules(one).rdb_format == rules(other).rdb_format
+}
 
 impl Config {
     /// What this server does otherwise than other releases.
     #[inline]
     pub(super) fn rules(&self) -> &'static Rules {
-        match self.release {
-            ServerRelease::Redis6_0 => &REDIS_6_0,
-            ServerRelease::Redis6_2 => &REDIS_6_2,
-            ServerRelease::Redis7_0 => &BASE,
-            ServerRelease::Redis7_2 => &REDIS_7_2,
-            ServerRelease::Redis7_4 => &REDIS_7_4,
-            ServerRelease::Valkey8_1 => &VALKEY_8_1,
-            ServerRelease::Redis8_0 | ServerRelease::Redis8_2 => &REDIS_8,
-        }
+        rules(self.release)
     }
 }
 

@@ -1,19 +1,19 @@
 //! Our link to a master (replication.c; spec 24, 25.6, 26.4, 29).
 
 use super::backlog::Backlog;
-use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, unixtime};
+use super::{DisklessLoad, History, Redis, STREAM_COMMAND, log, log_text, unixtime};
 use crate::kernel::{Span, Time};
 use crate::mistake::Mistake;
-use crate::net::{Ended, Out, Sock, Token};
+use crate::program::{Ended, Out, Sock, Token};
 use crate::record::RedisEvent;
 use crate::wire::{Addr, Command, ErrorKind, Message, RdbPiece, ReplId, Reply, Snapshot, StreamItem};
 
 /// The name of the link's socket.
-pub const LINK: Token = Token(0);
+pub(super) const LINK: Token = Token(0);
 
 /// `repl_state`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkState {
+pub(super) enum LinkState {
     /// A master.
     None,
     /// Must connect, at the next `replicationCron`.
@@ -43,9 +43,11 @@ pub enum LinkState {
 
 /// The link to the master, and what is remembered of it.
 #[derive(Clone, Debug)]
-pub struct Link {
+pub(super) struct Link {
     /// `masterhost` and `masterport`.
     pub master: Option<Addr>,
+    /// Whether `masterhost` is a name: until somebody sends REPLICAOF with an address.
+    pub by_name: bool,
     /// `repl_state`
     pub state: LinkState,
     sock: Option<Sock>,
@@ -71,10 +73,11 @@ pub struct Link {
 
 impl Link {
     /// The link of a server that was told its role at the start.
-    pub fn new(master: Option<Addr>) -> Link {
+    pub(super) fn new(master: Option<Addr>, by_name: bool) -> Link {
         let state = if master.is_some() { LinkState::Connect } else { LinkState::None };
         Link {
             master,
+            by_name,
             state,
             sock: None,
             file_sock: None,
@@ -90,7 +93,7 @@ impl Link {
     }
 
     /// `master_link_status:up`
-    pub fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.state == LinkState::Connected
     }
 
@@ -109,7 +112,7 @@ impl Link {
     }
 
     /// The word that ROLE prints.
-    pub fn state_word(&self) -> &'static str {
+    pub(super) fn state_word(&self) -> &'static str {
         match self.state {
             LinkState::None => "none",
             LinkState::Connect => "connect",
@@ -132,6 +135,7 @@ fn loading_or_other(error: ErrorKind) -> &'static str {
         ErrorKind::Loading => "LOADING Redis is loading the dataset in memory",
         ErrorKind::MasterDown => "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         ErrorKind::Misconf => "MISCONF Redis is configured to save RDB snapshots",
+        ErrorKind::MisconfAof => "MISCONF Errors writing to the AOF file",
         ErrorKind::MaxClients => "ERR max number of clients reached",
         _ => "ERR",
     }
@@ -167,6 +171,7 @@ impl Redis {
         self.free_master_client(out);
         self.disconnect_blocked(out);
         self.link.master = Some(master);
+        self.link.by_name = false;
         let rules = self.config.rules();
         if rules.replicaof_cuts_replicas {
             self.disconnect_replicas(out);
@@ -184,7 +189,7 @@ impl Redis {
     }
 
     /// `replicationUnsetMaster`: REPLICAOF NO ONE.
-    pub(super) fn unset_master(&mut self, out: &mut Out) {
+    pub(super) fn unset_master(&mut self, in_exec: bool, out: &mut Out) {
         self.link.master = None;
         self.free_master_client(out);
         self.discard_cached_master(out);
@@ -197,6 +202,7 @@ impl Redis {
         if !self.config.rules().down_since_epoch {
             self.link.down_since = 0;
         }
+        self.start_aof(in_exec, out);
     }
 
     /// `replicationCacheMasterUsingMyself` (spec 25.6).
@@ -441,6 +447,15 @@ impl Redis {
                 *self.link.receiving.insert(out.now())
             }
         };
+        if self.volume.full && !self.loads_from_the_socket() {
+            log_text(out, || {
+                "Write error or short write writing to the DB dump file needed for MASTER <-> REPLICA synchronization: No \
+                 space left on device"
+                    .into()
+            });
+            self.cancel_handshake(true, out);
+            return;
+        }
         if let Some(file) = piece.file {
             self.link.streamed = piece.size.is_none();
             self.receive_rdb(file, begun, out);
@@ -467,6 +482,7 @@ impl Redis {
     /// The last byte of the RDB file came. Unless it is loaded from the socket, it stays on the disk (spec 25.8).
     fn receive_rdb(&mut self, file: Snapshot, begun: Time, out: &mut Out) {
         let to_disk = !self.loads_from_the_socket();
+        self.stop_aof(out);
         self.kill_child_before_load(to_disk, out);
         self.drop_history(out);
         let loads_first = self.config.rules().loads_before_flush;
@@ -508,6 +524,7 @@ impl Redis {
         self.link.down_since = 0;
         self.link.last_io = unixtime(out);
         log(out, RedisEvent::FinishedWithSuccess);
+        self.start_aof(false, out);
         let on_channel = self.link.main_id.is_some();
         self.close_file_link(out);
         if self.link.streamed && self.config.rules().acks_streamed_file {
@@ -529,6 +546,9 @@ impl Redis {
     /// What waited is read.
     pub(super) fn link_goes_on(&mut self, out: &mut Out) {
         for item in std::mem::take(&mut self.link.unread) {
+            if self.leaving {
+                return;
+            }
             self.stream_item(item, out);
         }
     }
@@ -550,11 +570,15 @@ impl Redis {
     fn apply(&mut self, item: StreamItem, out: &mut Out) {
         out.work(STREAM_COMMAND);
         self.cache_time(out);
+        if item.command.is_write() && self.ends_for_disk(out) {
+            return;
+        }
         match &item.command {
             Command::Set(key, value) => {
                 if !(out.mistaken(Mistake::ReplicaSkipsWrites) && key.index % 50 == 49) {
                     self.data.set(*key, *value);
                 }
+                self.log_set(*key, *value, out);
                 self.dirty += 1;
                 if self.save_point_near(out) {
                     self.cron.refine(out);
@@ -564,8 +588,14 @@ impl Redis {
                 self.deliver(*channel, *payload, out);
             }
             Command::ReplconfGetack => self.send_ack(out),
-            Command::FlushAll => self.flush_all(out),
-            Command::FlushDb => self.flush_db(),
+            Command::FlushAll => {
+                self.flush_all(out);
+                self.log_flush(out);
+            }
+            Command::FlushDb => {
+                self.flush_db();
+                self.log_flush(out);
+            }
             _ => {}
         }
         self.append_to_stream(item.command, out);

@@ -7,7 +7,7 @@ use super::client::Slot;
 
 /// Slots in the order in which they joined.
 #[derive(Clone, Debug, Default)]
-pub struct Roster {
+pub(super) struct Roster {
     /// Ticket and slot; tickets rise. None was struck out.
     places: Vec<(u64, Option<Slot>)>,
     struck: usize,
@@ -16,7 +16,7 @@ pub struct Roster {
 
 impl Roster {
     /// Somebody joins; the ticket serves to leave.
-    pub fn join(&mut self, slot: Slot) -> u64 {
+    pub(super) fn join(&mut self, slot: Slot) -> u64 {
         self.tickets += 1;
         self.places.push((self.tickets, Some(slot)));
         self.tickets
@@ -26,7 +26,7 @@ impl Roster {
     ///
     /// # Panics
     /// If nobody is there under this ticket.
-    pub fn leave(&mut self, ticket: u64) {
+    pub(super) fn leave(&mut self, ticket: u64) {
         let place = self.places.binary_search_by_key(&ticket, |place| place.0).expect("who leaves had joined");
         assert!(self.places[place].1.take().is_some(), "nobody leaves twice");
         self.struck += 1;
@@ -37,23 +37,23 @@ impl Roster {
     }
 
     /// How many are there.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.places.len() - self.struck
     }
 
     /// How many places there are, those struck out included.
-    pub fn places(&self) -> usize {
+    pub(super) fn places(&self) -> usize {
         self.places.len()
     }
 
     /// Who stands at a place; none if the place is struck out or past the end.
     #[inline]
-    pub fn at(&self, place: usize) -> Option<Slot> {
+    pub(super) fn at(&self, place: usize) -> Option<Slot> {
         self.places.get(place)?.1
     }
 
     /// All, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Slot> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Slot> {
         self.places.iter().filter_map(|place| place.1)
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Config;
-use super::config::DisklessLoad;
+use super::config::{AppendFsync, DisklessLoad};
 use crate::release::Released;
 use crate::units;
 
@@ -32,7 +32,9 @@ const INT_MAX: u64 = i32::MAX as u64;
 
 /// The least and the greatest value of each number (`createIntConfig`, `createUIntConfig`, `createLongLongConfig`,
 /// `createTimeTConfig` of `config.c` 7.0.15).
-pub const RANGES: [(&str, u64, u64); 21] = [
+pub const RANGES: [(&str, u64, u64); 23] = [
+    ("auto-aof-rewrite-percentage", 0, INT_MAX),
+    ("auto-aof-rewrite-min-size", 0, i64::MAX as u64),
     ("hz", 0, INT_MAX),
     ("maxclients", 1, u32::MAX as u64),
     ("min-replicas-max-lag", 0, INT_MAX),
@@ -106,6 +108,16 @@ pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> 
         "repl-diskless-sync" => yes_no(&mut config.repl_diskless_sync, name, value)?,
         "rdb-del-sync-files" => yes_no(&mut config.rdb_del_sync_files, name, value)?,
         "dynamic-hz" => yes_no(&mut config.dynamic_hz, name, value)?,
+        "no-appendfsync-on-rewrite" => yes_no(&mut config.no_appendfsync_on_rewrite, name, value)?,
+        "auto-aof-rewrite-percentage" => number(&mut config.auto_aof_rewrite_percentage, name, value)?,
+        "appendfsync" => {
+            config.appendfsync = match value.to_ascii_lowercase().as_str() {
+                "always" => AppendFsync::Always,
+                "everysec" => AppendFsync::Everysec,
+                "no" => AppendFsync::No,
+                _ => return Err(failed("argument(s) must be one of the following: everysec, always, no")),
+            };
+        }
         "repl-diskless-load" => {
             config.repl_diskless_load = match value.to_ascii_lowercase().as_str() {
                 "disabled" => DisklessLoad::Disabled,
@@ -114,11 +126,8 @@ pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> 
                 _ => return Err(failed("argument(s) must be one of the following: disabled, on-empty-db, swapdb")),
             };
         }
-        "repl-backlog-size" => {
-            let bytes = units::parse_bytes(value).map_err(|_| failed("argument must be a memory value"))?;
-            out_of_range(name, bytes).map_or(Ok(()), |why| Err(failed(&why)))?;
-            config.repl_backlog_size = bytes;
-        }
+        "repl-backlog-size" => memory(&mut config.repl_backlog_size, name, value)?,
+        "auto-aof-rewrite-min-size" => memory(&mut config.auto_aof_rewrite_min_size, name, value)?,
         "save" => {
             config.save = value.trim_matches('"').parse().map_err(|_| failed("Invalid save parameters"))?;
         }
@@ -129,12 +138,9 @@ pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> 
             config.client_output_buffer_limit = limits;
         }
         "tcp-backlog" | "enable-debug-command" => return Err(failed("can't set immutable config")),
-        "appendonly" => {
-            return Err(Refusal::NotWhileRunning(
-                "the rewriting of the append-only file that begins then is not modelled",
-            ));
-        }
-        "replica-lazy-flush" | "tcp-keepalive" | "stop-writes-on-bgsave-error" => {
+        "appendonly" => yes_no(&mut config.appendonly, name, value)?,
+        "stop-writes-on-bgsave-error" => yes_no(&mut config.stop_writes_on_bgsave_error, name, value)?,
+        "replica-lazy-flush" | "tcp-keepalive" => {
             return Err(Refusal::NotWhileRunning("its change while the server runs is not modelled"));
         }
         _ => return Err(Refusal::Unknown),
@@ -156,6 +162,14 @@ fn number(slot: &mut u32, name: &str, value: &str) -> Result<(), Refusal> {
         return Err(failed(&why));
     }
     *slot = u32::try_from(read).unwrap_or(u32::MAX);
+    Ok(())
+}
+
+fn memory(slot: &mut u64, name: &str, value: &str) -> Result<(), Refusal> {
+    let failed = |why: &str| Refusal::Server(failure(name, why));
+    let bytes = units::parse_bytes(value).map_err(|_| failed("argument must be a memory value"))?;
+    out_of_range(name, bytes).map_or(Ok(()), |why| Err(failed(&why)))?;
+    *slot = bytes;
     Ok(())
 }
 
@@ -208,7 +222,7 @@ mod tests {
             assert_eq!(set(&mut Config::default(), name, value), Err(Refusal::Server(text)));
         }
         assert_eq!(set(&mut Config::default(), "no-such-thing", "1"), Err(Refusal::Unknown));
-        assert!(matches!(set(&mut Config::default(), "appendonly", "yes"), Err(Refusal::NotWhileRunning(_))));
+        assert!(matches!(set(&mut Config::default(), "tcp-keepalive", "1"), Err(Refusal::NotWhileRunning(_))));
     }
 
     #[test]

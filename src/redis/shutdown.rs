@@ -4,7 +4,7 @@ use super::client::{Blocked, Slot};
 use super::cron::LEAVE;
 use super::{Redis, log, log_text};
 use crate::kernel::Span;
-use crate::net::{Input, Out};
+use crate::program::{Input, Out};
 use crate::record::RedisEvent;
 use crate::wire::{Command, ErrorKind, Reply};
 
@@ -14,7 +14,7 @@ const CRASH_NS: (u64, u64) = (185_000_000, 275_000_000);
 
 /// How far a shutdown is.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Shutdown {
+pub(super) struct Shutdown {
     /// `shutdown_asap`: a signal came.
     asap: bool,
     /// `shutdown_mstime`: the wall clock's time, in ms, at which waiting ends.
@@ -25,17 +25,17 @@ pub struct Shutdown {
 
 impl Shutdown {
     /// Whether the next serverCron has to look.
-    pub fn is_pending(&self) -> bool {
+    pub(super) fn is_pending(&self) -> bool {
         self.asap || self.until_ms.is_some()
     }
 
     /// Whether it waits for replicas; writes are paused meanwhile (spec 28.3).
-    pub fn is_waiting(&self) -> bool {
+    pub(super) fn is_waiting(&self) -> bool {
         self.until_ms.is_some()
     }
 
     /// When waiting ends.
-    pub fn until_ms(&self) -> Option<i64> {
+    pub(super) fn until_ms(&self) -> Option<i64> {
         self.until_ms
     }
 }
@@ -72,18 +72,40 @@ impl Redis {
             return false;
         }
         self.finish_shutdown(out);
-        true
+        self.leaving
     }
 
     /// `finishShutdown`: saves if save points are configured, and exits.
     fn finish_shutdown(&mut self, out: &mut Out) {
+        if !self.close_aof(out) {
+            self.cancel_shutdown(out);
+            return;
+        }
         self.child = None;
         let save = self.shutdown.save.unwrap_or(!self.config.save.0.is_empty());
         if save && self.loading.is_none() {
             log_text(out, || "Saving the final RDB snapshot before exiting.".into());
-            self.save_now(out);
+            if !self.save_now(out) {
+                log_text(out, || "Error trying to save the DB, can't exit.".into());
+                self.cancel_shutdown(out);
+                return;
+            }
         }
         self.leave(out);
+    }
+
+    /// `cancelShutdown`: it goes on; whoever asked is told so.
+    fn cancel_shutdown(&mut self, out: &mut Out) {
+        log_text(out, || "Errors trying to shut down the server. Check the logs for more information.".into());
+        self.shutdown = Shutdown::default();
+        for place in 0..self.clients.places() {
+            let Some(slot) = self.clients.at(place) else { continue };
+            let client = self.clients.get_mut(slot).expect("the order lists clients");
+            if matches!(client.blocked, Some(Blocked::Shutdown)) {
+                client.blocked = None;
+                self.reply(slot, Reply::Error(ErrorKind::ShutdownFails), out);
+            }
+        }
     }
 
     fn leave(&mut self, out: &mut Out) {
@@ -114,6 +136,11 @@ impl Redis {
     pub(super) fn crash(&mut self, out: &mut Out) {
         let (program, version) = self.config.release.program();
         log_text(out, || format!("{program} {version} crashed by signal: 11, si_code: 2"));
+        self.die(out);
+    }
+
+    /// A crash report is written, and the process ends.
+    pub(super) fn die(&mut self, out: &mut Out) {
         self.leaving = true;
         self.child = None;
         let report = Span::from_nanos(self.work.between(CRASH_NS.0, CRASH_NS.1));
@@ -139,9 +166,13 @@ impl Redis {
         if self.shutdown.is_waiting() {
             return Some(Reply::Error(ErrorKind::Err));
         }
-        if !self.prepare_shutdown(now, save, out)
-            && let Some(client) = self.clients.get_mut(slot)
-        {
+        if self.prepare_shutdown(now, save, out) {
+            return None;
+        }
+        if !self.shutdown.is_waiting() {
+            return Some(Reply::Error(ErrorKind::ShutdownFails));
+        }
+        if let Some(client) = self.clients.get_mut(slot) {
             client.blocked = Some(Blocked::Shutdown);
         }
         None

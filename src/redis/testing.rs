@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{Config, Disk, Redis, Setup};
-use crate::kernel::{EventId, Purpose, Span, Stream, Time};
-use crate::net::{Action, ConnectError, Ended, Input, KERNEL_BUFFER_BYTES, Out, Sock, TimerId, Token};
-use crate::record::{Event, RedisEvent, What};
-use crate::wire::{Addr, ChannelId, Command, HostId, Key, Message, NodeId, Payload, Reply};
+use crate::kernel::{Purpose, Span, Stream, Time};
+use crate::program::testing::{Bench, Next};
+use crate::program::{Action, ConnectError, Ended, Input, KERNEL_BUFFER_BYTES, Sock, Token, Volume};
+use crate::record::{Event, Record, RedisEvent, What};
+use crate::wire::{Addr, ChannelId, Command, Ip, Key, Message, NodeId, Payload, Reply};
 
 const DELAY: Span = Span::from_micros(20);
-pub const PORT: u16 = 6379;
+pub(super) const PORT: u16 = 6379;
 
 /// A scripted client.
-pub type ClientNo = usize;
+pub(super) type ClientNo = usize;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Owner {
@@ -36,51 +37,43 @@ enum Arrival {
     Failed { at: Sock, error: ConnectError },
 }
 
-pub struct Net {
-    pub out: Out,
-    pub now: Time,
+pub(super) struct Net {
+    bench: Bench<Arrival>,
     pub nodes: Vec<Option<Redis>>,
     disks: Vec<Disk>,
+    volumes: Vec<Volume>,
     setups: Vec<(Config, Option<Addr>)>,
-    timers: Vec<BTreeMap<u32, Time>>,
-    busy_until: Vec<Time>,
-    queue: BTreeMap<(Time, u64), Arrival>,
-    count: u64,
     ends: BTreeMap<Sock, End>,
     pub inbox: Vec<Vec<Message>>,
     client_socks: Vec<Sock>,
     pub closed: Vec<bool>,
     stalled: Vec<bool>,
-    blocked: Vec<(u16, u16)>,
+    blocked: Vec<(u32, u32)>,
     starts: u64,
 }
 
-pub fn addr(node: usize) -> Addr {
-    Addr::new(HostId(node as u16), PORT)
+pub(super) fn addr(node: usize) -> Addr {
+    Addr::new(Ip(node as u32), PORT)
 }
 
-pub fn key(index: u32) -> Key {
+pub(super) fn key(index: u32) -> Key {
     Key::new(0, index)
 }
 
-pub fn publish(seq: u32) -> Command {
+pub(super) fn publish(seq: u32) -> Command {
     Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq, bytes: 0 })
 }
 
 impl Net {
     /// Servers, each with its settings and the master it is told to follow. They have not started.
-    pub fn new(nodes: &[(Config, Option<usize>)]) -> Net {
+    pub(super) fn new(nodes: &[(Config, Option<usize>)]) -> Net {
         let count = nodes.len();
         Net {
-            out: Out::new(true),
-            now: Time(1_234_567_890),
+            bench: Bench::at(Time(1_234_567_890)),
             nodes: (0..count).map(|_| None).collect(),
             disks: vec![Disk::default(); count],
+            volumes: vec![Volume::default(); count],
             setups: nodes.iter().map(|(config, master)| (config.clone(), master.map(addr))).collect(),
-            timers: vec![BTreeMap::new(); count],
-            busy_until: vec![Time::ZERO; count],
-            queue: BTreeMap::new(),
-            count: 0,
             ends: BTreeMap::new(),
             inbox: Vec::new(),
             client_socks: Vec::new(),
@@ -92,11 +85,11 @@ impl Net {
     }
 
     /// A master and `replicas` replicas, started and in sync.
-    pub fn synced(replicas: usize) -> Net {
+    pub(super) fn synced(replicas: usize) -> Net {
         Net::synced_with(replicas, Config::default())
     }
 
-    pub fn synced_with(replicas: usize, config: Config) -> Net {
+    pub(super) fn synced_with(replicas: usize, config: Config) -> Net {
         let mut nodes = vec![(config.clone(), None)];
         nodes.extend((0..replicas).map(|_| (config.clone(), Some(0))));
         let mut net = Net::new(&nodes);
@@ -106,11 +99,16 @@ impl Net {
         net
     }
 
-    pub fn node(&self, node: usize) -> &Redis {
+    /// Now.
+    pub(super) fn now(&self) -> Time {
+        self.bench.now
+    }
+
+    pub(super) fn node(&self, node: usize) -> &Redis {
         self.nodes[node].as_ref().expect("the node runs")
     }
 
-    pub fn start(&mut self, node: usize) {
+    pub(super) fn start(&mut self, node: usize) {
         assert!(self.nodes[node].is_none());
         self.starts += 1;
         let (config, replica_of) = self.setups[node].clone();
@@ -124,26 +122,51 @@ impl Net {
             work: stream(Purpose::Work),
             disk: self.disks[node].clone(),
         };
-        self.nodes[node] = Some(Redis::new(setup));
-        self.timers[node].clear();
-        self.busy_until[node] = self.now;
+        let mut redis = Redis::new(setup);
+        redis.set_volume(self.volumes[node]);
+        self.nodes[node] = Some(redis);
+        self.bench.clear(node);
         self.call(node, Input::Start);
     }
 
     /// Its data folder is lost.
-    pub fn wipe(&mut self, node: usize) {
+    pub(super) fn wipe(&mut self, node: usize) {
         self.disks[node] = Disk::default();
     }
 
     /// SIGKILL: the kernel closes all sockets.
-    pub fn kill(&mut self, node: usize) {
+    pub(super) fn kill(&mut self, node: usize) {
         let mut redis = self.nodes[node].take().expect("the node runs");
         self.disks[node] = redis.take_disk();
         self.close_all(node);
     }
 
+    /// The machine loses its power.
+    pub(super) fn cut_power(&mut self, node: usize) {
+        self.kill(node);
+        self.lose_power(node);
+    }
+
+    /// The machine loses its power after the process has ended.
+    pub(super) fn lose_power(&mut self, node: usize) {
+        self.disks[node].lose_power(self.bench.now);
+    }
+
+    /// How its disk is from now on.
+    pub(super) fn set_volume(&mut self, node: usize, volume: Volume) {
+        self.volumes[node] = volume;
+        if let Some(redis) = self.nodes[node].as_mut() {
+            redis.set_volume(volume);
+        }
+    }
+
+    /// It is started with other settings the next time.
+    pub(super) fn configure(&mut self, node: usize, config: Config) {
+        self.setups[node].0 = config;
+    }
+
     fn close_all(&mut self, node: usize) {
-        self.timers[node].clear();
+        self.bench.clear(node);
         let mine: Vec<Sock> =
             self.ends.iter().filter(|(_, end)| end.owner == Owner::Node(node)).map(|(&sock, _)| sock).collect();
         for sock in mine {
@@ -153,19 +176,18 @@ impl Net {
 
     fn close(&mut self, sock: Sock, how: Ended) {
         let Some(end) = self.ends.remove(&sock) else { return };
-        self.out.handles.release(sock);
+        self.bench.handles().release(sock);
         if let Some(peer) = end.peer {
             self.push(DELAY, Arrival::Ended { at: peer, how });
         }
     }
 
     fn push(&mut self, delay: Span, arrival: Arrival) {
-        self.count += 1;
-        self.queue.insert((self.now + delay, self.count), arrival);
+        self.bench.post(self.bench.now + delay, arrival);
     }
 
     /// Resets every connection between two servers.
-    pub fn reset_between(&mut self, a: usize, b: usize) {
+    pub(super) fn reset_between(&mut self, a: usize, b: usize) {
         let pairs: Vec<(Sock, Sock)> = self
             .ends
             .iter()
@@ -180,21 +202,21 @@ impl Net {
     }
 
     /// New connections between two servers fail from now on.
-    pub fn block(&mut self, a: usize, b: usize) {
-        self.blocked.push((a as u16, b as u16));
-        self.blocked.push((b as u16, a as u16));
+    pub(super) fn block(&mut self, a: usize, b: usize) {
+        self.blocked.push((a as u32, b as u32));
+        self.blocked.push((b as u32, a as u32));
     }
 
-    pub fn unblock_all(&mut self) {
+    pub(super) fn unblock_all(&mut self) {
         self.blocked.clear();
     }
 
-    pub fn client(&mut self, node: usize) -> ClientNo {
+    pub(super) fn client(&mut self, node: usize) -> ClientNo {
         let no = self.inbox.len();
         self.inbox.push(Vec::new());
         self.closed.push(false);
         self.stalled.push(false);
-        let sock = self.out.handles.allocate();
+        let sock = self.bench.handles().allocate();
         self.client_socks.push(sock);
         self.ends.insert(sock, End { owner: Owner::Client(no), token: None, peer: None });
         self.push(DELAY, Arrival::Open { to: addr(node), from: sock });
@@ -203,13 +225,13 @@ impl Net {
     }
 
     /// The client reads nothing more, and the kernel's buffers are full.
-    pub fn stall(&mut self, client: ClientNo) {
+    pub(super) fn stall(&mut self, client: ClientNo) {
         self.stalled[client] = true;
         let server = self.ends[&self.client_socks[client]].peer.expect("the client is connected");
-        self.out.handles.written(server, KERNEL_BUFFER_BYTES);
+        self.bench.handles().written(server, KERNEL_BUFFER_BYTES);
     }
 
-    pub fn send(&mut self, client: ClientNo, command: Command) {
+    pub(super) fn send(&mut self, client: ClientNo, command: Command) {
         let peer = self.ends.get(&self.client_socks[client]).and_then(|end| end.peer);
         if let Some(at) = peer {
             self.push(DELAY, Arrival::Data { at, message: Message::Command(command), bytes: 0 });
@@ -217,7 +239,7 @@ impl Net {
     }
 
     /// Sends a command and gives what came within some milliseconds.
-    pub fn ask(&mut self, client: ClientNo, command: Command) -> Option<Reply> {
+    pub(super) fn ask(&mut self, client: ClientNo, command: Command) -> Option<Reply> {
         let before = self.inbox[client].len();
         self.send(client, command);
         self.run(4);
@@ -228,7 +250,7 @@ impl Net {
     }
 
     /// Sequence numbers pushed to a client.
-    pub fn pushed(&self, client: ClientNo) -> Vec<u32> {
+    pub(super) fn pushed(&self, client: ClientNo) -> Vec<u32> {
         let seq = |message: &Message| match message {
             Message::Push(_, Payload::Sequence { seq, .. }) => Some(*seq),
             _ => None,
@@ -236,49 +258,50 @@ impl Net {
         self.inbox[client].iter().filter_map(seq).collect()
     }
 
+    fn records(&self, node: usize, from: Time) -> impl Iterator<Item = &Record> {
+        self.bench.records().iter().filter(move |r| r.node == NodeId(node as u16) && r.time >= from)
+    }
+
     /// Log lines of a node since `from`.
-    pub fn log(&self, node: usize, from: Time) -> Vec<RedisEvent> {
-        let mine = self.out.records().iter().filter(|r| r.node == NodeId(node as u16) && r.time >= from);
-        mine.filter_map(|record| match &record.what {
-            What::Event(Event::Redis(event)) => Some(event.clone()),
-            _ => None,
-        })
-        .collect()
+    pub(super) fn log(&self, node: usize, from: Time) -> Vec<RedisEvent> {
+        self.records(node, from)
+            .filter_map(|record| match &record.what {
+                What::Event(Event::Redis(event)) => Some(event.clone()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// When a node first logged something like this since `from`.
-    pub fn when(&self, node: usize, from: Time, like: impl Fn(&RedisEvent) -> bool) -> Option<Time> {
-        let mine = self.out.records().iter().filter(|r| r.node == NodeId(node as u16) && r.time >= from);
-        mine.filter(|record| matches!(&record.what, What::Event(Event::Redis(event)) if like(event)))
+    pub(super) fn when(&self, node: usize, from: Time, like: impl Fn(&RedisEvent) -> bool) -> Option<Time> {
+        self.records(node, from)
+            .filter(|record| matches!(&record.what, What::Event(Event::Redis(event)) if like(event)))
             .map(|record| record.time)
             .next()
     }
 
     /// When a node first logged a line with this part since `from`.
-    pub fn when_text(&self, node: usize, from: Time, part: &str) -> Option<Time> {
-        let mine = self.out.records().iter().filter(|r| r.node == NodeId(node as u16) && r.time >= from);
-        mine.filter(|record| matches!(&record.what, What::Event(Event::Text(text)) if text.contains(part)))
+    pub(super) fn when_text(&self, node: usize, from: Time, part: &str) -> Option<Time> {
+        self.records(node, from)
+            .filter(|record| matches!(&record.what, What::Event(Event::Text(text)) if text.contains(part)))
             .map(|record| record.time)
             .next()
     }
 
-    pub fn terminate(&mut self, node: usize) {
+    pub(super) fn terminate(&mut self, node: usize) {
         self.call(node, Input::Terminate);
     }
 
     /// A command from the fault script.
-    pub fn command(&mut self, node: usize, command: Command) {
+    pub(super) fn command(&mut self, node: usize, command: Command) {
         self.call(node, Input::Command(Message::Command(command)));
     }
 
     fn call(&mut self, node: usize, input: Input) {
         let Some(redis) = self.nodes[node].as_mut() else { return };
-        self.out.begin(self.now, NodeId(node as u16), EventId(1), 0);
-        redis.handle(input, &mut self.out);
-        let worked = self.out.worked();
-        self.busy_until[node] = self.now + worked;
-        let delay = worked + DELAY;
-        for action in self.out.take_actions() {
+        let (ended, actions) = self.bench.pass(node, |out| redis.handle(input, out));
+        let delay = ended.since(self.bench.now) + DELAY;
+        for action in actions {
             match action {
                 Action::Connect { sock, to, token } => {
                     self.ends.insert(sock, End { owner: Owner::Node(node), token: Some(token), peer: None });
@@ -290,23 +313,17 @@ impl Net {
                 Action::Send { sock, message } => {
                     let bytes = message.wire_bytes();
                     if let Some(at) = self.ends.get(&sock).and_then(|end| end.peer) {
-                        self.out.handles.written(sock, bytes);
+                        self.bench.handles().written(sock, bytes);
                         self.push(delay, Arrival::Data { at, message, bytes });
                     }
                 }
                 Action::Close(sock) => {
                     if let Some(end) = self.ends.remove(&sock) {
-                        self.out.handles.release(sock);
+                        self.bench.handles().release(sock);
                         if let Some(peer) = end.peer {
                             self.push(delay, Arrival::Ended { at: peer, how: Ended::Eof });
                         }
                     }
-                }
-                Action::SetTimer(TimerId(timer), at) => {
-                    self.timers[node].insert(timer, at);
-                }
-                Action::ClearTimer(TimerId(timer)) => {
-                    self.timers[node].remove(&timer);
                 }
                 Action::Listen => {}
                 Action::Exit => {
@@ -315,16 +332,14 @@ impl Net {
                     self.close_all(node);
                     return;
                 }
-                Action::Reset(_) | Action::ShutdownWrite(_) | Action::Relay { .. } => {
-                    unreachable!("a Redis server does neither")
-                }
+                other => unreachable!("a Redis server does not {other:?}"),
             }
         }
     }
 
     fn node_of(&self, arrival: &Arrival) -> Option<usize> {
         let at = match arrival {
-            Arrival::Open { to, .. } => return Some(to.host.0 as usize),
+            Arrival::Open { to, .. } => return Some(to.ip.0 as usize),
             Arrival::Data { at, .. }
             | Arrival::Ended { at, .. }
             | Arrival::Connected { at }
@@ -337,66 +352,38 @@ impl Net {
     }
 
     /// Lets milliseconds pass.
-    pub fn run(&mut self, ms: u64) {
-        let until = self.now + Span::from_millis(ms);
-        loop {
-            let arrival = self.queue.keys().next().map(|key| key.0);
-            let timer = (0..self.nodes.len())
-                .flat_map(|node| {
-                    let busy = self.busy_until[node];
-                    self.timers[node].iter().map(move |(&timer, &at)| (at.max(busy), node, timer))
-                })
-                .min();
-            let next_timer = timer.map(|(at, ..)| at);
-            match (arrival, next_timer) {
-                (None, None) => break,
-                (Some(at), other) if other.is_none_or(|other| at <= other) => {
-                    if at > until {
-                        break;
-                    }
-                    let ((at, count), arrival) = self.queue.pop_first().expect("there is one");
-                    self.now = self.now.max(at);
-                    if let Some(node) = self.node_of(&arrival)
-                        && self.busy_until[node] > at
-                    {
-                        self.queue.insert((self.busy_until[node], count), arrival);
-                        continue;
-                    }
-                    self.arrive(arrival);
-                }
-                (_, Some(at)) => {
-                    if at > until {
-                        break;
-                    }
-                    let (_, node, timer) = timer.expect("there is one");
-                    self.now = self.now.max(at);
-                    self.timers[node].remove(&timer);
-                    self.call(node, Input::Timer(TimerId(timer)));
-                }
-                _ => unreachable!(),
+    pub(super) fn run(&mut self, ms: u64) {
+        let until = self.bench.now + Span::from_millis(ms);
+        while let Some(next) = self.bench.next(until) {
+            match next {
+                Next::Timer(node, timer) => self.call(node, Input::Timer(timer)),
+                Next::Arrival(arrival) => match self.node_of(&arrival).map(|node| self.bench.busy_until(node)) {
+                    // It waits until the server has time.
+                    Some(busy) if busy > self.bench.now => self.bench.post(busy, arrival),
+                    _ => self.arrive(arrival),
+                },
             }
         }
-        self.now = until;
     }
 
     fn arrive(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Open { to, from } => {
                 let Some(end) = self.ends.get(&from) else { return };
-                let host = match end.owner {
-                    Owner::Node(node) => HostId(node as u16),
-                    Owner::Client(_) => HostId(99),
+                let ip = match end.owner {
+                    Owner::Node(node) => Ip(node as u32),
+                    Owner::Client(_) => Ip(99),
                 };
-                let node = to.host.0 as usize;
-                if self.nodes[node].is_none() || self.blocked.contains(&(host.0, to.host.0)) {
+                let node = to.ip.0 as usize;
+                if self.nodes[node].is_none() || self.blocked.contains(&(ip.0, to.ip.0)) {
                     self.push(DELAY, Arrival::Failed { at: from, error: ConnectError::Refused });
                     return;
                 }
-                let sock = self.out.handles.allocate();
+                let sock = self.bench.handles().allocate();
                 self.ends.insert(sock, End { owner: Owner::Node(node), token: None, peer: Some(from) });
                 self.ends.get_mut(&from).expect("looked at a moment ago").peer = Some(sock);
                 self.push(DELAY, Arrival::Connected { at: from });
-                self.call(node, Input::Accepted { sock, from: host });
+                self.call(node, Input::Accepted { sock, from: ip });
             }
             Arrival::Data { at, message, bytes } => {
                 let Some(End { owner, token, peer }) = self.ends.get(&at).cloned() else { return };
@@ -411,7 +398,7 @@ impl Net {
                 if let Some(peer) = peer
                     && self.ends.contains_key(&peer)
                 {
-                    self.out.handles.consumed(peer, bytes);
+                    self.bench.handles().consumed(peer, bytes);
                 }
             }
             Arrival::Ended { at, how } => {
@@ -422,7 +409,7 @@ impl Net {
                             self.ends.get_mut(&at).expect("looked at a moment ago").peer = None;
                         } else {
                             self.ends.remove(&at);
-                            self.out.handles.release(at);
+                            self.bench.handles().release(at);
                         }
                         self.call(node, Input::Ended { token, how });
                     }
@@ -437,7 +424,7 @@ impl Net {
             }
             Arrival::Failed { at, error } => {
                 if let Some(End { owner: Owner::Node(node), token: Some(token), .. }) = self.ends.remove(&at) {
-                    self.out.handles.release(at);
+                    self.bench.handles().release(at);
                     self.call(node, Input::ConnectFailed { token, error });
                 }
             }

@@ -35,7 +35,7 @@ pub enum Output {
 }
 
 /// Lines with the time, in microseconds of the Unix epoch, at which they came.
-pub type Lines = Arc<Mutex<Vec<(i64, String)>>>;
+pub(super) type Lines = Arc<Mutex<Vec<(i64, String)>>>;
 
 /// A program to be started.
 #[derive(Clone, Debug)]

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a client is to do.
 #[derive(Clone, Debug)]
-pub struct Task {
+pub(crate) struct Task {
     /// Which kind of client.
     pub kind: Kind,
     /// The service.
@@ -50,7 +50,7 @@ pub struct Task {
 
 /// A line of a client's own file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Line {
+pub(crate) struct Line {
     /// Microseconds of the Unix epoch.
     pub at: i64,
     /// As in a recording.
@@ -73,7 +73,7 @@ pub struct Line {
 }
 
 /// Works until it is killed, or until it has made its last attempt. Every line is in the file as soon as it is known.
-pub fn run(task: &Task, out: &Path) -> io::Result<()> {
+pub(crate) fn run(task: &Task, out: &Path) -> io::Result<()> {
     let counted = counted(out)?;
     let out = File::options().create(true).append(true).open(out)?;
     match task.kind {
@@ -84,7 +84,7 @@ pub fn run(task: &Task, out: &Path) -> io::Result<()> {
 
 /// The last SEQ that earlier lives of this client may have used: no two keys and messages are called the same. The attempt
 /// in which a life ended has no line.
-fn counted(out: &Path) -> io::Result<u32> {
+pub(super) fn counted(out: &Path) -> io::Result<u32> {
     let text = match std::fs::read_to_string(out) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
         text => text?,
@@ -197,7 +197,7 @@ fn attempts(task: &Task, counted: u32, out: &File) -> io::Result<()> {
                 (outcome.as_str().into(), None)
             }
         };
-        let (op, ok) = (op_word(task.kind), outcome == Outcome::Ok.as_str());
+        let (op, ok) = (task.kind.verb(), outcome == Outcome::Ok.as_str());
         let line = |op: &str, outcome: String, us: u64, at: i64| Line {
             at,
             op: op.into(),
@@ -251,14 +251,6 @@ fn attempt(task: &Task, seq: u32, connection: &mut Option<Connection>, out: &Fil
         _ => &["SET", &key, &seq],
     };
     open.send(command).and_then(|()| open.read(REPLY_LIMIT)).map_err(|error| reply_outcome(&error))
-}
-
-fn op_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Publish => "publish",
-        Kind::Get => "get",
-        _ => "set",
-    }
 }
 
 fn subscribe(task: &Task, out: &File) -> io::Result<()> {

@@ -21,8 +21,8 @@ pub(super) fn write(path: &Path, data: &Snapshot, value_bytes: u64) -> io::Resul
     let mut pool = vec![0; POOL_BYTES];
     ChaCha8Rng::seed_from_u64(1).fill_bytes(&mut pool);
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    // Version 10, database 0, how many keys it has (`RDB_OPCODE_SELECTDB`, `RDB_OPCODE_RESIZEDB` of rdb.h).
-    out.write_all(b"REDIS0010\xfe\x00\xfb")?;
+    // Version 9, which all releases read, database 0, how many keys it has (`RDB_OPCODE_SELECTDB`, `RDB_OPCODE_RESIZEDB` of rdb.h).
+    out.write_all(b"REDIS0009\xfe\x00\xfb")?;
     write_length(&mut out, data.ballast.keys)?;
     write_length(&mut out, 0)?;
     for number in 0..data.ballast.keys {

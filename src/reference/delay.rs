@@ -24,7 +24,7 @@ pub(super) const BIND: Duration = Duration::from_millis(20);
 
 /// What a link does to a packet.
 #[derive(Clone, Copy, Debug)]
-pub struct Delay {
+pub(crate) struct Delay {
     /// Least time from one end to the other.
     pub latency: Span,
     /// Further time, drawn for every packet evenly between zero and this.
@@ -49,7 +49,7 @@ pub(super) fn start(stack: &mut Stack, host: HostId, queue: u16, delay: &Delay) 
 }
 
 /// Holds up the packets of a queue until it is killed. Packets keep their order.
-pub fn run(number: u16, delay: &Delay, seed: u64) -> io::Result<()> {
+pub(crate) fn run(number: u16, delay: &Delay, seed: u64) -> io::Result<()> {
     let mut queue = Queue::open()?;
     queue.bind(number)?;
     queue.set_queue_max_len(number, 100_000)?;

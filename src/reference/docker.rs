@@ -20,7 +20,7 @@ pub(super) const LABEL: &str = "simref";
 
 /// One stack's containers.
 #[derive(Debug)]
-pub struct Docker {
+pub(crate) struct Docker {
     prefix: String,
     work: PathBuf,
     net: u8,
@@ -31,7 +31,7 @@ pub struct Docker {
 
 impl Docker {
     /// A network with nothing on it.
-    pub fn new(slot: usize, work: &Path) -> Result<Docker, Error> {
+    pub(crate) fn new(slot: usize, work: &Path) -> Result<Docker, Error> {
         let prefix = leftovers::name(slot);
         // The engine's networks must not overlap; another driver's may be there.
         let first = 100 + (std::process::id() % 100) as u8;

@@ -13,7 +13,7 @@ use crate::logs::line as logs;
 use crate::record::{ConnectEnd, Event, Header, Op, Outcome, Record, Recording, Source, What};
 use crate::reference::ask::Value;
 use crate::release::Dialect;
-use crate::scenario::NodeKind;
+use crate::scenario::Seat;
 use crate::wire::NodeId;
 
 /// Where time 0 lies in a recording's own time: later than everything before it.
@@ -24,7 +24,9 @@ const AFTERGLOW: Duration = Duration::from_millis(3_200);
 const AT_ONCE: usize = 1_000;
 
 /// The recording of a script that has been played. The clients end here, everything else a little later.
+#[allow(clippy::too_many_lines, reason = "one literal of many fields, and what they are made of")]
 pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt) -> Result<Recording, Error> {
+    stack.expect_clients_alive()?;
     for node in stack.layout.all_clients().collect::<Vec<_>>() {
         stack.kill(node);
     }
@@ -58,7 +60,7 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
     }
     let mut acknowledged = Vec::new();
     for node in stack.layout.all_clients().collect::<Vec<_>>() {
-        let NodeKind::Client(place) = stack.layout.kinds[node.0 as usize] else { continue };
+        let Seat::Client(place) = stack.layout.seats[node.0 as usize] else { continue };
         for line in lines_of_client(stack, node)? {
             let op = op(stack, place, &line)?;
             if let Op::Set { seq, outcome: Outcome::Ok, .. } = op {
@@ -130,7 +132,9 @@ fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
     let seq = line.seq.ok_or_else(strange)?;
     if line.op == "receive" {
         let clients = &stack.scenario.clients;
-        let publishes = |client: &crate::client::Config| client.kind == crate::client::Kind::Publish;
+        let publishes = |client: &crate::client::Config| {
+            client.kind == crate::client::Kind::Publish && client.channel == clients[place].channel
+        };
         let from = match &line.from {
             Some(name) => clients.iter().position(|client| client.name == *name),
             None => clients.iter().position(publishes),
@@ -152,7 +156,7 @@ fn mark_lost(stack: &Stack, keys: &BTreeSet<String>, records: &mut [Record]) -> 
     let mut marked = 0;
     for record in records {
         if let What::Op(Op::Set { seq, outcome: Outcome::Ok, lost, .. }) = &mut record.what
-            && let NodeKind::Client(place) = stack.layout.kinds[record.node.0 as usize]
+            && let Seat::Client(place) = stack.layout.seats[record.node.0 as usize]
             && keys.contains(&format!("{}{seq}", stack.keys(place)))
         {
             *lost = true;

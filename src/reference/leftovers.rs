@@ -18,7 +18,7 @@ pub(super) fn name(slot: usize) -> String {
 }
 
 /// A folder for a stack's files; dropped, it is removed.
-pub fn work_folder(slot: usize) -> Result<tempfile::TempDir, Error> {
+pub(crate) fn work_folder(slot: usize) -> Result<tempfile::TempDir, Error> {
     let prefix = format!("{}-", name(slot));
     tempfile::Builder::new().prefix(&prefix).tempdir().map_err(Error::io("a folder for the stack's files"))
 }
@@ -84,8 +84,8 @@ pub(super) fn kill_all_in(namespace: &Path) {
 }
 
 /// Removes what stacks have left behind whose drivers have ended, or, if `all`, of every driver: processes, namespaces
-/// and files. Answers what was removed.
-pub fn remove(all: bool) -> Vec<String> {
+/// and files. Returns what was removed.
+pub(crate) fn remove(all: bool) -> Vec<String> {
     let mut removed = Vec::new();
     let containers = docker::remove_containers(|name| driver_of(name).is_some() && (all || !is_driven(name)));
     if containers > 0 {

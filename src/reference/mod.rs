@@ -1,27 +1,29 @@
 //! The real stack from the same scenario files: real Redis servers, Sentinels and HAProxy, recorded in the same format.
 //!
 //! A [`Backend`] is a place where programs run, each on a host with an address of its own: plain processes in network
-//! namespaces ([`netns`]), or containers ([`docker`]). A [`stack::Stack`] writes the configuration files of a
+//! namespaces (`netns`), or containers (`docker`). A [`stack::Stack`] writes the configuration files of a
 //! scenario's programs, starts them there and waits until they are ready; a `script` does to them what the scenario
 //! says; and `gather` turns what they leave behind into a [`crate::record::Recording`]. [`record`] does all of it.
 //!
 //! All traffic stays on networks that the backend makes for the stack, one for each stack, so that several run side by
 //! side. Nothing is left behind: whoever holds a backend and drops it removes what it made, and an interrupt is an
-//! error like any other. What a driver that was killed itself leaves behind, [`leftovers`] removes.
+//! error like any other. What a driver that was killed itself leaves behind, `leftovers` removes.
 
 mod ask;
 mod backend;
-pub mod client;
+pub(crate) mod client;
 mod dataset;
-pub mod delay;
-pub mod docker;
+pub(crate) mod delay;
+pub(crate) mod docker;
 mod error;
 mod gather;
 mod interrupt;
-pub mod leftovers;
-pub mod netns;
+pub(crate) mod leftovers;
+mod libraries;
+pub(crate) mod netns;
 mod programs;
 mod refuse;
+mod rounds;
 mod script;
 mod settings;
 mod stack;
@@ -33,13 +35,15 @@ pub use error::Error;
 pub use interrupt::Interrupt;
 pub use programs::Programs;
 pub use refuse::refuse;
+pub use rounds::{Part, Rounds};
 pub use stack::Stack;
 
 use crate::record::Recording;
 use crate::scenario::Scenario;
 
 /// Where the programs run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum BackendKind {
     /// Plain processes in network namespaces: needs root and the programs.
     #[default]
@@ -53,11 +57,17 @@ pub enum BackendKind {
 impl BackendKind {
     /// The programs of a scenario: of namespaces those of this machine; of containers those of their images, which are chosen
     /// by the environment and not by the scenario.
-    pub fn programs(self, scenario: &Scenario, folder: Option<&Path>) -> Result<Programs, Error> {
+    pub fn programs(
+        self,
+        scenario: &Scenario,
+        folder: Option<&Path>,
+        clients: Option<&Path>,
+    ) -> Result<Programs, Error> {
         match self {
-            BackendKind::Netns => Programs::find(scenario, folder),
-            BackendKind::Docker if folder.is_some() => Err(Error::Refused(
-                "--programs names programs of this machine, and containers run those of their images".into(),
+            BackendKind::Netns => Programs::find(scenario, folder, clients),
+            BackendKind::Docker if folder.is_some() || clients.is_some() => Err(Error::Refused(
+                "--programs and --clients name programs of this machine, and containers run those of their images"
+                    .into(),
             )),
             BackendKind::Docker => Programs::of_images(scenario),
         }
@@ -74,22 +84,25 @@ impl BackendKind {
 
 /// Runs a scenario once on the real stack and records it as run number `run`.
 ///
-/// `slot` tells stacks apart that run side by side. A run in which the machine was too busy to do what the script says when
+/// `slot` tells stacks apart that run side by side, and `rounds` makes those wait for each other whose clients take long to
+/// start. A run in which the machine was too busy to do what the script says when
 /// it says so is thrown away and repeated; after a few of them this fails.
 pub fn record(
     scenario: &Scenario,
     (backend, programs): (BackendKind, &Programs),
-    slot: usize,
+    (slot, rounds): (usize, &Rounds),
     run: u64,
     interrupt: &Interrupt,
 ) -> Result<Recording, Error> {
     refuse(scenario)?;
     let mut why = String::new();
+    let in_rounds = scenario.clients.iter().any(|client| !client.runs_as_recorded());
     for _ in 0..TRIES {
+        let mut part = in_rounds.then(|| rounds.begin(interrupt)).transpose()?;
         let work = leftovers::work_folder(slot)?;
         let mut stack = Stack::new(scenario, backend.open(slot, work.path())?, programs.clone(), work.path());
         stack.boot(interrupt)?;
-        let played = script::run(&mut stack, run, interrupt)?;
+        let played = script::run(&mut stack, run, part.as_mut(), interrupt)?;
         match stack.late.take() {
             None => return gather::recording(&mut stack, played, interrupt),
             Some(late) => {
@@ -104,7 +117,7 @@ pub fn record(
 /// Says something on standard error; if nobody can be told, nobody is.
 fn tell(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// How often a run is tried.

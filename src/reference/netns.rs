@@ -19,7 +19,7 @@ const ROUTE: &str = "10.77.0.0/16";
 
 /// One stack's namespaces.
 #[derive(Debug)]
-pub struct Netns {
+pub(crate) struct Netns {
     prefix: String,
     /// The end of a host's cable at the bridge, by the host's name.
     ports: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ pub struct Netns {
 
 impl Netns {
     /// A bridge with nothing on it.
-    pub fn new(slot: usize, _work: &Path) -> Result<Netns, Error> {
+    pub(crate) fn new(slot: usize, _work: &Path) -> Result<Netns, Error> {
         let prefix = leftovers::name(slot);
         let netns = Netns { prefix, ports: BTreeMap::new(), plugged: 0, kept: false };
         let switch = netns.name("switch");

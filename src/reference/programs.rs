@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Error;
+use super::libraries::Libraries;
+use crate::client::LibraryId;
 use crate::release::{AnyRelease, ProxyRelease, Release, ServerRelease};
-use crate::scenario::{Action, Layout, NodeKind, Scenario};
+use crate::scenario::{Action, Layout, Scenario, Seat};
 use crate::wire::NodeId;
 
 /// A program that was found.
@@ -26,6 +28,8 @@ pub(super) struct Program {
 pub struct Programs {
     /// By node; clients have none.
     first: Vec<Option<Program>>,
+    /// What clients run on that are not the reference's own.
+    libraries: Libraries,
     /// What is installed by now.
     installed: Vec<Option<Program>>,
     /// What the script will install.
@@ -33,19 +37,20 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Those of a scenario, from a folder and from PATH.
+    /// Those of a scenario, from a folder and from PATH; client programs from a folder of their own.
     ///
     /// # Errors
-    /// If a release is not there.
-    pub fn find(scenario: &Scenario, folder: Option<&Path>) -> Result<Programs, Error> {
+    /// If a release or a client library is not there.
+    pub fn find(scenario: &Scenario, folder: Option<&Path>, clients: Option<&Path>) -> Result<Programs, Error> {
+        let libraries = Libraries::find(scenario, clients)?;
         let layout = Layout::of(scenario);
-        let of = |kind: &NodeKind| match *kind {
-            NodeKind::Redis(place) => server(scenario.redis[place].release, folder).map(Some),
-            NodeKind::Sentinel(place) => server(scenario.sentinel[place].release, folder).map(Some),
-            NodeKind::Haproxy => proxy(scenario.haproxy.release, folder).map(Some),
-            NodeKind::Client(_) => Ok(None),
+        let of = |kind: &Seat| match *kind {
+            Seat::Redis(place) => server(scenario.redis[place].release, folder).map(Some),
+            Seat::Sentinel(place) => server(scenario.sentinel[place].release, folder).map(Some),
+            Seat::Haproxy => proxy(scenario.haproxy.release, folder).map(Some),
+            Seat::Client(_) => Ok(None),
         };
-        let first: Vec<Option<Program>> = layout.kinds.iter().map(of).collect::<Result<_, _>>()?;
+        let first: Vec<Option<Program>> = layout.seats.iter().map(of).collect::<Result<_, _>>()?;
         let installed = scenario.faults.iter().filter_map(|fault| match fault.action {
             Action::Upgrade { release, .. } => Some(release),
             _ => None,
@@ -58,13 +63,13 @@ impl Programs {
             program.map(|program| (release, program))
         };
         let to_come = installed.map(found).collect::<Result<_, _>>()?;
-        Ok(Programs { installed: first.clone(), first, to_come })
+        Ok(Programs { installed: first.clone(), first, libraries, to_come })
     }
 
     /// None of this machine's: containers run those of their images.
     ///
     /// # Errors
-    /// If the scenario names a release.
+    /// If the scenario names a release, or clients that are not the reference's own.
     pub fn of_images(scenario: &Scenario) -> Result<Programs, Error> {
         let servers = scenario.redis.iter().map(|config| config.release);
         let mut servers = servers.chain(scenario.sentinel.iter().map(|config| config.release));
@@ -76,7 +81,19 @@ impl Programs {
                 "the scenario names a release, and containers run that of their image: take --backend netns".into(),
             ));
         }
+        if let Some(client) = scenario.clients.iter().find(|client| !client.runs_as_recorded()) {
+            return Err(Error::Refused(format!(
+                "client `{}` runs on {}, which is installed on this machine and not in the image of containers: take \
+                 --backend netns",
+                client.name, client.library
+            )));
+        }
         Ok(Programs::default())
+    }
+
+    /// The program that calls a client library.
+    pub(super) fn client(&self, library: LibraryId) -> Option<&Path> {
+        self.libraries.of(library)
     }
 
     /// The program that a start of this node starts.

@@ -2,7 +2,7 @@
 
 use super::Error;
 use crate::client::{Kind, Via};
-use crate::redis::Protected;
+use crate::redis::{AppendFsync, Protected};
 use crate::scenario::{Action, Network, NodeRef, Scenario, Stack};
 
 /// Refuses a scenario that a real stack cannot play, with the reason.
@@ -13,16 +13,26 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
     }
     for client in &scenario.clients {
         let name = &client.name;
-        if !client.runs_as_recorded() {
+        if client.has_own_settings() {
             return refused(format!(
-                "client `{name}` has the habits of {}, or settings of its own: the real clients here are the \
-                 reference's",
+                "client `{name}` has settings of its own: a real library runs here with its defaults"
+            ));
+        }
+        if !client.runs_as_recorded() && (client.then_set || client.payload > 0 || client.requests.is_some()) {
+            return refused(format!(
+                "client `{name}` runs on {}, whose program knows no `then-set`, `payload` or `requests`",
                 client.library
             ));
         }
-        if client.via != Via::Proxy {
+        let goes = match client.via {
+            Via::Proxy => true,
+            Via::Address => client.runs_as_recorded(),
+            Via::Sentinels => !client.runs_as_recorded(),
+        };
+        if !goes {
             return refused(format!(
-                "client `{name}` goes another way than through HAProxy, which no real client here does"
+                "client `{name}` goes a way, `{}`, that no real program of its kind does",
+                client.via.word()
             ));
         }
         if client.pause.is_some() || client.connections > 1 {
@@ -32,17 +42,41 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
             return refused(format!("client `{name}` is a subscriber and makes no attempts to be counted"));
         }
     }
-    if !scenario.stack.haproxy && !scenario.clients.is_empty() {
-        return refused("without HAProxy the clients would have to ask Sentinels".into());
+    if scenario.redis.iter().any(|config| config.master_by_name) {
+        return refused("`master-by-name`: replicas of the driver are told their master's address".into());
     }
     if scenario.network != Network::default() {
         return refused("links are those of one bridge: use `degrade` for a slow one".into());
     }
+    refuse_faults(scenario)
+}
+
+fn refuse_faults(scenario: &Scenario) -> Result<(), Error> {
+    let refused = |why: String| Err(Error::Refused(why));
     for fault in &scenario.faults {
         match &fault.action {
             Action::ClockJump { .. } => {
                 return refused(format!(
                     "`clock-jump` at {}: all nodes share the machine's clock, and it is not ours to set",
+                    fault.at
+                ));
+            }
+            Action::SlowDisk { .. } | Action::DiskFull { .. } => {
+                return refused(format!(
+                    "`{}` at {}: all nodes write to the machine's own file system, which is not ours to slow down or to fill",
+                    fault.action.word(),
+                    fault.at
+                ));
+            }
+            Action::PowerOff { .. }
+                if scenario
+                    .redis
+                    .iter()
+                    .any(|config| config.appendonly && config.appendfsync != AppendFsync::Always) =>
+            {
+                return refused(format!(
+                    "`power-off` at {}: the machine's kernel lives on and writes what the append-only file had not synced; \
+                     only `appendfsync = \"always\"` loses nothing in either case",
                     fault.at
                 ));
             }
@@ -57,7 +91,7 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
                     && scenario.redis.iter().any(|config| config.enable_debug_command == Protected::No) =>
             {
                 return refused(format!(
-                    "DEBUG at {} is to be refused by the server, and the driver needs it to fill or stall the server",
+                    "DEBUG at {} is to be refused by the server, and the driver needs it to stall the server",
                     fault.at
                 ));
             }
@@ -67,10 +101,9 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether the driver itself gives DEBUG commands to Redis: to fill it (DEBUG POPULATE) and to stall it (DEBUG SLEEP).
+/// Whether the driver itself gives DEBUG commands to Redis: to stall it (DEBUG SLEEP).
 pub(super) fn driver_needs_debug(scenario: &Scenario) -> bool {
-    scenario.redis.iter().any(|config| config.dataset_bytes > 0)
-        || scenario.faults.iter().any(|fault| matches!(fault.action, Action::Stall { .. }))
+    scenario.faults.iter().any(|fault| matches!(fault.action, Action::Stall { .. }))
 }
 
 #[cfg(test)]
@@ -86,13 +119,27 @@ mod tests {
         assert_eq!(verdict(""), Ok(()));
         let clock = verdict("[[fault]]\nat = '1s'\naction = 'clock-jump'\nnode = 'sentinel-1'\nby = '3s'\n");
         assert!(clock.expect_err("refused").contains("the machine's clock"));
-        let client = verdict("[[client]]\nname = 'p'\nkind = 'publish'\nprofile = 'go-redis-v8'\n");
-        assert!(client.expect_err("refused").contains("go-redis"));
+        let client = |rest: &str| verdict(&format!("[[client]]\nname = 'p'\nkind = 'publish'\n{rest}\n"));
+        assert_eq!(client("library = 'redis-py'\nvia = 'sentinels'"), Ok(()));
+        assert!(client("retries = 3\nbackoff = { base = '1s' }").expect_err("refused").contains("settings of its own"));
+        assert!(client("library = 'redis-py'\npayload = '1kB'").expect_err("refused").contains("redis-py"));
+        assert!(client("via = 'sentinels'").expect_err("refused").contains("`sentinels`"));
+        assert_eq!(client("via = 'address'"), Ok(()));
+        assert!(client("library = 'redis-py'\nvia = 'address'").expect_err("refused").contains("`address`"));
         let debug = "[[fault]]\nat = '1s'\naction = 'command'\nnode = 'redis-1'\nrun = ['DEBUG', 'SLEEP', '1']\n";
         assert_eq!(verdict(debug), Ok(()));
         let both = format!("{debug}[[fault]]\nat = '5s'\naction = 'stall'\nnode = 'redis-2'\nfor = '1s'\n");
         assert!(verdict(&both).expect_err("refused").contains("DEBUG at 1s is to be refused"));
         assert_eq!(verdict(&format!("[redis]\nenable-debug-command = 'yes'\n{both}")), Ok(()));
+        for disk in ["action = 'slow-disk'\nnode = 'redis-1'\nfsync = '1s'", "action = 'disk-full'\nnode = 'redis-1'"] {
+            let refused = verdict(&format!("[[fault]]\nat = '1s'\n{disk}\n")).expect_err("refused");
+            assert!(refused.contains("file system"), "{refused}");
+        }
+        let power = "[[fault]]\nat = '1s'\naction = 'power-off'\nnode = 'redis-1'\n";
+        assert_eq!(verdict(power), Ok(()));
+        let log = format!("[redis]\nappendonly = true\n{power}");
+        assert!(verdict(&log).expect_err("refused").contains("had not synced"));
+        assert_eq!(verdict(&log.replace("true", "true\nappendfsync = 'always'")), Ok(()));
         assert!(verdict("[stack]\nhaproxy = false\n").is_err());
         assert!(verdict("[stack]\nredis = 65\n").expect_err("refused").contains("at most 64"));
     }

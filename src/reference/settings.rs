@@ -12,7 +12,7 @@ use crate::scenario::Scenario;
 use crate::scenario::{REDIS_PORT, SENTINEL_PORT};
 use crate::{haproxy, redis, sentinel};
 
-/// Directives that are not those of a redis.conf begin with this, or are `config-file`.
+/// Directives that are not those of a redis.conf begin with this, or are `config-file` and `master-by-name`.
 const OF_THE_SIMULATOR: &str = "dataset-";
 /// Numbers that only `SENTINEL DEBUG` can set.
 const OF_SENTINEL_DEBUG: [&str; 11] = [
@@ -36,7 +36,7 @@ pub(super) fn redis_directives(config: &redis::Config, needs_debug: bool) -> Vec
     for (name, value) in own {
         if usual.get(&name) == Some(&value)
             || name.starts_with(OF_THE_SIMULATOR)
-            || name == "config-file"
+            || ["config-file", "master-by-name"].contains(&name.as_str())
             || redis::Config::lacking(config.release, &name).is_some()
             || name == "enable-debug-command"
         {

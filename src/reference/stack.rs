@@ -13,9 +13,9 @@ use rustix::process::Signal;
 use super::ask::{Value, ask, words};
 use super::backend::{Backend, Host, Launch, Lines, Output, Running};
 use super::{Error, Interrupt, Programs, dataset, settings};
-use crate::client::Kind;
-use crate::release::{AnyRelease, Released as _};
-use crate::scenario::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT, Scenario};
+use crate::client::{Kind, Via};
+use crate::release::{AnyRelease, Release as _, Released as _, ServerRelease};
+use crate::scenario::{Layout, REDIS_PORT, SENTINEL_PORT, Scenario, Seat};
 use crate::wire::{HostId, NodeId};
 
 /// Sentinels and HAProxy start this much later than the Redis nodes.
@@ -24,6 +24,8 @@ const SENTINELS_AFTER: Duration = Duration::from_millis(700);
 const POLL: Duration = Duration::from_millis(300);
 /// A stack that is not ready after this long never will be.
 const READY_LIMIT: Duration = Duration::from_secs(120);
+/// An interpreter that has not made its first attempt after this long never will.
+const LIBRARY_LIMIT: Duration = Duration::from_secs(60);
 /// How long an answer may take.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
@@ -135,14 +137,14 @@ impl Stack {
     /// Another release is installed for the next start of a node, and what was set for it stays.
     pub(super) fn install(&mut self, node: NodeId, release: AnyRelease) {
         self.programs.install(node, release);
-        match (self.layout.kinds[node.0 as usize], release) {
-            (NodeKind::Redis(place), AnyRelease::Server(release)) => {
+        match (self.layout.seats[node.0 as usize], release) {
+            (Seat::Redis(place), AnyRelease::Server(release)) => {
                 self.scenario.redis[place] = self.scenario.redis[place].under(release);
             }
-            (NodeKind::Sentinel(place), AnyRelease::Server(release)) => {
+            (Seat::Sentinel(place), AnyRelease::Server(release)) => {
                 self.scenario.sentinel[place] = self.scenario.sentinel[place].under(release);
             }
-            (NodeKind::Haproxy, AnyRelease::Proxy(release)) => {
+            (Seat::Haproxy, AnyRelease::Proxy(release)) => {
                 self.scenario.haproxy = self.scenario.haproxy.under(release);
             }
             _ => unreachable!("a scenario installs a program where it runs"),
@@ -157,7 +159,49 @@ impl Stack {
         Ok(())
     }
 
-    /// Lets everything run on when this is dropped: [`super::leftovers::remove`] will end it.
+    /// Waits until every client that runs on a real library has a first line: interpreters start at their own pace.
+    pub(super) fn await_libraries(&mut self, interrupt: &Interrupt) -> Result<(), Error> {
+        let begun = Instant::now();
+        for (node, _) in self.library_clients() {
+            while fs::metadata(self.log(node)).map_or(0, |file| file.len()) == 0 {
+                let ended = self.is_down(node);
+                if ended || begun.elapsed() > LIBRARY_LIMIT {
+                    let how = if ended { "ended" } else { "did nothing" };
+                    return Err(Error::Failed(format!("{} {how}: {}", self.name(node), self.complaint(node))));
+                }
+                interrupt.wait(POLL / 10)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// No client's program has ended by itself: its recording would show an outage that there was not.
+    pub(super) fn expect_clients_alive(&mut self) -> Result<(), Error> {
+        for (node, host) in self.library_clients() {
+            let started = matches!(self.lives[node.0 as usize], Life::Up(_));
+            if started && self.present[host.0 as usize] && self.is_down(node) {
+                return Err(Error::Failed(format!("{} ended: {}", self.name(node), self.complaint(node))));
+            }
+        }
+        Ok(())
+    }
+
+    fn library_clients(&self) -> Vec<(NodeId, HostId)> {
+        let of = |node: &NodeId| match self.layout.seats[node.0 as usize] {
+            Seat::Client(place) => !self.scenario.clients[place].runs_as_recorded(),
+            _ => false,
+        };
+        self.layout.all_clients().filter(of).map(|node| (node, self.layout.host(node))).collect()
+    }
+
+    /// The last line that a node's program wrote to its standard error.
+    fn complaint(&self, node: NodeId) -> String {
+        let path = self.folder(node).join(format!("{}.stderr", self.name(node)));
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().last().unwrap_or("it says nothing").to_owned()
+    }
+
+    /// Lets everything run on when this is dropped: `sim reference down` will end it.
     pub fn keep(&mut self) {
         self.kept = true;
         self.backend.keep();
@@ -175,9 +219,22 @@ impl Stack {
         servers.map(|node| (self.name(node).to_string(), self.addr(node), self.layout.addr(node).port)).collect()
     }
 
-    /// The data that a server holds at the start lies in its folder before it first runs.
+    /// The data that a server holds at the start lies in its folder before it first runs: as an RDB file, or as the base of its log,
+    /// for who has a log reads no other file.
     fn fill(&self, config: &crate::redis::Config, folder: &Path) -> Result<(), Error> {
-        let path = folder.join("dump.rdb");
+        let path = match (config.appendonly, config.release.has(ServerRelease::Redis7_0)) {
+            (false, _) => folder.join("dump.rdb"),
+            (true, false) => folder.join("appendonly.aof"),
+            (true, true) => {
+                let log = folder.join("appendonlydir");
+                let write = |name: &str, text: &str| fs::write(log.join(name), text).map_err(Error::io(log.display()));
+                fs::create_dir_all(&log).map_err(Error::io(log.display()))?;
+                let [base, rest] = ["appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"];
+                write(rest, "")?;
+                write("appendonly.aof.manifest", &format!("file {base} seq 1 type b\nfile {rest} seq 1 type i\n"))?;
+                log.join(base)
+            }
+        };
         dataset::write(&path, &config.dataset(), config.dataset_value_bytes).map_err(Error::io(path.display()))
     }
 
@@ -196,7 +253,7 @@ impl Stack {
         }
         let sentinels = self.scenario.sentinel.len();
         for node in self.layout.all_sentinels() {
-            let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] else { continue };
+            let Seat::Sentinel(place) = self.layout.seats[node.0 as usize] else { continue };
             let master = &self.scenario.sentinel[place].master_name;
             for (what, count) in [("REPLICAS", self.scenario.redis.len() - 1), ("SENTINELS", sentinels - 1)] {
                 let reply = self.ask(node, words(&format!("SENTINEL {what} {master}"))).map_err(|e| e.to_string())?;
@@ -297,7 +354,7 @@ impl Stack {
 
     /// Numbers that only a command can set.
     fn set_debug_numbers(&self, node: NodeId) {
-        let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] else { return };
+        let Seat::Sentinel(place) = self.layout.seats[node.0 as usize] else { return };
         let Some(command) = settings::sentinel_debug(&self.scenario.sentinel[place]) else { return };
         let namespace = self.namespace(self.layout.host(node));
         std::thread::spawn(move || {
@@ -320,8 +377,8 @@ impl Stack {
         let first_master = self.addr(self.layout.redis(0));
         let mut output = Output::File(folder.join("stdout"));
         let program = self.programs.of(node).map(|program| program.file.display().to_string());
-        let command = match self.layout.kinds[node.0 as usize] {
-            NodeKind::Redis(place) => {
+        let command = match self.layout.seats[node.0 as usize] {
+            Seat::Redis(place) => {
                 let config = &self.scenario.redis[place];
                 if config.dataset_bytes > 0 && !log.exists() {
                     self.fill(config, &folder)?;
@@ -335,7 +392,7 @@ impl Stack {
                 command.splice(..1, program.or_else(|| Some("redis-server".into())));
                 command
             }
-            NodeKind::Sentinel(place) => {
+            Seat::Sentinel(place) => {
                 let path = folder.join("sentinel.conf");
                 if !path.exists() {
                     let config = &self.scenario.sentinel[place];
@@ -348,30 +405,31 @@ impl Stack {
                     None => vec!["redis-sentinel".into(), path],
                 }
             }
-            NodeKind::Haproxy => {
+            Seat::Haproxy => {
                 let servers: Vec<(String, Ipv4Addr)> =
                     self.layout.all_redis().map(|redis| (self.name(redis).to_string(), self.addr(redis))).collect();
                 let path = write("haproxy.cfg", &settings::haproxy_file(&self.scenario, &servers))?;
                 output = if self.unread { Output::File(log) } else { Output::Lines(self.lines.clone()) };
                 vec![program.unwrap_or_else(|| "haproxy".into()), "-db".into(), "-f".into(), path]
             }
-            NodeKind::Client(place) => self.client_command(place, &log)?,
+            Seat::Client(place) => self.client_command(place, &log)?,
         };
         Ok(Launch { node: self.name(node).to_string(), command, folder, output })
     }
 
     fn client_command(&self, place: usize, log: &Path) -> Result<Vec<String>, Error> {
         let config = &self.scenario.clients[place];
+        if let Some(program) = self.programs.client(config.library).filter(|_| !config.runs_as_recorded()) {
+            return self.library_command(program, place, log);
+        }
         let program = std::env::current_exe().map_err(Error::io("this program's own file"))?;
-        let haproxy = self.layout.haproxy().expect("a stack without HAProxy has no clients");
-        let kind = match config.kind {
-            Kind::Publish => "publish",
-            Kind::Set => "set",
-            Kind::Subscribe => "subscribe",
-            Kind::Get => "get",
+        let server = match config.via {
+            Via::Address => self.layout.redis(0),
+            _ => self.layout.haproxy().expect("without HAProxy no such client is left"),
         };
+        let kind = config.kind.verb();
         let mut command = vec![program.display().to_string()];
-        command.extend(words(&format!("reference client {kind} {}:{REDIS_PORT}", self.addr(haproxy))));
+        command.extend(words(&format!("reference client {kind} {}:{REDIS_PORT}", self.addr(server))));
         let mut option = |name: &str, value: String| command.extend([name.to_string(), value]);
         option("--out", log.display().to_string());
         option("--channel", config.channel.clone());
@@ -388,6 +446,31 @@ impl Stack {
             command.push("--then-set".into());
         }
         Ok(command)
+    }
+
+    /// A client that runs on a real library: its words are told in `libraries.rs`.
+    fn library_command(&self, program: &Path, place: usize, log: &Path) -> Result<Vec<String>, Error> {
+        let config = &self.scenario.clients[place];
+        let at = |node: NodeId| format!("{}:{}", self.addr(node), self.layout.addr(node).port);
+        let (way, addresses) = match config.via {
+            Via::Sentinels => ("sentinels", self.layout.all_sentinels().map(at).collect::<Vec<_>>().join(",")),
+            _ => ("proxy", at(self.layout.haproxy().expect("a client by this way has a HAProxy"))),
+        };
+        let master = self.scenario.sentinel.first().map_or("mymaster", |sentinel| sentinel.master_name.as_str());
+        let first = super::client::counted(log).map_err(Error::io(log.display()))? + 1;
+        let words = [
+            program.display().to_string(),
+            config.kind.verb().into(),
+            way.into(),
+            addresses,
+            master.into(),
+            log.display().to_string(),
+            config.channel.clone(),
+            self.keys(place),
+            (config.every.0 / 1_000).to_string(),
+            first.to_string(),
+        ];
+        Ok(words.to_vec())
     }
 
     /// What the keys of a client begin with: several writers do not share keys.
@@ -463,7 +546,7 @@ impl Stack {
     pub(super) fn named_master(&mut self) -> Option<NodeId> {
         let mut votes: BTreeMap<NodeId, usize> = BTreeMap::new();
         for node in self.layout.all_sentinels() {
-            let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] else { continue };
+            let Seat::Sentinel(place) = self.layout.seats[node.0 as usize] else { continue };
             if !matches!(self.lives[node.0 as usize], Life::Up(_)) {
                 continue;
             }
@@ -507,11 +590,11 @@ impl Drop for Stack {
 /// Redis nodes, Sentinels, HAProxy and the clients' hosts each have a net of their own.
 fn address([a, b]: [u8; 2], layout: &Layout, host: usize) -> Ipv4Addr {
     let node = layout.hosts.iter().position(|id| id.0 as usize == host).expect("every host has a node");
-    match layout.kinds[node] {
-        NodeKind::Redis(place) => Ipv4Addr::new(a, b, 1, place as u8 + 1),
-        NodeKind::Sentinel(place) => Ipv4Addr::new(a, b, 2, place as u8 + 1),
-        NodeKind::Haproxy => Ipv4Addr::new(a, b, 3, 1),
-        NodeKind::Client(place) => Ipv4Addr::new(a, b, 4 + (place / 250) as u8, (place % 250) as u8 + 1),
+    match layout.seats[node] {
+        Seat::Redis(place) => Ipv4Addr::new(a, b, 1, place as u8 + 1),
+        Seat::Sentinel(place) => Ipv4Addr::new(a, b, 2, place as u8 + 1),
+        Seat::Haproxy => Ipv4Addr::new(a, b, 3, 1),
+        Seat::Client(place) => Ipv4Addr::new(a, b, 4 + (place / 250) as u8, (place % 250) as u8 + 1),
     }
 }
 

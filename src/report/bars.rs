@@ -5,7 +5,6 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::chart::{Chart, Drawn, Key, Look, Pen, anchor, heading, legend, legend_rows, palette, readable_on};
-use crate::analysis::Analysis;
 use crate::analysis::phases::{Failover, Phase};
 use crate::analysis::stats::mean;
 
@@ -29,7 +28,7 @@ const COLORS: [RGBColor; 9] = [
 ];
 
 /// The steps between the fault and the publisher's next success, each waiting for the one before.
-pub const CRITICAL_PATH: [Phase; 8] = [
+pub(crate) const CRITICAL_PATH: [Phase; 8] = [
     Phase::Detected,
     Phase::Agreed,
     Phase::Started,
@@ -42,7 +41,7 @@ pub const CRITICAL_PATH: [Phase; 8] = [
 
 /// Horizontal stacked bars.
 #[derive(Clone, Debug, PartialEq)]
-pub struct StackedBars {
+pub(crate) struct StackedBars {
     /// What is shown.
     pub title: String,
     /// The unit of the axis.
@@ -54,17 +53,9 @@ pub struct StackedBars {
 }
 
 impl StackedBars {
-    /// The mean time of each step on the way from the fault to the publisher's next success, one bar a group of runs.
-    /// Failovers without all of these steps are left out; n says how many are in.
-    pub fn phases<'a>(groups: impl IntoIterator<Item = (String, Vec<&'a Analysis>)>) -> StackedBars {
-        let paths = |(name, runs): (String, Vec<&'a Analysis>)| {
-            (name, runs.into_iter().flat_map(Analysis::completed).filter_map(critical_path).collect())
-        };
-        StackedBars::paths(groups.into_iter().map(paths))
-    }
-
-    /// The same from the [`critical_path`] of each failover.
-    pub fn paths(groups: impl IntoIterator<Item = (String, Vec<Vec<f64>>)>) -> StackedBars {
+    /// The mean time of each step on the way from the fault to the publisher's next success, one bar a group of runs, from
+    /// the [`critical_path`] of each failover that has all of these steps; n says how many there are.
+    pub(crate) fn paths(groups: impl IntoIterator<Item = (String, Vec<Vec<f64>>)>) -> StackedBars {
         let row = |(name, whole): (String, Vec<Vec<f64>>)| {
             let part = |i: usize| {
                 let sample: Vec<f64> = whole.iter().map(|steps| steps[i]).collect();
@@ -86,13 +77,13 @@ impl StackedBars {
     }
 
     fn bottom(&self) -> f64 {
-        TOP + self.rows.len() as f64 * STEP + 4.0
+        TOP + self.rows.len().max(1) as f64 * STEP + 4.0
     }
 }
 
 /// The times in seconds of all steps of the critical path; none if one is missing. A step that did not wait for the one
 /// before takes no time, and what it was early is taken off the next.
-pub fn critical_path(failover: &Failover) -> Option<Vec<f64>> {
+pub(crate) fn critical_path(failover: &Failover) -> Option<Vec<f64>> {
     let mut now = failover.step(Phase::Fault)?.at_us;
     let mut times = Vec::new();
     for phase in CRITICAL_PATH {
@@ -124,6 +115,10 @@ impl Chart for StackedBars {
         let most = self.rows.iter().map(|(.., parts)| parts.iter().sum::<f64>()).fold(1e-3, f64::max);
         let label = format!("time after the fault ({})", self.unit);
         let x = pen.value_axis(most, (LEFT, RIGHT), (TOP, bottom), &label)?;
+        if self.rows.is_empty() {
+            let style = anchor(look.text(12, look.ink), HPos::Right, VPos::Center);
+            pen.text(LEFT - 8.0, TOP + STEP / 2.0, "no failover had all steps", &style)?;
+        }
         for (i, (name, n, parts)) in self.rows.iter().enumerate() {
             let y = TOP + i as f64 * STEP + (STEP - BAR) / 2.0;
             let style = anchor(look.text(12, look.ink), HPos::Right, VPos::Center);

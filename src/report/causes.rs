@@ -1,14 +1,17 @@
 //! Colours and words for what becomes of messages.
 
+#[cfg(feature = "charts")]
 use plotters::style::RGBColor;
 
+#[cfg(feature = "charts")]
 use super::chart::palette;
 use crate::analysis::ledger::Cause;
 use crate::analysis::writes::WriteLoss;
 
 /// The colour of a cause, the same in every picture, and of nothing else: Okabe and Ito's hues are those of nodes and faults.
 /// Causes of a kind share a hue and differ in lightness.
-pub fn color(cause: Cause) -> RGBColor {
+#[cfg(feature = "charts")]
+pub(crate) fn color(cause: Cause) -> RGBColor {
     match cause {
         Cause::RefusedNoServer => RGBColor(0xb5, 0x4a, 0x3a),
         Cause::ProxyDown => RGBColor(0x8a, 0x3d, 0x00),
@@ -31,7 +34,7 @@ pub fn color(cause: Cause) -> RGBColor {
 }
 
 /// A cause in words.
-pub const fn words(cause: Cause) -> &'static str {
+pub(crate) const fn words(cause: Cause) -> &'static str {
     match cause {
         Cause::RefusedNoServer => "refused: HAProxy has no server",
         Cause::ProxyDown => "HAProxy is down",
@@ -54,21 +57,24 @@ pub const fn words(cause: Cause) -> &'static str {
 }
 
 /// The colour of acknowledged writes that were lost: no cause of a lost message has it.
-pub const LOST_WRITE: RGBColor = RGBColor(0xb0, 0x00, 0x20);
+#[cfg(feature = "charts")]
+pub(crate) const LOST_WRITE: RGBColor = RGBColor(0xb0, 0x00, 0x20);
 
 /// Why an acknowledged write was lost, in words.
-pub const fn write_words(why: WriteLoss) -> &'static str {
+pub(crate) const fn write_words(why: WriteLoss) -> &'static str {
     match why {
         WriteLoss::NotReplicatedBeforePromotion => "not replicated before the promotion",
         WriteLoss::OverwrittenAtResync => "overwritten when the old master resynchronised",
         WriteLoss::StrandedOnOldMaster => "stranded on an old master",
+        WriteLoss::GoneWithItsServer => "gone with the server that had it",
         WriteLoss::LostAtRestart => "lost when the master restarted",
+        WriteLoss::AofNotSynced => "the append-only file had not been synced",
         WriteLoss::Deleted => "deleted by a command",
         WriteLoss::Unexplained => "for no reason that the recording shows",
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "charts"))]
 mod tests {
     use super::*;
 

@@ -20,7 +20,7 @@ const COLORS: [RGBColor; 4] = [palette::VERMILLION, palette::BLUE, palette::GREE
 
 /// The chance of one outcome, moment by moment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ChanceSeries {
+pub(crate) struct ChanceSeries {
     /// The outcome, and when it was settled.
     pub name: String,
     /// Moment in microseconds after time 0, part of the branches, and its 95 % confidence interval.
@@ -31,7 +31,7 @@ pub struct ChanceSeries {
 
 /// Chances against moments.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ChanceChart {
+pub(crate) struct ChanceChart {
     /// Scenario, seed and number of branches.
     pub subtitle: String,
     /// The outcomes.

@@ -3,17 +3,21 @@
 //! Colours are Okabe and Ito's, which remain apart for every kind of colour vision. Text is set in DejaVu Sans, which
 //! is part of the program: no font of the system is asked, so that a picture is the same everywhere.
 
-use std::io::Write as _;
+mod png;
+mod scale;
+
 use std::sync::Once;
 
-use flate2::{Compression, Crc, write::ZlibEncoder};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
+pub use scale::{TimeScale, ValueScale, duration_label, nice_step, plain, round_step, tick_label, tick_unit};
+
+use self::png::encode_png;
 use super::lanes::{FaultWindow, shorten};
-use crate::record::visible;
+use super::words::escape;
 
 /// The family written into SVG files: the font that was measured, then ones that are about as wide.
 const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
@@ -24,33 +28,30 @@ const SCALE: i32 = 2;
 const FULL: f64 = 1.24;
 
 /// Okabe and Ito's palette.
-pub mod palette {
+pub(crate) mod palette {
     use plotters::style::RGBColor;
 
     /// Orange.
-    pub const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
+    pub(crate) const ORANGE: RGBColor = RGBColor(0xe6, 0x9f, 0x00);
     /// Sky blue.
-    pub const SKY: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
+    pub(crate) const SKY: RGBColor = RGBColor(0x56, 0xb4, 0xe9);
     /// Bluish green.
-    pub const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
+    pub(crate) const GREEN: RGBColor = RGBColor(0x00, 0x9e, 0x73);
     /// Yellow.
-    pub const YELLOW: RGBColor = RGBColor(0xf0, 0xe4, 0x42);
+    pub(crate) const YELLOW: RGBColor = RGBColor(0xf0, 0xe4, 0x42);
     /// Blue.
-    pub const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
+    pub(crate) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xb2);
     /// Vermillion.
-    pub const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
+    pub(crate) const VERMILLION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
     /// Reddish purple.
-    pub const PURPLE: RGBColor = RGBColor(0xcc, 0x79, 0xa7);
+    pub(crate) const PURPLE: RGBColor = RGBColor(0xcc, 0x79, 0xa7);
     /// Brown, for what has no hue of Okabe and Ito's.
-    pub const BROWN: RGBColor = RGBColor(0x8d, 0x5b, 0x3e);
+    pub(crate) const BROWN: RGBColor = RGBColor(0x8d, 0x5b, 0x3e);
     /// Grey, for what is absent.
-    pub const GREY: RGBColor = RGBColor(0x99, 0x99, 0x99);
-
-    /// Colours of series that have none of their own, in the order in which they are given out.
-    pub const SERIES: [RGBColor; 8] = [VERMILLION, ORANGE, PURPLE, BLUE, GREEN, YELLOW, SKY, GREY];
+    pub(crate) const GREY: RGBColor = RGBColor(0x99, 0x99, 0x99);
 
     /// As CSS writes it.
-    pub fn css(color: RGBColor) -> String {
+    pub(crate) fn css(color: RGBColor) -> String {
         format!("#{:02x}{:02x}{:02x}", color.0, color.1, color.2)
     }
 }
@@ -206,7 +207,7 @@ where
     }
 
     /// A horizontal axis of values from zero to `most` or a little more between two places, with its grid and what it
-    /// counts. Answers where a value lies.
+    /// counts. Returns where a value lies.
     pub fn value_axis(
         &self,
         most: f64,
@@ -231,171 +232,6 @@ where
     /// How wide a text is.
     pub fn width(&self, text: &str, style: &TextStyle<'_>) -> f64 {
         self.area.estimate_text_size(text, style).map_or(0.0, |(width, _)| f64::from(width) / f64::from(SCALE))
-    }
-}
-
-/// A horizontal scale of times.
-#[derive(Clone, Copy, Debug)]
-pub struct TimeScale {
-    /// The instant at the left edge, in microseconds.
-    pub from_us: i64,
-    /// The instant at the right edge.
-    pub to_us: i64,
-    /// The left edge.
-    pub left: f64,
-    /// The right edge.
-    pub right: f64,
-}
-
-impl TimeScale {
-    /// The place of an instant, kept between the edges.
-    pub fn x(&self, us: i64) -> f64 {
-        let us = us.clamp(self.from_us, self.to_us);
-        let part = (us - self.from_us) as f64 / (self.to_us - self.from_us).max(1) as f64;
-        self.left + part * (self.right - self.left)
-    }
-
-    /// How many seconds it covers.
-    pub fn seconds(&self) -> f64 {
-        (self.to_us - self.from_us) as f64 / 1e6
-    }
-
-    /// Grid lines, ticks and the axis below a plot.
-    pub fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, top: f64, bottom: f64) -> Drawn<DB>
-    where
-        DB::ErrorType: 'static,
-    {
-        let look = pen.look;
-        let span = self.seconds();
-        let step = nice_step(span, ((self.right - self.left) / 70.0) as usize);
-        let first = libm::ceil(self.from_us as f64 / 1e6 / step) as i64;
-        let last = libm::floor(self.to_us as f64 / 1e6 / step) as i64;
-        let style = anchor(look.text(11, look.faint), HPos::Center, VPos::Top);
-        for tick in first..=last {
-            let seconds = tick as f64 * step;
-            let x = self.x(libm::round(seconds * 1e6) as i64);
-            pen.line((x, top), (x, bottom), look.grid, 1.0, 1)?;
-            pen.line((x, bottom), (x, bottom + 4.0), look.faint, 1.0, 2)?;
-            pen.text(x, bottom + 6.0, &tick_label(seconds, span, step), &style)?;
-        }
-        pen.line((self.left, bottom), (self.right, bottom), look.faint, 1.0, 2)?;
-        let label = format!("time after the first fault ({})", tick_unit(span));
-        let style = anchor(look.text(11, look.ink), HPos::Center, VPos::Top);
-        pen.text((self.left + self.right) / 2.0, bottom + 22.0, &label, &style)
-    }
-}
-
-/// A vertical scale.
-#[derive(Clone, Copy, Debug)]
-pub struct ValueScale {
-    /// The value at the bottom.
-    pub low: f64,
-    /// The value at the top.
-    pub high: f64,
-    /// Whether equal distances are equal ratios.
-    pub log: bool,
-    /// The upper edge.
-    pub top: f64,
-    /// The lower edge.
-    pub bottom: f64,
-}
-
-impl ValueScale {
-    /// A linear scale from zero to a round number at or above `most`.
-    pub fn linear(most: f64, top: f64, bottom: f64) -> ValueScale {
-        let step = round_step(most / 5.0);
-        let high = (libm::ceil(most / step) * step).max(step);
-        ValueScale { low: 0.0, high, log: false, top, bottom }
-    }
-
-    /// A logarithmic scale over whole decades that holds `low` and `high`.
-    pub fn decades(low: f64, high: f64, top: f64, bottom: f64) -> ValueScale {
-        let down = |v: f64| libm::pow(10.0, libm::floor(libm::log10(v.max(1e-9))));
-        let low = down(low);
-        let mut up = low * 10.0;
-        while up < high {
-            up *= 10.0;
-        }
-        ValueScale { low, high: up, log: true, top, bottom }
-    }
-
-    /// The place of a value, kept between the edges.
-    pub fn y(&self, value: f64) -> f64 {
-        let value = value.clamp(self.low, self.high);
-        let part = if self.log {
-            libm::log10(value / self.low) / libm::log10(self.high / self.low)
-        } else {
-            (value - self.low) / (self.high - self.low)
-        };
-        self.bottom - part * (self.bottom - self.top)
-    }
-
-    /// Grid lines and labels at the left, and the axis' title above it.
-    pub fn draw<DB: DrawingBackend>(
-        &self,
-        pen: &Pen<'_, DB>,
-        left: f64,
-        right: f64,
-        title: &str,
-        label: impl Fn(f64) -> String,
-    ) -> Drawn<DB>
-    where
-        DB::ErrorType: 'static,
-    {
-        let look = pen.look;
-        let style = anchor(look.text(11, look.faint), HPos::Right, VPos::Center);
-        let mut values = Vec::new();
-        if self.log {
-            let mut value = self.low;
-            while value < self.high * 1.001 {
-                values.push(value);
-                value *= 10.0;
-            }
-        } else {
-            let step = round_step(self.high / 5.0);
-            let mut n = 0.0;
-            while n * step < self.high * 1.001 {
-                values.push(n * step);
-                n += 1.0;
-            }
-        }
-        for value in values {
-            let y = self.y(value);
-            pen.line((left, y), (right, y), look.grid, 1.0, 1)?;
-            pen.text(left - 6.0, y, &label(value), &style)?;
-        }
-        let style = anchor(look.text(11, look.ink), HPos::Left, VPos::Bottom);
-        pen.text(left - 50.0, self.top - 9.0, title, &style)
-    }
-}
-
-/// A step of 1, 2 or 5 times a power of ten that is at least `wanted`.
-pub fn round_step(wanted: f64) -> f64 {
-    let mut unit = libm::pow(10.0, libm::floor(libm::log10(wanted.max(1e-9))));
-    loop {
-        for factor in [1.0, 2.0, 5.0] {
-            if unit * factor >= wanted * 0.999_999 {
-                return unit * factor;
-            }
-        }
-        unit *= 10.0;
-    }
-}
-
-/// A number without idle zeros behind the point.
-pub fn plain(value: f64) -> String {
-    let text = format!("{value:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_string()
-}
-
-/// A duration given in milliseconds, with its unit.
-pub fn duration_label(ms: f64) -> String {
-    if ms >= 999.5 {
-        format!("{} s", plain(ms / 1e3))
-    } else if ms >= 0.9995 {
-        format!("{} ms", plain(ms))
-    } else {
-        format!("{} µs", plain(ms * 1e3))
     }
 }
 
@@ -603,132 +439,12 @@ fn fonts() {
     });
 }
 
-/// A PNG file of 8-bit RGB pixels. Every line is written as differences to the line above, which suits flat areas.
-fn encode_png(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
-    let stride = width as usize * 3;
-    assert_eq!(pixels.len(), stride * height as usize, "three bytes a pixel");
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
-    let mut above: &[u8] = &vec![0; stride];
-    let mut difference = Vec::with_capacity(1 + stride);
-    for line in pixels.chunks_exact(stride) {
-        difference.clear();
-        difference.push(2);
-        difference.extend(line.iter().zip(above).map(|(here, up)| here.wrapping_sub(*up)));
-        zlib.write_all(&difference).expect("memory can be written to");
-        above = line;
-    }
-    let data = zlib.finish().expect("memory can be written to");
-    let mut out = b"\x89PNG\r\n\x1a\n".to_vec();
-    let mut chunk = |name: &[u8; 4], body: &[u8]| {
-        let mut crc = Crc::new();
-        crc.update(name);
-        crc.update(body);
-        out.extend((body.len() as u32).to_be_bytes());
-        out.extend(name);
-        out.extend(body);
-        out.extend(crc.sum().to_be_bytes());
-    };
-    let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    head.extend([8, 2, 0, 0, 0]);
-    chunk(b"IHDR", &head);
-    chunk(b"IDAT", &data);
-    chunk(b"IEND", &[]);
-    out
-}
-
-/// Text for SVG and HTML; what a reader would obey, or XML forbids, is written out.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in visible(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// A step of 1, 2 or 5 times a power of ten (for times also 15, 30 and 60 and their multiples) that divides `span` into
-/// at most `most` parts.
-pub fn nice_step(span: f64, most: usize) -> f64 {
-    const STEPS: [f64; 24] = [
-        0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0,
-        300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0,
-    ];
-    let wanted = span / most.max(1) as f64;
-    STEPS.into_iter().find(|step| *step >= wanted).unwrap_or_else(|| libm::ceil(wanted / 7200.0) * 7200.0)
-}
-
-/// A time on an axis: seconds below ten minutes, beyond that minutes.
-pub fn tick_label(seconds: f64, span: f64, step: f64) -> String {
-    if span > 600.0 {
-        let sign = if seconds < 0.0 { "−" } else { "" };
-        let whole = libm::round(seconds.abs()) as u64;
-        if step >= 60.0 { format!("{sign}{}", whole / 60) } else { format!("{sign}{}:{:02}", whole / 60, whole % 60) }
-    } else {
-        let decimals = if step >= 1.0 {
-            0
-        } else if step >= 0.1 && step != 0.25 {
-            1
-        } else {
-            2
-        };
-        let text = format!("{seconds:.decimals$}");
-        if let Some(rest) = text.strip_prefix('-') { format!("−{rest}") } else { text }
-    }
-}
-
-/// The unit that [`tick_label`] counts in.
-pub fn tick_unit(span: f64) -> &'static str {
-    if span > 600.0 { "min" } else { "s" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_round_and_few() {
-        for span in [0.5, 3.0, 28.0, 30.0, 55.0, 600.0, 1800.0, 86_400.0] {
-            let step = nice_step(span, 12);
-            assert!(span / step <= 12.0 && span / step >= 2.0, "{span} in steps of {step}");
-        }
-        assert_eq!(nice_step(30.0, 15), 2.0);
-        assert_eq!(nice_step(1800.0, 12), 300.0);
-    }
-
-    #[test]
-    fn labels_have_the_digits_they_need() {
-        assert_eq!(tick_label(-5.0, 30.0, 5.0), "−5");
-        assert_eq!(tick_label(0.25, 3.0, 0.25), "0.25");
-        assert_eq!(tick_label(900.0, 1800.0, 300.0), "15");
-        assert_eq!(tick_label(90.0, 700.0, 30.0), "1:30");
-    }
-
-    #[test]
-    fn value_scales_hold_what_they_were_made_for() {
-        let scale = ValueScale::linear(37.0, 0.0, 100.0);
-        assert_eq!((scale.high, scale.y(0.0), scale.y(40.0)), (40.0, 100.0, 0.0));
-        let scale = ValueScale::decades(0.3, 1200.0, 0.0, 100.0);
-        assert!((scale.low - 0.1).abs() < 1e-9 && (scale.high - 10_000.0).abs() < 1e-6);
-        assert!((scale.y(31.622_776_6) - 50.0).abs() < 1e-3);
-        assert_eq!([0.2, 15.0, 1500.0].map(duration_label), ["200 µs", "15 ms", "1.5 s"]);
-    }
-
-    #[test]
     fn text_is_escaped() {
         assert_eq!(escape("<a href='x'>&\"b\"</a>"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;b&quot;&lt;/a&gt;");
-    }
-
-    #[test]
-    fn a_png_begins_and_ends_as_one() {
-        let file = encode_png(2, 1, &[255, 0, 0, 0, 0, 255]);
-        assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n");
-        assert_eq!(&file[12..24], b"IHDR\0\0\0\x02\0\0\0\x01");
-        assert_eq!(&file[file.len() - 12..], b"\0\0\0\0IEND\xaeB`\x82");
     }
 }

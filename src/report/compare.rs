@@ -24,7 +24,7 @@ const SIMULATED: RGBColor = palette::VERMILLION;
 
 /// The cells of one scenario as pairs of distributions.
 #[derive(Clone, Debug, PartialEq)]
-pub struct CompareChart {
+pub(crate) struct CompareChart {
     /// The scenario's name.
     pub scenario: String,
     /// Number of real and of simulated runs.
@@ -35,7 +35,7 @@ pub struct CompareChart {
 
 impl CompareChart {
     /// The chart of a scenario's cells that `shown` picks, those that are off first; none if there is nothing to draw.
-    pub fn of(score: &ScenarioScore, shown: impl Fn(&str) -> bool) -> Option<CompareChart> {
+    pub(crate) fn of(score: &ScenarioScore, shown: impl Fn(&str) -> bool) -> Option<CompareChart> {
         let drawn =
             |cell: &&CellVerdict| shown(&cell.cell) && !(cell.real.values.is_empty() && cell.sim.values.is_empty());
         let mut cells: Vec<CellVerdict> = score.verdicts.iter().filter(drawn).cloned().collect();

@@ -14,6 +14,8 @@ const LEFT: f64 = 70.0;
 const RIGHT: f64 = 880.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = 420.0;
+/// Steps closer than this are drawn as one, in units of the picture.
+const FINEST: f64 = 0.7;
 /// Samples below this size get no band.
 const BAND_FROM: usize = 5;
 /// Hues that remain apart as thin lines, on white and on black.
@@ -22,7 +24,7 @@ const COLORS: [RGBColor; 6] =
 
 /// Empirical distribution functions of one or several samples.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EcdfChart {
+pub(crate) struct EcdfChart {
     /// What is measured: `time from the fault to the promotion`.
     pub title: String,
     /// Its unit.
@@ -33,8 +35,40 @@ pub struct EcdfChart {
 
 /// Half the height of the band that holds the whole true distribution with 95 % confidence (Dvoretzky, Kiefer,
 /// Wolfowitz, with Massart's constant).
-pub fn dkw_half_width(n: usize) -> f64 {
+pub(crate) fn dkw_half_width(n: usize) -> f64 {
     libm::sqrt(libm::log(2.0 / 0.05) / (2.0 * n.max(1) as f64)).min(1.0)
+}
+
+/// A step at each place, from one edge to the other; `at`: how high it is after so many of them.
+fn staircase(
+    places: impl ExactSizeIterator<Item = f64>,
+    at: impl Fn(usize) -> f64,
+    left: f64,
+    right: f64,
+) -> Vec<(f64, f64)> {
+    let (n, mut points, mut last) = (places.len(), vec![(left, at(0))], f64::NEG_INFINITY);
+    for (i, x) in places.enumerate() {
+        // Steps that nobody can tell apart are one: a chart of 20 000 runs is no larger than one of 2 000.
+        match points.last_mut() {
+            Some(point) if x - last < FINEST => point.1 = at(i + 1),
+            _ => {
+                points.extend([(x, at(i)), (x, at(i + 1))]);
+                last = x;
+            }
+        }
+    }
+    points.push((right, at(n)));
+    points
+}
+
+/// Whether two samples give the same curve.
+fn is_same(a: &[f64], b: &[f64]) -> bool {
+    let sorted = |sample: &[f64]| {
+        let mut sorted = sample.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        sorted
+    };
+    a.len() == b.len() && sorted(a) == sorted(b)
 }
 
 impl EcdfChart {
@@ -106,13 +140,7 @@ impl Chart for EcdfChart {
             let half = dkw_half_width(n);
             let steps = |shift: f64, (left, right): (f64, f64)| {
                 let at = |i: usize| values.y((i as f64 / n as f64 + shift).clamp(0.0, 1.0));
-                let mut points = vec![(left, at(0))];
-                for (i, value) in sorted.iter().enumerate() {
-                    points.push((x(*value), at(i)));
-                    points.push((x(*value), at(i + 1)));
-                }
-                points.push((right, at(n)));
-                points
+                staircase(sorted.iter().map(|value| x(*value)), at, left, right)
             };
             // A band from fewer values says nothing, and beyond the values it goes on as a flat line.
             if n >= BAND_FROM {
@@ -121,11 +149,17 @@ impl Chart for EcdfChart {
                 band.extend(steps(-half, edges).into_iter().rev());
                 pen.polygon(&band, color, 0.15)?;
             }
-            pen.path(&steps(0.0, (LEFT, RIGHT)), color, 1.0, 4)?;
+            // Of curves that are the same all are seen: those below are wider.
+            let above = self.series[i + 1..].iter().filter(|(_, other)| is_same(sample, other)).count() as u32;
+            pen.path(&steps(0.0, (LEFT, RIGHT)), color, 1.0, 4 + 5 * above.min(4))?;
             for p in [0.5, 0.95, 0.99] {
                 let value = quantile(&sorted, p).expect("the sample is not empty");
                 pen.dot(x(value), values.y(p), 3.5, color)?;
             }
+        }
+        if self.series.iter().all(|(_, sample)| sample.is_empty()) {
+            let style = anchor(look.text(13, look.faint), HPos::Center, VPos::Center);
+            pen.text((LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0, "in no run is there anything to draw", &style)?;
         }
         legend(&pen, &self.keys(look), 20.0, RIGHT, BOTTOM + 50.0)?;
         Ok(())
@@ -141,6 +175,19 @@ mod tests {
         assert!((dkw_half_width(100) - 0.1358).abs() < 1e-4);
         assert!((dkw_half_width(400) - 0.0679).abs() < 1e-4);
         assert_eq!(dkw_half_width(1), 1.0);
+    }
+
+    #[test]
+    fn many_runs_make_no_large_file_and_equal_curves_are_both_seen() {
+        use super::super::chart::Theme;
+        let sample: Vec<f64> = (0..20_000).map(|i| f64::from(i * 7_919 % 20_000) / 1e3).collect();
+        let one = |series: Vec<(String, Vec<f64>)>| EcdfChart { title: "time".into(), unit: "s".into(), series };
+        let large = one(vec![("a".into(), sample.clone())]).svg(Theme::Light);
+        assert!(large.len() < 150_000, "{} bytes", large.len());
+        let few: Vec<f64> = sample[..50].to_vec();
+        let both = one(vec![("a".into(), few.clone()), ("b".into(), few.clone())]).svg(Theme::Light);
+        let widths = |svg: &str| svg.matches("stroke-width=\"9\"").count();
+        assert_eq!((widths(&both), widths(&one(vec![("a".into(), few)]).svg(Theme::Light))), (1, 0));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const COLORS: [RGBColor; 6] =
 
 /// A setting and what was found with it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EffectPoint {
+pub(crate) struct EffectPoint {
     /// The setting.
     pub x: f64,
     /// Mean of the metric.
@@ -29,7 +29,7 @@ pub struct EffectPoint {
 
 /// A metric against one setting.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EffectChart {
+pub(crate) struct EffectChart {
     /// What is measured.
     pub metric: String,
     /// Its unit.

@@ -1,8 +1,10 @@
 //! Messages on their way from program to program, as a traced run shows them.
 
+#[cfg(feature = "charts")]
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+#[cfg(feature = "charts")]
 use serde_json::{Value, json};
 
 /// What a message is about.
@@ -109,10 +111,10 @@ impl Flight {
 }
 
 /// A report keeps so many; of more, whole families are left out.
-pub const MOST: usize = 60_000;
+pub(crate) const MOST: usize = 60_000;
 
 /// The flights that a report keeps, and the families that it leaves out because they would be too many.
-pub fn kept(flights: &[Flight], from_us: i64) -> (Vec<&Flight>, Vec<Family>) {
+pub(crate) fn kept(flights: &[Flight], from_us: i64) -> (Vec<&Flight>, Vec<Family>) {
     let shown: Vec<&Flight> = flights.iter().filter(|flight| flight.sent_us >= from_us).collect();
     let mut left: Vec<Family> = Vec::new();
     for family in [Family::Client, Family::Replication, Family::Probe, Family::Ping, Family::Info, Family::Hello] {
@@ -126,7 +128,8 @@ pub fn kept(flights: &[Flight], from_us: i64) -> (Vec<&Flight>, Vec<Family>) {
 
 /// As columns: `t` when (differences), `d` how long it flew (-1: never read), `f` and `o` who and to whom (places among
 /// `nodes`), `k` the family, `r` whether it is a reply, `e` what became of it, `x` the place of its words among `texts`.
-pub fn columns(flights: &[&Flight], left: &[Family], nodes: &[&str]) -> Value {
+#[cfg(feature = "charts")]
+pub(crate) fn columns(flights: &[&Flight], left: &[Family], nodes: &[&str]) -> Value {
     let place = |name: &str| nodes.iter().position(|node| *node == name).map_or(-1, |place| place as i64);
     let mut texts: Vec<&str> = Vec::new();
     let mut known: BTreeMap<&str, usize> = BTreeMap::new();

@@ -40,7 +40,7 @@ pub fn write_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<PathB
 }
 
 /// Writes the files of a run over those that the folder has, and keeps what says more there: the scenario, if the run
-/// does not know it; the report, if it tells causes and the run has none. Answers the names of reports that stay.
+/// does not know it; the report, if it tells causes and the run has none. Returns the names of the reports that stay.
 pub fn redraw_run_folder(dir: &Path, run: &RunReport<'_>) -> io::Result<Vec<&'static str>> {
     let mut files = files(run);
     let mut kept = Vec::new();
@@ -99,7 +99,7 @@ fn refuse_foreign(dir: &Path, ours: &[&str]) -> io::Result<()> {
     for entry in entries {
         let name = entry?.file_name();
         if name != KEPT && name != MESSAGES && !ours.iter().any(|file| *file == name) {
-            let message = format!("{} holds {}, which is no file of a run", dir.display(), name.display());
+            let message = format!("{} holds {}, which is not a file of a run", dir.display(), name.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
     }

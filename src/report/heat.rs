@@ -16,7 +16,7 @@ const BAR: f64 = 110.0;
 
 /// One cell's figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// The mean.
     pub mean: f64,
     /// Half the width of its 95 % confidence interval; infinite if it is not known.
@@ -27,7 +27,7 @@ pub struct Cell {
 
 /// A metric by two settings.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeatMap {
+pub(crate) struct HeatMap {
     /// What is measured.
     pub metric: String,
     /// Its unit.
@@ -43,7 +43,7 @@ pub struct HeatMap {
 }
 
 /// A figure with three digits that say something.
-pub fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     let size = value.abs();
     let decimals = match size {
         size if size >= 99.95 || size == 0.0 => 0,

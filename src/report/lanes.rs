@@ -333,12 +333,12 @@ impl SentinelTrack {
             SentinelEvent::Odown(..) => self.odown = true,
             SentinelEvent::Tilt(on) => self.tilt = *on,
             SentinelEvent::NewEpoch(epoch) => self.epochs.push((at, *epoch)),
-            SentinelEvent::Monitor(who, _) => self.believe(at, recording.names.host(who.addr.host)),
-            SentinelEvent::SwitchMaster(_, new) => {
+            SentinelEvent::Monitor(who, _) => self.believe(at, recording.names.ip(who.addr.ip)),
+            SentinelEvent::SwitchMaster(_, _, new) => {
                 (self.sdown, self.odown, self.leads) = (false, false, false);
                 self.down.retain(|who| who.kind != InstanceKind::Slave);
                 self.count(at);
-                self.believe(at, recording.names.host(new.host));
+                self.believe(at, recording.names.ip(new.ip));
             }
             _ => {}
         }
@@ -517,7 +517,7 @@ impl Rows {
                 | RedisEvent::ConnectingToMaster(addr)
                 | RedisEvent::ReconnectingToMaster(addr) = event
                 {
-                    let whose = recording.names.host(addr.host).to_string();
+                    let whose = recording.names.ip(addr.ip).to_string();
                     let row = self.follows.entry(node.to_string()).or_default();
                     if row.last().is_none_or(|(_, last)| *last != whose) {
                         row.push((at, whose));

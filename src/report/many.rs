@@ -155,6 +155,8 @@ pub struct Many {
     figures: Vec<Summary>,
     /// In how many runs it is unknown.
     unknown: Vec<u64>,
+    /// What runs one of them again, but for its seed.
+    command: Option<String>,
     /// The rows of all runs.
     csv: BufWriter<File>,
     first: u64,
@@ -186,6 +188,7 @@ impl Many {
             over_time: OverTime::default(),
             figures: vec![Summary::default(); Metric::count()],
             unknown: vec![0; Metric::count()],
+            command: None,
             csv,
             first: u64::MAX,
             last: 0,
@@ -280,6 +283,16 @@ impl Many {
         runs
     }
 
+    /// Says what runs one of them again, but for `--seed`: `sim run partition`.
+    pub fn set_command(&mut self, command: &str) {
+        self.command = Some(command.to_owned());
+    }
+
+    /// What to type to see one of the runs, if that is known.
+    pub fn command(&self, seed: u64) -> Option<String> {
+        self.command.as_ref().map(|command| format!("{command} --seed {seed}"))
+    }
+
     /// How many runs missed an expectation, and the first [`SHOWN`] of them with what they missed.
     pub fn missed(&self) -> (usize, &[(u64, Vec<Miss>)]) {
         (self.missed, &self.shown)
@@ -360,22 +373,24 @@ impl Many {
         let losses = self.ecdf("lost in a run", "messages or writes", &LOSSES);
         let loss = LossOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
         let latency = LatencyOverTime { scenario: &self.scenario, n, frame: &self.frame, data: &self.over_time };
-        let light = Theme::Light;
-        let contents: [(&'static str, &(dyn Fn() -> String + Sync)); FILES.len() - 2] = [
-            ("summary.json", &|| self.to_json()),
-            ("failover.svg", &|| failover.svg(light)),
-            ("outages.svg", &|| outages.svg(light)),
-            ("losses.svg", &|| losses.svg(light)),
-            ("phases.svg", &|| phases.svg(light)),
-            ("causes.svg", &|| causes.svg(light)),
-            ("loss.svg", &|| loss.svg(light)),
-            ("latency.svg", &|| latency.svg(light)),
+        /// A chart's file, and how it is drawn.
+        type Drawing<'a> = (&'static str, &'a (dyn Fn(Theme) -> String + Sync));
+        let contents: [Drawing<'_>; FILES.len() - 3] = [
+            ("failover.svg", &|theme| failover.svg(theme)),
+            ("outages.svg", &|theme| outages.svg(theme)),
+            ("losses.svg", &|theme| losses.svg(theme)),
+            ("phases.svg", &|theme| phases.svg(theme)),
+            ("causes.svg", &|theme| causes.svg(theme)),
+            ("loss.svg", &|theme| loss.svg(theme)),
+            ("latency.svg", &|theme| latency.svg(theme)),
         ];
-        let drawn: Vec<(&'static str, String)> =
-            contents.into_par_iter().map(|(name, content)| (name, content())).collect();
-        let charts: Vec<(&str, &str)> = drawn[1..].iter().map(|(name, svg)| (*name, svg.as_str())).collect();
-        let page = many_page::page(self, &self.scenario, &self.version, &charts);
-        let files = drawn.into_iter().chain([("report.html", page)]);
+        let drawn: Vec<(&'static str, String, String)> =
+            contents.into_par_iter().map(|(name, draw)| (name, draw(Theme::Light), draw(Theme::Dark))).collect();
+        let charts: Vec<(&str, &str, &str)> =
+            drawn.iter().map(|(name, light, dark)| (*name, light.as_str(), dark.as_str())).collect();
+        let page = many_page::text(self, &self.scenario, &self.version, &charts);
+        let files = drawn.into_iter().map(|(name, light, _)| (name, light));
+        let files = files.chain([("summary.json", self.to_json()), ("report.html", page)]);
         files.map(|(name, content)| (name, content.into_bytes())).collect()
     }
 
@@ -393,7 +408,11 @@ impl Many {
 fn ranked(paths: &mut [Vec<f64>]) -> Vec<(String, Vec<Vec<f64>>)> {
     let length = |path: &Vec<f64>| path.iter().sum::<f64>();
     paths.sort_by(|a, b| length(a).total_cmp(&length(b)));
-    let mut rows = vec![("mean of all failovers".to_string(), paths.to_vec())];
+    // A bar of nothing says nothing.
+    let mut rows = Vec::new();
+    if !paths.is_empty() {
+        rows.push(("mean of all failovers".to_string(), paths.to_vec()));
+    }
     if let Some(last) = paths.len().checked_sub(1) {
         for (name, part) in
             [("the shortest", 0.0), ("the median", 0.5), ("longer than 95 %", 0.95), ("the longest", 1.0)]

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::chart::escape;
 use super::many::{Many, QUANTILES};
+use super::page::{self, figure};
+use super::words::escape;
 use crate::analysis::metrics::{Metric, Unit};
 
 /// What an operator asks first.
-pub const FIRST: [&str; 9] = [
+pub(crate) const FIRST: [&str; 9] = [
     "set-outage",
     "publish-outage",
     "receive-gap",
@@ -23,13 +24,13 @@ pub const FIRST: [&str; 9] = [
 const WORST: usize = 5;
 
 /// The metrics with those first that are asked first.
-pub fn in_order() -> impl Iterator<Item = Metric> {
+pub(crate) fn in_order() -> impl Iterator<Item = Metric> {
     let first = FIRST.map(Metric::named);
     first.into_iter().chain(Metric::all().filter(move |metric| !first.contains(metric)))
 }
 
 /// A figure of a metric, for people.
-pub fn shown(metric: Metric, value: f64) -> String {
+pub(crate) fn shown(metric: Metric, value: f64) -> String {
     match metric.unit() {
         Unit::Seconds => format!("{value:.3} s"),
         Unit::Count if value == libm::floor(value) => format!("{value:.0}"),
@@ -38,24 +39,15 @@ pub fn shown(metric: Metric, value: f64) -> String {
     }
 }
 
-/// The page; `charts`: names and drawings.
-pub(super) fn page(many: &Many, scenario: &str, version: &str, charts: &[(&str, &str)]) -> String {
+/// The page; `charts`: names and drawings, light and dark.
+pub(super) fn text(many: &Many, scenario: &str, version: &str, charts: &[(&str, &str, &str)]) -> String {
     let mut out = String::new();
     let (first, last) = many.range();
-    let (title, count) = (escape(scenario), many.count());
-    let _ = writeln!(
-        out,
-        "<!doctype html>\n<html lang=\"en\" data-theme=\"light\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title} · {count} runs</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n\
-         <link rel=\"icon\" href=\"data:,\">\n<style>\n{}</style>\n</head>\n<body>\n<h1>{title}</h1>\n\
-         <p class=\"lead\">{count} runs, seeds {first} to {last}; sim {}.</p>",
-        super::html::STYLE,
-        escape(version)
-    );
+    let lead = format!("{} runs, seeds {first} to {last}; sim {version}.", many.count());
     let (missed, told) = many.missed();
     if missed > 0 {
-        let _ = writeln!(out, "<h2>Expectations that were missed</h2>\n<p>In {missed} of {count} runs.</p>\n<ul>");
+        let _ =
+            writeln!(out, "<h2>Expectations that were missed</h2>\n<p>In {missed} of {} runs.</p>\n<ul>", many.count());
         for (seed, misses) in told {
             for miss in misses {
                 let _ = writeln!(out, "<li>seed {seed}: {}</li>", escape(&miss.to_string()));
@@ -64,29 +56,39 @@ pub(super) fn page(many: &Many, scenario: &str, version: &str, charts: &[(&str, 
         out.push_str("</ul>\n");
     }
     worst(&mut out, many);
-    for (name, svg) in charts {
-        let _ = writeln!(out, "<figure id=\"{}\">{svg}</figure>", name.trim_end_matches(".svg"));
+    for (name, light, dark) in charts {
+        out.push_str(&figure(name.trim_end_matches(".svg"), light, dark));
     }
     table(&mut out, many);
-    out.push_str("<p>One row a run: runs.csv.</p>\n</body>\n</html>\n");
-    out
+    out.push_str("<p>One row a run: runs.csv.</p>\n");
+    page::page(scenario, &lead, &out)
 }
 
 /// The runs that one looks at next.
 fn worst(out: &mut String, many: &Many) {
-    out.push_str("<h2>The runs that stand out</h2>\n<div class=\"scroll\"><table><thead><tr><th>metric</th><th>median</th><th>the worst</th></tr></thead>\n<tbody>");
+    out.push_str("<h2>The runs that stand out</h2>\n");
+    let mut rows = Vec::new();
     for metric in FIRST.map(Metric::named) {
         let worst = many.worst(metric, WORST);
         let Some(median) = many.sample(metric).quantile(0.5) else { continue };
-        if worst.first().is_none_or(|(_, value)| *value == median) {
-            continue;
-        }
-        let seeds: Vec<String> =
-            worst.iter().map(|(seed, value)| format!("seed {seed} ({})", shown(metric, *value))).collect();
-        let _ =
-            writeln!(out, "<tr><td>{metric}</td><td>{}</td><td>{}</td></tr>", shown(metric, median), seeds.join(", "));
+        // What looks the same does not stand out.
+        let same = |value: f64| shown(metric, value) == shown(metric, median);
+        let Some((seed, most)) = worst.first().filter(|(_, value)| !same(*value)) else { continue };
+        let others = worst[1..].iter().map(|(seed, value)| format!("seed {seed} ({})", shown(metric, *value)));
+        rows.push(vec![
+            metric.to_string(),
+            shown(metric, median),
+            format!("seed {seed} ({})", shown(metric, *most)),
+            others.collect::<Vec<_>>().join(", "),
+            many.command(*seed).map_or(String::new(), |text| page::command(&text)),
+        ]);
     }
-    out.push_str("</tbody></table></div>\n<p class=\"hint\">The same command with --seed and without --runs shows what happened in one of them.</p>\n");
+    let columns =
+        [("metric", false), ("median", true), ("the worst", false), ("and then", false), ("see the worst", false)];
+    match rows.is_empty() {
+        true => out.push_str("<p>None does: in all that is asked first the runs are alike.</p>\n"),
+        false => out.push_str(&page::table(&columns, &rows)),
+    }
 }
 
 fn table(out: &mut String, many: &Many) {
@@ -109,7 +111,7 @@ fn table(out: &mut String, many: &Many) {
             let value = sample.quantile(p).map_or("–".to_owned(), |value| shown(metric, value));
             let _ = write!(out, "<td class=\"n\">{value}</td>");
         }
-        let _ = writeln!(out, "<td>{}</td></tr>", escape(metric.says()));
+        let _ = writeln!(out, "<td>{}</td></tr>", page::words(metric.says()));
     }
     out.push_str("</tbody></table></div>\n");
 }

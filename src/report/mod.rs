@@ -2,36 +2,61 @@
 //!
 //! Everything here is a function of a recording and its analysis: the same run gives the same bytes.
 
-pub mod bars;
-pub mod causes;
-pub mod chances;
+#[cfg(feature = "charts")]
+pub(crate) mod bars;
+pub(crate) mod causes;
+#[cfg(feature = "charts")]
+pub(crate) mod chances;
+#[cfg(feature = "charts")]
 pub mod chart;
-pub mod compare;
-pub mod ecdf;
-pub mod effect;
-pub mod flights;
+#[cfg(feature = "charts")]
+pub(crate) mod compare;
+#[cfg(feature = "charts")]
+pub(crate) mod ecdf;
+#[cfg(feature = "charts")]
+pub(crate) mod effect;
+pub(crate) mod fit;
+pub(crate) mod flights;
+#[cfg(feature = "charts")]
 mod folder;
-pub mod heat;
+#[cfg(feature = "charts")]
+pub(crate) mod heat;
+#[cfg(feature = "charts")]
 pub mod html;
 pub mod lanes;
+#[cfg(feature = "charts")]
 pub mod latency;
+#[cfg(feature = "charts")]
 pub mod loss;
+#[cfg(feature = "charts")]
 pub mod many;
-pub mod many_page;
+#[cfg(feature = "charts")]
+pub(crate) mod many_page;
 pub mod metrics;
+#[cfg(feature = "charts")]
 mod moment;
-pub mod over_time;
-pub mod scale;
-pub mod sequence;
-pub mod suite;
-#[cfg(test)]
+#[cfg(feature = "charts")]
+pub(crate) mod over_time;
+pub(crate) mod page;
+#[cfg(feature = "charts")]
+pub(crate) mod scale;
+#[cfg(feature = "charts")]
+pub(crate) mod sequence;
+pub(crate) mod suite;
+#[cfg(all(test, feature = "charts"))]
 mod tests;
 pub mod text;
+#[cfg(feature = "charts")]
 pub mod timeline;
 pub mod trace;
-pub mod tradeoff;
+#[cfg(feature = "charts")]
+pub(crate) mod tradeoff;
+mod words;
 
+#[cfg(feature = "charts")]
 pub use folder::{MESSAGES, files, redraw_run_folder, write_run_folder};
+
+pub use words::escape;
 
 use std::collections::BTreeMap;
 

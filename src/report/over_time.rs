@@ -62,13 +62,13 @@ struct Bucket {
 
 /// Counts over time. Runs can be added in any order: only whole numbers are added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OverTime {
+pub(crate) struct OverTime {
     buckets: BTreeMap<i64, Bucket>,
 }
 
 impl OverTime {
     /// The messages of a run.
-    pub fn of(analysis: &Analysis, frame: &Frame) -> OverTime {
+    pub(crate) fn of(analysis: &Analysis, frame: &Frame) -> OverTime {
         let mut counts = OverTime::default();
         let shown = |at: i64| at >= frame.from_us && at <= frame.to_us;
         for message in analysis.ledger.messages.iter().filter(|message| shown(message.published_us)) {
@@ -86,7 +86,7 @@ impl OverTime {
     }
 
     /// Adds what was counted elsewhere.
-    pub fn merge(&mut self, other: OverTime) {
+    pub(crate) fn merge(&mut self, other: OverTime) {
         for (index, counted) in other.buckets {
             let bucket = self.buckets.entry(index).or_default();
             bucket.published += counted.published;
@@ -125,7 +125,7 @@ fn class_at(counts: &BTreeMap<i32, u64>, part: f64) -> Option<i32> {
 }
 
 /// Messages lost over time by cause: the mean of many runs.
-pub struct LossOverTime<'a> {
+pub(crate) struct LossOverTime<'a> {
     /// The scenario's name.
     pub scenario: &'a str,
     /// How many runs.
@@ -196,7 +196,7 @@ impl Chart for LossOverTime<'_> {
 }
 
 /// How long acknowledged attempts to publish took over time, in many runs.
-pub struct LatencyOverTime<'a> {
+pub(crate) struct LatencyOverTime<'a> {
     /// The scenario's name.
     pub scenario: &'a str,
     /// How many runs.

@@ -7,7 +7,7 @@ use super::chart::{Drawn, Pen, anchor, plain, round_step};
 
 /// Places numbers between a left and a right edge.
 #[derive(Clone, Copy, Debug)]
-pub struct NumberScale {
+pub(crate) struct NumberScale {
     /// The number at the left edge.
     pub low: f64,
     /// The number at the right edge.
@@ -23,7 +23,7 @@ pub struct NumberScale {
 impl NumberScale {
     /// A scale that holds all of these numbers with some room at both ends; numbers that are not above 0 are left out of
     /// a logarithmic one.
-    pub fn holding(numbers: impl Iterator<Item = f64>, log: bool, (left, right): (f64, f64)) -> NumberScale {
+    pub(crate) fn holding(numbers: impl Iterator<Item = f64>, log: bool, (left, right): (f64, f64)) -> NumberScale {
         let kept = numbers.filter(|number| number.is_finite() && (!log || *number > 0.0));
         let (low, high) = kept.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), n| (low.min(n), high.max(n)));
         let (low, high) = if low > high { (1.0, 10.0) } else { (low, high) };
@@ -39,7 +39,7 @@ impl NumberScale {
     }
 
     /// The place of a number, kept between the edges.
-    pub fn x(&self, number: f64) -> f64 {
+    pub(crate) fn x(&self, number: f64) -> f64 {
         let number = number.clamp(self.low, self.high);
         let part = match self.log {
             true => libm::log(number / self.low) / libm::log(self.high / self.low),
@@ -49,7 +49,7 @@ impl NumberScale {
     }
 
     /// Round numbers on it.
-    pub fn ticks(&self) -> Vec<f64> {
+    pub(crate) fn ticks(&self) -> Vec<f64> {
         if !self.log {
             let step = round_step((self.high - self.low) / 8.0);
             let (first, last) = (libm::ceil(self.low / step) as i64, libm::floor(self.high / step) as i64);
@@ -64,7 +64,7 @@ impl NumberScale {
     }
 
     /// Grid lines, ticks and a title below.
-    pub fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, top: f64, bottom: f64, title: &str) -> Drawn<DB>
+    pub(crate) fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, top: f64, bottom: f64, title: &str) -> Drawn<DB>
     where
         DB::ErrorType: 'static,
     {

@@ -16,7 +16,7 @@ use super::flights::{Arrival, Family, Flight};
 
 /// A line that a program logs, between the messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub(crate) struct Said {
     /// When, in microseconds since time 0.
     pub at_us: i64,
     /// By whom.
@@ -26,7 +26,7 @@ pub struct Said {
 }
 
 /// What is drawn of a run.
-pub struct Sequence<'a> {
+pub(crate) struct Sequence<'a> {
     title: String,
     /// The columns.
     nodes: Vec<&'a str>,
@@ -43,7 +43,7 @@ enum Row<'a> {
 }
 
 /// Rows that one picture holds.
-pub const ROWS: usize = 400;
+pub(crate) const ROWS: usize = 400;
 
 /// A gap of this length is said.
 const GAP_US: i64 = 20_000;
@@ -54,7 +54,7 @@ const FOLDED: [Family; 5] = [Family::Ping, Family::Info, Family::Hello, Family::
 impl<'a> Sequence<'a> {
     /// The messages of `families` and the lines between two instants. `nodes`: the columns, in their order; of clients
     /// only those that take part.
-    pub fn new(
+    pub(crate) fn new(
         title: String,
         nodes: &[&'a str],
         (flights, lines): (&'a [Flight], &'a [Said]),
@@ -99,7 +99,7 @@ impl<'a> Sequence<'a> {
     }
 
     /// How many rows did not fit.
-    pub fn beyond(&self) -> usize {
+    pub(crate) fn beyond(&self) -> usize {
         self.beyond
     }
 

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::chart::escape;
+use super::words::escape;
 use crate::analysis::Check;
 
 /// One scenario of a suite.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Case {
+pub(crate) struct Case {
     /// What the user calls it.
     pub file: String,
     /// The scenario's name.
@@ -35,7 +35,7 @@ pub struct Case {
 
 impl Case {
     /// Whether anything was expected.
-    pub fn is_judged(&self) -> bool {
+    pub(crate) fn is_judged(&self) -> bool {
         self.runs_met.is_some() || !self.checks.is_empty()
     }
 
@@ -61,7 +61,7 @@ impl Case {
     }
 
     /// Its lines in the terminal; `quiet`: only what failed.
-    pub fn text(&self, quiet: bool) -> String {
+    pub(crate) fn text(&self, quiet: bool) -> String {
         let mut out = String::new();
         if quiet && (self.met || !self.is_judged()) {
             return out;
@@ -114,7 +114,7 @@ fn test_name(check: &Check) -> String {
 }
 
 /// How many there are, what failed, in one line.
-pub fn closing(cases: &[Case]) -> String {
+pub(crate) fn closing(cases: &[Case]) -> String {
     let judged = cases.iter().filter(|case| case.is_judged()).count();
     let missed = cases.iter().filter(|case| !case.met).count();
     let mut parts = vec![format!("{} met", judged - missed)];
@@ -129,7 +129,7 @@ pub fn closing(cases: &[Case]) -> String {
 }
 
 /// JUnit XML: a suite a scenario, a test case an expectation. `skipped`: scenarios that `--fail-fast` left out.
-pub fn junit(cases: &[Case], skipped: &[String]) -> String {
+pub(crate) fn junit(cases: &[Case], skipped: &[String]) -> String {
     let failures: usize = cases.iter().flat_map(|case| &case.checks).filter(|check| !check.met).count();
     let tests: usize = cases.iter().map(|case| case.checks.len().max(1)).sum::<usize>() + skipped.len();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -185,7 +185,7 @@ fn cut(text: &str) -> String {
 }
 
 /// A page in Markdown, as a CI shows it: what failed first, then every scenario.
-pub fn markdown(cases: &[Case], skipped: &[String]) -> String {
+pub(crate) fn markdown(cases: &[Case], skipped: &[String]) -> String {
     let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let missed: Vec<&Case> = cases.iter().filter(|case| !case.met).collect();
     let mut out = format!("## {} {}\n\n", if missed.is_empty() { "✅" } else { "❌" }, closing(cases));

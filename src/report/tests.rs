@@ -227,6 +227,25 @@ fn the_same_run_gives_the_same_files() {
 }
 
 #[test]
+fn a_time_without_success_does_not_look_idle() {
+    let drawn = |recording: &Recording, analysis: &Analysis, lanes: &Lanes| {
+        let outages: Vec<usize> =
+            lanes.clients.iter().map(|lane| super::timeline::outages(lane, analysis).count()).collect();
+        let svg = Timeline::new(lanes, analysis).svg(Theme::Light);
+        let page = html::html(&report(recording, analysis), lanes);
+        (outages, svg.contains("hatched: without success"), page.contains("\"outages\":[["))
+    };
+    let (recording, analysis, those) = read("master-kill-container");
+    let (outages, in_svg, in_page) = drawn(&recording, &analysis, &those);
+    assert!(outages.iter().all(|count| *count == 1) && in_svg && in_page, "{outages:?} {in_svg} {in_page}");
+    let calm = crate::scenario::Scenario::parse("calm.toml", "duration = '2s'\nphase = '0s'\n").expect("a right file");
+    let run = crate::run(&std::sync::Arc::new(calm), 1);
+    let those = lanes(&run.result.recording);
+    let (outages, in_svg, in_page) = drawn(&run.result.recording, &run.analysis, &those);
+    assert!(outages.iter().all(|count| *count == 0) && !in_svg && !in_page, "{outages:?} {in_svg} {in_page}");
+}
+
+#[test]
 fn the_terminal_tells_the_story() {
     let (recording, analysis, lanes) = read("partition-split-brain");
     let text = text::text(&report(&recording, &analysis), &lanes);
@@ -273,4 +292,11 @@ proptest::proptest! {
             proptest::prop_assert!(!text::text(&report(&recording, &analysis), &lanes).is_empty());
         }
     }
+}
+
+#[test]
+fn a_report_says_who_is_who_in_the_scenario() {
+    let toml = "[redis.redis-1]\nname = \"cache-a\"\n[redis.redis-2]\nhz = 20\n[sentinel]\nquorum = 2\n[haproxy]\nname = \"lb\"\n";
+    assert_eq!(super::html::names(toml).as_deref(), Some("Names: cache-a is redis-1, lb is haproxy in the scenario."));
+    assert_eq!(super::html::names("[redis]\nhz = 20\n"), None);
 }

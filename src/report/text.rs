@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Color, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
-use super::html::{counts, ending_words};
 use super::lanes::{Bar, Lanes, RedisState};
+use super::words::{counts, ending_words};
 use super::{RunReport, causes};
 use crate::analysis::Analysis;
-use crate::analysis::ledger::Cause;
+use crate::analysis::ledger::{Cause, MessageSums, WriteSums};
 use crate::analysis::phases::Phase;
 use crate::analysis::writes::WriteLoss;
 use crate::record::{
@@ -282,7 +282,7 @@ fn sentinel_names(recording: &Recording) -> BTreeMap<RunId, String> {
                 names.insert(*id, recording.names.node(record.node).to_string());
             }
             What::Event(Event::Sentinel(SentinelEvent::About(_, who))) if who.kind == InstanceKind::Sentinel => {
-                names.insert(who.id, recording.names.host(who.addr.host).to_string());
+                names.insert(who.id, recording.names.ip(who.addr.ip).to_string());
             }
             _ => {}
         }
@@ -304,7 +304,7 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
             let tone = match event {
                 RedisEvent::MasterModeEnabled | RedisEvent::Ready => Tone::Good,
                 RedisEvent::ReplicaOf(_) => Tone::Plain,
-                RedisEvent::OutputLimit { .. } | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
+                RedisEvent::OutputLimit(_) | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
                 RedisEvent::PartialRefusedBacklog(..) | RedisEvent::FullResyncRequested(_) => Tone::Plain,
                 RedisEvent::MasterConnectionLost
                 | RedisEvent::MasterTimeout
@@ -339,9 +339,9 @@ fn sentinel_told(event: &SentinelEvent, names: &Names, sentinels: &BTreeMap<RunI
         None => names.id(*id).to_string(),
     };
     let who = |who: &crate::record::Instance| {
-        let (host, port) = (names.host(who.addr.host), who.addr.port);
+        let (host, port) = (names.ip(who.addr.ip), who.addr.port);
         match who.kind {
-            InstanceKind::Master => format!("master {} {host} {port}", names.master),
+            InstanceKind::Master => format!("master {} {host} {port}", names.master(who.name)),
             InstanceKind::Slave => format!("slave {host}:{port}"),
             InstanceKind::Sentinel => format!("sentinel {host}"),
         }
@@ -374,7 +374,7 @@ fn sentinel_told(event: &SentinelEvent, names: &Names, sentinels: &BTreeMap<RunI
         }
         SentinelEvent::SwitchMaster(..) => (event.text(names), Tone::Good),
         SentinelEvent::Tilt(on) => (event.text(names), if *on { Tone::Bad } else { Tone::Good }),
-        SentinelEvent::NextFailoverDelay(_) | SentinelEvent::UserFailover => (event.text(names), Tone::Plain),
+        SentinelEvent::NextFailoverDelay(_) | SentinelEvent::UserFailover(_) => (event.text(names), Tone::Plain),
         _ => return None,
     })
 }
@@ -422,8 +422,29 @@ fn seconds(us: i64) -> String {
 
 /// What it came to: phases, messages, writes, two masters.
 pub fn summary(analysis: &Analysis) -> String {
-    use CellAlignment::{Left, Right};
     let mut out = String::new();
+    sum_up_failovers(analysis, &mut out);
+    sum_up_messages(&analysis.ledger.sums, &mut out);
+    sum_up_writes(&analysis.ledger.writes, &mut out);
+    let alarm = Tone::Alarm.style();
+    for window in &analysis.masters.two {
+        let _ = writeln!(
+            out,
+            "{alarm}two masters{alarm:#}: {} from {} s to {} s ({} s)",
+            window.nodes.join(" and "),
+            seconds(window.from_us),
+            seconds(window.to_us),
+            seconds(window.to_us - window.from_us)
+        );
+    }
+    let master = analysis.final_master.as_deref().unwrap_or("none");
+    let _ = writeln!(out, "master at the end: {master}");
+    let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
+    lines.join("\n") + "\n"
+}
+
+fn sum_up_failovers(analysis: &Analysis, out: &mut String) {
+    use CellAlignment::{Left, Right};
     let bold = Style::new().bold();
     if analysis.failovers.is_empty() {
         let _ = writeln!(out, "{bold}No Sentinel tried a failover.{bold:#}\n");
@@ -454,7 +475,10 @@ pub fn summary(analysis: &Analysis) -> String {
     if analysis.failovers.len() > TOLD_FAILOVERS {
         let _ = writeln!(out, "and {} more attempts\n", analysis.failovers.len() - TOLD_FAILOVERS);
     }
-    let sums = &analysis.ledger.sums;
+}
+
+fn sum_up_messages(sums: &MessageSums, out: &mut String) {
+    use CellAlignment::{Left, Right};
     if sums.published > 0 {
         let part = |n: u64| format!("{:.1} %", n as f64 / sums.published as f64 * 100.0);
         let mut table = table(&[("messages", Left), ("", Right), ("", Right)]);
@@ -479,7 +503,10 @@ pub fn summary(analysis: &Analysis) -> String {
         }
         let _ = writeln!(out, "{table}\n");
     }
-    let writes = &analysis.ledger.writes;
+}
+
+fn sum_up_writes(writes: &WriteSums, out: &mut String) {
+    let bold = Style::new().bold();
     if writes.attempts > 0 {
         let lost = match writes.lost {
             Some(0) => "none of these lost".to_string(),
@@ -493,19 +520,4 @@ pub fn summary(analysis: &Analysis) -> String {
             }
         }
     }
-    let alarm = Tone::Alarm.style();
-    for window in &analysis.masters.two {
-        let _ = writeln!(
-            out,
-            "{alarm}two masters{alarm:#}: {} from {} s to {} s ({} s)",
-            window.nodes.join(" and "),
-            seconds(window.from_us),
-            seconds(window.to_us),
-            seconds(window.to_us - window.from_us)
-        );
-    }
-    let master = analysis.final_master.as_deref().unwrap_or("none");
-    let _ = writeln!(out, "master at the end: {master}");
-    let lines: Vec<&str> = out.lines().map(str::trim_end).collect();
-    lines.join("\n") + "\n"
 }

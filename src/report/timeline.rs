@@ -12,9 +12,10 @@ use super::chart::{
     Chart, Drawn, Key, Look, Pen, TimeScale, anchor, blend, legend, legend_rows, nice_step, palette, readable_on,
 };
 use super::lanes::{Bar, ClientLane, Lanes, Link, Opinion, RedisState, ServerState, shorten};
+use super::words::{opinion_word, redis_word, server_word};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
-use crate::analysis::outages::Activity;
+use crate::analysis::outages::{Activity, ClientOutages};
 use crate::record::Outcome;
 
 const WIDTH: u32 = 1280;
@@ -57,18 +58,6 @@ pub fn redis_color(state: RedisState, look: &Look) -> RGBColor {
     }
 }
 
-/// The word for a Redis node's state.
-pub const fn redis_word(state: RedisState) -> &'static str {
-    match state {
-        RedisState::Master => "master",
-        RedisState::Replica => "replica",
-        RedisState::LinkDown => "link down",
-        RedisState::Loading => "loading",
-        RedisState::Paused => "paused",
-        RedisState::Dead => "not running",
-    }
-}
-
 /// The colour of a Sentinel's opinion.
 pub fn opinion_color(state: Opinion, look: &Look) -> RGBColor {
     match state {
@@ -79,19 +68,6 @@ pub fn opinion_color(state: Opinion, look: &Look) -> RGBColor {
         Opinion::Tilt => palette::BROWN,
         Opinion::Paused => palette::PURPLE,
         Opinion::Dead => look.dead,
-    }
-}
-
-/// The word for a Sentinel's opinion.
-pub const fn opinion_word(state: Opinion) -> &'static str {
-    match state {
-        Opinion::Fine => "master ok",
-        Opinion::Sdown => "sdown",
-        Opinion::Odown => "odown",
-        Opinion::Leads => "leads a failover",
-        Opinion::Tilt => "TILT",
-        Opinion::Paused => "paused",
-        Opinion::Dead => "not running",
     }
 }
 
@@ -106,18 +82,26 @@ pub fn server_color(state: ServerState, look: &Look) -> RGBColor {
     }
 }
 
-/// The word for a server's state at HAProxy.
-pub const fn server_word(state: ServerState) -> &'static str {
-    match state {
-        ServerState::Up => "UP",
-        ServerState::Down => "DOWN",
-        ServerState::Paused => "paused",
-        ServerState::Dead => "not running",
-    }
+/// An outage is told on its lane from this length on.
+const OUTAGE_US: i64 = 250_000;
+/// How far apart the strokes of an outage are.
+const HATCH: f64 = 9.0;
+
+fn outage_color(look: &Look) -> RGBColor {
+    blend(look.ink, look.paper, 0.32)
 }
 
+/// As loud as a loss, on paper and in the dark.
 fn failed_color(look: &Look) -> RGBColor {
-    blend(look.ink, look.paper, 0.75)
+    let is_dark = look.paper.0 < 128;
+    blend(look.ink, look.paper, if is_dark { 0.95 } else { 0.75 })
+}
+
+/// The outages that are told on a client's lane: since when, and until when.
+pub(super) fn outages<'a>(lane: &'a ClientLane, analysis: &'a Analysis) -> impl Iterator<Item = (i64, i64)> + 'a {
+    let of_lane = |client: &&ClientOutages| client.client == lane.node && client.activity == lane.activity;
+    let outages = analysis.outages.iter().filter(of_lane).flat_map(|client| &client.outages);
+    outages.filter(|outage| outage.lasted_us() >= OUTAGE_US).map(|outage| (outage.from_us, outage.to_us))
 }
 
 impl<'a> Timeline<'a> {
@@ -224,6 +208,9 @@ impl<'a> Timeline<'a> {
         let fails = |lane: &ClientLane| {
             lane.activity != Activity::Publish && lane.attempts.iter().any(|(_, outcome, _)| *outcome != Outcome::Ok)
         };
+        if self.lanes.clients.iter().any(|lane| outages(lane, self.analysis).next().is_some()) {
+            add(outage_color(look), "hatched: without success");
+        }
         if self.lanes.clients.iter().any(fails) {
             add(failed_color(look), "write or read failed");
         }
@@ -344,7 +331,7 @@ impl Chart for Timeline<'_> {
         for lane in &self.lanes.clients {
             pen.text(LEFT - 8.0, y + CLIENT / 2.0 - 6.0, &lane.node, &label)?;
             let small = anchor(look.text(10, look.faint), HPos::Right, VPos::Center);
-            let count = lane.attempts.iter().filter(|(at, ..)| *at >= self.from_us).count();
+            let count = lane.attempts.iter().filter(|(at, ..)| *at >= 0).count();
             pen.text(LEFT - 8.0, y + CLIENT / 2.0 + 8.0, &format!("{}, n = {count}", lane.activity), &small)?;
             self.draw_client(&pen, &scale, y, lane)?;
             y += CLIENT + GAP;
@@ -543,6 +530,16 @@ impl Timeline<'_> {
         pen.rect(LEFT, y, RIGHT - LEFT, CLIENT, look.lane, 0.6)?;
         let strip = if lane.bars.is_empty() { 0.0 } else { 7.0 };
         let height = CLIENT - strip;
+        // Without it, who waits and does nothing would look as one who has nothing to do.
+        for (from, to) in outages(lane, self.analysis).filter(|(_, to)| *to > self.from_us) {
+            let (x0, x1) = (scale.x(from.max(self.from_us)), scale.x(to));
+            let mut x = x0;
+            while x < x1 {
+                let (right, low) = ((x + height).min(x1), (x1 - x).min(height));
+                pen.line((x, y + height), (right, y + height - low), outage_color(look), 1.0, 2)?;
+                x += HATCH;
+            }
+        }
         let width_us = (nice_step(scale.seconds(), 220) * 1e6) as i64;
         let buckets = self.buckets(lane, look, width_us);
         // Full height is what a busy bucket holds; single fuller ones are cut off, so that the lane is not a comb.

@@ -3,18 +3,20 @@
 //! Processes are nodes, threads are what goes on in them one after the other: the role, the opinion, each server of
 //! HAProxy, the attempts of a client. What can overlap (faults, failovers, two masters, outages) is asynchronous; log lines
 //! are instants. Arrows lead from each attempt to publish to its receptions. Attempts that overlap lie on tracks of their
-//! own, as the format wants it.
+//! own, as the format wants it, up to `TRACKS_MAX`; whatever more is under way then is asynchronous, in one group.
 
 use serde_json::{Value, json};
 
 use super::lanes::{Bar, Lanes, Link};
-use super::timeline::{opinion_word, redis_word, server_word};
+use super::words::{opinion_word, redis_word, server_word};
 use crate::analysis::Analysis;
 use crate::analysis::outages::Activity;
 use crate::record::{Op, Recording, What};
 
 /// The process of what belongs to no node.
 const RUN: usize = 1;
+/// So many tracks of one activity can be read; who waits for a dead server has hundreds of attempts under way.
+const TRACKS_MAX: usize = 8;
 /// The first thread of a client's attempts; below it are the states.
 const ATTEMPTS: usize = 10;
 
@@ -59,6 +61,33 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
     let mut trace = Trace { begin: lanes.begin_us, events: Vec::new(), id: 0 };
     // Node n is process n + 2.
     let pid = |name: &str| recording.names.find_node(name).map_or(RUN, |node| node.0 as usize + RUN + 1);
+    nodes(&mut trace, recording, analysis);
+    states(&mut trace, lanes, &pid);
+    run_events(&mut trace, analysis, lanes);
+    for client in &analysis.outages {
+        for outage in &client.outages {
+            let name = format!("{}: no {}", client.client, client.activity.as_str());
+            trace.over("outage", pid(&client.client), &name, outage.from_us, outage.to_us);
+        }
+    }
+    log(&mut trace, recording);
+    messages(&mut trace, analysis, &pid);
+    attempts(&mut trace, lanes, &pid);
+    let other = json!({"scenario": analysis.scenario, "source": analysis.source, "run": analysis.run,
+        "time0_us": -lanes.begin_us});
+    let mut out = String::from("{\"displayTimeUnit\":\"ms\",\"otherData\":");
+    out.push_str(&other.to_string());
+    out.push_str(",\"traceEvents\":[\n");
+    for (i, event) in trace.events.iter().enumerate() {
+        out.push_str(if i == 0 { "" } else { ",\n" });
+        out.push_str(&event.to_string());
+    }
+    out.push_str("\n]}\n");
+    out
+}
+
+/// A process for the run and one for each node, with its log.
+fn nodes(trace: &mut Trace, recording: &Recording, analysis: &Analysis) {
     trace.name("process_name", RUN, 0, &format!("run: {}", analysis.scenario));
     for (i, node) in recording.names.nodes.iter().enumerate() {
         let pid = i + RUN + 1;
@@ -68,6 +97,10 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
             .push(json!({"ph": "M", "name": "process_sort_index", "pid": pid, "tid": 0, "args": {"sort_index": pid}}));
         trace.name("thread_name", pid, 1, "log");
     }
+}
+
+/// What each node was, held, and took its servers to be.
+fn states(trace: &mut Trace, lanes: &Lanes, pid: &impl Fn(&str) -> usize) {
     for lane in &lanes.redis {
         trace.name("thread_name", pid(&lane.node), 2, "role");
         trace.states(pid(&lane.node), 2, &lane.bars, redis_word);
@@ -86,13 +119,9 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
         trace.name("thread_name", pid(&lane.node), 2 + i, &format!("server {}", lane.server));
         trace.states(pid(&lane.node), 2 + i, &lane.bars, server_word);
     }
-    run_events(&mut trace, analysis, lanes);
-    for client in &analysis.outages {
-        for outage in &client.outages {
-            let name = format!("{}: no {}", client.client, client.activity.as_str());
-            trace.over("outage", pid(&client.client), &name, outage.from_us, outage.to_us);
-        }
-    }
+}
+
+fn log(trace: &mut Trace, recording: &Recording) {
     for record in &recording.records {
         let pid = record.node.0 as usize + RUN + 1;
         match &record.what {
@@ -105,7 +134,10 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
             _ => {}
         }
     }
-    messages(&mut trace, analysis, &pid);
+}
+
+/// Attempts other than publishing.
+fn attempts(trace: &mut Trace, lanes: &Lanes, pid: &impl Fn(&str) -> usize) {
     for lane in lanes.clients.iter().filter(|lane| lane.activity != Activity::Publish) {
         let pid = pid(&lane.node);
         if !lane.bars.is_empty() {
@@ -115,22 +147,11 @@ pub fn trace(recording: &Recording, analysis: &Analysis, lanes: &Lanes) -> Strin
         let mut tracks = Tracks::default();
         // Receptions are drawn with the messages.
         for ((at, outcome, seq), took) in lane.attempts.iter().zip(&lane.took_us) {
-            let tid = tracks.place(&mut trace, pid, lane.activity, *at, at + took);
             let name = format!("{} {seq}", lane.activity.as_str().to_uppercase());
-            trace.slice(pid, tid, &name, *at, at + took, json!({"outcome": outcome.as_str(), "seq": seq}));
+            let args = json!({"outcome": outcome.as_str(), "seq": seq});
+            tracks.slice(trace, (pid, lane.activity), &name, (*at, at + took), args);
         }
     }
-    let other = json!({"scenario": analysis.scenario, "source": analysis.source, "run": analysis.run,
-        "time0_us": -lanes.begin_us});
-    let mut out = String::from("{\"displayTimeUnit\":\"ms\",\"otherData\":");
-    out.push_str(&other.to_string());
-    out.push_str(",\"traceEvents\":[\n");
-    for (i, event) in trace.events.iter().enumerate() {
-        out.push_str(if i == 0 { "" } else { ",\n" });
-        out.push_str(&event.to_string());
-    }
-    out.push_str("\n]}\n");
-    out
 }
 
 fn run_events(trace: &mut Trace, analysis: &Analysis, lanes: &Lanes) {
@@ -160,10 +181,30 @@ fn run_events(trace: &mut Trace, analysis: &Analysis, lanes: &Lanes) {
 struct Tracks(Vec<i64>);
 
 impl Tracks {
-    /// The thread on which nothing is under way; names it when it is new.
-    fn place(&mut self, trace: &mut Trace, pid: usize, activity: Activity, from: i64, to: i64) -> usize {
+    /// Draws an attempt; answers its thread, if it has one.
+    fn slice(
+        &mut self,
+        trace: &mut Trace,
+        (pid, activity): (usize, Activity),
+        name: &str,
+        (from, to): (i64, i64),
+        args: Value,
+    ) -> Option<usize> {
+        let thread = self.place(trace, pid, activity, from, to);
+        match thread {
+            Some(tid) => trace.slice(pid, tid, name, from, to, args),
+            None => trace.over("more", pid, &format!("{activity}: more under way"), from, to.max(from + 1)),
+        }
+        thread
+    }
+
+    /// The thread on which nothing is under way; names it when it is new. None if there are too many already.
+    fn place(&mut self, trace: &mut Trace, pid: usize, activity: Activity, from: i64, to: i64) -> Option<usize> {
         let to = to.max(from + 1);
         let track = self.0.iter().position(|end| *end <= from).unwrap_or(self.0.len());
+        if track == TRACKS_MAX {
+            return None;
+        }
         if track == self.0.len() {
             self.0.push(to);
             let base = ATTEMPTS + activity_base(activity);
@@ -171,7 +212,7 @@ impl Tracks {
             trace.name("thread_name", pid, base + track, &name);
         }
         self.0[track] = to;
-        ATTEMPTS + activity_base(activity) + track
+        Some(ATTEMPTS + activity_base(activity) + track)
     }
 }
 
@@ -199,12 +240,13 @@ fn messages(trace: &mut Trace, analysis: &Analysis, pid: &impl Fn(&str) -> usize
         let from_pid = pid(&message.client);
         let (from, to) = (message.published_us, message.published_us + message.took_us);
         let i = tracks(&mut publishing, from_pid);
-        let tid = publishing[i].1.place(trace, from_pid, Activity::Publish, from, to);
         let cause = message.cause.map(|cause| cause.as_str());
         let args =
             json!({"outcome": message.outcome, "seq": message.seq, "receivers": message.receivers, "cause": cause});
-        trace.slice(from_pid, tid, &format!("PUBLISH {}", message.seq), from, to, args);
-        for (subscriber, at) in &message.received {
+        let name = format!("PUBLISH {}", message.seq);
+        let tid = publishing[i].1.slice(trace, (from_pid, Activity::Publish), &name, (from, to), args);
+        // An arrow begins on a thread.
+        for (subscriber, at) in message.received.iter().filter(|_| tid.is_some()) {
             trace.id += 1;
             let ts = from - trace.begin;
             trace.events.push(json!({"ph": "s", "cat": "message", "id": trace.id, "pid": from_pid, "tid": tid,
@@ -216,10 +258,28 @@ fn messages(trace: &mut Trace, analysis: &Analysis, pid: &impl Fn(&str) -> usize
     let mut receiving: Vec<(usize, Tracks)> = Vec::new();
     for (to_pid, at, seq, id) in receptions {
         let i = tracks(&mut receiving, to_pid);
-        let tid = receiving[i].1.place(trace, to_pid, Activity::Receive, at, at + 1);
-        trace.slice(to_pid, tid, &format!("message {seq}"), at, at + 1, json!({"seq": seq}));
+        let (name, args) = (format!("message {seq}"), json!({"seq": seq}));
+        let tid = receiving[i].1.slice(trace, (to_pid, Activity::Receive), &name, (at, at + 1), args);
         let ts = at - trace.begin;
         trace.events.push(json!({"ph": "f", "bp": "e", "cat": "message", "id": id, "pid": to_pid, "tid": tid,
             "name": "message", "ts": ts}));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_overlaps_has_few_tracks_and_is_all_there() {
+        let mut trace = Trace { begin: 0, events: Vec::new(), id: 0 };
+        let mut tracks = Tracks::default();
+        let threads: Vec<Option<usize>> = (0..200)
+            .map(|at| tracks.slice(&mut trace, (5, Activity::Publish), "PUBLISH", (at, at + 1_000), json!({})))
+            .collect();
+        let of = |phase: &str| trace.events.iter().filter(|event| event["ph"] == phase).count();
+        assert_eq!((of("M"), of("X"), of("b"), of("e")), (TRACKS_MAX, TRACKS_MAX, 192, 192));
+        assert!(threads[..TRACKS_MAX].iter().all(Option::is_some) && threads[TRACKS_MAX..].iter().all(Option::is_none));
+        assert_eq!(tracks.place(&mut trace, 5, Activity::Publish, 5_000, 5_001), Some(ATTEMPTS));
     }
 }

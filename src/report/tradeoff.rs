@@ -19,7 +19,7 @@ const LEAST: f64 = 1.0 / 3_650.0;
 
 /// A setting.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TradeoffPoint {
+pub(crate) struct TradeoffPoint {
     /// Its values.
     pub label: String,
     /// Mean outage when the master fails, and its 95 % confidence interval.
@@ -30,7 +30,7 @@ pub struct TradeoffPoint {
 
 /// Settings by outage and false failovers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TradeoffChart {
+pub(crate) struct TradeoffChart {
     /// What the outage is: `set-outage (s)`.
     pub outage: String,
     /// The keys that vary.
@@ -45,7 +45,7 @@ pub struct TradeoffChart {
 
 impl TradeoffChart {
     /// Settings that no other beats in both, by rising number of false failovers.
-    pub fn front(&self) -> Vec<&TradeoffPoint> {
+    pub(crate) fn front(&self) -> Vec<&TradeoffPoint> {
         let beats = |other: &TradeoffPoint, point: &TradeoffPoint| {
             let no_worse = other.outage.0 <= point.outage.0 && other.a_day.0 <= point.a_day.0;
             no_worse && (other.outage.0 < point.outage.0 || other.a_day.0 < point.a_day.0)

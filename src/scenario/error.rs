@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
-
+use crate::excerpt::Excerpt;
 use crate::record::visible;
 
 /// So many problems are told; of the others, how many there are.
@@ -28,7 +26,7 @@ impl ScenarioError {
     /// The file could not be read at all.
     pub(super) fn unreadable(source_name: &str, error: &std::io::Error) -> Self {
         let problem = Problem {
-            message: format!("cannot read it: {error}"),
+            message: format!("cannot read it: {}", crate::limits::system_says(error)),
             text: None,
             labels: Vec::new(),
             help: Some("give the path of a scenario file (TOML)".to_owned()),
@@ -50,9 +48,10 @@ impl fmt::Display for ScenarioError {
 
 impl std::error::Error for ScenarioError {}
 
-impl Diagnostic for ScenarioError {
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.problems.iter().map(|problem| problem as &dyn Diagnostic)))
+#[cfg(feature = "cli")]
+impl miette::Diagnostic for ScenarioError {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        Some(Box::new(self.problems.iter().map(|problem| problem as &dyn miette::Diagnostic)))
     }
 }
 
@@ -61,8 +60,9 @@ impl Diagnostic for ScenarioError {
 #[error("{message}")]
 pub struct Problem {
     message: String,
-    text: Option<NamedSource<Arc<str>>>,
-    labels: Vec<LabeledSpan>,
+    text: Option<Excerpt>,
+    /// What is said under which part of the text; the first is the place of the problem.
+    labels: Vec<(Range<usize>, String)>,
     help: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl Problem {
     /// File, line, column (both from 1, the column in characters) of the offending text.
     pub fn place(&self) -> Option<(&str, usize, usize)> {
         let text = self.text.as_ref()?;
-        let before = &text.inner()[..self.labels.first()?.offset()];
+        let before = &text.text()[..self.labels.first()?.0.start];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
         Some((text.name(), line, column))
@@ -78,8 +78,8 @@ impl Problem {
 
     /// The offending text itself.
     pub fn offending(&self) -> Option<&str> {
-        let label = self.labels.first()?;
-        self.text.as_ref()?.inner().get(label.offset()..label.offset() + label.len())
+        let (span, _) = self.labels.first()?;
+        self.text.as_ref()?.text().get(span.clone())
     }
 
     /// What would be right.
@@ -88,15 +88,20 @@ impl Problem {
     }
 }
 
-impl Diagnostic for Problem {
+#[cfg(feature = "cli")]
+impl miette::Diagnostic for Problem {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
     }
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.text.as_ref().map(|text| text as &dyn SourceCode)
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        self.text.as_ref().map(|text| text as &dyn miette::SourceCode)
     }
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(self.labels.iter().cloned()))
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
+        let label = |(n, (span, label)): (usize, &(Range<usize>, String))| match n {
+            0 => miette::LabeledSpan::new_primary_with_span(Some(label.clone()), span.clone()),
+            _ => miette::LabeledSpan::at(span.clone(), label.clone()),
+        };
+        Some(Box::new(self.labels.iter().enumerate().map(label)))
     }
 }
 
@@ -132,7 +137,7 @@ impl Finding {
 /// Every part has a range of byte offsets of its own, so that a range tells which part it lies in.
 #[derive(Debug)]
 pub(super) struct Sources {
-    parts: Vec<(usize, NamedSource<Arc<str>>)>,
+    parts: Vec<(usize, Excerpt)>,
     end: usize,
 }
 
@@ -147,7 +152,7 @@ impl Sources {
     /// Adds a part; returns the offset at which it begins.
     pub(super) fn add(&mut self, name: &str, text: &str) -> usize {
         let start = self.end;
-        self.parts.push((start, NamedSource::new(name, Arc::from(text)).with_language("toml")));
+        self.parts.push((start, Excerpt::new(name, text)));
         // One more than the text, so that a range at the very end of a part belongs to it alone.
         self.end += text.len() + 1;
         start
@@ -170,19 +175,11 @@ impl Sources {
         let Finding { message, labels, help } = finding;
         let start = labels.first().map_or(0, |(span, _)| span.start);
         let (offset, text) = self.parts.iter().rev().find(|(offset, _)| *offset <= start).expect("parts begin at zero");
-        let inside = *offset..offset + text.inner().len();
+        let inside = *offset..offset + text.text().len();
         let labels = labels
             .into_iter()
             .filter(|(span, _)| inside.start <= span.start && span.end <= inside.end)
-            .enumerate()
-            .map(|(n, (span, label))| {
-                let (span, label) = (span.start - offset..span.end - offset, visible(&label).into_owned());
-                if n == 0 {
-                    LabeledSpan::new_primary_with_span(Some(label), span)
-                } else {
-                    LabeledSpan::at(span, label)
-                }
-            })
+            .map(|(span, label)| (span.start - offset..span.end - offset, visible(&label).into_owned()))
             .collect();
         // A message repeats what the file says.
         let message = visible(&message).into_owned();

@@ -89,7 +89,7 @@ pub enum Action<N = NodeRef> {
         /// The receivers: one name or a list.
         to: OneOrMany<N>,
     },
-    /// All partitions, cuts and degradations end.
+    /// All partitions, cuts and degradations end, and all disks are well again.
     Heal {},
     /// A link becomes slow or lossy, both ways; what is not given stays as it is.
     Degrade {
@@ -123,6 +123,24 @@ pub enum Action<N = NodeRef> {
         #[serde(rename = "for")]
         duration: Span,
     },
+    /// The disk of a machine becomes slow: every `fsync` there takes at least so long, until `heal` or for a time.
+    SlowDisk {
+        /// Whose: a Redis node, a Sentinel or a role.
+        node: N,
+        /// How long an `fsync` takes that begins from now on.
+        fsync: Span,
+        /// For how long; until `heal` if it is not given.
+        #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+        duration: Option<Span>,
+    },
+    /// The disk of a machine has no room left, until `heal` or for a time.
+    DiskFull {
+        /// Whose: a Redis node, a Sentinel or a role.
+        node: N,
+        /// For how long; until `heal` if it is not given.
+        #[serde(rename = "for", default, skip_serializing_if = "Option::is_none")]
+        duration: Option<Span>,
+    },
     /// A Redis or Sentinel command is executed.
     Command {
         /// By whom: a Redis node, a Sentinel or a role.
@@ -154,7 +172,56 @@ pub(super) enum Sense {
     Place,
 }
 
+/// What an action does to programs, as far as it can be told without a world. Whoever follows a script asks this and no action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Touch<'a, N> {
+    /// They end at once; with the host, all that are on it.
+    Ends { node: &'a N, with_host: bool },
+    /// They are told to end: one that is paused does so only when it goes on.
+    AskedToEnd(&'a N),
+    /// They are started: none of them may run.
+    Starts(&'a N),
+    /// They stand still: all of them must run.
+    Pauses(&'a N),
+    /// They go on: all of them must be paused.
+    Resumes(&'a N),
+    /// They must be alive, and stay so, unless what they are told may end them.
+    Needs { node: &'a N, may_end: bool },
+    /// Links or disks are disturbed.
+    Disturbs,
+    /// As long as that lasts, they may end at any time.
+    MayEndAnyTime(&'a N),
+    /// All links and disks are as they were.
+    Heals,
+    /// No program notices.
+    Nothing,
+}
+
 impl<N> Action<N> {
+    /// What it does to programs.
+    pub(crate) fn touch(&self) -> Touch<'_, N> {
+        match self {
+            Action::Kill { node } => Touch::Ends { node, with_host: false },
+            Action::KillHost { node } | Action::PowerOff { node } => Touch::Ends { node, with_host: true },
+            Action::Terminate { node } => Touch::AskedToEnd(node),
+            Action::Start { node } => Touch::Starts(node),
+            Action::Pause { node } => Touch::Pauses(node),
+            Action::Resume { node } => Touch::Resumes(node),
+            Action::ClockJump { node, .. } | Action::Stall { node, .. } => Touch::Needs { node, may_end: false },
+            Action::Command { node, run } => {
+                let is = |word: &str| run.first().is_some_and(|first| first.eq_ignore_ascii_case(word));
+                Touch::Needs { node, may_end: is("SHUTDOWN") || is("DEBUG") }
+            }
+            Action::Partition { .. } | Action::Cut { .. } | Action::Degrade { .. } | Action::SlowDisk { .. } => {
+                Touch::Disturbs
+            }
+            // A replica that cannot write what its master sends it, a log under `appendfsync always`.
+            Action::DiskFull { node, .. } => Touch::MayEndAnyTime(node),
+            Action::Heal {} => Touch::Heals,
+            Action::Upgrade { .. } => Touch::Nothing,
+        }
+    }
+
     /// The name of the action, as a file has it.
     pub const fn word(&self) -> &'static str {
         match self {
@@ -165,6 +232,8 @@ impl<N> Action<N> {
             Action::ClockJump { .. } => "clock-jump",
             Action::Upgrade { .. } => "upgrade",
             Action::Stall { .. } => "stall",
+            Action::SlowDisk { .. } => "slow-disk",
+            Action::DiskFull { .. } => "disk-full",
             Action::Command { .. } => "command",
             program => program.order().expect("all others are done to a program").0.word(),
         }
@@ -189,6 +258,8 @@ impl<N> Action<N> {
         match self {
             Action::ClockJump { node, .. }
             | Action::Stall { node, .. }
+            | Action::SlowDisk { node, .. }
+            | Action::DiskFull { node, .. }
             | Action::Command { node, .. }
             | Action::Upgrade { node, .. } => Some(node),
             Action::Partition { .. } | Action::Cut { .. } | Action::Heal {} | Action::Degrade { .. } => None,
@@ -213,6 +284,8 @@ impl<N> Action<N> {
             Action::ClockJump { node, by } => Action::ClockJump { node: program(node)?, by },
             Action::Upgrade { node, release } => Action::Upgrade { node: program(node)?, release },
             Action::Stall { node, duration } => Action::Stall { node: program(node)?, duration },
+            Action::SlowDisk { node, fsync, duration } => Action::SlowDisk { node: program(node)?, fsync, duration },
+            Action::DiskFull { node, duration } => Action::DiskFull { node: program(node)?, duration },
             Action::Command { node, run } => Action::Command { node: program(node)?, run },
             Action::Heal {} => Action::Heal {},
             Action::Partition { groups } => {

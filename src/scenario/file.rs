@@ -92,6 +92,13 @@ pub(super) fn link_keys() -> Json {
     schema
 }
 
+/// The key by which a node gets a name of its own.
+fn name_key() -> Json {
+    let says = "What the node is called in logs and reports: a name that no other node, client or host has. Faults and \
+                expectations know it by either.";
+    json!({ "description": says, "type": "string", "maxLength": crate::limits::TEXT_MAX })
+}
+
 /// The JSON Schema (draft 7) of a scenario file.
 pub fn json_schema() -> Json {
     let mut schema = schema_of::<File>();
@@ -103,8 +110,10 @@ pub fn json_schema() -> Json {
         for (_, key) in one["properties"].as_object_mut().into_iter().flatten() {
             key.as_object_mut().map(|key| key.remove("default"));
         }
+        one["properties"]["name"] = name_key();
         section["patternProperties"] = json!({ pattern: one });
     }
+    properties["haproxy"]["properties"]["name"] = name_key();
     properties["network"]["properties"]["link"] =
         json!({ "description": "Links of their own.", "type": "array", "items": link_keys() });
 
@@ -136,7 +145,7 @@ mod tests {
         assert!(properties["redis"]["patternProperties"]["^redis-[1-9][0-9]*$"]["properties"]["save"].is_object());
         assert!(properties["network"]["properties"]["link"]["items"]["properties"]["between"].is_object());
         let actions = properties["fault"]["items"]["oneOf"].as_array().expect("one schema an action");
-        assert_eq!(actions.len(), 15);
+        assert_eq!(actions.len(), 17);
         for action in actions {
             assert!(action["properties"]["action"]["description"].is_string(), "{action}");
             assert!(action["properties"]["at"].is_object(), "{action}");

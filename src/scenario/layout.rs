@@ -3,16 +3,16 @@
 use super::{NodeRef, Scenario};
 use crate::record::{self, Names};
 use crate::release::Release;
-use crate::wire::{Addr, HostId, NodeId};
+use crate::wire::{Addr, HostId, Ip, NodeId};
 
 /// The port of Redis and of HAProxy's frontend.
 pub const REDIS_PORT: u16 = 6379;
 /// The port of Sentinel.
 pub const SENTINEL_PORT: u16 = 26379;
 
-/// What kind of program a node is.
+/// Where a node sits in the stack: which program it runs ([`record::NodeKind`]), and its place among those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeKind {
+pub enum Seat {
     /// Redis server, by its place (0 is redis-1).
     Redis(usize),
     /// Sentinel, by its place.
@@ -23,14 +23,14 @@ pub enum NodeKind {
     Client(usize),
 }
 
-impl NodeKind {
+impl Seat {
     /// The kind of program, as recordings have it.
     pub const fn program(self) -> record::NodeKind {
         match self {
-            NodeKind::Redis(_) => record::NodeKind::Redis,
-            NodeKind::Sentinel(_) => record::NodeKind::Sentinel,
-            NodeKind::Haproxy => record::NodeKind::Haproxy,
-            NodeKind::Client(_) => record::NodeKind::Client,
+            Seat::Redis(_) => record::NodeKind::Redis,
+            Seat::Sentinel(_) => record::NodeKind::Sentinel,
+            Seat::Haproxy => record::NodeKind::Haproxy,
+            Seat::Client(_) => record::NodeKind::Client,
         }
     }
 }
@@ -42,7 +42,7 @@ pub struct Layout {
     /// Names of hosts and nodes.
     pub names: Names,
     /// By node.
-    pub kinds: Vec<NodeKind>,
+    pub seats: Vec<Seat>,
     /// By node.
     pub hosts: Vec<HostId>,
     redis: usize,
@@ -55,7 +55,7 @@ impl Layout {
     pub fn of(scenario: &Scenario) -> Layout {
         let mut layout = Layout {
             names: Names::default(),
-            kinds: Vec::new(),
+            seats: Vec::new(),
             hosts: Vec::new(),
             redis: scenario.redis.len(),
             sentinels: scenario.sentinel.len(),
@@ -66,27 +66,32 @@ impl Layout {
         }
         for (n, config) in scenario.redis.iter().enumerate() {
             let name = format!("redis-{}", n + 1);
-            layout.add(&name, &name, NodeKind::Redis(n));
+            layout.add(&name, &name, Seat::Redis(n));
             layout.say_release(config.release);
         }
         for (n, config) in scenario.sentinel.iter().enumerate() {
             let name = format!("sentinel-{}", n + 1);
-            layout.add(&name, &name, NodeKind::Sentinel(n));
+            layout.add(&name, &name, Seat::Sentinel(n));
             layout.say_release(config.release);
         }
         if layout.haproxy {
-            layout.add("haproxy", "haproxy", NodeKind::Haproxy);
+            layout.add("haproxy", "haproxy", Seat::Haproxy);
             layout.say_release(scenario.haproxy.release);
         }
         for (n, client) in scenario.clients.iter().enumerate() {
-            layout.add(&client.name, &client.host, NodeKind::Client(n));
+            layout.add(&client.name, &client.host, Seat::Client(n));
+        }
+        for (node, name) in &scenario.called {
+            if let Some(node) = layout.node(node) {
+                layout.names.rename(node, name);
+            }
         }
         layout
     }
 
-    fn add(&mut self, name: &str, host: &str, kind: NodeKind) {
+    fn add(&mut self, name: &str, host: &str, kind: Seat) {
         let node = self.names.add(name, kind.program(), host);
-        self.kinds.push(kind);
+        self.seats.push(kind);
         self.hosts.push(self.names.nodes[node.0 as usize].host);
     }
 
@@ -100,7 +105,7 @@ impl Layout {
 
     /// How many nodes there are.
     pub fn nodes(&self) -> usize {
-        self.kinds.len()
+        self.seats.len()
     }
 
     /// A Redis server.
@@ -128,7 +133,7 @@ impl Layout {
     /// All clients.
     pub fn all_clients(&self) -> impl Iterator<Item = NodeId> + use<> {
         let first = (self.redis + self.sentinels) as u16 + self.haproxy as u16;
-        (first..self.kinds.len() as u16).map(NodeId)
+        (first..self.seats.len() as u16).map(NodeId)
     }
 
     /// The host of a node.
@@ -139,11 +144,17 @@ impl Layout {
 
     /// The address at which a node listens.
     pub fn addr(&self, node: NodeId) -> Addr {
-        let port = match self.kinds[node.0 as usize] {
-            NodeKind::Sentinel(_) => SENTINEL_PORT,
+        let port = match self.seats[node.0 as usize] {
+            Seat::Sentinel(_) => SENTINEL_PORT,
             _ => REDIS_PORT,
         };
-        Addr::new(self.host(node), port)
+        Addr::new(self.names.address(self.host(node)), port)
+    }
+
+    /// The host that has an address from the beginning.
+    pub fn host_at(&self, ip: Ip) -> HostId {
+        let hosts = (0..self.names.hosts.len() as u16).map(HostId);
+        hosts.into_iter().find(|host| self.names.address(*host) == ip).expect("every address is a host's")
     }
 
     /// The Redis server at an address.

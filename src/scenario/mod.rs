@@ -41,7 +41,8 @@ pub mod shipped;
 mod tests;
 mod write;
 
-pub use crate::{limits, units};
+pub(crate) use crate::limits;
+pub use crate::units;
 
 use std::path::Path;
 
@@ -51,9 +52,10 @@ pub use cost::Cost;
 pub use error::{Problem, ScenarioError};
 pub use expect::{Bounds, EventPattern, Expect, FinalRole, Within};
 pub use expect_runs::{ExpectRuns, Number, Part, RUNS, RunBounds, Runs, Statistic};
+pub(crate) use fault::Touch;
 pub use fault::{Action, Fault, NodeRef, OneOrMany, Role, partition_pairs};
 pub use file::json_schema;
-pub use layout::{Layout, NodeKind, REDIS_PORT, SENTINEL_PORT};
+pub use layout::{Layout, REDIS_PORT, SENTINEL_PORT, Seat};
 pub use met::{checks, unmet};
 pub use plan::{Link, Network, Scenario, Stack};
 
@@ -94,7 +96,7 @@ impl Scenario {
         if !errors.is_empty() {
             let finding = |error: &toml::de::Error| {
                 let at = error.span().unwrap_or(0..0);
-                Finding::new("this is no TOML", at, error.message()).help("the format is described at https://toml.io")
+                Finding::new("this is not TOML", at, error.message()).help("the format is described at https://toml.io")
             };
             return Err(sources.refuse(errors.iter().map(finding).collect()));
         }

@@ -12,23 +12,42 @@ use crate::suggest::closest;
 pub(super) struct Names<'a> {
     stack: Stack,
     clients: &'a [client::Config],
+    called: &'a [(NodeRef, String)],
 }
 
 impl<'a> Names<'a> {
     pub(super) fn new(stack: Stack, clients: &'a [client::Config]) -> Self {
-        Names { stack, clients }
+        Names { stack, clients, called: &[] }
+    }
+
+    /// The same with the names that the file gives to nodes.
+    pub(super) fn with_called(self, called: &'a [(NodeRef, String)]) -> Self {
+        Names { called, ..self }
+    }
+
+    /// The name of a node in reports.
+    pub(super) fn shown(&self, name: &str) -> String {
+        let node = self.node(name);
+        let called = self.called.iter().find(|(own, _)| Some(own) == node.as_ref());
+        called.map_or_else(|| name.to_owned(), |(_, name)| name.clone())
     }
 
     /// The node called `name`: not a client, not a role.
     pub(super) fn node(&self, name: &str) -> Option<NodeRef> {
+        let called = || self.called.iter().find(|(_, own)| own == name).map(|(node, _)| node.clone());
         self.redis(name)
+            .or_else(called)
             .or_else(|| number(name, "sentinel-", self.stack.sentinels).map(NodeRef::Sentinel))
             .or_else(|| (name == "haproxy" && self.stack.haproxy).then_some(NodeRef::Haproxy))
     }
 
     /// The Redis node called `name`.
     pub(super) fn redis(&self, name: &str) -> Option<NodeRef> {
-        number(name, "redis-", self.stack.redis).map(NodeRef::Redis)
+        let called = || {
+            let redis = self.called.iter().filter(|(node, _)| matches!(node, NodeRef::Redis(_)));
+            redis.into_iter().find(|(_, own)| own == name).map(|(node, _)| node.clone())
+        };
+        number(name, "redis-", self.stack.redis).map(NodeRef::Redis).or_else(called)
     }
 
     /// Who or what `name` is in the given sense. A client's place is its host.

@@ -50,6 +50,18 @@ fn set<'i>(table: &mut DeTable<'i>, steps: &[Step<'i>], value: Value<'i>) -> Res
         table.insert(step.clone(), value);
         return Ok(());
     }
+    if step.get_ref() == "client" && rest[0].get_ref() == "*" && !table.contains_key("client") {
+        // A file that names no client has those of the reference.
+        let clients = crate::client::Config::REFERENCE.map(|(name, kind, host)| {
+            let keys = [("name", name), ("kind", kind.verb()), ("host", host)].map(|(key, word)| {
+                let at = |value| Spanned::new(step.span(), value);
+                (Spanned::new(step.span(), Cow::Borrowed(key)), at(DeValue::String(Cow::Borrowed(word))))
+            });
+            Spanned::new(step.span(), DeValue::Table(keys.into_iter().collect()))
+        });
+        let clients = DeValue::Array(clients.into_iter().collect());
+        table.insert(step.clone(), Spanned::new(step.span(), clients));
+    }
     if LISTS.contains(&step.get_ref().as_ref()) && !table.contains_key(step.get_ref().as_ref()) {
         let finding = Finding::new("the override leads nowhere", step.span(), "the file has none");
         return Err(Box::new(

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::expect::Expect;
-use super::fault::Fault;
+use super::fault::{Fault, NodeRef};
 use super::units::{Rate, Share};
 use crate::analysis::timers::Settings;
 use crate::kernel::Span;
@@ -29,6 +29,8 @@ pub struct Scenario {
     pub sentinel: Vec<sentinel::Config>,
     /// The settings of HAProxy, whether the stack has one or not.
     pub haproxy: haproxy::Config,
+    /// What nodes are called in logs and reports, where the file gives them a name of their own.
+    pub called: Vec<(NodeRef, String)>,
     /// The links between hosts.
     pub network: Network,
     /// The client programs, in the order of the file.

@@ -30,7 +30,7 @@ pub(super) fn of_section(section: &str, key: &str, keys: &Keys) -> Option<(Strin
     }
     is_real.then(|| {
         let label = format!("a real directive of {file} that is not modelled");
-        let help = "it would change nothing here: leave it out (docs/model.md says what is modelled)".to_owned();
+        let help = "it would change nothing here: leave it out (docs/laboratory.md says what is modelled)".to_owned();
         (format!("`{key}` is not modelled"), label, help)
     })
 }
@@ -40,7 +40,7 @@ pub(super) fn unknown_directive(name: &str) -> (String, String, String) {
     if has(REDIS, name) {
         let message = format!("CONFIG SET of `{name}` is not modelled");
         let label = "a real directive of redis.conf 7.0.15 that is not modelled".to_owned();
-        return (message, label, "leave it out: docs/model.md says what is modelled".to_owned());
+        return (message, label, "leave it out: docs/laboratory.md says what is modelled".to_owned());
     }
     let keys = Keys::of::<redis::Config>();
     let help = match closest(name, keys.names()) {
@@ -61,8 +61,9 @@ mod tests {
     use crate::{haproxy, sentinel};
 
     /// Keys that only the simulator has, and numbers that only `SENTINEL DEBUG` sets.
-    const OF_THE_SIMULATOR: [&str; 22] = [
+    const OF_THE_SIMULATOR: [&str; 23] = [
         "config-file",
+        "master-by-name",
         "dataset-bytes",
         "dataset-value-bytes",
         "dataset-save-rate",

@@ -3,11 +3,11 @@
 //! Only what is certain is refused. A fault that names a role may hit any node that can play it, so from then on
 //! nothing is certain about these.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::error::Finding;
-use super::fault::{Action, Fault, NodeRef, Role};
+use super::fault::{Fault, NodeRef, Role, Touch};
 use super::names::Names;
 
 /// What is known of a program; with the place of the fault that made it so.
@@ -28,7 +28,7 @@ pub(super) type Line = (Fault, Range<usize>);
 /// Everything in the script, given in the order of time, that certainly makes no sense.
 pub(super) fn check(lines: &[Line], names: &Names<'_>) -> Vec<Finding> {
     let lives = names.all_programs().into_iter().map(|name| (name, Life::Runs(None))).collect();
-    let mut stage = Stage { names, lives, disturbed: false, findings: Vec::new() };
+    let mut stage = Stage { names, lives, uncertain: BTreeSet::new(), disturbed: false, findings: Vec::new() };
     for (fault, at) in lines {
         stage.play(fault, at);
     }
@@ -38,29 +38,31 @@ pub(super) fn check(lines: &[Line], names: &Names<'_>) -> Vec<Finding> {
 struct Stage<'a> {
     names: &'a Names<'a>,
     lives: BTreeMap<String, Life>,
+    /// Nothing is certain about these any more.
+    uncertain: BTreeSet<String>,
     disturbed: bool,
     findings: Vec<Finding>,
 }
 
 impl Stage<'_> {
     fn play(&mut self, fault: &Fault, at: &Range<usize>) {
-        match &fault.action {
-            Action::Kill { node } => self.kill(node, self.names.programs(node), at),
-            Action::KillHost { node } | Action::PowerOff { node } => self.kill(node, self.names.host_mates(node), at),
-            Action::Terminate { node } => self.change(
-                node,
-                at,
-                |life| matches!(life, Life::Dead(_)).then_some("does not run"),
-                // A paused program gets the signal only when it goes on.
-                |life| if matches!(life, Life::Runs(_)) { Life::Dead(at.clone()) } else { Life::Unknown },
-            ),
-            Action::Start { node } => self.change(
+        let dead = |life: &Life| matches!(life, Life::Dead(_)).then_some("does not run");
+        match fault.action.touch() {
+            Touch::Ends { node, with_host } => {
+                let programs = if with_host { self.names.host_mates(node) } else { self.names.programs(node) };
+                self.change_all(node, programs, at, dead, |_| Life::Dead(at.clone()));
+            }
+            // A paused program gets the signal only when it goes on.
+            Touch::AskedToEnd(node) => self.change(node, at, dead, |life| {
+                if matches!(life, Life::Runs(_)) { Life::Dead(at.clone()) } else { Life::Unknown }
+            }),
+            Touch::Starts(node) => self.change(
                 node,
                 at,
                 |life| matches!(life, Life::Runs(_) | Life::Paused(_)).then_some("already runs"),
                 |_| Life::Runs(Some(at.clone())),
             ),
-            Action::Pause { node } => self.change(
+            Touch::Pauses(node) => self.change(
                 node,
                 at,
                 |life| match life {
@@ -70,41 +72,35 @@ impl Stage<'_> {
                 },
                 |_| Life::Paused(at.clone()),
             ),
-            Action::Resume { node } => self.change(
+            Touch::Resumes(node) => self.change(
                 node,
                 at,
                 |life| matches!(life, Life::Runs(_) | Life::Dead(_)).then_some("is not paused"),
                 |_| Life::Runs(Some(at.clone())),
             ),
-            Action::Upgrade { .. } => {}
-            Action::ClockJump { node, .. } | Action::Stall { node, .. } => {
-                self.change(node, at, |life| matches!(life, Life::Dead(_)).then_some("does not run"), Life::clone);
+            Touch::Needs { node, may_end } => {
+                self.change(node, at, dead, |life| if may_end { Life::Unknown } else { life.clone() });
             }
-            Action::Command { node, run } => {
-                let ends = matches!(run[0].to_ascii_uppercase().as_str(), "SHUTDOWN" | "DEBUG");
-                self.change(
-                    node,
-                    at,
-                    |life| matches!(life, Life::Dead(_)).then_some("does not run"),
-                    |life| if ends { Life::Unknown } else { life.clone() },
-                );
+            Touch::Disturbs => self.disturbed = true,
+            Touch::MayEndAnyTime(node) => {
+                self.disturbed = true;
+                match node {
+                    NodeRef::Role(role) => self.uncertain.extend(self.players(*role)),
+                    node => self.uncertain.extend(self.names.programs(node)),
+                }
             }
-            Action::Partition { .. } | Action::Cut { .. } | Action::Degrade { .. } => self.disturbed = true,
-            Action::Heal {} => {
+            Touch::Heals => {
                 if !self.disturbed {
-                    let finding = Finding::new("there is nothing to heal", at.clone(), "no link is disturbed by now");
-                    self.findings
-                        .push(finding.help("a `partition`, `cut` or `degrade` must come before; check its `at`"));
+                    let finding =
+                        Finding::new("there is nothing to heal", at.clone(), "no link and no disk is disturbed by now");
+                    self.findings.push(finding.help(
+                        "a `partition`, `cut`, `degrade`, `slow-disk` or `disk-full` must come before; check its `at`",
+                    ));
                 }
                 self.disturbed = false;
             }
+            Touch::Nothing => {}
         }
-    }
-
-    /// Ends `programs`, of which one at least must be alive.
-    fn kill(&mut self, node: &NodeRef, programs: Vec<String>, at: &Range<usize>) {
-        let dead = |life: &Life| matches!(life, Life::Dead(_)).then_some("does not run");
-        self.change_all(node, programs, at, dead, |_| Life::Dead(at.clone()));
     }
 
     fn change(
@@ -133,6 +129,10 @@ impl Stage<'_> {
         let mut refused = None;
         let mut changed = 0;
         for program in &programs {
+            if self.uncertain.contains(program) {
+                changed += 1;
+                continue;
+            }
             let life = self.lives.get_mut(program).expect("targets are resolved");
             match objection(life) {
                 Some(why) => refused = Some((why, life.clone())),
@@ -168,14 +168,18 @@ impl Stage<'_> {
 
     /// A role was hit: nothing is certain any more about the nodes that can play it, nor about clients beside them.
     fn forget(&mut self, role: Role) {
+        for name in self.players(role) {
+            self.lives.insert(name, Life::Unknown);
+        }
+    }
+
+    /// The nodes that can play a role, and the clients beside them.
+    fn players(&self, role: Role) -> Vec<String> {
         let plays = |node: &NodeRef| match role {
             Role::Leader => matches!(node, NodeRef::Sentinel(_)),
             Role::Master | Role::Replica | Role::OldMaster => matches!(node, NodeRef::Redis(_)),
         };
         let nodes = self.names.nodes().into_iter().filter_map(|name| self.names.node(&name)).filter(plays);
-        let mates = nodes.flat_map(|node| self.names.host_mates(&node));
-        for name in mates.collect::<Vec<_>>() {
-            self.lives.insert(name, Life::Unknown);
-        }
+        nodes.flat_map(|node| self.names.host_mates(&node)).collect()
     }
 }

@@ -2,12 +2,12 @@
 
 use super::Monitor;
 use super::instance::{Instance, Master, flag};
-use super::persist::{Persisted, PersistedMaster};
+use super::persist::PersistedMaster;
 use super::process::{Pass, ms};
 use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, MasterCommand, MasterId, Payload, Reply, RunId, SentinelCommand,
-    SentinelReply, SetOption,
+    Addr, ChannelId, Command, ErrorKind, GroupId, MasterCommand, Payload, Reply, RunId, SentinelCommand, SentinelReply,
+    SetOption,
 };
 
 impl Monitor {
@@ -16,9 +16,7 @@ impl Monitor {
         match command {
             Command::Ping => Reply::Pong,
             Command::Publish(ChannelId::HELLO, Payload::Hello(hello)) => {
-                if let Some(master) = &mut self.master {
-                    master.process_hello(hello, pass);
-                }
+                self.process_hello(hello, pass);
                 Reply::Int(1)
             }
             // Of all events only `+switch-master` is pushed: no client of this stack listens for others.
@@ -55,12 +53,14 @@ impl Monitor {
             }
             SentinelCommand::FlushConfig => {
                 self.flush(pass);
-                Reply::Ok
+                // `sentinelFlushConfigAndReply`
+                if pass.process.volume.full { Reply::Error(ErrorKind::Err) } else { Reply::Ok }
             }
             SentinelCommand::Monitor { name, master, quorum } => self.monitor(name, master, quorum, pass),
             SentinelCommand::IsMasterDownByAddr { master: addr, epoch, candidate } => {
-                sentinel(match &mut self.master {
-                    Some(master) => master.is_master_down(addr, epoch, candidate, pass),
+                let master = self.masters.values_mut().find(|master| master.own.addr == addr);
+                sentinel(match master {
+                    Some(master) => master.is_master_down(epoch, candidate, pass),
                     None => SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 },
                 })
             }
@@ -82,18 +82,21 @@ impl Monitor {
     }
 
     /// The master that is monitored under a name (`sentinelGetMasterByName`).
-    fn monitored(&mut self, name: Option<MasterId>) -> Option<&mut Master> {
-        self.master.as_deref_mut().filter(|_| name == Some(MasterId::ONLY))
+    fn monitored(&mut self, name: Option<GroupId>) -> Option<&mut Master> {
+        self.masters.get_mut(&name?).map(|master| &mut **master)
     }
 
     /// A command about one master (`sentinelGetMasterByNameOrReplyError`).
-    fn about(&mut self, name: Option<MasterId>, command: MasterCommand, pass: &mut Pass<'_>) -> Reply {
+    fn about(&mut self, name: Option<GroupId>, command: MasterCommand, pass: &mut Pass<'_>) -> Reply {
         let Some(master) = self.monitored(name) else { return Reply::Error(ErrorKind::NoSuchMaster) };
         match command {
             MasterCommand::Failover => master.failover_by_user(pass),
             MasterCommand::Ckquorum => master.check_quorum(),
             MasterCommand::Replicas => sentinel(SentinelReply::Replicas(master.announced_replicas())),
-            MasterCommand::Remove => self.remove(pass),
+            MasterCommand::Remove => {
+                let group = master.group;
+                self.remove(group, pass)
+            }
             MasterCommand::Set(options) => master.set(&options, pass),
             MasterCommand::Master => sentinel(SentinelReply::Master {
                 flags: master.flags_text(),
@@ -107,7 +110,7 @@ impl Monitor {
     }
 
     /// `SENTINEL MONITOR` (`createSentinelRedisInstance`): the quorum is looked at before the name.
-    fn monitor(&mut self, name: MasterId, addr: Addr, quorum: u32, pass: &mut Pass<'_>) -> Reply {
+    fn monitor(&mut self, name: GroupId, addr: Addr, quorum: u32, pass: &mut Pass<'_>) -> Reply {
         if quorum == 0 {
             return Reply::Error(ErrorKind::QuorumIsZero);
         }
@@ -126,28 +129,27 @@ impl Monitor {
             replicas: Vec::new(),
             sentinels: Vec::new(),
         };
-        let master = Master::load(&state, pass);
+        let master = Master::load(name, &state, pass);
         master.flush(pass);
         let who = master.own.who(addr);
         pass.log(|| SentinelEvent::Monitor(who, quorum));
-        self.master = Some(Box::new(master));
+        self.masters.insert(name, Box::new(master));
         Reply::Ok
     }
 
-    /// Writes the file, with or without a master.
+    /// Writes the file with all masters that there are.
     pub(super) fn flush(&self, pass: &mut Pass<'_>) {
-        match &self.master {
-            Some(master) => master.flush(pass),
-            None => {
-                let state = Persisted { id: pass.process.id, current_epoch: pass.process.current_epoch, master: None };
-                pass.flush(state);
-            }
+        if pass.cannot_flush() {
+            return;
         }
+        let masters = self.masters.iter().map(|(group, master)| (*group, master.persisted(pass.process)));
+        let masters = masters.collect();
+        pass.flush(masters);
     }
 
     /// `SENTINEL REMOVE`
-    fn remove(&mut self, pass: &mut Pass<'_>) -> Reply {
-        let Some(mut master) = self.master.take() else { return Reply::Error(ErrorKind::NoSuchMaster) };
+    fn remove(&mut self, group: GroupId, pass: &mut Pass<'_>) -> Reply {
+        let Some(mut master) = self.masters.remove(&group) else { return Reply::Error(ErrorKind::NoSuchMaster) };
         pass.about(SentinelEventKind::MonitorRemoved, master.own.who(master.own.addr));
         master.own.link.close(pass);
         for instance in master.slaves.iter_mut().chain(&mut master.sentinels) {
@@ -164,16 +166,7 @@ fn sentinel(reply: SentinelReply) -> Reply {
 
 impl Master {
     /// Answers another Sentinel, and votes if it asks for that, whatever is thought of the master here (spec 8.4, 9.1).
-    fn is_master_down(
-        &mut self,
-        addr: Addr,
-        epoch: u32,
-        candidate: Option<RunId>,
-        pass: &mut Pass<'_>,
-    ) -> SentinelReply {
-        if addr != self.own.addr {
-            return SentinelReply::MasterDown { down: false, leader: None, leader_epoch: 0 };
-        }
+    fn is_master_down(&mut self, epoch: u32, candidate: Option<RunId>, pass: &mut Pass<'_>) -> SentinelReply {
         let down = !pass.process.tilt && self.own.is(flag::S_DOWN);
         let (leader, leader_epoch) = match candidate {
             Some(candidate) => self.vote_leader(epoch, candidate, pass),
@@ -190,7 +183,8 @@ impl Master {
         if self.choose_slave(pass).is_none() {
             return Reply::Error(ErrorKind::NoGoodSlave);
         }
-        pass.log(|| SentinelEvent::UserFailover);
+        let group = self.group;
+        pass.log(|| SentinelEvent::UserFailover(group));
         self.start_failover(pass);
         self.own.flags |= flag::FORCE_FAILOVER;
         Reply::Ok
@@ -258,8 +252,12 @@ impl Master {
 
 #[cfg(test)]
 mod tests {
-    use crate::sentinel::testing::{Lab, addr};
-    use crate::wire::{Command, ErrorKind, MasterCommand, MasterId, Reply, SentinelCommand, SentinelReply, SetOption};
+    use crate::record::SentinelEventKind;
+    use crate::sentinel::testing::{Lab, addr, node, when};
+    use crate::wire::{
+        ChannelId, Command, ErrorKind, GroupId, Hello, MasterCommand, Payload, Reply, Role, RunId, SentinelCommand,
+        SentinelReply, SetOption,
+    };
 
     #[test]
     fn set_changes_and_writes_and_keeps_what_came_before_a_mistake() {
@@ -270,7 +268,7 @@ mod tests {
         assert_eq!(lab.ask_about(MasterCommand::Set(options)), Reply::Error(wrong));
         assert_eq!(wrong.text(), "ERR Invalid argument '0' for SENTINEL SET 'quorum'");
         assert_eq!(lab.lines(), ["+set down-after-milliseconds 900"]);
-        let master = lab.sentinel.persisted().master.expect("one");
+        let master = lab.sentinel.persisted().masters.remove(&GroupId::ONLY).expect("one");
         assert_eq!((master.down_after_milliseconds, master.quorum, master.parallel_syncs), (900, 2, 1));
     }
 
@@ -304,21 +302,61 @@ mod tests {
         lab.events();
         assert_eq!(lab.ask_about(MasterCommand::Remove), Reply::Ok);
         let unknown = Reply::Sentinel(Box::new(SentinelReply::MasterAddr(None)));
-        assert_eq!(lab.ask(SentinelCommand::GetMasterAddrByName(Some(MasterId::ONLY))), unknown);
+        assert_eq!(lab.ask(SentinelCommand::GetMasterAddrByName(Some(GroupId::ONLY))), unknown);
         assert_eq!(lab.ask_about(MasterCommand::Remove), Reply::Error(ErrorKind::NoSuchMaster));
-        assert_eq!(lab.ask(SentinelCommand::Reset(vec![MasterId::ONLY])), Reply::Int(0));
-        assert_eq!(lab.sentinel.persisted().master, None);
+        assert_eq!(lab.ask(SentinelCommand::Reset(vec![GroupId::ONLY])), Reply::Int(0));
+        assert!(lab.sentinel.persisted().masters.is_empty());
         lab.hear(12, 9, addr(2), 9);
         lab.run(3_000);
-        let monitor = |quorum| SentinelCommand::Monitor { name: MasterId::ONLY, master: addr(1), quorum };
+        let monitor = |quorum| SentinelCommand::Monitor { name: GroupId::ONLY, master: addr(1), quorum };
         assert_eq!(lab.ask(monitor(0)), Reply::Error(ErrorKind::QuorumIsZero));
         assert_eq!(lab.ask(monitor(1)), Reply::Ok);
         assert_eq!(lab.ask(monitor(1)), Reply::Error(ErrorKind::DuplicateMaster));
         lab.run(1_000);
         assert_eq!(lab.lines()[0], "-monitor 1");
-        let master = lab.sentinel.persisted().master.expect("one");
+        let master = lab.sentinel.persisted().masters.remove(&GroupId::ONLY).expect("one");
         assert_eq!((master.down_after_milliseconds, master.failover_timeout), (30_000, 180_000));
-        assert_eq!(lab.sentinel.knows(), (1, 0));
+        assert_eq!(lab.sentinel.knows(GroupId::ONLY), (1, 0));
+    }
+
+    #[test]
+    fn a_second_master_is_watched_beside_the_first() {
+        let mut lab = Lab::ready(1, 2);
+        let other = GroupId(1);
+        lab.peers.insert(addr(4), node(Role::Master, &[]));
+        assert_eq!(lab.ask(SentinelCommand::Monitor { name: other, master: addr(4), quorum: 1 }), Reply::Ok);
+        let set = MasterCommand::Set(vec![SetOption::DownAfterMilliseconds(900)]);
+        assert_eq!(lab.ask(SentinelCommand::About(Some(other), set)), Reply::Ok);
+        lab.run(2_000);
+        assert_eq!((lab.sentinel.knows(GroupId::ONLY), lab.sentinel.knows(other)), ((1, 2), (0, 0)));
+        lab.events();
+        lab.kill(4);
+        lab.run(3_000);
+        let events = lab.events();
+        let down = |host| when(&events, SentinelEventKind::SdownEntered, host);
+        assert!(down(4).is_some() && down(1).is_none(), "{events:?}");
+        // Whoever asks names a master by its address, and a hello by its name.
+        let mut is_down = |master| {
+            let Reply::Sentinel(reply) =
+                lab.ask(SentinelCommand::IsMasterDownByAddr { master, epoch: 0, candidate: None })
+            else {
+                panic!("it answers")
+            };
+            matches!(*reply, SentinelReply::MasterDown { down: true, .. })
+        };
+        assert_eq!((is_down(addr(4)), is_down(addr(1))), (true, false));
+        let hello =
+            Hello { sentinel: addr(12), id: RunId(12), epoch: 9, group: other, master: addr(3), config_epoch: 9 };
+        lab.command(Command::Publish(ChannelId::HELLO, Payload::Hello(hello)));
+        let believed = |lab: &Lab, group| lab.sentinel.believed_master(group);
+        assert_eq!((believed(&lab, other), believed(&lab, GroupId::ONLY)), (addr(3), addr(1)));
+        let file = lab.sentinel.persisted();
+        assert_eq!((file.masters[&other].addr, file.masters[&GroupId::ONLY].addr), (addr(3), addr(1)));
+        assert_eq!(lab.ask(SentinelCommand::About(Some(other), MasterCommand::Remove)), Reply::Ok);
+        assert_eq!(lab.sentinel.persisted().masters.into_keys().collect::<Vec<_>>(), [GroupId::ONLY]);
+        lab.events();
+        lab.run(2_000);
+        assert!(lab.lines().is_empty(), "the first goes on as if nothing had been");
     }
 
     #[test]

@@ -277,7 +277,7 @@ mod tests {
         lab.run(6_000);
         lab.events();
         lab.command(Command::Sentinel(Box::new(SentinelCommand::About(
-            Some(crate::wire::MasterId::ONLY),
+            Some(crate::wire::GroupId::ONLY),
             crate::wire::MasterCommand::Set(vec![crate::wire::SetOption::Quorum(2)]),
         ))));
         lab.peer(12).mode = Mode::Silent;

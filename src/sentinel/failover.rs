@@ -8,21 +8,10 @@ use super::note::age;
 use super::process::{DESYNC_MS, Pass};
 use crate::kernel::Span;
 use crate::mistake::Mistake;
-use crate::net::{Candidates, Note};
+pub(super) use crate::program::FailoverStep as State;
+use crate::program::{Candidates, Note};
 use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::{Addr, ClientType, Command};
-
-/// `failover_state`, in the order in which a failover walks through it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum State {
-    None,
-    WaitStart,
-    SelectSlave,
-    SendSlaveofNoone,
-    WaitPromotion,
-    ReconfSlaves,
-    UpdateConfig,
-}
 
 impl Instance {
     /// The transaction that changes a node's role and cuts its clients (spec 13; `sentinelSendSlaveOf`). False if there
@@ -302,7 +291,7 @@ impl Master {
     pub(super) fn switch_to_promoted(&mut self, pass: &mut Pass<'_>) {
         let old = self.own.addr;
         let new = self.promoted_index().map_or(old, |index| self.slaves[index].addr);
-        pass.switch_master(old, new);
+        pass.switch_master(self.group, old, new);
         self.reset_and_change_address(new, pass);
     }
 }
@@ -312,7 +301,7 @@ mod tests {
     use crate::record::SentinelEventKind::*;
     use crate::sentinel::Config;
     use crate::sentinel::testing::{Lab, Mode, Peer, addr, short, when};
-    use crate::wire::{Command, ErrorKind, MasterCommand, MasterLink, Reply, SentinelCommand};
+    use crate::wire::{Command, ErrorKind, GroupId, MasterCommand, MasterLink, Reply, SentinelCommand};
 
     fn command(command: SentinelCommand) -> Command {
         Command::Sentinel(Box::new(command))
@@ -373,7 +362,7 @@ mod tests {
         assert!((156..=310).contains(&(at(StateWaitPromotion, 3) - begun)));
         assert!((1_000..=1_250).contains(&(at(PromotedSlave, 3) - begun)));
         assert!((50..=106).contains(&(at(SlaveReconfSent, 2) - at(PromotedSlave, 3))));
-        assert_eq!((lab.sentinel.believed_master(), lab.sentinel.led_epoch()), (addr(3), Some(1)));
+        assert_eq!((lab.sentinel.believed_master(GroupId::ONLY), lab.sentinel.led_epoch()), (addr(3), Some(1)));
         let forced = lab.hellos.iter().find(|h| h.2.config_epoch == 1).expect("a hello spreads the news");
         assert!((50..=106).contains(&(forced.0 - at(PromotedSlave, 3))));
         assert_eq!(forced.2.master, addr(3));
@@ -416,7 +405,7 @@ mod tests {
         lab.run(8_000);
         assert!(lab.lines().contains(&"-failover-abort-no-good-slave 1".to_string()));
         assert!(!lab.peer(2).received.iter().any(|r| r.1 == Command::Multi));
-        assert_eq!(lab.sentinel.believed_master(), addr(1));
+        assert_eq!(lab.sentinel.believed_master(GroupId::ONLY), addr(1));
     }
 
     #[test]
@@ -506,7 +495,7 @@ mod tests {
             lab.run(10_000);
             assert!(lab.exited);
             assert_eq!(lab.lines().last().map(String::as_str), Some(last));
-            let believed = lab.sentinel.persisted().master.expect("one").addr;
+            let believed = lab.sentinel.persisted().masters[&GroupId::ONLY].addr;
             assert_eq!(believed, if after_election { addr(1) } else { addr(2) });
         }
     }

@@ -7,15 +7,10 @@ use crate::record::{SentinelEvent, SentinelEventKind};
 use crate::wire::Hello;
 
 impl Master {
-    /// Something was read from the Pub/Sub connection of the object with this serial number; own messages are skipped
-    /// (`sentinelReceiveHelloMessages`).
-    pub(super) fn pubsub_message(&mut self, serial: u32, hello: Option<Hello>, pass: &mut Pass<'_>) {
-        let Some(at) = self.find(serial) else { return };
-        self.at_mut(at).link.pubsub_last_activity = pass.now();
-        if let Some(hello) = hello
-            && hello.id != pass.process.id
-        {
-            self.process_hello(hello, pass);
+    /// Something was read from the Pub/Sub connection of the object with this serial number.
+    pub(super) fn pubsub_heard(&mut self, serial: u32, pass: &Pass<'_>) {
+        if let Some(at) = self.find(serial) {
+            self.at_mut(at).link.pubsub_last_activity = pass.now();
         }
     }
 
@@ -39,7 +34,7 @@ impl Master {
             let old = self.own.addr;
             if hello.master != old {
                 pass.about(SentinelEventKind::ConfigUpdateFrom, self.sentinels[index].who(old));
-                pass.switch_master(old, hello.master);
+                pass.switch_master(self.group, old, hello.master);
                 self.reset_and_change_address(hello.master, pass);
             }
         }
@@ -86,7 +81,7 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use crate::sentinel::testing::{Lab, addr};
-    use crate::wire::{ChannelId, Command, Hello, Payload, RunId};
+    use crate::wire::{ChannelId, Command, GroupId, Hello, Payload, RunId};
 
     #[test]
     fn a_newer_configuration_switches_at_once_and_keeps_the_sentinels() {
@@ -96,13 +91,13 @@ mod tests {
         let mut lines = lab.lines();
         assert_eq!(lines[..3], ["+new-epoch 1", "+config-update-from 12", "+switch-master 1 2"]);
         assert_eq!(lines.split_off(3), ["+slave 3", "+slave 1"], "the old master is the last");
-        assert_eq!(lab.sentinel.knows(), (2, 2));
-        assert_eq!(lab.sentinel.believed_master(), addr(2));
+        assert_eq!(lab.sentinel.knows(GroupId::ONLY), (2, 2));
+        assert_eq!(lab.sentinel.believed_master(GroupId::ONLY), addr(2));
         lab.hear(13, 1, addr(3), 1);
         assert!(lab.lines().is_empty(), "an equal config epoch changes nothing");
         lab.hear(13, 1, addr(2), 5);
         assert!(lab.lines().is_empty(), "a larger one with the same address changes only the number");
-        assert_eq!(lab.sentinel.persisted().master.map(|m| m.config_epoch), Some(1), "and is not written");
+        assert_eq!(lab.sentinel.persisted().masters[&GroupId::ONLY].config_epoch, 1, "and is not written");
     }
 
     #[test]
@@ -110,14 +105,15 @@ mod tests {
         let mut lab = Lab::ready(1, 2);
         lab.events();
         let hello = |sentinel, id| {
-            let hello = Hello { sentinel, id: RunId(id), epoch: 0, master: addr(1), config_epoch: 0 };
+            let hello =
+                Hello { sentinel, id: RunId(id), epoch: 0, group: GroupId::ONLY, master: addr(1), config_epoch: 0 };
             Command::Publish(ChannelId::HELLO, Payload::Hello(hello))
         };
         lab.command(hello(addr(20), 12));
         assert_eq!(lab.lines(), ["+sentinel-address-switch 20 12"]);
         lab.command(hello(addr(13), 99));
         assert_eq!(lab.lines(), ["+sentinel-invalid-addr 13", "+sentinel 13"]);
-        assert_eq!(lab.sentinel.knows(), (1, 2));
+        assert_eq!(lab.sentinel.knows(GroupId::ONLY), (1, 2));
     }
 
     #[test]
@@ -125,6 +121,6 @@ mod tests {
         let mut lab = Lab::with(Default::default(), 1, 0, 4);
         lab.run(10_000);
         assert!((2_000..=2_110).contains(&lab.hellos[0].0), "{}", lab.hellos[0].0);
-        assert!(lab.sentinel.knows().1 < 1, "it does not meet itself");
+        assert!(lab.sentinel.knows(GroupId::ONLY).1 < 1, "it does not meet itself");
     }
 }

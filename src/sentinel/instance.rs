@@ -6,21 +6,21 @@ use super::failover::State;
 use super::link::Link;
 use super::process::{Pass, Process};
 use crate::record::{Instance as Who, InstanceKind};
-use crate::wire::{Addr, Hello, HostId, Role, RunId};
+use crate::wire::{Addr, GroupId, Hello, Ip, Role, RunId};
 
 /// Flags of an object.
 pub(super) mod flag {
-    pub const S_DOWN: u16 = 1 << 0;
-    pub const O_DOWN: u16 = 1 << 1;
-    pub const MASTER_DOWN: u16 = 1 << 2;
-    pub const FAILOVER_IN_PROGRESS: u16 = 1 << 3;
-    pub const PROMOTED: u16 = 1 << 4;
-    pub const RECONF_SENT: u16 = 1 << 5;
-    pub const RECONF_INPROG: u16 = 1 << 6;
-    pub const RECONF_DONE: u16 = 1 << 7;
-    pub const FORCE_FAILOVER: u16 = 1 << 8;
-    pub const SCRIPT_KILL_SENT: u16 = 1 << 9;
-    pub const MASTER_REBOOT: u16 = 1 << 10;
+    pub(crate) const S_DOWN: u16 = 1 << 0;
+    pub(crate) const O_DOWN: u16 = 1 << 1;
+    pub(crate) const MASTER_DOWN: u16 = 1 << 2;
+    pub(crate) const FAILOVER_IN_PROGRESS: u16 = 1 << 3;
+    pub(crate) const PROMOTED: u16 = 1 << 4;
+    pub(crate) const RECONF_SENT: u16 = 1 << 5;
+    pub(crate) const RECONF_INPROG: u16 = 1 << 6;
+    pub(crate) const RECONF_DONE: u16 = 1 << 7;
+    pub(crate) const FORCE_FAILOVER: u16 = 1 << 8;
+    pub(crate) const SCRIPT_KILL_SENT: u16 = 1 << 9;
+    pub(crate) const MASTER_REBOOT: u16 = 1 << 10;
 }
 
 /// `SENTINEL_DEFAULT_SLAVE_PRIORITY`.
@@ -54,7 +54,7 @@ pub(super) struct Instance {
     pub slave_conf_change_time: i64,
     pub slave_priority: u32,
     pub slave_reconf_sent_time: i64,
-    pub slave_master_host: Option<HostId>,
+    pub slave_master_host: Option<Ip>,
     pub slave_master_port: u16,
     pub slave_master_link_up: bool,
     pub slave_repl_offset: u64,
@@ -116,7 +116,7 @@ impl Instance {
     /// How log lines name it (spec 21.2).
     #[inline]
     pub(super) fn who(&self, master: Addr) -> Who {
-        Who { kind: self.kind, addr: self.addr, id: self.id, master }
+        Who { kind: self.kind, addr: self.addr, id: self.id, name: GroupId::ONLY, master }
     }
 
     /// Neither SDOWN nor ODOWN began within the last `span_ms` (`sentinelRedisInstanceNoDownFor`).
@@ -157,7 +157,7 @@ fn position(instances: &[Instance], hash: u64, wanted: impl Fn(&Instance) -> boo
 fn key(kind: InstanceKind, addr: Addr, id: RunId) -> u64 {
     match kind {
         InstanceKind::Sentinel => id.0,
-        _ => (addr.host.0 as u64) << 16 | addr.port as u64,
+        _ => u64::from(addr.ip.0) << 16 | addr.port as u64,
     }
 }
 
@@ -169,9 +169,11 @@ pub(super) enum At {
     Sentinel(usize),
 }
 
-/// The monitored master with everything that belongs to it.
+/// A monitored master with everything that belongs to it.
 #[derive(Clone, Debug)]
 pub(super) struct Master {
+    /// Under which name it is monitored.
+    pub group: GroupId,
     /// The master's own object.
     pub own: Instance,
     pub quorum: u32,
@@ -275,6 +277,7 @@ impl Master {
             sentinel: process.me,
             id: process.id,
             epoch: process.current_epoch,
+            group: self.group,
             master: self.current_addr(),
             config_epoch: self.config_epoch,
         }

@@ -15,7 +15,7 @@
 //! ```
 //!
 //! What is left out: notification and reconfiguration scripts; events pushed to subscribers of this Sentinel (they
-//! get the confirmation and nothing more); authentication; host names; several masters, and with them shared links;
+//! get the confirmation and nothing more); authentication; host names; links that several masters share;
 //! `±role-change`, which Redis logs only at level verbose.
 
 mod command;
@@ -44,10 +44,12 @@ mod walk;
 pub use config::Config;
 pub use persist::{Persisted, PersistedMaster};
 
+use std::collections::BTreeMap;
+
 use crate::kernel::Stream;
-use crate::net::{Ended, Input, Out, Token};
+use crate::program::{Ended, Input, Out, Token, Volume};
 use crate::record::{Event, SentinelEvent};
-use crate::wire::{Addr, ChannelId, Command, Message, Payload, RunId};
+use crate::wire::{Addr, ChannelId, Command, GroupId, Hello, Message, Payload, RunId};
 use instance::Master;
 use process::{Owner, Pass, Process};
 
@@ -66,8 +68,8 @@ pub struct Setup {
     pub work: Stream,
     /// The file that an earlier process left behind.
     pub state: Option<Persisted>,
-    /// The master to monitor, if this is the first start.
-    pub master: Addr,
+    /// The masters to monitor, if this is the first start.
+    pub masters: BTreeMap<GroupId, Addr>,
 }
 
 /// One Sentinel process.
@@ -80,12 +82,12 @@ pub struct Sentinel {
 /// What the process monitors.
 #[derive(Clone, Debug)]
 struct Monitor {
-    /// None before the start and after `SENTINEL REMOVE`.
-    master: Option<Box<Master>>,
+    /// Those of the file once it is read, without those that `SENTINEL REMOVE` took out.
+    masters: BTreeMap<GroupId, Box<Master>>,
     /// The file has no id yet: it is written before anything else.
     first_start: bool,
-    /// The address in the file that an operator wrote.
-    configured: Addr,
+    /// The addresses in the file that an operator wrote.
+    configured: BTreeMap<GroupId, Addr>,
 }
 
 impl Sentinel {
@@ -93,9 +95,9 @@ impl Sentinel {
     pub fn new(setup: Setup) -> Sentinel {
         let first_start = setup.state.is_none();
         let disk = setup.state.clone().unwrap_or_else(|| Persisted::initial(&setup));
-        let Setup { config, me, program, work, master, .. } = setup;
+        let Setup { config, me, program, work, masters, .. } = setup;
         let process = Process::new(&config, me, program, work, disk);
-        Sentinel { process, monitor: Monitor { master: None, first_start, configured: master } }
+        Sentinel { process, monitor: Monitor { masters: BTreeMap::new(), first_start, configured: masters } }
     }
 
     /// Runs one pass of the event loop. After the process has ended, inputs are ignored.
@@ -128,12 +130,25 @@ impl Sentinel {
         self.process.disk.clone()
     }
 
+    /// How its disk is from now on.
+    pub fn set_volume(&mut self, volume: Volume) {
+        self.process.volume = volume;
+    }
+
     /// The address that `SENTINEL GET-MASTER-ADDR-BY-NAME` answers (spec 11.7). Without a monitored master: the last
     /// address known.
-    pub fn believed_master(&self) -> Addr {
-        match &self.monitor.master {
+    ///
+    /// # Panics
+    /// If the group was never heard of.
+    pub fn believed_master(&self, group: GroupId) -> Addr {
+        match self.monitor.masters.get(&group) {
             Some(master) => master.current_addr(),
-            None => self.process.disk.master.as_ref().map_or(self.monitor.configured, |master| master.addr),
+            None => self
+                .process
+                .disk
+                .masters
+                .get(&group)
+                .map_or_else(|| self.monitor.configured[&group], |master| master.addr),
         }
     }
 
@@ -152,9 +167,9 @@ impl Sentinel {
         self.process.current_epoch
     }
 
-    /// How many replicas and how many other Sentinels of its master it knows.
-    pub fn knows(&self) -> (usize, usize) {
-        self.monitor.master.as_deref().map_or((0, 0), |master| (master.slaves.len(), master.sentinels.len()))
+    /// How many replicas and how many other Sentinels of a master it knows.
+    pub fn knows(&self, group: GroupId) -> (usize, usize) {
+        self.monitor.masters.get(&group).map_or((0, 0), |master| (master.slaves.len(), master.sentinels.len()))
     }
 }
 
@@ -187,14 +202,15 @@ impl Monitor {
     fn start(&mut self, pass: &mut Pass<'_>) {
         let started = pass.out.now();
         pass.process.previous_time = pass.now();
-        let state = pass.process.disk.master.clone();
-        self.master = state.map(|state| Box::new(Master::load(&state, pass)));
+        let file = pass.process.disk.masters.clone();
+        let load = |(group, state)| (group, Box::new(Master::load(group, &state, pass)));
+        self.masters = file.into_iter().map(load).collect();
         if self.first_start {
             self.flush(pass);
         }
         let id = pass.process.id;
         pass.log(|| SentinelEvent::Id(id));
-        if let Some(master) = &self.master {
+        for master in self.masters.values() {
             let (who, quorum) = (master.own.who(master.own.addr), master.quorum);
             pass.log(|| SentinelEvent::Monitor(who, quorum));
         }
@@ -210,7 +226,7 @@ impl Monitor {
             return;
         }
         tilt::check_condition(pass);
-        if let Some(master) = &mut self.master {
+        for master in self.masters.values_mut() {
             master.handle(pass);
         }
         if !pass.process.exited {
@@ -220,24 +236,45 @@ impl Monitor {
 
     fn read(&mut self, token: Token, message: Message, pass: &mut Pass<'_>) {
         let owner = pass.process.owner(token);
-        match (owner, message, &mut self.master) {
-            (Owner::Client(sock), Message::Command(command), _) => {
+        match (owner, message) {
+            (Owner::Client(sock), Message::Command(command)) => {
                 if command == Command::Subscribe(ChannelId::SWITCH_MASTER) {
                     pass.process.listeners.push(sock);
                 }
                 let reply = self.execute(command, pass);
                 pass.out.reply(sock, reply);
             }
-            (Owner::Command(serial), Message::Reply(reply), Some(master)) => {
-                master.command_reply(serial, reply, pass);
+            (Owner::Command(serial), Message::Reply(reply)) => {
+                if let Some(master) = self.master_of(serial) {
+                    master.command_reply(serial, reply, pass);
+                }
             }
-            (Owner::Pubsub(serial), Message::Push(_, Payload::Hello(hello)), Some(master)) => {
-                master.pubsub_message(serial, Some(hello), pass);
+            (Owner::Pubsub(serial), Message::Push(_, Payload::Hello(hello))) => {
+                let Some(master) = self.master_of(serial) else { return };
+                master.pubsub_heard(serial, pass);
+                // Own messages are skipped (`sentinelReceiveHelloMessages`).
+                if hello.id != pass.process.id {
+                    self.process_hello(hello, pass);
+                }
             }
-            (Owner::Pubsub(serial), Message::Reply(reply), Some(master)) => {
-                master.pubsub_reply(serial, &reply, pass);
+            (Owner::Pubsub(serial), Message::Reply(reply)) => {
+                if let Some(master) = self.master_of(serial) {
+                    master.pubsub_reply(serial, &reply, pass);
+                }
             }
             _ => {}
+        }
+    }
+
+    /// The master to which the object with a serial number belongs: the process numbers all of them.
+    fn master_of(&mut self, serial: u32) -> Option<&mut Master> {
+        self.masters.values_mut().map(|master| &mut **master).find(|master| master.find(serial).is_some())
+    }
+
+    /// A hello, about whichever master it is (`sentinelProcessHelloMessage`).
+    fn process_hello(&mut self, hello: Hello, pass: &mut Pass<'_>) {
+        if let Some(master) = self.masters.get_mut(&hello.group) {
+            master.process_hello(hello, pass);
         }
     }
 
@@ -254,7 +291,7 @@ impl Monitor {
                 Some(sock)
             }
             Owner::Command(serial) | Owner::Pubsub(serial) => {
-                let conn = self.master.as_deref_mut().and_then(|master| master.connection_lost(serial, owner));
+                let conn = self.master_of(serial).and_then(|master| master.connection_lost(serial, owner));
                 conn.map(|conn| conn.sock)
             }
             Owner::Free => None,

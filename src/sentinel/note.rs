@@ -1,29 +1,14 @@
 //! What a Sentinel knows and does not print, for whoever traces.
 
-use super::failover::State;
 use super::instance::{Instance, Master, flag};
 use super::process::Pass;
 use crate::kernel::Span;
-use crate::net::{Candidate, FailoverStep, Note, OtherSentinel, SentinelTick};
+use crate::program::{Candidate, Note, OtherSentinel, SentinelTick};
 use crate::wire::RunId;
 
 /// A difference of two wall-clock times as a length; what lies ahead has no age.
 pub(super) fn age(ms: i64) -> Span {
     Span::from_millis(ms.clamp(0, 1 << 42) as u64)
-}
-
-impl State {
-    fn step(self) -> FailoverStep {
-        match self {
-            State::None => FailoverStep::None,
-            State::WaitStart => FailoverStep::WaitStart,
-            State::SelectSlave => FailoverStep::SelectSlave,
-            State::SendSlaveofNoone => FailoverStep::SendSlaveofNoone,
-            State::WaitPromotion => FailoverStep::WaitPromotion,
-            State::ReconfSlaves => FailoverStep::ReconfSlaves,
-            State::UpdateConfig => FailoverStep::UpdateConfig,
-        }
-    }
 }
 
 impl Instance {
@@ -89,7 +74,7 @@ impl Master {
             votes_needed: (known / 2 + 1).max(self.quorum),
             vote: self.own.leader.map(|leader| (leader, self.own.leader_epoch)),
             failover_epoch: self.failover_epoch,
-            failover: self.failover_state.step(),
+            failover: self.failover_state,
             delay_left: left(self.failover_start_time + self.failover_timeout * 2),
         };
         pass.out.note(|| Note::Tick(Box::new(tick)));

@@ -1,11 +1,13 @@
 //! What survives a restart: the rewritten configuration file (spec 18).
 
+use std::collections::BTreeMap;
+
 use super::failover::State;
 use super::instance::{Instance, Master, flag};
 use super::process::{Pass, Process, ms};
 use super::{Config, Setup};
 use crate::record::InstanceKind;
-use crate::wire::{Addr, RunId};
+use crate::wire::{Addr, GroupId, RunId};
 
 /// The rewritten configuration file (`rewriteConfigSentinelOption`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +16,11 @@ pub struct Persisted {
     pub id: RunId,
     /// `sentinel current-epoch`
     pub current_epoch: u32,
-    /// The monitored master; none after `SENTINEL REMOVE`.
-    pub master: Option<PersistedMaster>,
+    /// The monitored masters; one that was removed by `SENTINEL REMOVE` is not among them.
+    pub masters: BTreeMap<GroupId, PersistedMaster>,
 }
 
-/// The lines about the master.
+/// The lines about a master.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersistedMaster {
     /// `sentinel monitor`: the address, after an acknowledged promotion that of the promoted replica.
@@ -47,8 +49,8 @@ impl Persisted {
     /// The file as an operator wrote it, with the id that the first start adds.
     pub(super) fn initial(setup: &Setup) -> Persisted {
         let config: &Config = &setup.config;
-        let master = PersistedMaster {
-            addr: setup.master,
+        let master = |addr| PersistedMaster {
+            addr,
             quorum: config.quorum,
             down_after_milliseconds: config.down_after_milliseconds,
             failover_timeout: config.failover_timeout,
@@ -59,17 +61,19 @@ impl Persisted {
             replicas: Vec::new(),
             sentinels: Vec::new(),
         };
-        Persisted { id: setup.id, current_epoch: 0, master: Some(master) }
+        let masters = setup.masters.iter().map(|(&group, &addr)| (group, master(addr)));
+        Persisted { id: setup.id, current_epoch: 0, masters: masters.collect() }
     }
 }
 
 impl Master {
     /// Builds the objects from the file, silently (spec 18.4). All their clocks start now.
-    pub(super) fn load(state: &PersistedMaster, pass: &mut Pass<'_>) -> Master {
+    pub(super) fn load(group: GroupId, state: &PersistedMaster, pass: &mut Pass<'_>) -> Master {
         let down_after = ms(state.down_after_milliseconds);
         let mut own = Instance::new(InstanceKind::Master, state.addr, RunId::default(), down_after, pass);
         own.leader_epoch = state.leader_epoch;
         let mut master = Master {
+            group,
             own,
             quorum: state.quorum,
             failover_timeout: ms(state.failover_timeout),
@@ -95,13 +99,19 @@ impl Master {
         master
     }
 
-    /// Writes the file (`sentinelFlushConfig`).
+    /// Writes the file (`sentinelFlushConfig`); the lines about other masters are what they were, for each change of
+    /// theirs has been written when it happened.
     pub(super) fn flush(&self, pass: &mut Pass<'_>) {
+        if pass.cannot_flush() {
+            return;
+        }
         let state = self.persisted(pass.process);
-        pass.flush(state);
+        let mut masters = std::mem::take(&mut pass.process.disk.masters);
+        masters.insert(self.group, state);
+        pass.flush(masters);
     }
 
-    fn persisted(&self, process: &Process) -> Persisted {
+    pub(super) fn persisted(&self, process: &Process) -> PersistedMaster {
         let addr = self.current_addr();
         // A value equal to the default that holds now is left out, and read back as the default of a new process.
         let setting = |value: i64, default_now: i64, default_new: u64| {
@@ -110,7 +120,7 @@ impl Master {
         let config = Config::default();
         let defaults = &process.periods;
         let in_place_of_promoted = |slave: &Instance| if slave.addr == addr { self.own.addr } else { slave.addr };
-        let master = PersistedMaster {
+        PersistedMaster {
             addr,
             quorum: self.quorum,
             down_after_milliseconds: setting(
@@ -129,8 +139,7 @@ impl Master {
             leader_epoch: self.own.leader_epoch,
             replicas: self.slaves.iter().map(in_place_of_promoted).collect(),
             sentinels: self.sentinels.iter().map(|sentinel| (sentinel.addr, sentinel.id)).collect(),
-        };
-        Persisted { id: process.id, current_epoch: process.current_epoch, master: Some(master) }
+        }
     }
 
     /// The flags as `SENTINEL MASTER` prints them (spec 19).

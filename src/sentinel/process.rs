@@ -1,13 +1,15 @@
-//! What belongs to the process and not to the monitored master: the epoch, TILT, random streams, sockets, the disk,
+//! What belongs to the process and not to a monitored master: the epoch, TILT, random streams, sockets, the disk,
 //! and the pass of the event loop that is being run.
 
+use std::collections::BTreeMap;
+
 use super::Config;
-use super::persist::Persisted;
+use super::persist::{Persisted, PersistedMaster};
 use super::release::{self, Rules};
 use crate::kernel::{Span, Stream, Time};
-use crate::net::{LoopTimer, Out, Sock, TimerId, Token};
+use crate::program::{LoopTimer, Out, Sock, TimerId, Token, Volume};
 use crate::record::{Event, Instance as Who, SentinelEvent, SentinelEventKind};
-use crate::wire::{Addr, ChannelId, Command, Message, Payload, RunId};
+use crate::wire::{Addr, ChannelId, Command, GroupId, Message, Payload, RunId};
 
 /// The only timer: `serverCron`.
 pub(super) const TICK: TimerId = TimerId(0);
@@ -121,6 +123,8 @@ pub(super) struct Process {
     pub exited: bool,
     /// What the rewritten configuration file says.
     pub disk: Persisted,
+    /// How its disk is.
+    pub volume: Volume,
     program: Stream,
     work: Stream,
     hash_salt: u64,
@@ -159,6 +163,7 @@ impl Process {
             terminating: false,
             exited: false,
             disk,
+            volume: Volume::default(),
             program,
             work,
             hash_salt,
@@ -262,8 +267,8 @@ impl Pass<'_> {
     }
 
     /// `sentinelEvent` of `+switch-master`: the log line, and the message for those who subscribed.
-    pub(super) fn switch_master(&mut self, old: Addr, new: Addr) {
-        self.log(|| SentinelEvent::SwitchMaster(old, new));
+    pub(super) fn switch_master(&mut self, group: GroupId, old: Addr, new: Addr) {
+        self.log(|| SentinelEvent::SwitchMaster(group, old, new));
         for sock in &self.process.listeners {
             let message = Message::Push(ChannelId::SWITCH_MASTER, Payload::SwitchMaster(new));
             self.process.outbox.push((*sock, message));
@@ -297,13 +302,30 @@ impl Pass<'_> {
     }
 
     /// `sentinelFlushConfig`: rewrites the file, blocks for the fsync, and says so (spec 1.8, 18.1).
-    pub(super) fn flush(&mut self, state: Persisted) {
-        self.process.disk = state;
-        let span = self.process.flush_span();
-        self.out.work(span);
+    pub(super) fn flush(&mut self, masters: BTreeMap<GroupId, PersistedMaster>) {
+        let process = &mut *self.process;
+        process.disk = Persisted { id: process.id, current_epoch: process.current_epoch, masters };
+        let usual = self.process.flush_span();
+        let fsyncs = u64::from(self.process.rules.fsyncs_per_flush);
+        self.out.work(self.process.volume.fsyncs(fsyncs, usual));
+        if self.process.volume.fsync > Span::ZERO {
+            // What it says with this file on the disk must not leave a machine that lost its power meanwhile.
+            self.out.hold();
+        }
         if self.process.rules.logs_flush {
             self.log(|| SentinelEvent::ConfigSaved);
         }
+    }
+
+    /// Whether the file cannot be written, because its disk is full: it says so and goes on (`sentinelFlushConfig`).
+    pub(super) fn cannot_flush(&mut self) -> bool {
+        let full = self.process.volume.full;
+        if full {
+            let why =
+                "WARNING: Sentinel was not able to save the new configuration on disk!!!: No space left on device";
+            self.out.log(|| Event::Text(why.into()));
+        }
+        full
     }
 
     /// The first tick comes 1 ms after `initServer`, or when the start is over.

@@ -69,8 +69,9 @@ impl Master {
         }
         instance.run_id = Some(info.run_id);
         if let (Role::Slave, Some(link)) = (info.role, &info.link) {
-            if instance.slave_master_host != Some(link.master.host) {
-                instance.slave_master_host = Some(link.master.host);
+            let host = (!link.by_name).then_some(link.master.ip);
+            if instance.slave_master_host != host {
+                instance.slave_master_host = host;
                 instance.slave_conf_change_time = now;
             }
             if instance.slave_master_port != link.master.port {
@@ -141,7 +142,7 @@ impl Master {
         let master = self.own.addr;
         let slave = &mut self.slaves[index];
         let follows_promoted = promoted
-            .is_some_and(|addr| slave.slave_master_host == Some(addr.host) && slave.slave_master_port == addr.port);
+            .is_some_and(|addr| slave.slave_master_host == Some(addr.ip) && slave.slave_master_port == addr.port);
         if slave.is(flag::RECONF_SENT) && follows_promoted {
             slave.flags &= !flag::RECONF_SENT;
             slave.flags |= flag::RECONF_INPROG;
@@ -164,7 +165,7 @@ impl Master {
     /// A reply on the Pub/Sub connection: the name, or the confirmation of the subscription, which counts as activity.
     pub(super) fn pubsub_reply(&mut self, serial: u32, reply: &Reply, pass: &mut Pass<'_>) {
         if let Reply::Subscribed(..) = reply {
-            self.pubsub_message(serial, None, pass);
+            self.pubsub_heard(serial, pass);
         } else if let Some(at) = self.find(serial) {
             self.at_mut(at).link.pubsub_reply();
         }

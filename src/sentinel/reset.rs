@@ -68,16 +68,16 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use crate::sentinel::testing::{Lab, addr};
-    use crate::wire::{MasterId, Reply, SentinelCommand};
+    use crate::wire::{GroupId, Reply, SentinelCommand};
 
     #[test]
     fn a_reset_forgets_all_but_the_epochs_and_everybody_comes_back() {
         let mut lab = Lab::ready(2, 2);
         lab.hear(12, 4, addr(1), 3);
         lab.events();
-        assert_eq!(lab.ask(SentinelCommand::Reset(vec![MasterId::ONLY])), Reply::Int(1));
+        assert_eq!(lab.ask(SentinelCommand::Reset(vec![GroupId::ONLY])), Reply::Int(1));
         assert_eq!(lab.lines(), ["+reset-master 1"]);
-        assert_eq!(lab.sentinel.knows(), (0, 0));
+        assert_eq!(lab.sentinel.knows(GroupId::ONLY), (0, 0));
         lab.hear(12, 4, addr(1), 3);
         lab.run(10_500);
         let mut lines = lab.lines();

@@ -33,7 +33,7 @@ pub(super) fn fix_slave_config(master: &mut Master, index: usize, pass: &mut Pas
     let wait = master.failover_timeout;
     let now = pass.now();
     let (addr, slave) = (master.own.addr, &master.slaves[index]);
-    let follows_master = slave.slave_master_port == addr.port && slave.slave_master_host == Some(addr.host);
+    let follows_master = slave.slave_master_port == addr.port && slave.slave_master_host == Some(addr.ip);
     let ripe = !follows_master
         && looks_sane(master, pass)
         && slave.no_down_for(wait, now)
@@ -80,6 +80,19 @@ mod tests {
         lab.events();
         lab.run(40_000);
         assert!(when(&lab.events(), ConvertToSlave, 2).is_none());
+    }
+
+    #[test]
+    fn a_replica_that_names_its_master_is_pointed_to_the_address_once() {
+        let mut lab = Lab::ready(2, 0);
+        lab.peer(2).info.link.as_mut().expect("a replica").by_name = true;
+        lab.events();
+        let since = lab.now_ms();
+        lab.run(25_000);
+        let fixed = when(&lab.events(), FixSlaveConfig, 2).expect("it is fixed") - since;
+        assert!((10_000..=21_300).contains(&fixed), "{fixed}");
+        lab.run(60_000);
+        assert!(when(&lab.events(), FixSlaveConfig, 2).is_none(), "once is enough");
     }
 
     #[test]

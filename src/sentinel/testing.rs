@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 
 use super::{Config, Sentinel, Setup};
-use crate::kernel::{EventId, Purpose, Span, Stream, Time};
-use crate::net::{Action, ConnectError, Ended, Input, Out, Sock, TimerId, Token};
+use crate::kernel::{Purpose, Span, Stream, Time};
+use crate::program::testing::{Bench, Next};
+use crate::program::{Action, ConnectError, Ended, Input, Sock, Token};
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
 use crate::wire::{
-    Addr, ChannelId, Command, ErrorKind, Hello, HostId, Info, InfoReplica, MasterCommand, MasterId, MasterLink,
-    Message, NodeId, Payload, ReplId, ReplicaState, Reply, Role, RunId, SentinelCommand, SentinelReply,
+    Addr, ChannelId, Command, ErrorKind, GroupId, Hello, Info, InfoReplica, Ip, MasterCommand, MasterLink, Message,
+    Payload, ReplId, ReplicaState, Reply, Role, RunId, SentinelCommand, SentinelReply,
 };
 
 /// One way.
@@ -52,24 +53,18 @@ pub(super) struct Peer {
 
 pub(super) fn addr(host: u16) -> Addr {
     let port = if host > 10 { 26379 } else { 6379 };
-    Addr::new(HostId(host), port)
+    Addr::new(Ip(host.into()), port)
 }
 
 /// Master at 1, replicas at 2, 3, …; this Sentinel at 11, the others at 12, 13, …
 pub(super) struct Lab {
     pub sentinel: Sentinel,
     pub peers: BTreeMap<Addr, Peer>,
-    pub wall_offset_ns: i64,
-    pub frozen_until: Time,
+    pub bench: Bench<Input>,
     pub exited: bool,
     /// What the Sentinel announced to whom.
     pub hellos: Vec<(u64, Addr, Hello)>,
     pub replies: Vec<Reply>,
-    out: Out,
-    now: Time,
-    timer: Option<Time>,
-    inbox: BTreeMap<(Time, u64), Input>,
-    count: u64,
     conns: Vec<(Sock, Token, Addr)>,
     seen: usize,
 }
@@ -78,6 +73,7 @@ pub(super) fn node(role: Role, replicas: &[Addr]) -> Peer {
     let line = |&addr: &Addr| InfoReplica { addr, state: ReplicaState::Online, offset: 1000, lag_s: 0 };
     let link = MasterLink {
         master: addr(1),
+        by_name: false,
         up: true,
         down_since_s: None,
         offset: 1000,
@@ -122,7 +118,7 @@ impl Lab {
             program: Stream::named(seed, 1, Purpose::Program),
             work: Stream::named(seed, 1, Purpose::Work),
             state: None,
-            master: addr(1),
+            masters: [(GroupId::ONLY, addr(1))].into(),
         };
         let slaves: Vec<Addr> = (2..2 + replicas).map(addr).collect();
         let mut peers = BTreeMap::new();
@@ -136,21 +132,15 @@ impl Lab {
             peers.insert(addr(host), peer);
         }
         for (at, peer) in &mut peers {
-            peer.info.run_id = RunId(at.host.0 as u64);
+            peer.info.run_id = RunId(u64::from(at.ip.0));
         }
         let mut lab = Lab {
             sentinel: Sentinel::new(setup),
             peers,
-            wall_offset_ns: 0,
-            frozen_until: Time::ZERO,
+            bench: Bench::at(Time::ZERO),
             exited: false,
             hellos: Vec::new(),
             replies: Vec::new(),
-            out: Out::new(true),
-            now: Time::ZERO,
-            timer: None,
-            inbox: BTreeMap::new(),
-            count: 0,
             conns: Vec::new(),
             seen: 0,
         };
@@ -170,13 +160,14 @@ impl Lab {
             lab.hear(host, 0, addr(1), 0);
         }
         lab.run(24_000);
-        assert_eq!(lab.sentinel.knows(), (replicas as usize, sentinels as usize));
+        assert_eq!(lab.sentinel.knows(GroupId::ONLY), (replicas as usize, sentinels as usize));
         lab
     }
 
     /// A hello arrives from the Sentinel at `host`, directly.
     pub(super) fn hear(&mut self, host: u16, epoch: u32, master: Addr, config_epoch: u32) {
-        let hello = Hello { sentinel: addr(host), id: RunId(host as u64), epoch, master, config_epoch };
+        let hello =
+            Hello { sentinel: addr(host), id: RunId(host as u64), epoch, group: GroupId::ONLY, master, config_epoch };
         self.command(Command::Publish(ChannelId::HELLO, Payload::Hello(hello)));
     }
 
@@ -197,8 +188,8 @@ impl Lab {
 
     /// A command over a connection of its own, and its reply.
     pub(super) fn give_command(&mut self, command: Command) -> Reply {
-        let sock = self.out.handles.allocate();
-        self.give(Input::Accepted { sock, from: HostId(99) });
+        let sock = self.bench.handles().allocate();
+        self.give(Input::Accepted { sock, from: Ip(99) });
         let token = self.conns.last().expect("it was accepted").1;
         let before = self.replies.len();
         self.give(Input::Data { token, message: Message::Command(command) });
@@ -209,11 +200,11 @@ impl Lab {
 
     /// Asks about the master.
     pub(super) fn ask_about(&mut self, command: MasterCommand) -> Reply {
-        self.ask(SentinelCommand::About(Some(MasterId::ONLY), command))
+        self.ask(SentinelCommand::About(Some(GroupId::ONLY), command))
     }
 
     pub(super) fn now_ms(&self) -> u64 {
-        self.now.as_millis()
+        self.bench.now.as_millis()
     }
 
     pub(super) fn peer(&mut self, host: u16) -> &mut Peer {
@@ -235,38 +226,24 @@ impl Lab {
     }
 
     fn post(&mut self, after: Span, input: Input) {
-        self.count += 1;
-        self.inbox.insert((self.now + after, self.count), input);
+        self.bench.post(self.bench.now + after, input);
     }
 
     /// Lets time pass.
     pub(super) fn run(&mut self, span_ms: u64) {
-        let until = self.now + Span::from_millis(span_ms);
-        loop {
-            let message = self.inbox.keys().next().map(|key| key.0);
-            let timer = self.timer;
-            let next = match (message, timer) {
-                (Some(m), Some(t)) => m.min(t),
-                (m, t) => match m.or(t) {
-                    Some(next) => next,
-                    None => break,
-                },
-            };
-            let at = next.max(self.frozen_until).max(self.now);
-            if at > until || self.exited {
-                break;
-            }
-            self.now = at;
-            if message == Some(next) {
-                let (_, input) = self.inbox.pop_first().expect("it is there");
-                self.give(input);
-            } else {
-                self.timer = None;
-                self.give(Input::Timer(TimerId(0)));
-                assert!(self.timer.is_some() || self.exited, "a Sentinel always has its timer");
+        let until = self.bench.now + Span::from_millis(span_ms);
+        while !self.exited
+            && let Some(next) = self.bench.next(until)
+        {
+            match next {
+                Next::Arrival(input) => self.give(input),
+                Next::Timer(_, timer) => {
+                    self.give(Input::Timer(timer));
+                    assert!(self.bench.has_timer(0) || self.exited, "a Sentinel always has its timer");
+                }
             }
         }
-        self.now = self.now.max(until);
+        self.bench.now = self.bench.now.max(until);
     }
 
     fn give(&mut self, input: Input) {
@@ -280,14 +257,9 @@ impl Lab {
             let token = *token;
             self.conns.retain(|conn| conn.1 != token);
         }
-        self.out.begin(self.now, NodeId(0), EventId(0), self.wall_offset_ns);
-        self.sentinel.handle(input, &mut self.out);
-        let worked = self.out.worked();
-        let actions = self.out.take_actions();
-        self.now += worked;
-        for action in actions {
-            self.carry_out(action);
-        }
+        let (ended, actions) = self.bench.pass(0, |out| self.sentinel.handle(input, out));
+        self.bench.now = ended;
+        actions.into_iter().for_each(|action| self.carry_out(action));
     }
 
     fn carry_out(&mut self, action: Action) {
@@ -308,7 +280,7 @@ impl Lab {
             },
             Action::Close(sock) => {
                 let closed = self.conns.iter().position(|conn| conn.0 == sock).map(|index| self.conns.remove(index).1);
-                self.inbox.retain(|_, input| match input {
+                self.bench.retain(|input| match input {
                     Input::Data { token, .. }
                     | Input::Ended { token, .. }
                     | Input::Connected { token }
@@ -316,7 +288,6 @@ impl Lab {
                     _ => true,
                 });
             }
-            Action::SetTimer(_, at) => self.timer = Some(at),
             Action::Listen => {}
             Action::Exit => self.exited = true,
             _ => panic!("a Sentinel does not do that"),
@@ -326,7 +297,7 @@ impl Lab {
     /// A peer receives a command and answers after two latencies.
     fn serve(&mut self, sock: Sock, command: Command) {
         let Some(&(_, token, to)) = self.conns.iter().find(|conn| conn.0 == sock) else { return };
-        let now = self.now.as_millis();
+        let now = self.bench.now.as_millis();
         let Some(peer) = self.peers.get_mut(&to) else { return };
         peer.received.push((now, command.clone()));
         if let Command::Publish(_, Payload::Hello(hello)) = &command {
@@ -350,7 +321,7 @@ impl Lab {
                 if let (true, Some(Command::ReplicaOf(master))) = (peer.obeys, peer.queued.take()) {
                     peer.info.role = if master.is_some() { Role::Slave } else { Role::Master };
                     let like = node(Role::Slave, &[]).info.link.expect("a replica has a link");
-                    peer.info.link = master.map(|master| MasterLink { master, ..like });
+                    peer.info.link = master.map(|master| MasterLink { master, by_name: false, ..like });
                     cut = true;
                 }
                 Reply::Exec
@@ -388,14 +359,14 @@ impl Lab {
 
     /// Log lines since the last call, with their times in ms; lines about saving are left out.
     pub(super) fn events(&mut self) -> Vec<(u64, SentinelEvent)> {
-        let records = &self.out.records()[self.seen..];
+        let records = &self.bench.records()[self.seen..];
         let events = records.iter().filter_map(|record| match &record.what {
             What::Event(Event::Sentinel(SentinelEvent::ConfigSaved)) => None,
             What::Event(Event::Sentinel(event)) => Some((record.time.as_millis(), event.clone())),
             _ => None,
         });
         let events = events.collect();
-        self.seen = self.out.records().len();
+        self.seen = self.bench.records().len();
         events
     }
 
@@ -408,14 +379,15 @@ impl Lab {
 /// `+sdown 1`, `+vote-for-leader 11 1`, …
 pub(super) fn short(event: &SentinelEvent) -> String {
     match event {
-        SentinelEvent::About(kind, who) => format!("{} {}", kind.as_str(), who.addr.host.0),
+        SentinelEvent::About(kind, who) => format!("{} {}", kind.as_str(), who.addr.ip.0),
         SentinelEvent::Odown(_, count, quorum) => format!("+odown {count}/{quorum}"),
         SentinelEvent::NewEpoch(epoch) => format!("+new-epoch {epoch}"),
         SentinelEvent::VoteForLeader(id, epoch) => format!("+vote-for-leader {} {epoch}", id.0),
         SentinelEvent::VotedFor(voter, id, epoch) => format!("{} voted for {} {epoch}", voter.0, id.0),
-        SentinelEvent::SwitchMaster(old, new) => format!("+switch-master {} {}", old.host.0, new.host.0),
-        SentinelEvent::SentinelAddressSwitch(_, to, id) => format!("+sentinel-address-switch {} {}", to.host.0, id.0),
+        SentinelEvent::SwitchMaster(_, old, new) => format!("+switch-master {} {}", old.ip.0, new.ip.0),
+        SentinelEvent::SentinelAddressSwitch(_, to, id) => format!("+sentinel-address-switch {} {}", to.ip.0, id.0),
         SentinelEvent::Set(_, what) => format!("+set {what}"),
+        SentinelEvent::UserFailover(_) => "UserFailover".to_string(),
         SentinelEvent::Tilt(on) => if *on { "+tilt" } else { "-tilt" }.to_string(),
         SentinelEvent::NextFailoverDelay(_) => "next-failover-delay".to_string(),
         other => format!("{other:?}"),
@@ -424,7 +396,6 @@ pub(super) fn short(event: &SentinelEvent) -> String {
 
 /// The time of the first event of a kind about a host.
 pub(super) fn when(events: &[(u64, SentinelEvent)], kind: SentinelEventKind, host: u16) -> Option<u64> {
-    let is =
-        |event: &SentinelEvent| matches!(event, SentinelEvent::About(k, who) if *k == kind && who.addr.host.0 == host);
+    let is = |event: &SentinelEvent| matches!(event, SentinelEvent::About(k, who) if *k == kind && who.addr.ip.0 == u32::from(host));
     events.iter().find(|(_, event)| is(event)).map(|(time, _)| *time)
 }

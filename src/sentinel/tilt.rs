@@ -40,7 +40,7 @@ mod tests {
     fn a_stopped_sentinel_is_in_tilt_for_thirty_seconds_and_still_votes() {
         let mut lab = Lab::ready(1, 1);
         lab.events();
-        lab.frozen_until = Time(lab.now_ms() * 1_000_000) + Span::from_millis(2_500);
+        lab.bench.held_until = Time(lab.now_ms() * 1_000_000) + Span::from_millis(2_500);
         lab.kill(1);
         lab.run(10_000);
         let question = SentinelCommand::IsMasterDownByAddr { master: addr(1), epoch: 2, candidate: Some(RunId(12)) };
@@ -58,7 +58,7 @@ mod tests {
         for (step_ms, tilts) in [(1_500i64, false), (2_500, true), (-500, true)] {
             let mut lab = Lab::ready(1, 0);
             lab.events();
-            lab.wall_offset_ns = step_ms * 1_000_000;
+            lab.bench.wall_offset_ns = step_ms * 1_000_000;
             lab.run(500);
             let events = lab.events();
             let tilted = events.iter().any(|(_, event)| *event == SentinelEvent::Tilt(true));

@@ -91,11 +91,11 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::kernel::{Purpose, Stream};
-    use crate::net::{Input, Out};
+    use crate::program::Input;
     use crate::record::SentinelEvent;
     use crate::sentinel::testing::{Lab, addr, short};
     use crate::sentinel::{Config, Sentinel, Setup};
-    use crate::wire::{Reply, RunId, SentinelCommand, SentinelReply};
+    use crate::wire::{GroupId, Reply, RunId, SentinelCommand, SentinelReply};
 
     fn vote(lab: &mut Lab, epoch: u32, candidate: u64) -> (Option<RunId>, u32) {
         let question =
@@ -121,7 +121,7 @@ mod tests {
         let mut lab = Lab::ready(1, 2);
         vote(&mut lab, 3, 12);
         let state = lab.sentinel.persisted();
-        assert_eq!((state.current_epoch, state.master.as_ref().map(|m| m.leader_epoch)), (3, Some(3)));
+        assert_eq!((state.current_epoch, state.masters[&GroupId::ONLY].leader_epoch), (3, 3));
         let setup = Setup {
             config: Config::default(),
             me: addr(11),
@@ -129,12 +129,11 @@ mod tests {
             program: Stream::named(9, 1, Purpose::Program),
             work: Stream::named(9, 1, Purpose::Work),
             state: Some(state),
-            master: addr(1),
+            masters: [(GroupId::ONLY, addr(1))].into(),
         };
         lab.sentinel = Sentinel::new(setup);
-        let mut out = Out::new(true);
-        lab.sentinel.handle(Input::Start, &mut out);
-        assert_eq!(lab.sentinel.knows(), (1, 2), "known objects are back at once");
+        lab.bench.pass(0, |out| lab.sentinel.handle(Input::Start, out));
+        assert_eq!(lab.sentinel.knows(GroupId::ONLY), (1, 2), "known objects are back at once");
         assert_eq!(lab.sentinel.id(), RunId(11));
         assert_eq!(vote(&mut lab, 3, 13), (None, 3));
     }
@@ -210,7 +209,7 @@ mod tests {
                         if let Some(leader) = leader {
                             prop_assert_eq!(*given.entry(leader_epoch).or_insert(leader), leader);
                             let disk = lab.sentinel.persisted();
-                            prop_assert_eq!(disk.master.map(|master| master.leader_epoch), Some(leader_epoch));
+                            prop_assert_eq!(disk.masters[&GroupId::ONLY].leader_epoch, leader_epoch);
                         }
                     }
                 }

@@ -11,19 +11,23 @@ pub struct HostId(pub u16);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u16);
 
-/// An address and port.
+/// An IP address. Which host has it is for the network to know; it is printed by the names of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ip(pub u32);
+
+/// An IP address and port: where to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Addr {
-    /// The host that owns the address.
-    pub host: HostId,
+    /// The IP address.
+    pub ip: Ip,
     /// The TCP port.
     pub port: u16,
 }
 
 impl Addr {
-    /// The address of `host` at `port`.
-    pub const fn new(host: HostId, port: u16) -> Addr {
-        Addr { host, port }
+    /// `port` at `ip`.
+    pub const fn new(ip: Ip, port: u16) -> Addr {
+        Addr { ip, port }
     }
 }
 
@@ -69,13 +73,14 @@ impl fmt::Display for ReplId {
     }
 }
 
-/// The name under which Sentinels monitor a master, numbered by the stack: there is one, number 0.
+/// A group: a monitored master with its replicas, known by the name under which Sentinels monitor it. Numbered by the stack:
+/// there is one, number 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MasterId(pub u16);
+pub struct GroupId(pub u16);
 
-impl MasterId {
-    /// The master of the stack.
-    pub const ONLY: MasterId = MasterId(0);
+impl GroupId {
+    /// The one group of the stack.
+    pub const ONLY: GroupId = GroupId(0);
 }
 
 /// A Pub/Sub channel, numbered by the world. Number 0 is `__sentinel__:hello`.

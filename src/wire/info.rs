@@ -55,6 +55,8 @@ pub struct InfoReplica {
 pub struct MasterLink {
     /// `master_host` and `master_port`.
     pub master: Addr,
+    /// Whether `master_host` is a name, which a Sentinel that knows the address takes for another host.
+    pub by_name: bool,
     /// `master_link_status:up`.
     pub up: bool,
     /// `master_link_down_since_seconds`: absent while up; −1 if the link never was up or the node was just demoted.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Addr, ChannelId, Info, Key, MasterId, Ranges, ReplId, RoleInfo, RunId};
+use super::{Addr, ChannelId, GroupId, Info, Key, Ranges, ReplId, RoleInfo, RunId};
 use crate::kernel::Span;
 
-/// What a hello message says (eight fields in the real text; the master's name is a number here).
+/// What a hello message says: the eight fields of the real text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
     /// The Sentinel that speaks.
@@ -16,6 +16,8 @@ pub struct Hello {
     pub id: RunId,
     /// Its current epoch.
     pub epoch: u32,
+    /// Which master it speaks of.
+    pub group: GroupId,
     /// The address of the master as it believes.
     pub master: Addr,
     /// The configuration epoch of that belief.
@@ -128,11 +130,11 @@ pub enum SentinelCommand {
         candidate: Option<RunId>,
     },
     /// `GET-MASTER-ADDR-BY-NAME name`; none stands for a name that nobody in the stack knows.
-    GetMasterAddrByName(Option<MasterId>),
+    GetMasterAddrByName(Option<GroupId>),
     /// `RESET pattern`: the names of the stack that it matches.
-    Reset(Vec<MasterId>),
+    Reset(Vec<GroupId>),
     /// A command about the master with a name; none stands for a name that nobody in the stack knows.
-    About(Option<MasterId>, MasterCommand),
+    About(Option<GroupId>, MasterCommand),
     /// `DEBUG name value`.
     Debug(&'static str, u64),
     /// `SIMULATE-FAILURE crash-after-election | crash-after-promotion`.
@@ -147,7 +149,7 @@ pub enum SentinelCommand {
     /// `MONITOR name ip port quorum`.
     Monitor {
         /// The name.
-        name: MasterId,
+        name: GroupId,
         /// Address of the master.
         master: Addr,
         /// Its quorum.
@@ -209,6 +211,8 @@ pub enum Command {
     Save,
     /// BGSAVE
     BgSave,
+    /// BGREWRITEAOF
+    BgRewriteAof,
     /// FLUSHALL
     FlushAll,
     /// FLUSHDB: the one database that there is
@@ -315,8 +319,10 @@ pub enum ErrorKind {
     NoReplicas,
     /// `-MASTERDOWN`
     MasterDown,
-    /// `-MISCONF`
+    /// `-MISCONF`: the last BGSAVE failed.
     Misconf,
+    /// `-MISCONF`: the append-only file cannot be written to.
+    MisconfAof,
     /// `-NOMASTERLINK`
     NoMasterLink,
     /// `-EXECABORT`
@@ -369,6 +375,10 @@ pub enum ErrorKind {
     NoConfigFile,
     /// `-ERR Background save already in progress`
     SaveInProgress,
+    /// `-ERR Background append only file rewriting already in progress`
+    RewriteInProgress,
+    /// `-ERR Can't execute an AOF background rewriting`
+    CannotRewrite,
     /// `-ERR Command not allowed inside a transaction`
     InTransaction,
     /// `-ERR WAIT cannot be used with replica instances`
@@ -389,6 +399,7 @@ impl ErrorKind {
             ErrorKind::Misconf => {
                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."
             }
+            ErrorKind::MisconfAof => "MISCONF Errors writing to the AOF file: No space left on device",
             ErrorKind::NoMasterLink => "NOMASTERLINK Can't SYNC while not connected with my master",
             ErrorKind::ExecAbort => "EXECABORT Transaction discarded because of previous errors.",
             ErrorKind::Unblocked => {
@@ -431,6 +442,10 @@ impl ErrorKind {
             ErrorKind::ConfigSet => "ERR CONFIG SET failed",
             ErrorKind::NoConfigFile => "ERR The server is running without a config file",
             ErrorKind::SaveInProgress => "ERR Background save already in progress",
+            ErrorKind::RewriteInProgress => "ERR Background append only file rewriting already in progress",
+            ErrorKind::CannotRewrite => {
+                "ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+            }
             ErrorKind::InTransaction => "ERR Command not allowed inside a transaction",
             ErrorKind::WaitOnReplica => {
                 "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is \
@@ -509,6 +524,10 @@ pub enum Reply {
     Queued,
     /// `+Background saving started`
     SavingStarted,
+    /// `+Background append only file rewriting started`
+    RewritingStarted,
+    /// `+Background append only file rewriting scheduled`
+    RewritingScheduled,
     /// An integer.
     Int(i64),
     /// A value, or null.
@@ -628,7 +647,7 @@ impl Payload {
         match self {
             Payload::Sequence { publisher, seq, .. } => ((*publisher as u64) << 32) | *seq as u64,
             Payload::Hello(hello) => hello.id.0 ^ ((hello.epoch as u64) << 32) ^ hello.config_epoch as u64,
-            Payload::SwitchMaster(addr) => ((addr.host.0 as u64) << 16) | addr.port as u64,
+            Payload::SwitchMaster(addr) => (u64::from(addr.ip.0) << 16) | addr.port as u64,
         }
     }
 }

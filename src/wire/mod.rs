@@ -12,7 +12,7 @@ mod parse;
 mod ranges;
 mod shown;
 
-pub use id::{Addr, ChannelId, HostId, Key, MasterId, NodeId, ReplId, RunId, hex40};
+pub use id::{Addr, ChannelId, GroupId, HostId, Ip, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
 pub use message::{
     Ballast, ClientType, Command, ErrorKind, Hello, InfoSection, MasterCommand, Message, PauseKind, Payload, RdbPiece,

@@ -2,7 +2,7 @@
 
 use super::glob::matches_glob;
 use super::{
-    Addr, ClientType, Command, HostId, InfoSection, MasterCommand, MasterId, PauseKind, SentinelCommand, SetOption,
+    Addr, ClientType, Command, GroupId, InfoSection, Ip, MasterCommand, PauseKind, SentinelCommand, SetOption,
 };
 use crate::kernel::Span;
 use crate::limits::MILLIS_MAX;
@@ -10,8 +10,8 @@ use crate::limits::MILLIS_MAX;
 /// What the names in a command stand for.
 #[derive(Clone, Copy)]
 pub struct Known<'a> {
-    /// Finds a host by its name.
-    pub host: &'a dyn Fn(&str) -> Option<HostId>,
+    /// Finds an address by the name of its host.
+    pub ip: &'a dyn Fn(&str) -> Option<Ip>,
     /// The name under which the Sentinels monitor the master.
     pub master: &'a str,
 }
@@ -40,7 +40,7 @@ pub fn parse_command(words: &[String], known: Known<'_>) -> Result<Command, Stri
             "pubsub" => ClientType::Pubsub,
             "replica" | "slave" => ClientType::Replica,
             "master" => ClientType::Master,
-            other => return Err(format!("`{other}` is no client type: normal, pubsub, replica or master")),
+            other => return Err(format!("`{other}` is not a client type: normal, pubsub, replica or master")),
         }),
         ["client", "pause", ms] => Command::ClientPause(PauseKind::All, millis(ms)?),
         ["client", "pause", ms, kind] => {
@@ -54,11 +54,12 @@ pub fn parse_command(words: &[String], known: Known<'_>) -> Result<Command, Stri
         ["client", "unpause"] => Command::ClientUnpause,
         ["save"] => Command::Save,
         ["bgsave"] | ["bgsave", "schedule"] => Command::BgSave,
+        ["bgrewriteaof"] => Command::BgRewriteAof,
         ["flushall"] | ["flushall", "sync" | "async"] => Command::FlushAll,
         ["flushdb"] | ["flushdb", "sync" | "async"] => Command::FlushDb,
         ["debug", "segfault"] => Command::DebugSegfault,
         ["debug", "sleep", seconds] => {
-            let seconds: f64 = seconds.parse().map_err(|_| format!("`{seconds}` is no number of seconds"))?;
+            let seconds: f64 = seconds.parse().map_err(|_| format!("`{seconds}` is not a number of seconds"))?;
             if !(0.0..=86_400.0).contains(&seconds) {
                 return Err("DEBUG SLEEP takes 0 to 86400 seconds".into());
             }
@@ -73,12 +74,12 @@ pub fn parse_command(words: &[String], known: Known<'_>) -> Result<Command, Stri
 
 impl Known<'_> {
     fn addr(self, name: &str, port: &str) -> Result<Addr, String> {
-        let host = (self.host)(name).ok_or_else(|| format!("`{name}` is no host of this stack"))?;
-        Ok(Addr::new(host, port.parse().map_err(|_| format!("`{port}` is no port"))?))
+        let ip = (self.ip)(name).ok_or_else(|| format!("`{name}` is not a host of this stack"))?;
+        Ok(Addr::new(ip, port.parse().map_err(|_| format!("`{port}` is not a port"))?))
     }
 
-    fn master(self, name: &str) -> Option<MasterId> {
-        (name == self.master).then_some(MasterId::ONLY)
+    fn master(self, name: &str) -> Option<GroupId> {
+        (name == self.master).then_some(GroupId::ONLY)
     }
 }
 
@@ -87,12 +88,12 @@ fn no_command(words: &[&str]) -> String {
     let text = words.join(" ");
     match REAL.lines().skip(1).flat_map(str::split_whitespace).any(|real| real == words[0]) {
         true => format!("`{text}` cannot be given here: it is not modelled, or has other arguments"),
-        false => format!("`{text}` is no command: Redis has none of this name"),
+        false => format!("`{text}` is not a command: Redis has none of this name"),
     }
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("`{text}` is no whole number, or too large"))
+    text.parse().map_err(|_| format!("`{text}` is not a whole number, or is too large"))
 }
 
 /// A number of milliseconds, or another that is compared with such.
@@ -160,7 +161,7 @@ fn sentinel_command(lower: &[&str], words: &[String], known: Known<'_>) -> Resul
         }
         ["reset", _] => {
             let matched = matches_glob(words[1].as_bytes(), known.master.as_bytes());
-            SentinelCommand::Reset(if matched { vec![MasterId::ONLY] } else { Vec::new() })
+            SentinelCommand::Reset(if matched { vec![GroupId::ONLY] } else { Vec::new() })
         }
         ["get-master-addr-by-name", _] => SentinelCommand::GetMasterAddrByName(known.master(&words[1])),
         ["flushconfig"] => SentinelCommand::FlushConfig,
@@ -193,7 +194,7 @@ fn sentinel_command(lower: &[&str], words: &[String], known: Known<'_>) -> Resul
                 words.join(" ")
             ));
         }
-        _ => return Err(format!("`SENTINEL {}` is no command: Sentinel has none of this name", words.join(" "))),
+        _ => return Err(format!("`SENTINEL {}` is not a command: Sentinel has none of this name", words.join(" "))),
     })
 }
 
@@ -237,21 +238,21 @@ mod tests {
 
     fn parse(text: &str) -> Result<Command, String> {
         let words: Vec<String> = text.split(' ').map(String::from).collect();
-        let host = |name: &str| (name == "redis-2").then_some(HostId(1));
-        parse_command(&words, Known { host: &host, master: "myMaster" })
+        let ip = |name: &str| (name == "redis-2").then_some(Ip(1));
+        parse_command(&words, Known { ip: &ip, master: "myMaster" })
     }
 
-    fn about(name: Option<MasterId>, command: MasterCommand) -> Command {
+    fn about(name: Option<GroupId>, command: MasterCommand) -> Command {
         Command::Sentinel(Box::new(SentinelCommand::About(name, command)))
     }
 
     #[test]
     fn a_masters_name_is_compared_with_its_capitals() {
         let removed = |name| about(name, MasterCommand::Remove);
-        assert_eq!(parse("sentinel remove myMaster"), Ok(removed(Some(MasterId::ONLY))));
+        assert_eq!(parse("sentinel remove myMaster"), Ok(removed(Some(GroupId::ONLY))));
         assert_eq!(parse("SENTINEL REMOVE mymaster"), Ok(removed(None)));
-        let reset = |names: &[MasterId]| Ok(Command::Sentinel(Box::new(SentinelCommand::Reset(names.to_vec()))));
-        assert_eq!(parse("SENTINEL RESET my*"), reset(&[MasterId::ONLY]));
+        let reset = |names: &[GroupId]| Ok(Command::Sentinel(Box::new(SentinelCommand::Reset(names.to_vec()))));
+        assert_eq!(parse("SENTINEL RESET my*"), reset(&[GroupId::ONLY]));
         assert_eq!(parse("SENTINEL RESET mymaster"), reset(&[]));
         let monitor = parse("SENTINEL MONITOR other redis-2 6379 1").expect_err("a second master");
         assert!(monitor.contains("a second master, `other`, is not modelled"), "{monitor}");
@@ -266,7 +267,7 @@ mod tests {
     #[test]
     fn commands_are_read_whatever_their_case() {
         assert_eq!(parse("REPLICAOF No one"), Ok(Command::ReplicaOf(None)));
-        assert_eq!(parse("slaveof redis-2 6379"), Ok(Command::ReplicaOf(Some(Addr::new(HostId(1), 6379)))));
+        assert_eq!(parse("slaveof redis-2 6379"), Ok(Command::ReplicaOf(Some(Addr::new(Ip(1), 6379)))));
         assert_eq!(parse("DEBUG SLEEP 0.5"), Ok(Command::DebugSleep(Span::from_millis(500))));
         assert_eq!(
             parse("CLIENT PAUSE 1500 Write"),
@@ -277,33 +278,30 @@ mod tests {
         assert_eq!(parse("shutdown nosave now"), Ok(Command::Shutdown { now: true, save: Some(false) }));
         assert_eq!(
             parse("SENTINEL SET myMaster quorum 3 parallel-syncs 2"),
-            Ok(about(
-                Some(MasterId::ONLY),
-                MasterCommand::Set(vec![SetOption::Quorum(3), SetOption::ParallelSyncs(2)])
-            ))
+            Ok(about(Some(GroupId::ONLY), MasterCommand::Set(vec![SetOption::Quorum(3), SetOption::ParallelSyncs(2)])))
         );
     }
 
     #[test]
     fn what_is_no_command_is_refused_with_a_reason() {
         for (text, reason) in [
-            ("FLY", "`fly` is no command"),
+            ("FLY", "`fly` is not a command"),
             ("CLUSTER INFO", "`cluster info` cannot be given here: it is not modelled"),
             ("SHUTDOWN ABORT", "SHUTDOWN ABORT is not modelled"),
             ("SHUTDOWN SOON", "SHUTDOWN does not know `soon`"),
             ("SENTINEL MYID", "`SENTINEL MYID` cannot be given here: it is not modelled"),
-            ("SENTINEL FLY", "`SENTINEL FLY` is no command"),
+            ("SENTINEL FLY", "`SENTINEL FLY` is not a command"),
             ("SENTINEL SIMULATE-FAILURE crash", "does not know `crash`"),
             ("SENTINEL SET myMaster auth-pass x", "SENTINEL SET auth-pass is not modelled"),
-            ("REPLICAOF redis-9 6379", "`redis-9` is no host"),
-            ("REPLICAOF redis-2 port", "`port` is no port"),
+            ("REPLICAOF redis-9 6379", "`redis-9` is not a host"),
+            ("REPLICAOF redis-2 port", "`port` is not a port"),
             ("SENTINEL SET mymaster quorum", "`SENTINEL SET mymaster quorum` cannot be given here"),
             ("SENTINEL DEBUG tick 5", "SENTINEL DEBUG does not know `tick`"),
             ("DEBUG SLEEP -1", "DEBUG SLEEP takes"),
-            ("CLIENT PAUSE soon", "`soon` is no whole number"),
+            ("CLIENT PAUSE soon", "`soon` is not a whole number"),
             ("CLIENT PAUSE 18446744073709551615", "is too large: at most"),
             ("CLIENT PAUSE 10 reads", "`reads` cannot be paused"),
-            ("BGREWRITEAOF", "`bgrewriteaof` cannot be given here"),
+            ("BGREWRITEAOF now", "`bgrewriteaof now` cannot be given here"),
         ] {
             let error = parse(text).expect_err("refused");
             assert!(error.contains(reason), "{error}");

@@ -10,6 +10,8 @@ impl Reply {
             Reply::Pong => "PONG".into(),
             Reply::Queued => "QUEUED".into(),
             Reply::SavingStarted => "Background saving started".into(),
+            Reply::RewritingStarted => "Background append only file rewriting started".into(),
+            Reply::RewritingScheduled => "Background append only file rewriting scheduled".into(),
             Reply::Int(n) => format!("(integer) {n}"),
             Reply::Value(Some(value)) => format!("\"{value}\""),
             Reply::Value(None) => "(nil)".into(),

@@ -4,7 +4,7 @@
 //! replicas and all other Sentinels, the clients start, 3 s go by, and then a random time within the scenario's phase, so
 //! that faults meet every phase of every timer.
 
-use super::NodeKind;
+use super::Seat;
 use super::process::{Disk, State};
 use super::program::Program;
 use super::script::Step;
@@ -13,12 +13,13 @@ use crate::client::{self, Client};
 use crate::haproxy::{self, Haproxy};
 use crate::kernel::{Class, Purpose, Span, Stream, Time};
 use crate::mistake::Mistake;
-use crate::net::{BASE_REACHABLE_TIME, Input, KeepAlive};
+use crate::net::BASE_REACHABLE_TIME;
+use crate::program::{Input, KeepAlive};
 use crate::redis::{self, Redis};
 use crate::release::{Release as _, Released};
 use crate::scenario::Scenario;
 use crate::sentinel::{self, Sentinel};
-use crate::wire::{ChannelId, NodeId, RunId};
+use crate::wire::{ChannelId, GroupId, NodeId, RunId};
 
 /// `net.core.somaxconn` bounds every backlog.
 const SOMAXCONN: u32 = 4_096;
@@ -38,12 +39,13 @@ const EXEC_SENTINEL_MEAN: Span = Span::from_millis(10);
 const EXEC_HAPROXY: Span = Span::from_millis(15);
 /// Clients of a kind are up within this of each other.
 const EXEC_CLIENT: Span = Span::from_millis(15);
-/// The driver asks for readiness in rounds of about this length.
+/// The driver asks for readiness once all are launched, and then in rounds of about this length.
 const POLL: Span = Span::from_millis(300);
 /// A stack that is not ready after this long never will be.
 const READY_LIMIT: Span = Span::from_secs(600);
-/// The clients are started within this after the last answer.
-const EXEC_CLIENTS: Span = Span::from_millis(200);
+/// The driver launches a client in this time. Once all are launched, the time with clients begins: their first lines come 5
+/// to 10 ms after that (recordings of `loop-in-cut`, which has no phase: 2.987 to 3.008 s before time 0).
+const LAUNCH_CLIENT: Span = Span::from_millis(1);
 /// Publishers and writers are started this much after the subscribers: their first lines come 50 ms later.
 const EXEC_LATER: Span = Span::from_millis(50);
 /// The driver notices the end within this and stops the clients: their last lines come 15 to 130 ms after it.
@@ -79,8 +81,7 @@ impl World {
             let at = launch + Span(self.script.below(EXEC_HAPROXY.0));
             self.plan(at, Step::Start(node));
         }
-        let first_poll = BOOT_AT + SENTINELS_AFTER + POLL + Span(self.script.below(POLL.0));
-        self.plan(first_poll, Step::Poll);
+        self.plan(launch, Step::Poll);
     }
 
     /// Schedules a step of the script.
@@ -104,11 +105,12 @@ impl World {
             }
             return;
         }
-        let started = now + EXEC_CLIENTS + Span(self.script.below(EXEC_CLIENTS.0 / 4));
         let clients: Vec<NodeId> = self.layout.all_clients().collect();
+        let mut started = now;
         for node in clients {
+            started += LAUNCH_CLIENT;
             // Who listens comes first, so that nothing is said to an empty room.
-            let NodeKind::Client(place) = self.layout.kinds[node.0 as usize] else { continue };
+            let Seat::Client(place) = self.layout.seats[node.0 as usize] else { continue };
             let listens = self.scenario.clients[place].kind == client::Kind::Subscribe;
             let after = if listens { Span::ZERO } else { EXEC_LATER };
             let at = started + after + Span(self.script.below(EXEC_CLIENT.0));
@@ -122,10 +124,7 @@ impl World {
         self.origin = Some(origin);
         let stop = Span(self.script.below(STOP_CLIENTS.0));
         self.plan(origin + self.scenario.duration + stop, Step::StopClients);
-        let scenario = self.scenario.clone();
-        for (index, fault) in scenario.faults.iter().enumerate() {
-            self.plan(origin + fault.at, Step::Fault(index));
-        }
+        self.give_faults();
     }
 
     /// How long the stack may take: a while, and what its data takes to be loaded, saved, sent and loaded again.
@@ -155,7 +154,7 @@ impl World {
                     say(redis.why_not_in_sync())
                 }
                 Some(Program::Sentinel(sentinel)) => {
-                    let (known, others) = sentinel.knows();
+                    let (known, others) = sentinel.knows(GroupId::ONLY);
                     let all_others = sentinels.saturating_sub(1);
                     if known < replicas {
                         say(format!("knows {known} of {replicas} replicas"));
@@ -179,10 +178,11 @@ impl World {
         process.life += 1;
         let life = process.life;
         let disk = std::mem::take(&mut process.disk);
-        let program = self.program(node, life, disk);
+        let mut program = self.program(node, life, disk);
+        program.set_volume(self.volume(node));
         let keepalive = self.keepalive(node);
         self.net.set_keepalive(node, keepalive);
-        if let NodeKind::Client(place) = self.layout.kinds[node.0 as usize] {
+        if let Seat::Client(place) = self.layout.seats[node.0 as usize] {
             self.net.set_user_timeout(node, self.scenario.clients[place].habits().tcp_user_timeout);
         }
         let now = self.kernel.now();
@@ -195,11 +195,11 @@ impl World {
 
     /// A program listens on its node's address.
     pub(super) fn listen(&mut self, node: NodeId) {
-        let backlog = match self.layout.kinds[node.0 as usize] {
-            NodeKind::Redis(place) => self.scenario.redis[place].tcp_backlog,
+        let backlog = match self.layout.seats[node.0 as usize] {
+            Seat::Redis(place) => self.scenario.redis[place].tcp_backlog,
             // Sentinel's default tcp-backlog; HAProxy's is the global maxconn.
-            NodeKind::Sentinel(_) => 511,
-            NodeKind::Haproxy | NodeKind::Client(_) => self.scenario.haproxy.maxconn,
+            Seat::Sentinel(_) => 511,
+            Seat::Haproxy | Seat::Client(_) => self.scenario.haproxy.maxconn,
         };
         self.net.listen(node, self.layout.addr(node), backlog.min(SOMAXCONN));
     }
@@ -210,6 +210,7 @@ impl World {
         release.map_or_else(|| config.clone(), |release| config.under(release))
     }
 
+    #[allow(clippy::too_many_lines, reason = "a table: one arm a kind of program")]
     fn program(&self, node: NodeId, life: u32, disk: Disk) -> Program {
         let scenario: &Scenario = &self.scenario;
         let first_source = self.layout.names.hosts.len() as u32;
@@ -217,10 +218,10 @@ impl World {
         let stream = |purpose| self.stream(entity, purpose);
         let me = self.layout.addr(node);
         let first_master = self.layout.addr(self.layout.redis(0));
-        match self.layout.kinds[node.0 as usize] {
-            NodeKind::Redis(place) => {
+        match self.layout.seats[node.0 as usize] {
+            Seat::Redis(place) => {
                 let disk = match disk {
-                    Disk::Redis(disk) => disk,
+                    Disk::Redis(disk) => *disk,
                     _ => redis::Disk::default(),
                 };
                 Program::Redis(Redis::new(redis::Setup {
@@ -232,7 +233,7 @@ impl World {
                     disk,
                 }))
             }
-            NodeKind::Sentinel(place) => {
+            Seat::Sentinel(place) => {
                 let state = match disk {
                     Disk::Sentinel(state) => Some(state),
                     _ => None,
@@ -246,17 +247,18 @@ impl World {
                     program: stream(Purpose::Program),
                     work: stream(Purpose::Work),
                     state,
-                    master: first_master,
+                    masters: [(GroupId::ONLY, first_master)].into(),
                 }))
             }
-            NodeKind::Haproxy => {
+            Seat::Haproxy => {
                 let servers = self
                     .layout
                     .all_redis()
                     .enumerate()
                     .map(|(place, node)| haproxy::Server {
+                        host: self.layout.host(node),
                         addr: self.layout.addr(node),
-                        backup: scenario.haproxy.backup && place > 0 && !self.out.mistaken(Mistake::BackupIgnored),
+                        backup: scenario.haproxy.backup && place > 0 && !self.desk.mistaken(Mistake::BackupIgnored),
                     })
                     .collect();
                 Program::Haproxy(Haproxy::new(haproxy::Setup {
@@ -265,7 +267,7 @@ impl World {
                     work: stream(Purpose::Work),
                 }))
             }
-            NodeKind::Client(place) => {
+            Seat::Client(place) => {
                 let config = scenario.clients[place].clone();
                 let channel = self
                     .channels
@@ -300,9 +302,9 @@ impl World {
     /// Keep-alive as the programs set it: Redis on every accepted and replication socket (`tcp-keepalive`: idle, then a
     /// third of it, three probes; anetKeepAlive), clients as their library does, the others not at all.
     fn keepalive(&self, node: NodeId) -> Option<KeepAlive> {
-        let place = match self.layout.kinds[node.0 as usize] {
-            NodeKind::Redis(place) => place,
-            NodeKind::Client(place) => return self.scenario.clients[place].habits().keepalive,
+        let place = match self.layout.seats[node.0 as usize] {
+            Seat::Redis(place) => place,
+            Seat::Client(place) => return self.scenario.clients[place].habits().keepalive,
             _ => return None,
         };
         let idle_s = self.scenario.redis[place].tcp_keepalive as u64;

@@ -7,7 +7,8 @@
 use super::World;
 use super::script::Step;
 use crate::kernel::{EventId, Time};
-use crate::net::{Action, Input, Obstacle, Sock};
+use crate::net::Obstacle;
+use crate::program::{Action, Input, Sock};
 use crate::wire::{HostId, NodeId};
 
 /// What programs and the script did, in order.
@@ -68,6 +69,8 @@ pub enum Deed {
     Cut(HostId, HostId),
     /// What is sent to a host arrives again.
     Healed(HostId),
+    /// A disk is as it was before a fault.
+    DiskIsWell(HostId),
     /// The command of a fault of the scenario, by its place, reaches its node.
     Command(NodeId, usize),
     /// The driver stops the clients.
@@ -93,34 +96,39 @@ impl World {
             Input::Accepted { sock, .. } => self.net.peer(sock),
             _ => None,
         };
-        let mut sent = Vec::with_capacity(self.out.actions().len());
-        for action in self.out.actions() {
+        let mut sent = Vec::with_capacity(self.desk.actions().len());
+        for action in self.desk.actions() {
             let obstacle = match action {
                 Action::Send { sock, .. } => self.net.obstacle(*sock),
-                Action::Connect { to, .. } => self.net.obstacle_between(host, to.host),
+                Action::Connect { to, .. } => self.net.obstacle_between(host, self.net.host_at(to.ip)),
                 _ => None,
             };
             sent.push(Sent { action: action.clone(), obstacle });
         }
-        let pass = Pass { event: self.kernel.current(), node, began, ended: self.out.now(), input, peer, sent };
+        let pass = Pass { event: self.kernel.current(), node, began, ended: self.desk.ended(), input, peer, sent };
         self.journal.as_mut().expect("only a traced run has passes to write down").passes.push(pass);
     }
 
     /// Writes down a step of the script.
-    pub(super) fn write_deed(&mut self, step: u32) {
-        let Some(journal) = &mut self.journal else { return };
+    pub(super) fn write_step(&mut self, step: u32) {
         let deed = match self.steps[step as usize] {
             Step::Start(node) => Deed::Starts(node),
             Step::Poll => Deed::Asks,
-            Step::Fault(fault) => Deed::Fault(fault),
             Step::Die(node) => Deed::Dies(node),
             Step::Vanish(host) => Deed::AddressGone(host),
             Step::Order(node) => Deed::OrderedToStart(node),
             Step::Block(from, to) => Deed::Cut(from, to),
             Step::Flush(host) => Deed::Healed(host),
             Step::Command(node, commanded) => Deed::Command(node, commanded.fault),
+            Step::DiskIsWell(host, ..) => Deed::DiskIsWell(host),
             Step::StopClients => Deed::StopsClients,
         };
+        self.write_deed(deed);
+    }
+
+    /// Writes down what the script does.
+    pub(super) fn write_deed(&mut self, deed: Deed) {
+        let Some(journal) = &mut self.journal else { return };
         journal.deeds.push((self.kernel.current(), deed));
     }
 }

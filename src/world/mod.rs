@@ -12,6 +12,9 @@
 
 mod boot;
 mod branch;
+mod disks;
+mod faults;
+mod held;
 mod journal;
 mod process;
 mod program;
@@ -25,20 +28,20 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+pub use faults::NotAdded;
 pub use journal::{Deed, Journal, Pass, Sent};
 pub use process::State;
 pub use result::{RunResult, Unready};
 
 use crate::client::Make;
 use crate::kernel::{Branch, Class, EventId, Kernel, Purpose, Span, Stream, Time, Word};
-use crate::net::{
-    Action, Context, Delivery, Ended, Input, Link, Net, NetEvent, Noted, Out, TimerId, TimerWheel, Topology,
-};
+use crate::net::{Context, Delivery, Link, Net, NetEvent, TimerWheel, Topology};
+use crate::program::{Action, Desk, Ended, Input, Noted, TimerId};
 use crate::record::{FaultMark, Record};
 use crate::release::AnyRelease;
 use crate::scenario::Scenario;
-pub use crate::scenario::{Layout, NodeKind};
-use crate::wire::{Addr, HostId, NodeId, Reply};
+pub use crate::scenario::{Layout, Seat};
+use crate::wire::{Addr, GroupId, HostId, NodeId, Reply};
 use process::{Disk, Process};
 use program::Program;
 use script::Step;
@@ -49,17 +52,19 @@ pub enum Event {
     /// The network's.
     Net(NetEvent),
     /// A program's timer.
-    Timer(NodeId, Setting),
+    Timer(NodeId, Armed),
     /// A program that was busy goes on.
     Wake(NodeId),
     /// A step of the script.
     Script(u32),
+    /// The next fault of the scenario.
+    Fault,
 }
 
 /// One setting of a timer. Packed, so that an [`Event`] takes twelve bytes and its place in the queue half a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(Rust, packed(2))]
-pub struct Setting {
+pub struct Armed {
     /// Which timer.
     pub timer: TimerId,
     /// How often it had been set: an earlier setting is void.
@@ -81,6 +86,7 @@ impl Word for Event {
             Event::Timer(node, setting) => ((node.0 as u64) << 32) ^ { setting.timer }.0 as u64 ^ (9 << 60),
             Event::Wake(node) => node.0 as u64 ^ (10 << 60),
             Event::Script(step) => *step as u64 ^ (11 << 60),
+            Event::Fault => 12 << 60,
         }
     }
 }
@@ -117,7 +123,7 @@ pub struct World {
     seed: u64,
     kernel: Kernel<Event>,
     net: Net,
-    out: Out,
+    desk: Desk,
     processes: Vec<Process>,
     steps: Vec<Step>,
     script: Stream,
@@ -133,16 +139,20 @@ pub struct World {
     masters: Vec<Addr>,
     beliefs: Vec<Addr>,
     marks: Vec<FaultMark>,
+    /// So many faults of the scenario have happened.
+    faults_done: usize,
     /// Commands of the script that their nodes have not come to yet: which node, and the place of the mark.
     asked: VecDeque<(NodeId, usize)>,
     /// What was answered to those that nodes came to: when, the place of the mark, the answer.
     answers: Vec<(Time, usize, Reply)>,
     /// When the driver will have set or removed the last packet rule that it was told to.
-    filters_settled: Time,
+    rules_done_at: Time,
     /// Hosts that lost power rather than their container.
-    machines: Vec<HostId>,
+    powered_off: Vec<HostId>,
+    /// By host: how its disk is.
+    volumes: Vec<disks::Disturbed>,
     /// By host: when the last killing that was ordered comes to its end.
-    settled: Vec<Time>,
+    killed_until: Vec<Time>,
     /// By host: when the last start that was ordered is done. What is killed while it starts dies then.
     begun: Vec<Time>,
     trace: Option<Vec<Traced>>,
@@ -166,6 +176,7 @@ impl World {
     }
 
     /// The stack of `scenario` before its boot.
+    #[allow(clippy::too_many_lines, reason = "one literal of many fields, and what they are made of")]
     pub fn new(scenario: Arc<Scenario>, seed: u64, keep: Keep) -> World {
         let layout = Layout::of(&scenario);
         let hosts = layout.names.hosts.len();
@@ -207,7 +218,7 @@ impl World {
         let mut world = World {
             kernel: Kernel::new((hosts + nodes + 1) as u32),
             net,
-            out: Out::new(keep.records),
+            desk: Desk::new(keep.records),
             processes: vec![Process::down(wall_offset_ns); nodes],
             steps: Vec::new(),
             script,
@@ -219,11 +230,13 @@ impl World {
             masters: vec![first_master],
             beliefs,
             marks: Vec::new(),
+            faults_done: 0,
             asked: VecDeque::new(),
             answers: Vec::new(),
-            filters_settled: Time::ZERO,
-            machines: Vec::new(),
-            settled: vec![Time::ZERO; hosts],
+            rules_done_at: Time::ZERO,
+            powered_off: Vec::new(),
+            volumes: vec![disks::Disturbed::default(); hosts],
+            killed_until: vec![Time::ZERO; hosts],
             begun: vec![Time::ZERO; hosts],
             trace: keep
                 .trace
@@ -236,7 +249,7 @@ impl World {
             scenario,
         };
         if keep.trace {
-            world.out.keep_notes();
+            world.desk.keep_notes();
         }
         world.schedule_boot();
         world
@@ -246,11 +259,11 @@ impl World {
     #[cfg(any(test, feature = "mistakes"))]
     pub fn with_mistake(scenario: Arc<Scenario>, seed: u64, keep: Keep, mistake: crate::mistake::Mistake) -> World {
         let mut world = World::new(scenario, seed, keep);
-        world.out.plant(Some(mistake));
+        world.desk.plant(Some(mistake));
         world
     }
 
-    /// The scenario that this world runs.
+    /// The scenario that this world runs, with the faults that were added to it.
     pub fn scenario(&self) -> &Scenario {
         &self.scenario
     }
@@ -282,7 +295,7 @@ impl World {
 
     /// The records so far, in the order in which they were written.
     pub fn records(&self) -> &[Record] {
-        self.out.records()
+        self.desk.records()
     }
 
     /// Every event so far, by its number, if they are kept.
@@ -297,7 +310,7 @@ impl World {
 
     /// Why programs decided as they did so far, if the trace is kept.
     pub fn notes(&self) -> &[Noted] {
-        self.out.notes()
+        self.desk.notes()
     }
 
     fn script_source(&self) -> u32 {
@@ -309,7 +322,7 @@ impl World {
         self.layout.names.hosts.len() as u32 + node.0 as u32
     }
 
-    /// Runs until the instant `until` (of the world's own clock), or to the end of the scenario. Answers whether the end
+    /// Runs until the instant `until` (of the world's own clock), or to the end of the scenario. Returns whether the end
     /// was reached.
     pub fn run_until(&mut self, until: Time) -> bool {
         loop {
@@ -332,7 +345,7 @@ impl World {
         }
     }
 
-    /// Runs so many events at most, or to the end of the scenario. Answers whether the end was reached.
+    /// Runs so many events at most, or to the end of the scenario. Returns whether the end was reached.
     pub fn run_events(&mut self, most: u64) -> bool {
         let last = self.events().saturating_add(most);
         while self.events() < last {
@@ -363,7 +376,7 @@ impl World {
     fn trace_event(&mut self, cause: EventId, event: Event) {
         let node = match event {
             Event::Timer(node, ..) | Event::Wake(node) => Some(node),
-            Event::Net(_) | Event::Script(_) => None,
+            Event::Net(_) | Event::Script(_) | Event::Fault => None,
         };
         let time = self.kernel.now();
         if let Some(trace) = &mut self.trace {
@@ -375,14 +388,15 @@ impl World {
     fn dispatch(&mut self, event: Event) {
         match event {
             Event::Net(event) => {
-                let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+                let cx = &mut Context { kernel: &mut self.kernel, handles: self.desk.handles() };
                 if let Some(delivery) = self.net.handle(event, cx) {
                     self.deliver(delivery);
                 }
             }
-            Event::Timer(node, Setting { timer, generation }) => self.timer_fires(node, timer, generation),
+            Event::Timer(node, Armed { timer, generation }) => self.timer_fires(node, timer, generation),
             Event::Wake(node) => self.wake(node),
             Event::Script(step) => self.step(step),
+            Event::Fault => self.next_fault(),
         }
     }
 
@@ -453,6 +467,10 @@ impl World {
             if process.state != State::Running {
                 return;
             }
+            if process.held.is_some() && !self.release(node) {
+                return;
+            }
+            let process = &mut self.processes[node.0 as usize];
             if process.inbox.is_empty() && process.due.is_empty() {
                 return;
             }
@@ -460,11 +478,17 @@ impl World {
                 self.schedule_wake(node);
                 return;
             }
+            if process.batch == 0 {
+                process.batch = process.inbox.len();
+            }
             if let Some(delivery) = process.inbox.pop_front() {
+                process.batch -= 1;
+                self.desk.follow(process.batch > 0);
                 if let Input::Data { .. } = delivery.input {
                     self.net.unread(delivery.sock, -1);
                 }
                 self.give(delivery);
+                self.desk.follow(false);
             } else {
                 let timer = process.due.remove(0);
                 self.call(node, Input::Timer(timer));
@@ -481,9 +505,9 @@ impl World {
             Input::Accepted { .. } | Input::Terminate | Input::Start | Input::Timer(_) => input,
             Input::Data { message, .. } => {
                 if let Some(peer) = self.net.peer(sock)
-                    && self.out.handles.consumed(peer, message.wire_bytes())
+                    && self.desk.handles().consumed(peer, message.wire_bytes())
                 {
-                    let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+                    let cx = &mut Context { kernel: &mut self.kernel, handles: self.desk.handles() };
                     self.net.was_read(peer, cx);
                 }
                 let Some(token) = self.net.token(sock) else { return };
@@ -495,14 +519,14 @@ impl World {
             }
             Input::ConnectFailed { error, .. } => {
                 let token = self.net.token(sock);
-                self.net.finish(sock, &mut self.out.handles);
+                self.net.finish(sock, self.desk.handles());
                 let Some(token) = token else { return };
                 Input::ConnectFailed { token, error }
             }
             Input::Ended { how, .. } => {
                 let token = self.net.token(sock);
                 if how != Ended::Eof {
-                    self.net.finish(sock, &mut self.out.handles);
+                    self.net.finish(sock, self.desk.handles());
                 }
                 let Some(token) = token else { return };
                 Input::Ended { token, how }
@@ -513,13 +537,13 @@ impl World {
 
     /// A program gets to see a command that came over no connection. What it answers to the script is kept.
     fn give_command(&mut self, node: NodeId, input: Input) {
-        self.out.take_answer();
+        self.desk.take_answer();
         self.call(node, input);
         let Some(place) = self.asked.iter().position(|(asked, _)| *asked == node) else { return };
         if let Some((_, mark)) = self.asked.remove(place)
-            && let Some(answer) = self.out.last_answer()
+            && let Some(answer) = self.desk.last_answer()
         {
-            self.answers.push((self.out.now(), mark, answer.clone()));
+            self.answers.push((self.desk.ended(), mark, answer.clone()));
         }
     }
 
@@ -533,15 +557,19 @@ impl World {
         self.kernel.note(((node.0 as u64) << 56) ^ input.word());
         let process = &mut self.processes[node.0 as usize];
         let Some(program) = process.program.as_mut() else { return };
-        self.out.begin(now, node, self.kernel.current(), process.wall_offset_ns);
-        program.handle(input, &mut self.out);
-        let end = self.out.now();
+        let out = self.desk.begin(now, node, self.kernel.current(), process.wall_offset_ns);
+        program.handle(input, out);
+        let end = self.desk.ended();
         process.busy_until = end;
         if self.journal.is_some() {
             self.write_journal(node, now);
         }
-        self.carry_out(node, end);
-        if let NodeKind::Sentinel(place) = self.layout.kinds[node.0 as usize] {
+        if self.desk.is_held() || self.processes[node.0 as usize].held.is_some() {
+            self.hold(node);
+        } else {
+            self.carry_out(node, end);
+        }
+        if let Seat::Sentinel(place) = self.layout.seats[node.0 as usize] {
             self.note_belief(node, place);
         }
     }
@@ -549,17 +577,23 @@ impl World {
     /// Carries out what a program wants done at the end of its pass.
     #[inline]
     fn carry_out(&mut self, node: NodeId, at: Time) {
+        let mut actions = self.desk.take_actions();
+        self.do_all(node, &mut actions, at);
+        self.desk.recycle(actions);
+    }
+
+    #[inline]
+    fn do_all(&mut self, node: NodeId, actions: &mut Vec<Action>, at: Time) {
         let host = self.layout.host(node);
-        let mut actions = self.out.take_actions();
         for action in actions.drain(..) {
-            let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+            let cx = &mut Context { kernel: &mut self.kernel, handles: self.desk.handles() };
             match action {
                 Action::Send { sock, message } => self.net.send(sock, message, at, cx),
                 Action::SetTimer(timer, due) => {
                     let generation = self.processes[node.0 as usize].set_timer(timer);
                     let source = self.layout.names.hosts.len() as u32 + node.0 as u32;
                     let due = due.max(at);
-                    let event = Event::Timer(node, Setting { timer, generation });
+                    let event = Event::Timer(node, Armed { timer, generation });
                     self.kernel.schedule(due, Class::Timer, source, event);
                 }
                 Action::ClearTimer(timer) => self.processes[node.0 as usize].clear_timer(timer),
@@ -587,7 +621,6 @@ impl World {
                 Action::Exit => self.process_dies(node),
             }
         }
-        self.out.recycle(actions);
     }
 
     /// The kernel closes a dead process's sockets.
@@ -598,10 +631,10 @@ impl World {
             return;
         }
         process.disk = match &process.program {
-            Some(Program::Redis(redis)) => Disk::Redis(redis.disk()),
+            Some(Program::Redis(redis)) => Disk::Redis(Box::new(redis.disk())),
             Some(Program::Sentinel(sentinel)) => Disk::Sentinel(sentinel.persisted()),
             Some(Program::Client(client)) => {
-                self.tallies.take(node, client, &self.out);
+                self.tallies.take(node, client, &self.desk);
                 Disk::Client(client.numbered())
             }
             _ => Disk::Empty,
@@ -609,11 +642,11 @@ impl World {
         let inbox = std::mem::take(&mut process.inbox);
         process.die();
         self.asked.retain(|(asked, _)| *asked != node);
-        let cx = &mut Context { kernel: &mut self.kernel, handles: &mut self.out.handles };
+        let cx = &mut Context { kernel: &mut self.kernel, handles: self.desk.handles() };
         self.net.process_dies(node, host, cx);
         // Deliveries of connections that had already ended hold slots until they are read.
         for delivery in &inbox {
-            self.net.finish(delivery.sock, &mut self.out.handles);
+            self.net.finish(delivery.sock, self.desk.handles());
         }
     }
 
@@ -621,7 +654,7 @@ impl World {
     #[inline]
     fn note_belief(&mut self, node: NodeId, place: usize) {
         let Some(Program::Sentinel(sentinel)) = &self.processes[node.0 as usize].program else { return };
-        let belief = sentinel.believed_master();
+        let belief = sentinel.believed_master(GroupId::ONLY);
         if self.beliefs[place] == belief {
             return;
         }

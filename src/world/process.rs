@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 
+use super::held::Held;
 use super::program::Program;
 use crate::kernel::Time;
-use crate::net::{Delivery, TimerId};
+use crate::net::Delivery;
+use crate::program::TimerId;
 use crate::{redis, sentinel};
 
 /// Whether a process runs.
@@ -20,12 +22,12 @@ pub enum State {
 
 /// What a data folder keeps across restarts.
 #[derive(Clone, Debug, Default)]
-pub enum Disk {
+pub(super) enum Disk {
     /// Nothing.
     #[default]
     Empty,
     /// RDB file, and the configuration file if there is one.
-    Redis(redis::Disk),
+    Redis(Box<redis::Disk>),
     /// The rewritten configuration.
     Sentinel(sentinel::Persisted),
     /// A client's last SEQ.
@@ -40,7 +42,7 @@ struct Timer {
 
 /// A process and its surroundings.
 #[derive(Clone, Debug)]
-pub struct Process {
+pub(super) struct Process {
     /// The program, while it runs.
     pub program: Option<Program>,
     /// Whether it runs.
@@ -57,6 +59,10 @@ pub struct Process {
     pub inbox: VecDeque<Delivery>,
     /// Timers that fired while it was busy or paused.
     pub due: Vec<TimerId>,
+    /// How many of what arrived belong to the pass that has begun.
+    pub batch: usize,
+    /// What its last pass wants done and what is not done before its work is over.
+    pub held: Option<Box<Held>>,
     /// Whether an event is scheduled that lets it go on.
     pub wake_scheduled: bool,
     timers: Vec<Timer>,
@@ -64,7 +70,7 @@ pub struct Process {
 
 impl Process {
     /// A process that does not run, on a host whose wall clock is off by `wall_offset_ns`.
-    pub fn down(wall_offset_ns: i64) -> Process {
+    pub(super) fn down(wall_offset_ns: i64) -> Process {
         Process {
             program: None,
             state: State::Down,
@@ -74,6 +80,8 @@ impl Process {
             wall_offset_ns,
             inbox: VecDeque::new(),
             due: Vec::new(),
+            batch: 0,
+            held: None,
             wake_scheduled: false,
             timers: Vec::new(),
         }
@@ -81,7 +89,7 @@ impl Process {
 
     /// Sets a timer; answers the generation under which it is valid.
     #[inline]
-    pub fn set_timer(&mut self, timer: TimerId) -> u32 {
+    pub(super) fn set_timer(&mut self, timer: TimerId) -> u32 {
         let index = timer.0 as usize;
         if self.timers.len() <= index {
             self.timers.resize_with(index + 1, Timer::default);
@@ -94,7 +102,7 @@ impl Process {
     }
 
     /// Clears a timer.
-    pub fn clear_timer(&mut self, timer: TimerId) {
+    pub(super) fn clear_timer(&mut self, timer: TimerId) {
         if let Some(slot) = self.timers.get_mut(timer.0 as usize) {
             slot.set = false;
         }
@@ -103,7 +111,7 @@ impl Process {
 
     /// Whether a timer that fires under this generation is still meant.
     #[inline]
-    pub fn timer_fires(&mut self, timer: TimerId, generation: u32) -> bool {
+    pub(super) fn timer_fires(&mut self, timer: TimerId, generation: u32) -> bool {
         let Some(slot) = self.timers.get_mut(timer.0 as usize) else { return false };
         let valid = slot.set && slot.generation == generation;
         if valid {
@@ -113,11 +121,12 @@ impl Process {
     }
 
     /// Forgets everything that died with the process.
-    pub fn die(&mut self) {
+    pub(super) fn die(&mut self) {
         self.state = State::Down;
         self.program = None;
         self.inbox.clear();
         self.due.clear();
+        (self.batch, self.held) = (0, None);
         for timer in &mut self.timers {
             timer.set = false;
         }
@@ -125,12 +134,12 @@ impl Process {
 
     /// Orders what arrived during a stop as the loop will find it: socket by socket in the order in which they became
     /// readable, each read to its end (epoll's ready list).
-    pub fn order_by_socket(&mut self) {
+    pub(super) fn order_by_socket(&mut self) {
         let mut order: Vec<u32> = Vec::new();
         let mut rank = |delivery: &Delivery| {
             let index = match delivery.input {
                 // New connections are taken from the listening socket, all at once.
-                crate::net::Input::Accepted { .. } => u32::MAX,
+                crate::program::Input::Accepted { .. } => u32::MAX,
                 _ => delivery.sock.index,
             };
             order.iter().position(|&seen| seen == index).unwrap_or_else(|| {

@@ -6,12 +6,12 @@ use std::fmt;
 use super::process::State;
 use super::program::Program;
 use super::tallies::{self, Ends};
-use super::{Journal, NodeKind, Traced, World};
+use super::{Journal, Seat, Traced, World};
 use crate::kernel::{Span, Time};
-use crate::net::Noted;
+use crate::program::Noted;
 use crate::record::{Ask, Event, Header, Op, Outcome, Record, Recording, ReplyMark, Source, What};
 use crate::redis::Redis;
-use crate::wire::{Addr, Key, NodeId, Reply, Role};
+use crate::wire::{Addr, GroupId, Key, NodeId, Reply, Role};
 
 /// A finished run.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl World {
         let mut votes: BTreeMap<Addr, usize> = BTreeMap::new();
         for process in self.processes.iter().filter(|process| process.state == State::Running) {
             if let Some(Program::Sentinel(sentinel)) = &process.program {
-                *votes.entry(sentinel.believed_master()).or_default() += 1;
+                *votes.entry(sentinel.believed_master(GroupId::ONLY)).or_default() += 1;
             }
         }
         let most = votes.iter().max_by_key(|&(_, count)| *count).map(|(&addr, _)| addr);
@@ -88,10 +88,10 @@ impl World {
         let origin = self.origin.unwrap_or(Time::ZERO);
         for node in self.layout.all_clients() {
             if let Some(Program::Client(client)) = &self.processes[node.0 as usize].program {
-                self.tallies.take(node, client, &self.out);
+                self.tallies.take(node, client, &self.desk);
             }
         }
-        let mut records = self.out.take_records();
+        let mut records = self.desk.take_records();
         records.append(&mut self.tallies.take_records());
         for record in &mut records {
             // Redis and Sentinel stamp their log lines with whole milliseconds (`serverLogRaw`).
@@ -121,7 +121,7 @@ impl World {
                 (self.layout.names.node(node).to_string(), role.to_string())
             })
             .collect();
-        let notes = self.out.take_notes();
+        let notes = self.desk.take_notes();
         let header = Header {
             scenario: self.scenario.name.clone(),
             source: Source::Sim,
@@ -159,7 +159,7 @@ impl World {
         let mut all = Vec::new();
         for record in records {
             if let What::Op(Op::Set { seq, outcome: Outcome::Ok, lost, .. }) = &mut record.what
-                && let NodeKind::Client(place) = self.kind(record.node)
+                && let Seat::Client(place) = self.seat(record.node)
                 && master.data(&Key::new(place as u16, *seq)).is_none()
             {
                 *lost = true;
@@ -176,7 +176,7 @@ impl World {
         }
         let heard = tallies::heard(records);
         self.tallies.loads(|node| {
-            let NodeKind::Client(place) = self.kind(node) else { unreachable!("only clients count attempts") };
+            let Seat::Client(place) = self.seat(node) else { unreachable!("only clients count attempts") };
             let ask = tallies::ask(self.scenario.clients[place].kind).expect("a subscriber makes no attempts");
             let arrived = match ask {
                 Ask::Publish => Some(heard.get(&(place as u16)).cloned().unwrap_or_default()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::client::{Client, Kind, Tally, Times};
 use crate::kernel::{EventId, Span, Time};
-use crate::net::Out;
+use crate::program::Desk;
 use crate::record::{Ask, Heard, Load, Op, Outcome, Pace, Record, Recording, What};
 use crate::release::Dialect;
 use crate::wire::{NodeId, Ranges};
@@ -27,8 +27,8 @@ pub(super) struct Ends {
 
 impl Tallies {
     /// Keeps what a client has counted whose process dies.
-    pub(super) fn take(&mut self, node: NodeId, client: &Client, out: &Out) {
-        if !out.is_recording() {
+    pub(super) fn take(&mut self, node: NodeId, client: &Client, desk: &Desk) {
+        if !desk.is_recording() {
             return;
         }
         self.loads.extend(client.tally().map(|tally| (node, tally.clone())));

@@ -4,11 +4,12 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value as Json;
+use sim::analysis::score::recordings_in;
 
 use crate::dice::Dice;
 
 /// What is bent, and the words that may be put into it.
-pub struct Corpus {
+pub(crate) struct Corpus {
     scenarios: Vec<String>,
     recordings: Vec<Vec<String>>,
     schema: Json,
@@ -122,7 +123,7 @@ const COMMANDS: [&str; 22] = [
 ];
 
 impl Corpus {
-    pub fn read(root: &Path) -> Corpus {
+    pub(crate) fn read(root: &Path) -> Corpus {
         let mut scenarios = vec![String::new()];
         let mut recordings = Vec::new();
         for folder in [
@@ -134,7 +135,9 @@ impl Corpus {
         ] {
             let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
             let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-            paths.sort();
+            paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+            paths.extend(recordings_in(&root.join(folder)).expect("a folder").into_values().flatten());
+            paths.sort_by(|a, b| a.file_name().cmp(&b.file_name()));
             for path in paths {
                 match path.to_string_lossy().as_ref() {
                     name if name.ends_with(".toml") => {
@@ -158,7 +161,7 @@ impl Corpus {
         Corpus { scenarios, recordings, schema: sim::scenario::json_schema() }
     }
 
-    pub fn scenario(&self, number: u64, seed: u64) -> Vec<u8> {
+    pub(crate) fn scenario(&self, number: u64, seed: u64) -> Vec<u8> {
         let mut dice = Dice::new(seed, number, 1);
         let text = &self.scenarios[dice.below(self.scenarios.len())];
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -247,7 +250,7 @@ impl Corpus {
         lines
     }
 
-    pub fn recording(&self, number: u64, seed: u64) -> Vec<u8> {
+    pub(crate) fn recording(&self, number: u64, seed: u64) -> Vec<u8> {
         let mut dice = Dice::new(seed, number, 2);
         let mut lines = self.recordings[dice.below(self.recordings.len())].clone();
         for _ in 0..=dice.below(6) {

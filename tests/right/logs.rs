@@ -147,3 +147,34 @@ fn an_incident_is_read_explained_and_drawn() {
     assert!(status == Some(2) && said.contains("no line is one of Redis"), "{said}");
     assert!(!folder.path().join("other.jsonl").exists());
 }
+
+/// Four failovers of the reference stack, by hand, within two minutes: `docker kill` of the master and `docker start` half a
+/// minute later, `docker pause` of the next for 25 s, SENTINEL FAILOVER, `docker network disconnect`. What
+/// `docker-compose logs` printed, without times of containers, and of it the lines that matter.
+#[test]
+fn four_failovers_in_a_row_are_told_apart() {
+    let text = include_str!("../data/incidents/four-failovers.log").to_owned();
+    let found = logs::read("incident", &[("stdin".into(), text.clone())], &[]).expect("it is a log");
+    let said = found.notes.join("\n");
+    assert!(!said.contains("its clock is") && !said.contains("spoken of"), "{said}");
+    assert!(said.contains("redis-1: called down (+sdown), and started again at "), "{said}");
+    let analysis = Analysis::of(&found.recording, None);
+    let moves: Vec<(String, String)> = analysis
+        .completed()
+        .map(|failover| (failover.old_master.clone(), failover.new_master.clone().unwrap_or_default()))
+        .collect();
+    let move_of = |from: &str, to: &str| (from.to_owned(), to.to_owned());
+    let all = [("redis-1", "redis-3"), ("redis-3", "redis-2"), ("redis-2", "redis-3"), ("redis-3", "redis-1")];
+    assert_eq!(moves, all.map(|(from, to)| move_of(from, to)));
+    let orders: Vec<String> = found.recording.header.faults.iter().map(|mark| format!("{:?}", mark.fault)).collect();
+    assert!(orders.len() >= 2 && orders[0].contains("redis-1") && orders[1].contains("redis-1"), "{orders:?}");
+    // The clock of one server is two hours off: found, though its log has three promotions and a demotion.
+    let wrong: String = text
+        .lines()
+        .map(|line| if line.starts_with("redis-3") { line.replace(" 00:5", " 02:5") } else { line.to_owned() } + "\n")
+        .collect();
+    let found = logs::read("incident", &[("stdin".into(), wrong)], &[]).expect("it is a log");
+    let said = found.notes.join("\n");
+    assert!(said.contains("redis-3: its clock is 7200.0") || said.contains("redis-3: its clock is 7199.9"), "{said}");
+    assert_eq!(Analysis::of(&found.recording, None).completed().count(), 4);
+}

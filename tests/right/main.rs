@@ -4,7 +4,9 @@
 mod behaviour;
 mod clients;
 mod commands;
+mod disks;
 mod expectations;
+mod given_faults;
 mod input;
 mod ledger;
 mod logs;

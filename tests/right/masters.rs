@@ -105,7 +105,7 @@ fn what_comes_back_from_its_file_as_a_replica_is_no_master() {
     let scenario = Arc::new(scenario(include_str!("../../reference/scenarios/rewritten-config.toml")));
     let simulated = (1..=4).map(|seed| sim::run(&scenario, seed).result.recording);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/recordings");
-    let real = (0..6).map(|n| folder.join(format!("rewritten-config.{n:02}.jsonl.gz")));
+    let real = (0..6).map(|n| folder.join(format!("rewritten-config/rewritten-config.{n:02}.jsonl.gz")));
     let real = real.map(|path| Recording::read(&path).expect("a recording of the repository"));
     for recording in simulated.chain(real) {
         let masters = masters(&recording);
@@ -120,7 +120,8 @@ fn what_comes_back_from_its_file_as_a_replica_is_no_master() {
 #[test]
 fn who_crashes_is_master_no_more() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference/recordings");
-    let real = Recording::read(&folder.join("crash-and-flush.00.jsonl.gz")).expect("a recording of the repository");
+    let real = Recording::read(&folder.join("crash-and-flush/crash-and-flush.00.jsonl.gz"))
+        .expect("a recording of the repository");
     let scenario = Arc::new(scenario(include_str!("../../reference/scenarios/crash-and-flush.toml")));
     for recording in [real, sim::run(&scenario, 1).result.recording] {
         let masters = masters(&recording);
@@ -565,6 +566,69 @@ fn no_command_makes_a_folder_poorer() {
     let refused = sim(here, &["plot", "rec3", "--out", "three"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert_eq!(before, files(&many));
+}
+
+#[test]
+fn what_stands_beside_a_sweep_a_campaign_and_a_branch_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let here = folder.path();
+    fs::write(here.join("k.toml"), KILL).expect("it can be written");
+    let sweep = ["sweep", "k.toml", "--vary", "sentinel.down-after-milliseconds=1000,5000", "--runs", "3"];
+    let branch = ["run", "k.toml", "--branch", "4", "--at", "1s..3s/1s"];
+    let check = ["check", "k.toml", "--cases", "3"];
+    // What the commands wrote, with a note of the user's in every folder.
+    let everything = || {
+        let mut folders: Vec<_> = fs::read_dir(here.join("output"))
+            .expect("there is output")
+            .map(|entry| entry.expect("it can be read").path())
+            .filter(|path| path.is_dir() && !path.is_symlink())
+            .collect();
+        folders.sort();
+        folders.into_iter().map(|folder| (folder.clone(), files(&folder))).collect::<Vec<_>>()
+    };
+    for arguments in [&["run", "k.toml"][..], &sweep, &branch, &check] {
+        let ran = sim(here, arguments);
+        assert!(ran.status.success(), "{arguments:?}: {ran:?}");
+    }
+    // A run writes only to a folder that has nothing else in it; the others leave what is not theirs.
+    for (folder, _) in everything().iter().filter(|(folder, _)| !folder.ends_with("k-1")) {
+        fs::write(folder.join("note.txt"), "mine").expect("it can be written");
+    }
+    let before = everything();
+    assert!(before.len() >= 3, "{before:?}");
+    // Again: the same bytes. Wrong: nothing at all.
+    let wrong = ["sweep", "k.toml", "--vary", "sentinel.down-after-milliseconds=1000,soon", "--runs", "3"];
+    for (arguments, status) in
+        [(&sweep[..], 0), (&branch, 0), (&check, 0), (&wrong, 2), (&["check", "none.toml"], 2), (&["run", "k.toml"], 0)]
+    {
+        let ran = sim(here, arguments);
+        assert_eq!(ran.status.code(), Some(status), "{arguments:?}: {ran:?}");
+        let after = everything();
+        for ((folder, old), (now, new)) in before.iter().zip(&after) {
+            assert_eq!(folder, now, "{arguments:?}");
+            let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            assert_eq!(names(old), names(new), "{arguments:?}");
+            assert!(old == new, "{} after {arguments:?}", folder.display());
+        }
+        assert_eq!(before.len(), after.len(), "{arguments:?}");
+    }
+    // A sweep of one metric less takes its own charts away, and nothing of others.
+    let fewer = [
+        "sweep",
+        "k.toml",
+        "--vary",
+        "sentinel.down-after-milliseconds=1000,5000",
+        "--runs",
+        "3",
+        "--metric",
+        "set-outage",
+    ];
+    assert!(sim(here, &fewer).status.success());
+    for ((folder, old), (_, new)) in before.iter().zip(&everything()) {
+        let note = |files: &[(String, Vec<u8>)]| files.iter().any(|(name, _)| name == "note.txt");
+        assert_eq!(note(new), note(old), "{}", folder.display());
+        assert!(folder.ends_with("k-sweep") || old == new, "{}", folder.display());
+    }
 }
 
 #[test]

@@ -84,8 +84,8 @@ fn a_suite_says_of_each_expectation_what_was_found_beside_its_limit() {
     let folder = tempfile::tempdir().expect("a folder");
     let suite = folder.path().join("suite");
     std::fs::create_dir(&suite).expect("a folder");
-    write(&suite, "a-good.toml", &dies("good", "[expect]\nfailovers = 1\n"));
-    write(&suite, "b-bad.toml", &dies("bad", "[expect]\nset-outage = { max = '10ms' }\nfailovers = 1\n"));
+    write(&suite, "a-good.toml", &dies("good", "[expect]\nfailovers = { min = 1 }\n"));
+    write(&suite, "b-bad.toml", &dies("bad", "[expect]\nset-outage = { max = '10ms' }\nfailovers = { min = 1 }\n"));
     write(&suite, "c-idle.toml", "name = 'idle'\nduration = '2s'\n");
     let arguments = ["run", "suite", "--junit", "junit.xml", "--markdown", "page.md"];
     let text = printed(folder.path(), 1, &arguments);
@@ -117,7 +117,7 @@ fn a_suite_says_of_each_expectation_what_was_found_beside_its_limit() {
 #[test]
 fn many_runs_are_expected_together() {
     let folder = tempfile::tempdir().expect("a folder");
-    let often = "[expect]\nfailovers = 1\n[expect.runs]\nmet = { min = '80%' }\n\
+    let often = "[expect]\nfailovers = { min = 1 }\n[expect.runs]\nmet = { min = '80%' }\n\
                  set-outage = { p99 = { max = '8s' }, min = { min = '100ms' } }\n";
     write(folder.path(), "often.toml", &dies("often", often));
     let text = printed(folder.path(), 0, &["run", "often.toml", "--runs", "30"]);
@@ -166,7 +166,7 @@ fn files_of_one_name_do_not_overwrite_each_other() {
 fn a_message_diagram_shows_who_asked_and_ordered_what() {
     let folder = tempfile::tempdir().expect("a folder");
     printed(folder.path(), 0, &["run", "partition", "--quiet"]);
-    let path = printed(folder.path(), 0, &["plot", "output/latest", "--messages", "5s..6s"]);
+    let path = printed(folder.path(), 0, &["plot", "output/latest", "--messages", "5s..8s"]);
     let svg = std::fs::read_to_string(folder.path().join(path.trim())).expect("it was drawn");
     for words in ["vote for me in epoch 1?", "REPLICAOF NO ONE", "+elected-leader", "dropped"] {
         assert!(svg.contains(words), "{words}");
@@ -176,6 +176,6 @@ fn a_message_diagram_shows_who_asked_and_ordered_what() {
     assert!(!folder.path().join(path.trim()).exists());
     let report = std::fs::read_to_string(folder.path().join("output/latest/report.html")).expect("it was written");
     assert!(report.contains("id=\"moment-topology\"") && report.contains("\"flights\":{"));
-    let lines = printed(folder.path(), 2, &["plot", "output/latest/recording.jsonl", "--messages", "5s..6s"]);
+    let lines = printed(folder.path(), 2, &["plot", "output/latest/recording.jsonl", "--messages", "5s..8s"]);
     assert!(lines.contains("log lines, no messages"), "{lines}");
 }

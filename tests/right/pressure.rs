@@ -37,8 +37,8 @@ fn one_publisher(payload: &str, every: &str, limit: &str, more: &str) -> String 
 fn closed(run: &Run) -> Vec<(f64, &'static str)> {
     let recording = &run.result.recording;
     let of = |record: &sim::record::Record| match &record.what {
-        What::Event(Event::Redis(RedisEvent::OutputLimit { class, .. })) => {
-            Some((recording.micros(record.time) as f64 / 1e6, *class))
+        What::Event(Event::Redis(RedisEvent::OutputLimit(limit))) => {
+            Some((recording.micros(record.time) as f64 / 1e6, limit.class))
         }
         _ => None,
     };

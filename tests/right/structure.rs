@@ -95,7 +95,7 @@ fn the_name_of_a_client_decides_nothing() {
 fn nobody_is_no_name_for_somebody() {
     let client = |name: &str, host: &str| format!("[[client]]\nname = '{name}'\nkind = 'publish'\nhost = '{host}'\n");
     for text in [client("nobody", "box"), client("a", "nobody")] {
-        assert!(refusal(&text).contains("`nobody` is no name for anybody"), "{text}");
+        assert!(refusal(&text).contains("`nobody` cannot be anybody's name"), "{text}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a text is well-formed XML, as far as a picture can go wrong.
 
 /// Asserts that a picture is well-formed XML: tags match, attributes are quoted, no character is forbidden.
-pub fn assert_well_formed(text: &str) {
+pub(crate) fn assert_well_formed(text: &str) {
     let forbidden = |c: char| c < ' ' && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
     assert!(!text.contains(forbidden), "a character that XML forbids");
     let mut open: Vec<&str> = Vec::new();

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::analysis::score;
+use crate::analysis::score::{self, recordings_in};
 
 /// A recording of three Sentinels that fail over; each line is `(milliseconds, node, text)`.
 fn recording(lines: &[(u32, &str, &str)]) -> Recording {

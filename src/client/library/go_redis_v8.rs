@@ -5,7 +5,7 @@
 
 use super::{Engine, Evidence, Library};
 use crate::client::habits::{
-    Asking, Backoff, Growth, Habits, Jitter, Listening, OnReadonly, OnSwitch, Order, Pool, RetryOn,
+    Asking, Backoff, Check, Growth, Habits, Jitter, Listening, OnReadonly, OnSwitch, Order, Pool, RetryOn,
 };
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
@@ -48,6 +48,7 @@ pub(super) fn habits(via: Via, _: Kind) -> Habits {
         },
         listening: Listening {
             ping_after: Some(Span::from_secs(3)),
+            check: Some(Check { ping: None, reconnect: None }),
             resumes: u32::MAX,
             backoff: Backoff { at_once: true, ..Backoff::constant(Span::from_millis(100)) },
             ..Habits::BARE.listening

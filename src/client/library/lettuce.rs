@@ -10,7 +10,7 @@ use super::{Evidence, Library};
 use crate::client::habits::{Asking, Backoff, Greeting, Growth, Habits, Jitter, Listening, Multiplex, Offline};
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
-use crate::net::KeepAlive;
+use crate::program::KeepAlive;
 
 pub(super) const ROW: Library =
     Library { word: "lettuce", version: "7", evidence: Evidence::Source, habits, ..super::ROW };

@@ -1,7 +1,7 @@
 //! Client libraries: one file and one row each.
 //!
 //! A row says what a library is called, which version of it is meant and from where that is known, what kind of program
-//! it is ([`Engine`]), by which ways it reaches Redis, and its [`Habits`] by way and kind of client. Whoever wants to know
+//! it is ([`Engine`]), by which ways it reaches Redis, and its `Habits` by way and kind of client. Whoever wants to know
 //! something about a client asks its row: no other place knows a library's name.
 //!
 //! A new library is a new file here and its line in [`LIBRARIES`].
@@ -177,6 +177,23 @@ impl LibraryId {
         LIBRARIES.iter().find(is_it).map(|row| LibraryId(row))
     }
 
+    /// The library with this name.
+    ///
+    /// # Errors
+    /// If there is none, with what may have been meant.
+    pub fn parse(word: &str) -> Result<LibraryId, String> {
+        LibraryId::find(word).ok_or_else(|| {
+            let words = || LIBRARIES.iter().map(|row| row.word);
+            match closest(word, words()) {
+                Some(near) => format!("there is no library `{word}`; did you mean `{near}`?"),
+                None => {
+                    let known: Vec<&str> = words().collect();
+                    format!("there is no library `{word}`; there are: {}", known.join(", "))
+                }
+            }
+        })
+    }
+
     /// Every library.
     pub fn all() -> impl Iterator<Item = LibraryId> {
         LIBRARIES.iter().map(|row| LibraryId(row))
@@ -219,16 +236,7 @@ impl Serialize for LibraryId {
 impl<'de> Deserialize<'de> for LibraryId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = Cow::<str>::deserialize(deserializer)?;
-        LibraryId::find(&word).ok_or_else(|| {
-            let words = || LIBRARIES.iter().map(|row| row.word);
-            match closest(&word, words()) {
-                Some(near) => de::Error::custom(format!("there is no library `{word}`; did you mean `{near}`?")),
-                None => {
-                    let known: Vec<&str> = words().collect();
-                    de::Error::custom(format!("there is no library `{word}`; there are: {}", known.join(", ")))
-                }
-            }
-        })
+        LibraryId::parse(&word).map_err(de::Error::custom)
     }
 }
 

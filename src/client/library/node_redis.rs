@@ -10,7 +10,7 @@ use super::{Library, Runtime};
 use crate::client::habits::{Backoff, Growth, Habits, Jitter, Listening, Multiplex, Offline};
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
-use crate::net::KeepAlive;
+use crate::program::KeepAlive;
 
 pub(super) const ROW: Library = Library {
     word: "node-redis",

@@ -9,7 +9,7 @@
 //! `phpredis-anew` is a program that makes a new object after every exception.
 
 use super::{Library, Runtime};
-use crate::client::habits::{Habits, OnReadonly, Pool};
+use crate::client::habits::{Habits, Listening, OnReadonly, Pool};
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
 
@@ -32,6 +32,8 @@ fn habits(_: Via, _: Kind) -> Habits {
         dies: true,
         command_timeout: limit,
         pool: Pool { check: true, ..Pool::ONE },
+        // `subscribe` calls back with messages alone.
+        listening: Listening { tells_of_it: false, ..Habits::BARE.listening },
         ..Habits::BARE
     }
 }

@@ -9,6 +9,7 @@
 //! | a pooled connection is looked at before use | yes | yes | `connection.py` (`get_connection`: `can_read`) |
 //! | TCP keep-alive | 30 s, then 3 × 5 s | off | `_defaults.py` |
 //! | a subscriber that hears nothing | listens on | listens on, or `socket_timeout` | `client.py` (`parse_response`) |
+//! | … and reconnects at once, then with the same pauses | yes | no | `client.py` (`PubSub._execute`, `_reconnect`) |
 //! | Sentinels in order, the one that answered moves to the front; a master that is down is refused | yes | yes | `sentinel.py` (`discover_master`, `check_master_state`) |
 //! | READONLY closes the connection of a Sentinel client | yes | yes | `sentinel.py` (`read_response`) |
 
@@ -18,7 +19,7 @@ use crate::client::habits::{
 };
 use crate::client::{Kind, Via};
 use crate::kernel::Span;
-use crate::net::KeepAlive;
+use crate::program::KeepAlive;
 
 pub(super) const ROW: Library = Library {
     word: "redis-py",
@@ -66,7 +67,8 @@ fn habits(via: Via, kind: Kind) -> Habits {
         backoff,
         keepalive: Some(KeepAlive { idle: Span::from_secs(30), interval: Span::from_secs(5), count: 3 }),
         asking: Asking { connect_timeout: limit, reply_timeout: limit, retries: 10, backoff, ..v5.asking },
-        listening: Listening { resumes: retries, backoff, ..v5.listening },
+        // The first repeat is made by the callback that closes the connection, and has tries of its own.
+        listening: Listening { resumes: retries + 1, backoff: Backoff { at_once: true, ..backoff }, ..v5.listening },
         ..v5
     }
 }

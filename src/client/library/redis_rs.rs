@@ -6,7 +6,7 @@
 //! | a reply | 0.5 s; the connection stays | none | `client.rs` (`DEFAULT_RESPONSE_TIMEOUT`), `errors/redis_error.rs` |
 //! | reconnects | after a command failed: 1 + 6 times, 100 ms × 2ⁿ and a jitter that is the same in every process; commands wait | the program does | `aio/connection_manager.rs`; `backon` without `std` |
 //! | READONLY | the connection stays | the same | `errors/server_error.rs` |
-//! | a subscriber | no limit for anything but the connection | none | `client.rs` (`get_async_pubsub`) |
+//! | a subscriber | no limit for anything, the connection neither | none | `client.rs` (`get_async_pubsub`) |
 //! | Sentinels (`SentinelClient`, blocking) | | in order, master must not be down, then ROLE | `sentinel.rs` |
 //!
 //! There is no manager that asks Sentinels: by that way both are the blocking `SentinelClient`.
@@ -25,17 +25,15 @@ fn blocking(_: Via, _: Kind) -> Habits {
     Habits {
         greeting: Greeting::Command,
         on_readonly: OnReadonly::Keep,
-        asking: Asking { refuses_down: true, verifies_role: true, ..Asking::PLAIN },
+        // `find_master_address` goes on to the next Sentinel if the master of one cannot be asked for its ROLE.
+        asking: Asking { refuses_down: true, verifies_role: true, tries_next: true, ..Asking::PLAIN },
         ..Habits::BARE
     }
 }
 
 fn habits(via: Via, kind: Kind) -> Habits {
-    if via == Via::Sentinels {
+    if via == Via::Sentinels || kind == Kind::Subscribe {
         return blocking(via, kind);
-    }
-    if kind == Kind::Subscribe {
-        return Habits { connect_timeout: Some(Span::from_secs(1)), ..blocking(via, kind) };
     }
     Habits {
         connect_timeout: Some(Span::from_secs(1)),

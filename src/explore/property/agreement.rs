@@ -39,7 +39,7 @@ fn check(run: &Run) -> Answer {
     let master = first.and_then(|place| last.redis[place].as_ref());
     match master {
         Some(view) if view.role == Some(Role::Master) && view.state == State::Running => Answer::Holds,
-        Some(_) => Answer::at_end(run, format!("all Sentinels name {}, which is no master", name(first))),
+        Some(_) => Answer::at_end(run, format!("all Sentinels name {}, which is not a master", name(first))),
         None => Answer::at_end(run, format!("all Sentinels name {}, which is down", name(first))),
     }
 }

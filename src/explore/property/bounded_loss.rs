@@ -34,7 +34,7 @@ fn check(run: &Run) -> Answer {
     // data does not, settings changed under way, a master made by hand.
     let outside = disturbances(run).iter().any(|fault| match fault.effect() {
         Effect::Slows => true,
-        Effect::Starts | Effect::Commands | Effect::Skews | Effect::Prepares => hits_redis(run, fault),
+        Effect::Starts | Effect::Commands | Effect::Skews | Effect::Prepares | Effect::Clogs => hits_redis(run, fault),
         _ => false,
     });
     let paced = scenario.clients.iter().all(|client| client.pause.is_none());

@@ -3,7 +3,7 @@
 //! Source: `sentinelProcessHelloMessage` takes a configuration over only if its epoch is greater; both epochs are
 //! written to the file when they change (`sentinelFlushConfig`).
 
-use super::disturbances::was_told;
+use super::disturbances::{disk_was_full, was_told};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Event, SentinelEvent, What};
@@ -21,7 +21,7 @@ fn check(run: &Run) -> Answer {
     if was_told(run, &["REMOVE", "MONITOR"]) || run.layout.all_sentinels().count() == 0 {
         return Answer::Moot;
     }
-    for (place, node) in run.layout.all_sentinels().enumerate() {
+    for (place, node) in run.layout.all_sentinels().enumerate().filter(|(_, node)| !disk_was_full(run, *node)) {
         let (mut config, mut current) = ((0, 0), 0);
         for sample in &run.samples {
             let Some(view) = &sample.sentinels[place] else { continue };

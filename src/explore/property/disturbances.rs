@@ -19,6 +19,14 @@ pub(super) fn hits_redis(run: &Run, fault: &Window) -> bool {
     fault.nodes.iter().any(|name| run.recording().names.is_redis(name))
 }
 
+/// Whether the disk of a node was full at some time: a Sentinel goes on then, and does not remember after a restart what it
+/// voted and learnt (`sentinelFlushConfig`). This is the documented limit of what it promises.
+pub(super) fn disk_was_full(run: &Run, node: NodeId) -> bool {
+    let name = run.name(node);
+    let hits = |window: &Window| matches!(window.fault, Fault::DiskFull { .. }) && window.hits(name);
+    run.analysis.faults.iter().any(hits)
+}
+
 /// Whether a command that has one of these words was executed, whatever their case.
 pub(super) fn was_told(run: &Run, words: &[&str]) -> bool {
     let is_one = |word: &String| words.iter().any(|wanted| wanted.eq_ignore_ascii_case(word));
@@ -79,6 +87,16 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(run.recording().micros(record.time) + period as i64 * 1_000);
         }
     }
+    since = since.max(late_failovers(run, since)).max(answers_as_replica(run, since)).max(refuses_for_disk(run)?);
+    run.last().redis.iter().flatten().next()?;
+    let sentinels = &run.last().sentinels;
+    let alive = sentinels.iter().flatten().count();
+    let quorum = run.case.scenario.sentinel.iter().map(|config| config.quorum as usize).max().unwrap_or(0);
+    (alive * 2 > sentinels.len() && alive >= quorum).then_some(since)
+}
+
+/// The end of the failovers that begin late because one found nobody to promote, if they are later than `since`.
+fn late_failovers(run: &Run, mut since: i64) -> i64 {
     // A failover that found nobody to promote is tried again after 2 × failover-timeout (`sentinelStartFailoverIfNeeded`);
     // a replica that it leaves behind is put right a further 8 s and an INFO later (`fix-slave-config`).
     let (mut nobody, mut tried) = (false, None);
@@ -95,6 +113,19 @@ fn calm_since(run: &Run) -> Option<i64> {
             _ => {}
         }
     }
+    since
+}
+
+/// The last moment at which a server refused PING for its disk; none if it still does so at the end: nothing but a save
+/// that succeeds ends that (`writeCommandsDeniedByDiskError`), and the next save point may be an hour away.
+fn refuses_for_disk(run: &Run) -> Option<i64> {
+    let refuses = |sample: &&Sample| sample.redis.iter().flatten().any(|view| view.refuses_for_disk);
+    let until = run.samples.iter().rev().find(refuses).map_or(0, |sample| sample.at_us);
+    (!refuses(&run.last())).then_some(until)
+}
+
+/// The last moment at which a Sentinel called down a master that answers as a replica, if it is later than `since`.
+fn answers_as_replica(run: &Run, mut since: i64) -> i64 {
     // A master that answers as a replica is down only when that has been so for down-after and two INFO periods: then a
     // failover begins that no fault announced (`sentinelCheckSubjectivelyDown`).
     for record in &run.recording().records {
@@ -113,11 +144,7 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(at);
         }
     }
-    run.last().redis.iter().flatten().next()?;
-    let sentinels = &run.last().sentinels;
-    let alive = sentinels.iter().flatten().count();
-    let quorum = run.case.scenario.sentinel.iter().map(|config| config.quorum as usize).max().unwrap_or(0);
-    (alive * 2 > sentinels.len() && alive >= quorum).then_some(since)
+    since
 }
 
 /// The quiet time after which all must be well: 2 × failover-timeout + 30 s.
@@ -137,6 +164,16 @@ pub(super) fn is_pinned(run: &Run) -> bool {
         sessions.filter(|(server, _)| Some(*server) != master).any(|(_, sessions)| *sessions > 0)
     };
     !fenced && last.haproxy.as_ref().is_some_and(elsewhere)
+}
+
+/// Whether clients that need no HAProxy are left on servers that are not the master: one that asked a Sentinel which had not
+/// heard of the failover yet, or that knows one address only, and whose library does not ask for ROLE. PUBLISH succeeds
+/// there, and nobody who follows the master hears it.
+pub(super) fn is_pinned_by_itself(run: &Run) -> bool {
+    let last = run.last();
+    let master = last.sentinels.iter().flatten().find_map(|view| view.names);
+    let servers = last.redis.iter().enumerate();
+    servers.filter(|(place, _)| Some(*place) != master).any(|(_, view)| view.is_some_and(|view| view.clients > 0))
 }
 
 /// Whether the Sentinels cannot promote anybody any more: the master that they name is none, and no replica has been

@@ -2,10 +2,12 @@
 //!
 //! Source: Redis documentation, "High availability with Redis Sentinel", on configuration epochs: "every time a Sentinel
 //! is authorized, it gets a unique configuration epoch". A Sentinel that was told `SENTINEL FAILOVER` leads without
-//! votes (`SRI_FORCE_FAILOVER`), so such an election does not count.
+//! votes (`SRI_FORCE_FAILOVER`), so such an election does not count. Nor does it say anything of a stack in which a Sentinel could
+//! not write its vote: it may vote again after a restart.
 
 use std::collections::BTreeMap;
 
+use super::disturbances::disk_was_full;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
@@ -25,10 +27,13 @@ fn check(run: &Run) -> Answer {
     let mut forced: BTreeMap<NodeId, bool> = BTreeMap::new();
     let mut leaders: BTreeMap<u32, NodeId> = BTreeMap::new();
     let mut user = false;
+    if run.layout.all_sentinels().any(|node| disk_was_full(run, node)) {
+        return Answer::Moot;
+    }
     for record in &run.recording().records {
         let What::Event(Event::Sentinel(event)) = &record.what else { continue };
         match event {
-            SentinelEvent::UserFailover => user = true,
+            SentinelEvent::UserFailover(_) => user = true,
             SentinelEvent::NewEpoch(epoch) => {
                 epochs.insert(record.node, *epoch);
             }

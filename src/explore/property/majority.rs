@@ -43,7 +43,7 @@ fn check(run: &Run) -> Answer {
         let stand = stands.entry(record.node).or_default();
         match event {
             SentinelEvent::Id(id) => stand.id = Some(*id),
-            SentinelEvent::UserFailover => {
+            SentinelEvent::UserFailover(_) => {
                 user.insert(record.node);
             }
             SentinelEvent::NewEpoch(epoch) => stand.epoch = *epoch,

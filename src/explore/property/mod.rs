@@ -13,6 +13,7 @@ mod config_epoch;
 mod desync;
 mod detection;
 mod digest;
+mod disk_error;
 mod disturbances;
 mod expectations;
 mod following;
@@ -22,6 +23,7 @@ mod loss;
 mod majority;
 mod offsets;
 mod once;
+mod over_limit;
 mod priority;
 mod read_back;
 mod replica_writes;
@@ -30,6 +32,7 @@ mod routing;
 mod service;
 mod sometimes;
 mod stream;
+mod synced;
 mod told;
 mod vote;
 
@@ -157,6 +160,9 @@ pub const ALL: &[Property] = &[
     causes::PROPERTY,
     told::PROPERTY,
     read_back::PROPERTY,
+    synced::PROPERTY,
+    disk_error::PROPERTY,
+    over_limit::PROPERTY,
     loss::PROPERTY,
     bounded_loss::PROPERTY,
     digest::PROPERTY,

@@ -22,14 +22,24 @@ pub(super) const PROPERTY: Property = Property {
 
 fn check(run: &Run) -> Answer {
     let mut seen = false;
+    // Whom each replica has been linked to since its link came up, and which of that server's processes it was: a link to one
+    // that lost its power looks up until TCP finds out, whatever runs there now.
+    let mut links: Vec<Option<(usize, u32)>> = Vec::new();
     for sample in &run.samples {
+        links.resize(sample.redis.len(), None);
         let views: Vec<(usize, &RedisView)> =
             sample.redis.iter().enumerate().filter_map(|(place, view)| Some((place, view.as_ref()?))).collect();
         for (place, view) in &views {
             let name = run.redis_name(*place);
             let linked = view.role == Some(Role::Slave) && view.link_up && view.state == State::Running;
             let master = view.master.and_then(|master| sample.redis[master].as_ref().map(|view| (master, view)));
+            links[*place] = match (view.link_up, master, links[*place]) {
+                (true, Some((master, _)), Some(link)) if link.0 == master => Some(link),
+                (true, Some((master, held)), _) => Some((master, held.life)),
+                _ => None,
+            };
             if let (true, Some((master, held))) = (linked, master)
+                && links[*place] == Some((master, held.life))
                 && held.replid == view.replid
             {
                 seen = true;

@@ -35,15 +35,7 @@ fn check(run: &Run) -> Answer {
         let name = &clients[place as usize].name;
         run.analysis.faults.iter().any(|fault| fault.effect() == Effect::Starts && fault.hits(name))
     };
-    let acknowledged: BTreeSet<(NodeId, u32)> = run
-        .recording()
-        .records
-        .iter()
-        .filter_map(|record| match record.what {
-            What::Op(Op::Publish { seq, outcome: Outcome::Ok, .. }) => Some((record.node, seq)),
-            _ => None,
-        })
-        .collect();
+    let acknowledged = acknowledged(run);
     let circle = circle_closes(run);
     let mut late: BTreeMap<(NodeId, u16, u32), u32> = BTreeMap::new();
     let mut last: BTreeMap<(NodeId, u16), (u32, u32)> = BTreeMap::new();
@@ -101,6 +93,18 @@ fn check(run: &Run) -> Answer {
         }
     }
     if last.is_empty() { Answer::Moot } else { Answer::Holds }
+}
+
+/// The messages whose PUBLISH succeeded.
+fn acknowledged(run: &Run) -> BTreeSet<(NodeId, u32)> {
+    run.recording()
+        .records
+        .iter()
+        .filter_map(|record| match record.what {
+            What::Op(Op::Publish { seq, outcome: Outcome::Ok, .. }) => Some((record.node, seq)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// The first moment at which servers follow each other in a circle, whether their links are up or not.

@@ -8,7 +8,7 @@ use crate::explore::observe::{Needs, Run};
 use crate::kernel::{EventId, Time};
 use crate::record::{Op, Outcome, What};
 use crate::wire::{NodeId, Role};
-use crate::world::NodeKind;
+use crate::world::Seat;
 
 pub(super) const PROPERTY: Property = Property {
     name: "replicas-refuse-writes",
@@ -54,7 +54,7 @@ pub(super) fn answered_by(run: &Run, read_in: EventId) -> Option<(NodeId, Time, 
     let mut event = read_in;
     for _ in 0..STEPS_MAX {
         let traced = trace.get(event.0 as usize)?;
-        let is_server = |node: &NodeId| matches!(run.layout.kinds[node.0 as usize], NodeKind::Redis(_));
+        let is_server = |node: &NodeId| matches!(run.layout.seats[node.0 as usize], Seat::Redis(_));
         if let Some(node) = traced.node.filter(is_server) {
             return Some((node, traced.time, event));
         }

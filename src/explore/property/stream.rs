@@ -20,7 +20,7 @@ pub(super) const PROPERTY: Property = Property {
 const LEAST_BYTES: u64 = 29;
 
 fn check(run: &Run) -> Answer {
-    // Until the first checks have failed, HAProxy takes every server that is no backup for a good one.
+    // Until the first checks have failed, HAProxy takes every server that is not a backup for a good one.
     if run.case.scenario.stack.haproxy && !run.case.scenario.haproxy.backup {
         return Answer::Moot;
     }

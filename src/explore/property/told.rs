@@ -7,7 +7,9 @@
 use super::{Answer, Kind, Property, RECORDING};
 use crate::analysis::{RunFacts, Summary};
 use crate::explore::observe::{Run, watched};
-use crate::report::{RunReport, html, lanes, metrics, text, trace};
+#[cfg(feature = "charts")]
+use crate::report::html;
+use crate::report::{RunReport, lanes, metrics, text, trace};
 use std::collections::BTreeMap;
 
 pub(super) const PROPERTY: Property = Property {
@@ -41,6 +43,7 @@ fn told(run: &Run) -> Told {
     let lanes = lanes::lanes(run.recording());
     let facts = RunFacts { version: String::new(), digest: String::new(), events: run.result.events };
     vec![
+        #[cfg(feature = "charts")]
         ("report.html", html::html(&report, &lanes)),
         ("summary.json", Summary::new(&run.analysis, None, &facts).to_json()),
         ("messages.csv", run.analysis.ledger.write_csv()),
@@ -68,7 +71,7 @@ fn bad(name: &str, text: &str) -> Option<String> {
     if name.ends_with(".json")
         && let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text)
     {
-        return Some(format!("is no JSON: {error}"));
+        return Some(format!("is not JSON: {error}"));
     }
     if name.ends_with(".html") && !text.trim_end().ends_with("</html>") {
         return Some("has no end".into());
@@ -104,7 +107,7 @@ mod tests {
             other => panic!("nothing was found: {other:?}"),
         };
         assert!(found(&|_| panic!("no lane")).contains("the run cannot be told: no lane"));
-        assert!(found(&|_| vec![("summary.json", "{\"a\": }".into())]).contains("summary.json is no JSON"));
+        assert!(found(&|_| vec![("summary.json", "{\"a\": }".into())]).contains("summary.json is not JSON"));
         assert!(found(&|_| vec![("the text", "lost NaN".into())]).contains("the text says \"NaN\""));
         for index in 0..2 {
             let torn = |run: &Run| {

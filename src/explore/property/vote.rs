@@ -3,10 +3,12 @@
 //! Source: `sentinelVoteLeader`: `leader_epoch` is raised and `sentinelFlushConfig` called before the reply is sent. The
 //! vote belongs to the monitored master: after SENTINEL REMOVE the file has none, and a master that is monitored anew
 //! begins with no vote, so that a Sentinel may vote a second time in the epoch that is current (`createSentinelRedisInstance`
-//! sets `leader_epoch` to 0; `sentinelVoteLeader` asks for `current_epoch <= req_epoch`).
+//! sets `leader_epoch` to 0; `sentinelVoteLeader` asks for `current_epoch <= req_epoch`). A Sentinel whose disk is full votes and
+//! does not remember it.
 
 use std::collections::BTreeMap;
 
+use super::disturbances::disk_was_full;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Event, SentinelEvent, SentinelEventKind, What};
@@ -35,6 +37,9 @@ fn check(run: &Run) -> Answer {
             }
             _ => continue,
         };
+        if disk_was_full(run, record.node) {
+            continue;
+        }
         let votes = last.entry(record.node).or_default();
         if let Some((_, earlier)) = votes.last()
             && *earlier >= epoch

@@ -33,6 +33,14 @@ pub enum Cell {
 }
 
 impl Cell {
+    /// As a scenario would say it.
+    pub fn said(&self) -> String {
+        match self {
+            Cell::Text(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// A value as it would stand in the scenario.
     pub fn of(value: &str) -> Cell {
         let line: Option<toml::Table> = toml::from_str(&format!("value = {value}")).ok();

@@ -4,11 +4,15 @@
 //! - `effect-METRIC.svg`: mean, interval and spread against a key that is a number; of a random sample one for each key.
 //! - `heat-METRIC.svg`: the mean for each pair of the first two keys of a grid.
 //! - `tradeoff.svg`: outage against false failovers a day.
+//! - `report.html`: all of them on a page, light or dark, with the figures.
+//!
+//! The files are drawn for paper.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::axis::{Values, number};
+use super::page::{self, Picture};
 use super::{Outcome, Sweep};
 use crate::analysis::metrics::Metric;
 use crate::analysis::sample::Summary;
@@ -27,7 +31,7 @@ const PICTURES: usize = 12;
 
 /// Draws and writes them; answers their paths.
 pub(super) fn write(sweep: &Sweep, outcome: &Outcome, folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut pictures: Vec<(String, String)> = Vec::new();
+    let mut pictures: Vec<Picture> = Vec::new();
     for metric in &sweep.charts {
         let index = metric.index();
         let found: Vec<&Summary> = outcome.found.iter().map(|found| &found.values[index]).collect();
@@ -41,12 +45,15 @@ pub(super) fn write(sweep: &Sweep, outcome: &Outcome, folder: &Path) -> io::Resu
     }
     pictures.extend(tradeoff(sweep, outcome));
     let mut paths = Vec::new();
-    for (name, svg) in pictures {
+    for (name, svg, _) in &pictures {
         let path = folder.join(format!("{name}.svg"));
         crate::files::write(&path, svg.as_bytes())?;
         paths.push(path);
     }
     forget_others(folder, &paths)?;
+    let path = folder.join("report.html");
+    crate::files::write(&path, page::text(sweep, outcome, &pictures).as_bytes())?;
+    paths.push(path);
     Ok(paths)
 }
 
@@ -61,6 +68,11 @@ fn forget_others(folder: &Path, drawn: &[PathBuf]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A chart on paper and in the dark.
+fn picture(name: String, chart: &impl Chart) -> Picture {
+    (name, chart.svg(Theme::Light), chart.svg(Theme::Dark))
 }
 
 /// One metric of a sweep.
@@ -114,7 +126,7 @@ impl View<'_> {
         }
     }
 
-    fn ecdfs(&self) -> Vec<(String, String)> {
+    fn ecdfs(&self) -> Vec<Picture> {
         let count = self.sweep.combinations.len();
         let all: Vec<usize> = (0..self.sweep.axes.len()).collect();
         let axes = match count {
@@ -130,18 +142,18 @@ impl View<'_> {
             return Vec::new();
         }
         let others: Vec<usize> = (0..self.sweep.axes.len()).filter(|axis| !axes.contains(axis)).collect();
-        let picture = |(number, (fixed, places)): (usize, &(String, Vec<usize>))| {
+        let drawn = |(number, (fixed, places)): (usize, &(String, Vec<usize>))| {
             let curve = |place: &usize| (self.fixed(*place, &others), self.found[*place].values().to_vec());
             let title = if fixed.is_empty() { self.label() } else { format!("{} with {fixed}", self.label()) };
             let series: Vec<(String, Vec<f64>)> =
                 places.iter().map(curve).filter(|(_, sample)| !sample.is_empty()).collect();
             let chart = EcdfChart { title, unit: self.metric.unit().as_str().into(), series };
-            (self.name("ecdf", number, groups.len()), chart.svg(Theme::Light))
+            picture(self.name("ecdf", number, groups.len()), &chart)
         };
-        groups.iter().enumerate().map(picture).collect()
+        groups.iter().enumerate().map(drawn).collect()
     }
 
-    fn effects(&self) -> Vec<(String, String)> {
+    fn effects(&self) -> Vec<Picture> {
         let sampled = self.sweep.is_sampled();
         let numeric = |axis: &usize| {
             let values = distinct(self.sweep, *axis);
@@ -153,14 +165,14 @@ impl View<'_> {
             axes.truncate(1);
         }
         let count = axes.len();
-        let picture = |(place, axis): (usize, usize)| {
+        let drawn = |(place, axis): (usize, usize)| {
             let groups = if sampled { self.bands(axis) } else { self.groups(&[axis]) };
             (groups.len() <= CURVES).then(|| {
                 let chart = self.effect(axis, &groups, sampled);
-                (self.name("effect", place, count), chart.svg(Theme::Light))
+                picture(self.name("effect", place, count), &chart)
             })
         };
-        axes.into_iter().enumerate().filter_map(picture).collect()
+        axes.into_iter().enumerate().filter_map(drawn).collect()
     }
 
     /// The settings of a random sample, told apart by the next key: by its values, or by thirds of its range. What the
@@ -228,7 +240,7 @@ impl View<'_> {
         }
     }
 
-    fn heat_maps(&self) -> Vec<(String, String)> {
+    fn heat_maps(&self) -> Vec<Picture> {
         if self.sweep.axes.len() < 2 || self.sweep.is_sampled() {
             return Vec::new();
         }
@@ -237,7 +249,7 @@ impl View<'_> {
         if rows.len() > 20 || columns.len() > 12 || groups.len() > PICTURES {
             return Vec::new();
         }
-        let picture = |(number, (fixed, places)): (usize, &(String, Vec<usize>))| {
+        let drawn = |(number, (fixed, places)): (usize, &(String, Vec<usize>))| {
             let cell = |row: &str, column: &str| {
                 let here = |place: &&usize| self.sweep.combinations[**place].values[..2] == [row, column];
                 let summary = self.found[*places.iter().find(here)?];
@@ -253,13 +265,13 @@ impl View<'_> {
                 rows: (self.sweep.axes[0].key.clone(), owned(&rows)),
                 cells: rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect(),
             };
-            (self.name("heat", number, groups.len()), chart.svg(Theme::Light))
+            picture(self.name("heat", number, groups.len()), &chart)
         };
-        groups.iter().enumerate().map(picture).collect()
+        groups.iter().enumerate().map(drawn).collect()
     }
 }
 
-fn tradeoff(sweep: &Sweep, outcome: &Outcome) -> Option<(String, String)> {
+fn tradeoff(sweep: &Sweep, outcome: &Outcome) -> Option<Picture> {
     let pauses = sweep.pauses.as_ref()?;
     let metric = sweep.outage_metric();
     let index = metric.index();
@@ -281,5 +293,5 @@ fn tradeoff(sweep: &Sweep, outcome: &Outcome) -> Option<(String, String)> {
         n: outcome.found.first().map_or(0, |found| found.values[index].count()),
         points: all.filter_map(point).collect(),
     };
-    Some(("tradeoff".into(), chart.svg(Theme::Light)))
+    Some(picture("tradeoff".into(), &chart))
 }

@@ -9,15 +9,19 @@
 //! - `rows`, `parquet`, `cell`: one row a run; `summary`: what is kept of a sample; `pauses`: false failovers a day.
 //!
 //! Memory does not grow with the number of runs: rows are written as they come, and what is kept of each combination and
-//! metric is a [`Summary`] of bounded size.
+//! metric is a `Summary` of bounded size.
 
 pub mod axis;
 mod cell;
+#[cfg(feature = "charts")]
 mod charts;
+#[cfg(feature = "charts")]
+mod page;
 mod parquet;
-pub mod pauses;
+pub(crate) mod pauses;
 mod rows;
 mod stopping;
+mod thrift;
 
 use std::io;
 use std::ops::Range;
@@ -101,6 +105,8 @@ impl Shard {
 /// A sweep.
 #[derive(Clone, Debug)]
 pub struct Sweep {
+    /// What the user calls the scenario, for commands to copy.
+    pub file: String,
     /// The keys that vary.
     pub axes: Vec<Axis>,
     /// Their combinations.
@@ -130,6 +136,8 @@ pub struct Found {
     pub values: Vec<Summary>,
     /// Their differences from the baseline's value in the same run.
     pub differences: Vec<Summary>,
+    /// By metric: its greatest value, and the first seed that has it.
+    pub worst: Vec<Option<(f64, u64)>>,
     /// Runs that met the scenario's expectations.
     pub met: u64,
     /// Runs of a scenario with expectations.
@@ -155,8 +163,34 @@ impl Found {
     /// Nothing yet.
     fn none() -> Found {
         let empty = || vec![Summary::default(); Metric::count()];
-        Found { values: empty(), differences: empty(), met: 0, judged: 0 }
+        Found { values: empty(), differences: empty(), worst: vec![None; Metric::count()], met: 0, judged: 0 }
     }
+
+    /// Counts a run.
+    fn add(&mut self, row: &Row) {
+        for ((summary, worst), value) in self.values.iter_mut().zip(&mut self.worst).zip(&row.metrics) {
+            let Some(number) = value.map(|value| value.number()) else { continue };
+            summary.add(number);
+            if worst.is_none_or(|(most, _)| number > most) {
+                *worst = Some((number, row.seed));
+            }
+        }
+        self.judged += u64::from(row.met.is_some());
+        self.met += u64::from(row.met == Some(true));
+    }
+}
+
+/// What parts of a sweep came to, put together.
+#[derive(Clone, Debug)]
+pub struct Merged {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// Whether every run met its scenario's expectations.
+    pub met: bool,
+    /// The keys that vary.
+    pub keys: Vec<String>,
+    /// The values of each setting, as a scenario would say them, and what was found of it.
+    pub settings: Vec<(Vec<String>, Found)>,
 }
 
 /// What has come of a sweep so far.
@@ -175,12 +209,7 @@ impl Progress {
         self.added += 1;
         self.csv.write(&row, &cells[row.place])?;
         self.parquet.write(&row, &cells[row.place])?;
-        let found_here = &mut self.found[row.place];
-        for (summary, value) in found_here.values.iter_mut().zip(&row.metrics) {
-            value.iter().for_each(|value| summary.add(value.number()));
-        }
-        found_here.judged += u64::from(row.met.is_some());
-        found_here.met += u64::from(row.met == Some(true));
+        self.found[row.place].add(&row);
         if let Some(why) = &row.unready {
             self.unready.get_or_insert((0, why.clone())).0 += 1;
         }
@@ -240,9 +269,22 @@ impl Sweep {
         Row { place, seed, digest: result.digest, events: result.events, met, metrics, unready }
     }
 
+    /// Draws what came of it.
+    #[cfg(feature = "charts")]
+    fn with_charts(&self, mut outcome: Outcome, folder: &Path) -> io::Result<Outcome> {
+        outcome.files.extend(charts::write(self, &outcome, folder)?);
+        Ok(outcome)
+    }
+
+    /// There is nothing to draw with.
+    #[cfg(not(feature = "charts"))]
+    fn with_charts(&self, outcome: Outcome, _: &Path) -> io::Result<Outcome> {
+        Ok(outcome)
+    }
+
     /// Runs the sweep and writes its rows into `folder`. `done` is called after each run.
     ///
-    /// If the process was [interrupted](files::interrupted), it ends early: the rows that were complete by then are
+    /// If the process was interrupted, it ends early: the rows that were complete by then are
     /// written into files of their own, `runs.partial.csv` and `runs.partial.parquet`, so that nobody takes them for all.
     ///
     /// # Errors
@@ -266,11 +308,48 @@ impl Sweep {
             pending: Vec::new(),
             unready: None,
         };
+        self.run_rows(range, known, &cells, &mut progress, done)?;
+        let Progress { csv, parquet, found, added, unready, .. } = progress;
+        let is_cut = files::interrupted().is_some();
+        if is_cut {
+            paths.clone_from(&partial);
+        }
+        csv.finish_as(&paths[0])?;
+        parquet.finish_as(&paths[1])?;
+        if !is_cut {
+            partial.iter().for_each(|path| drop(std::fs::remove_file(path)));
+        }
+        let (rows, mut files) = (added, paths.to_vec());
+        if is_cut {
+            return Ok(Outcome { found, daily: Vec::new(), rows, unready, files });
+        }
+        let daily = match &self.pauses {
+            None => Vec::new(),
+            Some(pauses) => {
+                files.push(folder.join("pauses.csv"));
+                self.run_pauses(pauses, rows.div_ceil(count), &files[2], &columns, done)?
+            }
+        };
+        let outcome = Outcome { found, daily, rows, unready, files };
+        if self.shard == Shard::WHOLE { self.with_charts(outcome, folder) } else { Ok(outcome) }
+    }
+
+    /// Makes the rows of a range, the `known` ones being its first, until they are all there, are enough, or the process
+    /// is interrupted.
+    fn run_rows(
+        &self,
+        range: Range<u64>,
+        known: Vec<Row>,
+        cells: &[Vec<Cell>],
+        progress: &mut Progress,
+        done: &(dyn Fn() + Sync),
+    ) -> io::Result<()> {
+        let count = self.combinations.len() as u64;
         let (mut next, mut look) = (range.start, 0);
         for row in known {
             done();
             next += 1;
-            progress.add(self, &cells, row)?;
+            progress.add(self, cells, row)?;
         }
         while next < range.end {
             let border = match self.until {
@@ -293,7 +372,7 @@ impl Sweep {
                 done();
                 Ok::<_, io::Error>(row)
             };
-            match in_order(next..end, work, |row: Row| progress.add(self, &cells, row)) {
+            match in_order(next..end, work, |row: Row| progress.add(self, cells, row)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
                 done => done?,
             }
@@ -302,32 +381,7 @@ impl Sweep {
                 break;
             }
         }
-        let Progress { csv, parquet, found, added, unready, .. } = progress;
-        let is_cut = files::interrupted().is_some();
-        if is_cut {
-            paths.clone_from(&partial);
-        }
-        csv.finish_as(&paths[0])?;
-        parquet.finish_as(&paths[1])?;
-        if !is_cut {
-            partial.iter().for_each(|path| drop(std::fs::remove_file(path)));
-        }
-        let (rows, mut files) = (added, paths.to_vec());
-        if is_cut {
-            return Ok(Outcome { found, daily: Vec::new(), rows, unready, files });
-        }
-        let daily = match &self.pauses {
-            None => Vec::new(),
-            Some(pauses) => {
-                files.push(folder.join("pauses.csv"));
-                self.run_pauses(pauses, rows.div_ceil(count), &files[2], &columns, done)?
-            }
-        };
-        let mut outcome = Outcome { found, daily, rows, unready, files };
-        if self.shard == Shard::WHOLE {
-            outcome.files.extend(charts::write(self, &outcome, folder)?);
-        }
-        Ok(outcome)
+        Ok(())
     }
 
     /// The rows that an interrupted sweep left, if they are the first of this one.
@@ -416,12 +470,12 @@ impl Sweep {
     }
 }
 
-/// Puts the parts that the shards of a sweep wrote together: the files are those of the whole, byte for byte. Answers them, and
+/// Puts the parts that the shards of a sweep wrote together: the files are those of the whole, byte for byte. Returns them, and
 /// whether every run met the scenario's expectations.
 ///
 /// # Errors
 /// If a part is missing, is none, is cut, or is of another sweep than the others.
-pub fn merge(folder: &Path) -> io::Result<(Vec<PathBuf>, bool)> {
+pub fn merge(folder: &Path) -> io::Result<Merged> {
     let mut parts: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -458,6 +512,7 @@ mod tests {
         let combinations = combinations("test.toml", TEXT, &axes, settings).expect("good settings");
         let charts = vec![Metric::named("set-outage")];
         Sweep {
+            file: "test.toml".into(),
             axes,
             combinations,
             seed: 3,
@@ -485,7 +540,10 @@ mod tests {
             let part = sweep(Shard { index, of: 3 });
             one.install(|| part.run(parts.path(), &|| {})).expect("it can be written");
         }
-        merge(parts.path()).expect("all parts are there");
+        let merged = merge(parts.path()).expect("all parts are there");
+        assert!(merged.settings.iter().map(|(_, found)| found).eq(&outcome.found), "what is found is found of parts");
+        let values = sweep(Shard::WHOLE).combinations.into_iter().map(|combination| combination.values);
+        assert!(merged.settings.iter().map(|(values, _)| values.clone()).eq(values));
         for name in ["runs.csv", "runs.parquet"] {
             assert_eq!(bytes(whole.path(), name), bytes(parts.path(), name), "{name}");
         }

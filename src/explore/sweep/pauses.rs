@@ -41,7 +41,8 @@ pub enum Lengths {
 }
 
 /// What a pause is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum PauseKind {
     /// The master's event loop is blocked: a slow command, a fork.
     #[default]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::cell::{Cell, Kind};
 use super::parquet::ParquetFile;
-use super::{Axis, Combination, Shard};
+use super::{Axis, Combination, Found, Merged, Shard};
 use crate::analysis::metrics::{Metric, Unit, Value, field, met_field};
 use crate::files::Whole;
 use crate::kernel::Span;
@@ -65,7 +65,7 @@ impl Columns {
     }
 
     /// The names of all columns, in their order.
-    fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         let keys = self.keys.iter().map(|key| key.name.clone());
         let metrics = Metric::all().map(|metric| metric.name().to_owned());
         let between = ["digest", "events", "met"].map(str::to_owned);
@@ -127,7 +127,7 @@ fn fields(line: &str) -> Vec<(String, bool)> {
 }
 
 fn wrong(path: &Path, line: usize) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: this is no row of a sweep", path.display()))
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}, line {line}: this is not a row of a sweep", path.display()))
 }
 
 /// The header of the first part, whose kinds are those of all values in the parts.
@@ -182,6 +182,11 @@ impl Order {
         }
     }
 
+    /// The setting of the row that went by last.
+    fn last_place(&self) -> usize {
+        ((self.rows - 1) % self.settings.len().max(1) as u64) as usize
+    }
+
     /// Whether the last run is complete.
     fn is_complete(&self) -> bool {
         self.rows.is_multiple_of(self.settings.len().max(1) as u64)
@@ -199,14 +204,14 @@ fn compare_twin(part: &Path, rows: u64, columns: &Columns) -> io::Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let (names, twin_rows) = super::parquet::contents(&path)
+    let twin_rows = super::parquet::rows(&path, columns)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    if names != columns.names() {
-        return Err(stray(&path, 1, "this part has other columns than the first"));
-    }
-    match twin_rows == rows {
-        true => Ok(()),
-        false => Err(stray(part, rows as usize, &format!("{rows} rows, but {twin_rows} in {}", path.display()))),
+    match twin_rows {
+        None => Err(stray(&path, 1, "this part has other columns than the first, or another version wrote it")),
+        Some(twin_rows) if twin_rows == rows => Ok(()),
+        Some(twin_rows) => {
+            Err(stray(part, rows as usize, &format!("{rows} rows, but {twin_rows} in {}", path.display())))
+        }
     }
 }
 
@@ -225,12 +230,13 @@ fn compare_shares(parts: &[PathBuf], counts: &[u64], order: &Order) -> io::Resul
 
 /// Puts parts together, which must be the parts of one sweep, whole and in their order; answers the files, and whether
 /// every run met its expectations.
-pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<(Vec<PathBuf>, bool)> {
+pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result<Merged> {
     let columns = columns(parts)?;
     let header = columns.header();
     let mut whole = Whole::create(csv)?;
     let mut twin = ParquetFile::create(parquet, &columns)?;
     let (mut met, mut order, mut counts) = (true, Order::default(), Vec::new());
+    let mut found: Vec<Found> = Vec::new();
     for (place, part) in parts.iter().enumerate() {
         let before = order.rows;
         let mut input = BufReader::new(File::open(part)?);
@@ -253,6 +259,8 @@ pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result
                 return Err(stray(part, index + 1, "this row does not follow: the parts are not of one sweep"));
             }
             met &= row.met != Some(false);
+            found.resize_with(order.settings.len(), Found::none);
+            found[order.last_place()].add(&row);
             twin.write(&row, &values)?;
         }
         compare_twin(part, order.rows - before, &columns)?;
@@ -261,7 +269,10 @@ pub(super) fn merge(parts: &[PathBuf], csv: &Path, parquet: &Path) -> io::Result
     compare_shares(parts, &counts, &order)?;
     whole.finish()?;
     twin.finish()?;
-    Ok((vec![csv.to_owned(), parquet.to_owned()], met))
+    let values = |cells: &Vec<Cell>| cells.iter().map(Cell::said).collect();
+    let settings = order.settings.iter().map(values).zip(found).collect();
+    let keys = columns.keys.iter().map(|key| key.name.clone()).collect();
+    Ok(Merged { files: vec![csv.to_owned(), parquet.to_owned()], met, keys, settings })
 }
 
 /// The complete rows of a part, with their settings.

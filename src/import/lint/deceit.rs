@@ -67,13 +67,14 @@ pub(super) fn dead_env(stack: &Stack) -> Vec<Hit> {
 
 pub(super) fn compose_v1_names(stack: &Stack) -> Vec<Hit> {
     all_of(stack.v1_names.clone(), |names| {
-        format!("{names}: containers are called so by compose v1; v2 writes PROJECT-SERVICE-N")
+        format!("{names}: compose v1 names containers like this; v2 writes PROJECT-SERVICE-N")
     })
 }
 
 pub(super) fn server_maxconn(stack: &Stack) -> Vec<Hit> {
     let mut hits = Vec::new();
-    for pool in &stack.pools {
+    // Where no way leads to Redis, nothing is in force.
+    for pool in stack.pools.iter().filter(|_| stack.write.is_some()) {
         let config = &stack.proxies[pool.proxy].proxy;
         let front = config.proxies.iter().find(|proxy| Some(&proxy.name.text) == pool.front.as_ref());
         let limits = [config.global("maxconn"), front.and_then(|front| front.value(&["maxconn"]))];
@@ -254,7 +255,7 @@ pub(super) fn sentinels_differ(stack: &Stack) -> Vec<Hit> {
         .iter()
         .filter(|one| stack.monitor(one).is_none() && one.settings.get("sentinel monitor").is_some());
     hits.extend(all_of(strangers.map(|one| (one.home(), one.name.clone())).collect(), |names| {
-        format!("{names}: it knows the master by another name, so it is no peer of the others")
+        format!("{names}: it knows the master by another name, so it is not a peer of the others")
     }));
     hits
 }

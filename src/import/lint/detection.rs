@@ -60,7 +60,8 @@ pub(super) fn failover_timeout_short(stack: &Stack) -> Vec<Hit> {
     )]
 }
 
-pub(super) fn name_against_address(stack: &Stack) -> Vec<Hit> {
+/// The replicas that name their master otherwise than the Sentinels compare it: number, line and whether Sentinel has an address.
+pub(in crate::import) fn named_otherwise(stack: &Stack) -> Vec<(usize, Place, bool)> {
     let Some((sentinel, line)) = stack.sentinels.iter().find_map(|one| Some((one, stack.monitor(one)?))) else {
         return Vec::new();
     };
@@ -72,15 +73,22 @@ pub(super) fn name_against_address(stack: &Stack) -> Vec<Hit> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for one in stack.redis.iter().skip(1) {
+    for (n, one) in stack.redis.iter().enumerate().skip(1) {
         let Some(line) = one.settings.get("replicaof") else { continue };
         let host = line.word(0).unwrap_or_default();
         let differs = if is_loopback(host) && is_loopback(monitored) { host != monitored } else { !is_address(host) };
         if is_known(host) && differs && host != "no" {
-            found.push((line.place().clone(), one.name.clone()));
+            found.push((n, line.place().clone(), by_address));
         }
     }
+    found
+}
+
+pub(super) fn name_against_address(stack: &Stack) -> Vec<Hit> {
+    let found = named_otherwise(stack);
+    let by_address = found.first().is_some_and(|(_, _, by_address)| *by_address);
     let shown = if by_address { "knows it by an address" } else { "resolves its name once" };
+    let found = found.into_iter().map(|(n, place, _)| (place, stack.redis[n].name.clone())).collect();
     all_of(found, |names| {
         format!(
             "{names}: `replicaof` names the master, and Sentinel {shown}: each replica is pointed to it anew failover-timeout after every start"
@@ -90,7 +98,8 @@ pub(super) fn name_against_address(stack: &Stack) -> Vec<Hit> {
 
 pub(super) fn few_sentinels(stack: &Stack) -> Vec<Hit> {
     match stack.sentinels.len() {
-        n @ 1..=2 => vec![hit(&stack.sentinels[0].home(), format!("{n} Sentinels: none may be lost with the master"))],
+        1 => vec![hit(&stack.sentinels[0].home(), "one Sentinel: it may not be lost with the master".to_owned())],
+        2 => vec![hit(&stack.sentinels[0].home(), "two Sentinels: none may be lost with the master".to_owned())],
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Ids are stable: people allow them by name. Severity: an *error* is a stack that does not start or does not do what it is
 //! for; a *warning* loses data, time or messages in a failure, or is a setting that is not in force; a *note* is worth
-//! knowing. docs/import.md says of each rule why it is one.
+//! knowing. Each finding says why it is one; docs/lint.md lists the rules.
 
 mod auth;
 mod deceit;
@@ -18,15 +18,16 @@ use std::collections::BTreeMap;
 #[cfg(test)]
 mod tests;
 
-pub use roles::start_is_fixed;
-pub use table::{RULES, rule};
+pub(in crate::import) use detection::named_otherwise;
+pub(crate) use roles::start_is_fixed;
+pub(crate) use table::{RULES, markdown, rule};
 
 use super::origin::Place;
 use super::stack::Stack;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
+pub(crate) enum Severity {
     /// Worth knowing.
     Note,
     /// Loses something in a failure, or is not in force.
@@ -37,7 +38,7 @@ pub enum Severity {
 
 impl Severity {
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Severity::Note => "note",
             Severity::Warn => "warning",
@@ -48,17 +49,17 @@ impl Severity {
 
 /// A run that shows what a rule says: a situation, a metric, and what to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Proof {
+pub(crate) struct Proof {
     /// The situation of `sim import --situation`.
     pub situation: &'static str,
     /// The metric to look at, by its name in `summary.json`.
     pub metric: &'static str,
-    /// The remedy as a key of the scenario and its value.
-    pub remedy: (&'static str, &'static str),
+    /// The remedy as a key of the scenario and its value, if it is one.
+    pub remedy: Option<(&'static str, &'static str)>,
 }
 
 /// A rule.
-pub struct Rule {
+pub(crate) struct Rule {
     /// Its id.
     pub id: &'static str,
     /// Its group: A to F.
@@ -76,7 +77,7 @@ pub struct Rule {
 
 /// What a rule found.
 #[derive(Clone, Debug)]
-pub struct Hit {
+pub(crate) struct Hit {
     place: Place,
     also: Vec<Place>,
     text: String,
@@ -116,7 +117,7 @@ impl Hit {
 
 /// A finding.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The id of its rule.
     pub rule: &'static str,
     /// How bad it is.
@@ -134,13 +135,13 @@ pub struct Finding {
 }
 
 /// Errors of stacks that start and serve all the same: a scenario is made of them.
-pub const SERVES: [&str; 3] = ["shared-state", "port-without-listener", "restart-empty"];
+pub(crate) const SERVES: [&str; 3] = ["shared-state", "port-without-listener", "restart-empty"];
 
 /// Findings that follow from another one.
 const EFFECTS: [(&str, &[&str]); 1] = [("config-on-file-mount", &["start-role-fixed", "sentinel-forgets-at-restart"])];
 
 /// All findings of a stack, those that `allowed` names left out: the worst first, then in the order of the files.
-pub fn findings(stack: &Stack, allowed: &[String]) -> Vec<Finding> {
+pub(crate) fn findings(stack: &Stack, allowed: &[String]) -> Vec<Finding> {
     let mut all: Vec<Finding> = Vec::new();
     for rule in RULES.iter().filter(|rule| !allowed.iter().any(|id| id == rule.id)) {
         for hit in (rule.check)(stack) {
@@ -176,7 +177,7 @@ pub fn findings(stack: &Stack, allowed: &[String]) -> Vec<Finding> {
 }
 
 /// What stands in for a value that is not known, and characters that a terminal obeys, made plain.
-pub fn cleaned(text: &str) -> String {
+pub(crate) fn cleaned(text: &str) -> String {
     let plain = |c: char| match c {
         super::UNKNOWN => '?',
         c if crate::record::is_hidden(c) => '?',
@@ -186,7 +187,7 @@ pub fn cleaned(text: &str) -> String {
 }
 
 /// How many findings of each severity there are.
-pub fn counts(findings: &[Finding]) -> BTreeMap<Severity, usize> {
+pub(crate) fn counts(findings: &[Finding]) -> BTreeMap<Severity, usize> {
     let mut counts = BTreeMap::new();
     findings.iter().for_each(|finding| *counts.entry(finding.severity).or_insert(0) += 1);
     counts

@@ -33,7 +33,7 @@ pub(super) fn saves(one: &Program) -> bool {
 }
 
 /// Whether what this Redis node is at its start is the same at every start, whatever Sentinel made of it.
-pub fn start_is_fixed(one: &Program) -> bool {
+pub(crate) fn start_is_fixed(one: &Program) -> bool {
     let argument = one.settings.get("replicaof").is_some_and(|line| line.argument);
     let Some(config) = &one.config else { return true };
     let in_place = one.is_older_than(6, 0) && config.home == Home::FileMount && !config.read_only;

@@ -36,7 +36,8 @@ pub(super) fn announces_wrong_address(stack: &Stack) -> Vec<Hit> {
         let foreign = stack.find(Kind::Redis, &ip, None).filter(|_| !stack.kubernetes);
         let monitored = stack.monitor(one).and_then(|line| line.word(1)) == Some(&ip);
         let redis = foreign.is_some_and(|n| !same_machine(&stack.redis[n], one))
-            || monitored && one.container.as_ref().is_some_and(|c| !c.host_network);
+            // In a pod the first master and a Sentinel have one name.
+            || monitored && one.container.as_ref().is_some_and(|c| !c.host_network && !c.names.contains(&ip));
         if let Some(other) = taken.insert((ip.clone(), port.clone()), one.name.clone()) {
             found.push((line.place().clone(), format!("{} announces {ip}:{port}, as {other} does", one.name)));
         } else if redis && stack.machines.len() < 2 {
@@ -96,7 +97,7 @@ pub(super) fn monitor_not_a_node(stack: &Stack) -> Vec<Hit> {
         }
     }
     all_of(found, |host| {
-        format!("`sentinel monitor` names {host}, which is no name or fixed address of a Redis service")
+        format!("`sentinel monitor` names {host}, which is neither the name nor a fixed address of a Redis service")
     })
 }
 
@@ -342,7 +343,7 @@ pub(super) fn trailing_comment(stack: &Stack) -> Vec<Hit> {
     for one in stack.servers() {
         for line in one.settings.all.iter().filter(|line| line.comment_behind && !line.argument) {
             let text = format!(
-                "`{}`: what follows `#` is no comment here but a word too many; the server exits",
+                "`{}`: what follows `#` is not a comment here but a word too many; the server exits",
                 line.written
             );
             if !hits.iter().any(|known: &Hit| known.place == *line.place()) {

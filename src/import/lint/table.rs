@@ -23,19 +23,38 @@ impl Rule {
         key: &'static str,
         value: &'static str,
     ) -> Rule {
-        self.proof = Some(Proof { situation, metric, remedy: (key, value) });
+        self.proof = Some(Proof { situation, metric, remedy: Some((key, value)) });
+        self
+    }
+
+    /// Shown by a run whose remedy is no setting.
+    const fn seen(mut self, situation: &'static str, metric: &'static str) -> Rule {
+        self.proof = Some(Proof { situation, metric, remedy: None });
         self
     }
 }
 
+/// All rules as a table of a page.
+pub(crate) fn markdown() -> String {
+    let mut out =
+        "| rule | severity | what is wrong | what to do | seen by |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for rule in RULES {
+        let cell = |text: &str| text.replace('|', "\\|");
+        let seen = rule.proof.map_or(String::new(), |proof| format!("`{}`: {}", proof.situation, proof.metric));
+        let row = [&format!("`{}`", rule.id), rule.severity.name(), &cell(rule.title), &cell(rule.remedy), &seen];
+        out.push_str(&format!("| {} |\n", row.join(" | ")));
+    }
+    out
+}
+
 /// The rule with this id.
-pub fn rule(id: &str) -> Option<&'static Rule> {
+pub(crate) fn rule(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)
 }
 
 /// All rules, by group.
 #[rustfmt::skip]
-pub static RULES: &[Rule] = &[
+pub(crate) static RULES: &[Rule] = &[
     // A: it does not start, or cannot do its work.
     new("sentinel-announces-wrong-address", 'A', Error, start::announces_wrong_address, "a Sentinel announces an address that leads elsewhere", "announce an address of its own at which the others reach it, or nothing on a common network"),
     new("monitor-not-a-node", 'A', Warn, start::monitor_not_a_node, "`sentinel monitor` names nobody of the stack", "name the service (with `resolve-hostnames yes`) or give it a fixed address"),
@@ -68,7 +87,7 @@ pub static RULES: &[Rule] = &[
     new("quoted-env", 'B', Warn, deceit::quoted_env, "quotes that are part of a value", "write NAME=value without quotes, or the mapping form"),
     new("trap-before-exec", 'B', Warn, deceit::trap_before_exec, "a trap that `exec` throws away", "start the server without `exec` and wait for it, or drop the trap"),
     new("vip-watches-other-program", 'B', Warn, deceit::vip_watches, "keepalived watches another program", "let `track_script` look at HAProxy"),
-    new("sentinels-differ", 'B', Warn, deceit::sentinels_differ, "Sentinels of one group differ", "give them all the same settings").shown("master-dies", "set-outage", "sentinel.quorum", "2"),
+    new("sentinels-differ", 'B', Warn, deceit::sentinels_differ, "Sentinels of one group differ", "give them all the same settings"),
     // C: roles, identity and restarts.
     new("start-role-fixed", 'C', Warn, roles::start_role_fixed, "the role at start is fixed", "start from a configuration file in a folder that Redis may write, made only if it is not there"),
     new("no-aof", 'C', Note, roles::no_aof, "no append-only file", "`appendonly yes`"),
@@ -89,33 +108,33 @@ pub static RULES: &[Rule] = &[
     new("failover-timeout-default", 'D', Note, detection::failover_timeout_default, "failover-timeout is three minutes", "set it to 10000 to 60000"),
     new("name-against-address", 'D', Warn, detection::name_against_address, "the replicas name the master otherwise than Sentinel", "write the same in `replicaof` and `sentinel monitor`: the address, or the name with `resolve-hostnames` and `announce-hostnames`"),
     new("failover-timeout-short", 'D', Warn, detection::failover_timeout_short, "failover-timeout is short", "at least 10000, and longer than down-after"),
-    new("few-sentinels", 'D', Warn, detection::few_sentinels, "fewer than three Sentinels", "three, on three machines"),
-    new("one-replica", 'D', Warn, detection::one_replica, "one replica", "two"),
-    new("quorum-one", 'D', Warn, detection::quorum_one, "quorum 1", "quorum 2 of three").shown("bad-link", "failovers", "sentinel.quorum", "2"),
-    new("down-after-long", 'D', Note, detection::down_after_long, "down-after is long", "5000 is usual").shown("master-dies", "set-outage", "sentinel.down-after-milliseconds", "5000"),
-    new("down-after-short", 'D', Warn, detection::down_after_short, "down-after is short", "at least 2000").shown("stalls", "failovers", "sentinel.down-after-milliseconds", "5000"),
-    new("even-sentinels", 'D', Warn, detection::even_sentinels, "an even number of Sentinels", "one less, or one more"),
+    new("few-sentinels", 'D', Warn, detection::few_sentinels, "fewer than three Sentinels", "three Sentinels, on three machines"),
+    new("one-replica", 'D', Warn, detection::one_replica, "one replica", "two replicas: one is left after a failover"),
+    new("quorum-one", 'D', Warn, detection::quorum_one, "quorum 1", "a quorum of 2, of three Sentinels").shown("bad-link", "failovers", "sentinel.quorum", "2"),
+    new("down-after-long", 'D', Note, detection::down_after_long, "down-after is long", "`down-after-milliseconds 5000` is usual").shown("master-dies", "set-outage", "sentinel.down-after-milliseconds", "5000"),
+    new("down-after-short", 'D', Warn, detection::down_after_short, "down-after is short", "`down-after-milliseconds` of at least 2000").shown("stalls", "failovers", "sentinel.down-after-milliseconds", "5000"),
+    new("even-sentinels", 'D', Warn, detection::even_sentinels, "an even number of Sentinels", "one Sentinel less, or one more"),
     new("parallel-syncs-all", 'D', Note, detection::parallel_syncs_all, "all replicas copy at once", "`parallel-syncs 1`"),
-    new("quorum-below-majority", 'D', Warn, detection::quorum_below_majority, "the quorum is below the majority", "the majority"),
-    new("quorum-all", 'D', Warn, detection::quorum_all, "the quorum is all Sentinels", "the majority"),
+    new("quorum-below-majority", 'D', Warn, detection::quorum_below_majority, "the quorum is below the majority", "a quorum that is the majority of the Sentinels"),
+    new("quorum-all", 'D', Warn, detection::quorum_all, "the quorum is all Sentinels", "a quorum that is the majority of the Sentinels"),
     // E: HAProxy.
     new("no-session-fencing", 'E', Warn, proxy::no_session_fencing, "sessions outlive the master that they lead to", "`on-marked-down shutdown-sessions` on each server").shown("cut-off", "readonly-sets", "haproxy.on-marked-down", "shutdown-sessions"),
-    new("single-proxy", 'E', Note, proxy::single_proxy, "one HAProxy", "two, behind an address that moves"),
+    new("single-proxy", 'E', Note, proxy::single_proxy, "one HAProxy", "two HAProxies, behind an address that moves"),
     new("idle-cut", 'E', Warn, proxy::idle_cut, "quiet connections are cut", "`timeout tunnel`, and pings of the clients"),
     new("proxy-start-sends-to-replicas", 'E', Warn, proxy::proxy_start_sends_to_replicas, "after a start of HAProxy clients land on replicas", "`backup` for all but one, or `on-marked-down shutdown-sessions`").shown("none", "readonly-sets", "haproxy.on-marked-down", "shutdown-sessions"),
     new("returned-master-is-up", 'E', Warn, proxy::returned_master_is_up, "a master that returns is used before it is demoted", "start roles that last, or rise × inter above 11 s"),
-    new("proxy-slower-than-sentinel", 'E', Note, proxy::proxy_slower_than_sentinel, "HAProxy notices later than Sentinel", "fall × inter below down-after").shown("master-hangs", "set-outage", "haproxy.inter", "1s"),
+    new("proxy-slower-than-sentinel", 'E', Note, proxy::proxy_slower_than_sentinel, "HAProxy notices later than Sentinel", "`fall` × `inter` below `down-after-milliseconds`").shown("master-hangs", "set-outage", "haproxy.inter", "1s"),
     new("proxy-resolves-once", 'E', Warn, proxy::proxy_resolves_once, "names are resolved once", "`resolvers` with Docker's 127.0.0.11, or fixed addresses"),
     new("no-timeouts", 'E', Warn, deceit::no_timeouts, "no timeouts", "`timeout connect`, `timeout client`, `timeout server`"),
     new("read-pool-unchecked", 'E', Warn, proxy::read_pool_unchecked, "a read pool that asks nothing", "expect `role:slave`, and `master_link_status:up`"),
     new("slow-way-back", 'E', Note, proxy::slow_way_back, "a new master is UP late", "rise 1, or a shorter downinter").shown("master-dies", "set-outage", "haproxy.rise", "1"),
-    new("check-timeout-long", 'E', Warn, proxy::check_timeout_long, "timeout check is longer than inter", "not longer than inter").shown("master-hangs", "set-outage", "haproxy.timeout check", "1s"),
-    new("proxy-beside-master", 'E', Warn, proxy::proxy_beside_master, "the only HAProxy beside the first master", "another machine, or two of them").shown("machine", "set-outage", "haproxy.inter", "1s"),
+    new("check-timeout-long", 'E', Warn, proxy::check_timeout_long, "timeout check is longer than inter", "`timeout check` not longer than `inter`").shown("master-hangs", "set-outage", "haproxy.timeout check", "1s"),
+    new("proxy-beside-master", 'E', Warn, proxy::proxy_beside_master, "the only HAProxy beside the first master", "HAProxy on another machine, or two of them behind an address that moves").seen("machine", "set-outage"),
     // F: surroundings.
     new("one-machine", 'F', Note, surroundings::one_machine, "one machine", "spread Redis and Sentinels over three"),
-    new("version-unpinned", 'F', Note, surroundings::version_unpinned, "an image without a fixed version", "a tag with major and minor version"),
+    new("version-unpinned", 'F', Note, surroundings::version_unpinned, "an image without a fixed version", "an image's tag with major and minor version"),
     new("published-but-not-announced", 'F', Note, surroundings::published_but_not_announced, "published, but not announced", "`replica-announce-ip`, `sentinel announce-ip` with the address that clients see"),
-    new("version-not-modelled", 'F', Note, surroundings::version_not_modelled, "a version before 7.0", "a newer one"),
+    new("version-not-modelled", 'F', Note, surroundings::version_not_modelled, "a version before 7.0", "a newer image; docs/versions.md says what differs"),
     new("client-timeout", 'F', Note, surroundings::client_timeout, "idle clients are closed", "`timeout 0`, and keepalive"),
     new("keepalive-off", 'F', Warn, surroundings::keepalive_off, "no keepalive", "`tcp-keepalive 300`"),
     new("output-limit", 'F', Warn, surroundings::output_limit, "no limit for slow subscribers", "`client-output-buffer-limit pubsub 32mb 8mb 60`"),

@@ -220,10 +220,10 @@ const CASES: &[Case] = &[
     ("min-replicas-unreachable", base, "a/redis.conf", "write 1", "write 3"),
     ("no-replication", base, "b/redis.conf", "replicaof 10.0.0.1 6379\n", ""),
     ("port-without-listener", base, "compose.yml", "'6379:6379'", "'6379:6380'"),
-    ("proxy-leads-to-sentinel", base, "p/haproxy.cfg", "default_backend w", "default_backend z\nbackend z\n  server s 10.0.0.11:26379 check\nbackend y"),
+    ("proxy-leads-to-sentinel", || edited(base(), "p/haproxy.cfg", "backend w\n  option", "backend z\n  server s 10.0.0.11:26379 check\nbackend w\n  option"), "p/haproxy.cfg", "default_backend w", "default_backend z"),
     ("restart-empty", || edited(base(), "a/redis.conf", "appendonly yes\n", ""), "a/redis.conf", "save 900 1", "save \"\""),
     ("trailing-comment", base, "a/redis.conf", "appendonly yes", "appendonly yes # always"),
-    ("check-auth-mismatch", base, "p/haproxy.cfg", "  tcp-check send AUTH\\ pw\\r\\n\n  tcp-check expect string +OK\n  tcp-check send info\\ replication\\r\\n\n  tcp-check expect string role:master", "  tcp-check send info\\ replication\\r\\n\n  tcp-check expect string role:master"),
+    ("check-auth-mismatch", base, "p/haproxy.cfg", "  tcp-check send AUTH\\ pw\\r\\n\n", ""),
     ("check-matches-replicas", base, "p/haproxy.cfg", "string role:master", "string master"),
     ("protected-mode", || edited_all(base(), "requirepass pw\n", ""), "a/redis.conf", "protected-mode no", "protected-mode yes"),
     ("renamed-command", base, "a/redis.conf", "+", "rename-command CONFIG \"\""),
@@ -285,6 +285,10 @@ const CASES: &[Case] = &[
     ("output-limit", base, "a/redis.conf", "pubsub 32mb 8mb 60", "pubsub 0 0 0"),
     ("several-masters", base, "s1/sentinel.conf", "+", "sentinel monitor other 10.0.0.9 6379 2"),
     ("tls", base, "a/redis.conf", "+", "tls-port 6390"),
+    ("proxy-beside-master", || edited(machines(), "vm1/compose.yml", "  sentinel:\n", "  proxy:\n    image: haproxy:2.6\n    network_mode: host\n    volumes: [./p:/usr/local/etc/haproxy]\n  sentinel:\n"), "vm2/compose.yml", "image: haproxy:2.6", "image: nginx:1"),
+    ("one-machine", || edited(base(), "compose.yml", "10.0.0.3}}\n", "10.0.0.3}}\n    deploy: {placement: {constraints: [node.hostname == b]}}\n"), "compose.yml", "    deploy: {placement: {constraints: [node.hostname == b]}}\n", ""),
+    ("start-role-unknown", || edited(without_files(), "compose.yml", "command: redis-server /etc/redis/redis.conf\n    restart: always\n    volumes: [./b", "command: redis-server /etc/redis/redis.conf --replicaof 10.0.0.1 6379\n    restart: always\n    volumes: [./b"), "compose.yml", " --replicaof 10.0.0.1 6379", ""),
+    ("shared-file", || edited(base(), "compose.yml", "./b:/etc/redis,", "./b/redis.conf:/etc/redis/redis.conf,"), "compose.yml", "./c:/etc/redis,", "./b/redis.conf:/etc/redis/redis.conf,"),
     ("service-vip", || edited(pods(), "all.yaml", "  clusterIP: None\n", ""), "all.yaml", "monitor m r-0.r", "monitor m r"),
 ];
 
@@ -303,6 +307,13 @@ fn edited_all(mut files: Vec<Text>, from: &str, to: &str) -> Vec<Text> {
 fn added(mut files: Vec<Text>, path: &str, text: &str) -> Vec<Text> {
     files.push((path.to_owned(), text.to_owned()));
     files
+}
+
+/// The folders of the Redis nodes are not in the set; one file of the name is.
+fn without_files() -> Vec<Text> {
+    let mut files = base();
+    files.retain(|(path, _)| !path.ends_with("redis.conf"));
+    added(files, "redis.conf", MASTER)
 }
 
 /// Without fixed addresses for Redis: by their names.
@@ -331,10 +342,21 @@ fn wrong(case: &Case) -> Option<Vec<Text>> {
             if !text.contains(from) {
                 return None;
             }
-            *text = text.replace(from, to);
+            *text = text.replacen(from, to, 1);
         }
     }
     Some(files)
+}
+
+/// How many lines only one of two sets has: two, if they differ in one.
+fn lines_apart(a: &[Text], b: &[Text]) -> usize {
+    let mut lines: std::collections::BTreeMap<String, i64> = std::collections::BTreeMap::new();
+    for (files, sign) in [(a, 1), (b, -1)] {
+        for (path, text) in files {
+            text.lines().for_each(|line| *lines.entry(format!("{path}: {line}")).or_insert(0) += sign);
+        }
+    }
+    lines.values().map(|count| count.unsigned_abs() as usize).sum()
 }
 
 #[test]
@@ -343,7 +365,9 @@ fn each_rule_fires_on_one_line_and_not_without_it() {
     let mut wrongs = Vec::new();
     for case in CASES {
         let Some(files) = wrong(case) else { continue };
-        shown.insert(case.0);
+        if lines_apart(&case.1(), &files) <= 2 {
+            shown.insert(case.0);
+        }
         if fired(&case.1()).contains(case.0) {
             wrongs.push(format!("{} fires without {:?}", case.0, case.4));
         }
@@ -351,40 +375,18 @@ fn each_rule_fires_on_one_line_and_not_without_it() {
             wrongs.push(format!("{} does not fire on {:?}", case.0, case.4));
         }
     }
-    // Those that need another pair of files than one line.
-    let proxy = |from: &str, to: &str| -> Vec<Text> {
-        let mut files = machines();
-        let moved =
-            "  proxy:\n    image: haproxy:2.6\n    network_mode: host\n    volumes: [./p:/usr/local/etc/haproxy]\n";
-        files
-            .iter_mut()
-            .filter(|(path, _)| path.starts_with(from))
-            .for_each(|(_, text)| *text = text.replace(moved, ""));
-        files
-            .iter_mut()
-            .filter(|(path, _)| *path == format!("{to}/compose.yml"))
-            .for_each(|(_, text)| text.push_str(moved));
-        files
-    };
-    let unknown = || {
-        let mut files = base();
-        files.retain(|(path, _)| !path.ends_with("redis.conf"));
-        added(files, "redis.conf", MASTER)
-    };
-    let shared = || edited_all(base(), "./c:/etc/redis,", "./b/redis.conf:/etc/redis/redis.conf,");
-    for (id, bad, good) in [
-        ("proxy-beside-master", proxy("vm2", "vm1"), machines()),
-        ("one-machine", base(), machines()),
-        ("start-role-unknown", unknown(), base()),
-        ("shared-file", edited_all(shared(), "./b:/etc/redis,", "./b/redis.conf:/etc/redis/redis.conf,"), shared()),
-    ] {
-        shown.insert(id);
-        if !fired(&bad).contains(id) || fired(&good).contains(id) {
-            wrongs.push(format!("{id}: {:?} and {:?}", fired(&bad).contains(id), fired(&good).contains(id)));
-        }
-    }
     let missing: Vec<&str> = RULES.iter().map(|rule| rule.id).filter(|id| !shown.contains(id)).collect();
     assert!(wrongs.is_empty() && missing.is_empty(), "{wrongs:#?}\nrules without a stack: {missing:?}");
+}
+
+#[test]
+fn the_page_of_rules_is_that_of_the_table() {
+    let page = include_str!("../../../docs/lint.md");
+    let table = super::markdown();
+    if !page.contains(&table) {
+        let stale = table.lines().find(|line| !page.contains(line));
+        panic!("docs/lint.md is stale: `sim lint --rules --format markdown` prints its table; first: {stale:?}");
+    }
 }
 
 #[test]
@@ -392,7 +394,7 @@ fn the_table_is_sound() {
     let ids: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!((ids.len(), RULES.len()), (79, 79));
     for rule in RULES {
-        assert!(('A'..='F').contains(&rule.group) && !rule.title.is_empty() && !rule.remedy.is_empty(), "{}", rule.id);
+        assert!(('A'..='F').contains(&rule.group) && !rule.title.is_empty() && rule.remedy.len() > 10, "{}", rule.id);
         if let Some(proof) = rule.proof {
             assert!(
                 crate::import::situation::SITUATIONS.iter().any(|(name, _)| *name == proof.situation),

@@ -2,9 +2,12 @@
 
 use super::{Shell, UNKNOWN, bounded};
 use crate::import::origin::{Line, Origin, Place, Text};
+use crate::import::shell_words::{Token, tokens};
 
 /// So deep may defaults be nested.
 const DEPTH_MAX: usize = 10;
+/// So many words may a list have.
+const LIST_MAX: usize = 1_000;
 
 /// What comes of a word while it is expanded.
 #[derive(Default)]
@@ -17,22 +20,40 @@ struct Expansion {
     parts: Vec<Text>,
 }
 
+impl Expansion {
+    /// Adds a text, cut into words if it is not quoted.
+    fn push(&mut self, text: &str, split: bool) {
+        if !split {
+            return self.word.push_str(text);
+        }
+        for (n, part) in text.split_whitespace().enumerate() {
+            if n > 0 {
+                self.words.push(std::mem::take(&mut self.word));
+            }
+            self.word.push_str(part);
+        }
+    }
+}
+
 impl Shell<'_, '_> {
     /// A word expanded and, where it is not quoted, split.
     pub(super) fn expand(&mut self, word: &str, place: &Place) -> Vec<Text> {
         if word == "\"$@\"" || word == "$@" || word == "$*" || word == "${@}" || word == "\"${@}\"" {
             return self.positional.clone();
         }
+        if let Some(all) = whole_list(word).and_then(|name| self.lists.get(name)) {
+            return all.clone();
+        }
         let mut out = Expansion::default();
         self.word(word, place, &mut out, true, 0);
+        self.inserted(place, &mut out);
+        self.spent += out.word.len() + out.words.iter().map(String::len).sum::<usize>();
         self.parts.extend(out.parts.iter().cloned());
         if out.open || !out.word.is_empty() {
             out.words.push(std::mem::take(&mut out.word));
         }
-        let origin = match (&out.origin, out.words.len()) {
-            (Some(origin), 1) if out.parts.iter().any(|part| part.text == out.words[0]) => origin.clone(),
-            _ => Origin::at(place.clone()),
-        };
+        let whole = out.parts.iter().rev().find(|part| out.words.len() == 1 && part.text == out.words[0]);
+        let origin = whole.map_or_else(|| Origin::at(place.clone()), |part| part.origin.clone());
         out.words.into_iter().map(|word| Text::new(bounded(word), origin.clone())).collect()
     }
 
@@ -45,8 +66,26 @@ impl Shell<'_, '_> {
     pub(super) fn expand_from(&mut self, word: &str, place: &Place) -> (String, Origin) {
         let mut out = Expansion::default();
         self.word(word, place, &mut out, false, 0);
-        let origin = out.origin.filter(|_| out.parts.iter().any(|part| part.text == out.word));
-        (bounded(out.word), origin.unwrap_or_else(|| Origin::at(place.clone())))
+        self.inserted(place, &mut out);
+        self.spent += out.word.len();
+        let whole = out.parts.iter().rev().find(|part| part.text == out.word);
+        let origin = whole.map_or_else(|| Origin::at(place.clone()), |part| part.origin.clone());
+        (bounded(out.word), origin)
+    }
+
+    /// Adds the values that were in the line before the shell read it.
+    fn inserted(&self, place: &Place, out: &mut Expansion) {
+        let inside =
+            |part: &&Text| out.word.contains(&part.text) || out.words.iter().any(|word| word.contains(&part.text));
+        let parts: Vec<Text> = self.inserted.get(place).into_iter().flatten().filter(inside).cloned().collect();
+        out.parts.splice(0..0, parts);
+    }
+
+    /// A line of a here-document in which nothing is replaced.
+    pub(super) fn plain_line(&self, text: &str, place: &Place) -> Line {
+        let mut out = Expansion { word: text.to_owned(), ..Expansion::default() };
+        self.inserted(place, &mut out);
+        Line { text: out.word, origin: Origin::at(place.clone()), parts: out.parts }
     }
 
     /// A line of a here-document: variables, and no quotes.
@@ -61,13 +100,14 @@ impl Shell<'_, '_> {
                     at += 2;
                 }
                 '$' => at = self.dollar(&chars, at, place, &mut out, false, 0),
-                '`' => at = unknown(&chars, at, '`', &mut out),
+                '`' => at = self.backquoted(&chars, at, place, &mut out, false),
                 c => {
                     out.word.push(c);
                     at += 1;
                 }
             }
         }
+        self.inserted(place, &mut out);
         Line { text: bounded(out.word), origin: Origin::at(place.clone()), parts: out.parts }
     }
 
@@ -95,13 +135,54 @@ impl Shell<'_, '_> {
                     at += 2;
                 }
                 '$' => at = self.dollar(&chars, at, place, out, split && !double, depth),
-                '`' => at = unknown(&chars, at, '`', out),
+                '`' => at = self.backquoted(&chars, at, place, out, split && !double),
                 c => {
                     out.word.push(c);
                     at += 1;
                 }
             }
         }
+    }
+
+    /// `` ` … ` ``, as `$( … )`; answers where the text goes on.
+    fn backquoted(&mut self, chars: &[char], at: usize, place: &Place, out: &mut Expansion, split: bool) -> usize {
+        let end = chars[at + 1..].iter().position(|c| *c == '`').map_or(chars.len(), |n| at + 1 + n);
+        let inner: String = chars[at + 1..end].iter().collect();
+        let value = self.substituted(inner.trim(), place);
+        out.push(&value, split);
+        (end + 1).min(chars.len())
+    }
+
+    /// Sets `NAME=( … )`, or adds to it.
+    pub(super) fn set_list(&mut self, name: &str, append: bool, inner: &str, place: &Place) {
+        let mut all = if append { self.lists.remove(name).unwrap_or_default() } else { Vec::new() };
+        for token in tokens(inner) {
+            if let Token::Word(word, _) = token {
+                all.extend(self.expand(&word, place));
+            }
+        }
+        all.truncate(LIST_MAX);
+        self.lists.insert(name.to_owned(), all);
+    }
+
+    /// The value of `$(( … ))`: sums and differences of numbers that are known.
+    fn sum(&mut self, text: &str) -> String {
+        let (mut total, mut sign, mut known) = (0i64, 1i64, true);
+        for (n, part) in text.replace('+', " + ").replace('-', " - ").split_whitespace().enumerate() {
+            match part {
+                "+" => sign = 1,
+                "-" => sign = -1,
+                part => {
+                    let name = part.trim_start_matches('$').trim_matches(['{', '}', '"']);
+                    let value = part.parse().ok().or_else(|| self.variable(name)?.text.trim().parse().ok());
+                    known &= value.is_some() && (n == 0 || sign != 0);
+                    total = total.saturating_add(sign.saturating_mul(value.unwrap_or(0)));
+                    // Two numbers without a sign between them are no sum.
+                    sign = 0;
+                }
+            }
+        }
+        if known { total.to_string() } else { UNKNOWN.to_string() }
     }
 
     /// What a `$` at `at` means; answers where the text goes on.
@@ -119,8 +200,12 @@ impl Shell<'_, '_> {
             Some('(') => {
                 let end = balanced(chars, at + 1, '(', ')');
                 let inner: String = chars[(at + 2).min(end)..end].iter().collect();
-                let value = self.substituted(inner.trim());
-                out.word.push_str(&value);
+                let sum = inner.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
+                let value = match sum {
+                    Some(sum) => self.sum(sum),
+                    None => self.substituted(inner.trim(), place),
+                };
+                out.push(&value, split);
                 (end + 1).min(chars.len())
             }
             Some('{') => {
@@ -172,14 +257,28 @@ impl Shell<'_, '_> {
             return out.word.push(UNKNOWN);
         }
         let name: String = inner.chars().take_while(|c| is_name(*c)).collect();
-        let rest = &inner[name.len()..];
+        let mut rest = &inner[name.len()..];
+        if let Some(behind) = rest.strip_prefix('[') {
+            let (at, behind) = behind.split_once(']').unwrap_or((behind, ""));
+            let all = self.lists.get(&name).cloned().unwrap_or_default();
+            let word = match at {
+                "@" | "*" => all.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "),
+                _ => all.get(at.parse().unwrap_or(usize::MAX)).map_or(UNKNOWN.to_string(), |word| word.text.clone()),
+            };
+            if behind.is_empty() {
+                return out.push(&word, split);
+            }
+            rest = behind;
+        }
         let position = name.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
         let value = match position {
             Some(n) => self.positional.get(n).cloned(),
             None => self.variable(&name),
         };
         let (colon, rest) = rest.strip_prefix(':').map_or((false, rest), |rest| (true, rest));
-        let known = value.clone().filter(|text| !(colon && text.text.is_empty()));
+        // What a script has a default for has it, unless the set says otherwise.
+        let set = position.is_some() || self.variables.contains_key(&name) || name == "HOSTNAME";
+        let known = value.clone().filter(|text| set && !(colon && text.text.is_empty()));
         let Some(operator) = rest.chars().next() else { return put(out, value, &name, place, split) };
         let other = &rest[operator.len_utf8()..];
         match operator {
@@ -197,45 +296,16 @@ impl Shell<'_, '_> {
                     self.word(other, place, out, split, depth + 1);
                 }
             }
-            '-' | '=' | '?' => put(out, known, &name, place, split),
+            '?' => put(out, value, &name, place, split),
+            '-' | '=' => put(out, known, &name, place, split),
             // Parts of a value: `${V##*-}` is how scripts take the number of a pod.
-            '#' => {
+            '#' | '%' | '/' | '^' | ',' if !colon => {
                 let text = value.map_or(String::new(), |text| text.text);
-                let greedy = other.starts_with('#');
-                let pattern = other.trim_start_matches('#');
-                let mark = pattern.trim_start_matches('*');
-                let cut = if greedy { text.rfind(mark) } else { text.find(mark) };
-                match cut.filter(|_| !mark.is_empty() && pattern.starts_with('*')) {
-                    Some(at) => out.word.push_str(&text[at + mark.len()..]),
-                    None => out.word.push_str(text.strip_prefix(pattern).unwrap_or(&text)),
-                }
+                let known = Some(text).filter(|text| !text.contains(UNKNOWN));
+                let text = known.and_then(|text| changed(&text, rest)).unwrap_or(UNKNOWN.to_string());
+                out.push(&text, split);
             }
             _ => out.word.push(UNKNOWN),
-        }
-    }
-
-    /// What `$( … )` prints, where it can be known.
-    fn substituted(&mut self, command: &str) -> String {
-        let unknown = UNKNOWN.to_string();
-        let words: Vec<&str> = command.split_whitespace().collect();
-        for name in super::super::shell_words::tokens(command).iter().filter_map(|token| match token {
-            super::Token::Word(word, _) => Some(word.clone()),
-            _ => None,
-        }) {
-            for part in name.split('$').skip(1) {
-                let part = part.trim_start_matches('{');
-                let name: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-                self.outcome.used.insert(name);
-            }
-        }
-        match words[..] {
-            ["hostname" | "hostname -s"] => self.host.clone(),
-            ["cat", path] => match self.vfs.lines(path) {
-                Some(lines) => lines.first().map_or(unknown, |line| line.text.clone()),
-                None => unknown,
-            },
-            ["echo", text] if !text.contains(['$', '"', '\'', '`']) => text.to_owned(),
-            _ => unknown,
         }
     }
 }
@@ -247,16 +317,7 @@ fn put(out: &mut Expansion, value: Option<Text>, name: &str, place: &Place, spli
         if value.origin.place.file.is_empty() { Origin::at(place.clone()) } else { value.origin.put_into(place, name) };
     out.origin = Some(origin.clone());
     out.parts.push(Text::new(value.text.clone(), origin));
-    if !split {
-        return out.word.push_str(&value.text);
-    }
-    let mut first = true;
-    for part in value.text.split_whitespace() {
-        if !std::mem::take(&mut first) {
-            out.words.push(std::mem::take(&mut out.word));
-        }
-        out.word.push_str(part);
-    }
+    out.push(&value.text, split);
 }
 
 /// Where what opens at `at` is closed, or the end.
@@ -275,8 +336,47 @@ fn balanced(chars: &[char], at: usize, open: char, close: char) -> usize {
     chars.len()
 }
 
-fn unknown(chars: &[char], at: usize, end: char, out: &mut Expansion) -> usize {
-    out.word.push(UNKNOWN);
-    let close = chars[at + 1..].iter().position(|c| *c == end).map_or(chars.len(), |n| at + 1 + n);
-    (close + 1).min(chars.len())
+/// The name in `"${NAME[@]}"`.
+fn whole_list(word: &str) -> Option<&str> {
+    let word = word.strip_prefix('"').and_then(|word| word.strip_suffix('"')).unwrap_or(word);
+    let inner = word.strip_prefix("${")?.strip_suffix('}')?;
+    inner.strip_suffix("[@]").or_else(|| inner.strip_suffix("[*]"))
+}
+
+/// A value with one of its ends cut off, or its letters made large or small: `${V%.*}`, `${V##*-}`, `${V/a/b}`, `${V^^}`.
+fn changed(text: &str, how: &str) -> Option<String> {
+    let plain = |pattern: &str| !pattern.contains(['*', '?', '[', '$', UNKNOWN]);
+    Some(match how {
+        "^^" => text.to_uppercase(),
+        ",," => text.to_lowercase(),
+        _ if how.starts_with('/') => {
+            let all = how.starts_with("//");
+            let (old, new) = how.trim_start_matches('/').split_once('/').unwrap_or((how.trim_start_matches('/'), ""));
+            let old = old.replace('\\', "");
+            if old.is_empty() || !plain(&old) || !plain(new) {
+                return None;
+            }
+            if all { text.replace(&old, new) } else { text.replacen(&old, new, 1) }
+        }
+        _ => {
+            let front = how.starts_with('#');
+            let sign = if front { '#' } else { '%' };
+            let pattern = how.strip_prefix(sign)?;
+            let greedy = pattern.starts_with(sign);
+            let pattern = pattern.trim_start_matches(sign);
+            let star = if front { pattern.strip_prefix('*') } else { pattern.strip_suffix('*') };
+            let mark = star.unwrap_or(pattern);
+            if mark.is_empty() || !plain(mark) {
+                return None;
+            }
+            match (star.is_some(), front, greedy) {
+                (false, true, _) => text.strip_prefix(mark).unwrap_or(text).to_owned(),
+                (false, false, _) => text.strip_suffix(mark).unwrap_or(text).to_owned(),
+                (true, true, true) => text.rfind(mark).map_or(text, |at| &text[at + mark.len()..]).to_owned(),
+                (true, true, false) => text.find(mark).map_or(text, |at| &text[at + mark.len()..]).to_owned(),
+                (true, false, true) => text.find(mark).map_or(text, |at| &text[..at]).to_owned(),
+                (true, false, false) => text.rfind(mark).map_or(text, |at| &text[..at]).to_owned(),
+            }
+        }
+    })
 }

@@ -1,7 +1,10 @@
-//! The commands that make files: echo, printf, cat, cp, mv, sed, envsubst, tee.
+//! The commands that make files and texts: echo, printf, cat, cp, mv, envsubst, tee, head, cut, awk '{print $N}', seq.
 
-use super::{Answer, Shell, Substitution, UNKNOWN, bounded};
+use super::{Answer, Shell, UNKNOWN, bounded, silent};
 use crate::import::origin::{Line, Origin, Place, Text};
+
+/// Where a Linux machine says its name.
+const HOST_FILES: [&str; 2] = ["/proc/sys/kernel/hostname", "/etc/hostname"];
 
 impl Shell<'_, '_> {
     pub(super) fn tool(&mut self, name: &str, rest: &[Text], input: Option<Vec<Line>>, place: &Place) -> Answer {
@@ -15,7 +18,11 @@ impl Shell<'_, '_> {
                 }
                 let mut all = Some(Vec::new());
                 for file in files {
-                    let lines = self.vfs.lines(&self.absolute(&file.text));
+                    let path = self.absolute(&file.text);
+                    let lines = match HOST_FILES.contains(&path.as_str()) {
+                        true => Some(vec![Line::at(&self.host, place.clone())]),
+                        false => self.vfs.lines(&path),
+                    };
                     all = all.zip(lines).map(|(mut all, lines)| {
                         all.extend(lines);
                         all
@@ -23,7 +30,21 @@ impl Shell<'_, '_> {
                 }
                 (all.is_some().then_some(true), all)
             }
-            "cp" | "mv" | "install" => (self.copy(rest), None),
+            "cp" | "mv" | "install" => silent(self.copy(rest)),
+            "head" | "cut" | "awk" if input.is_some() => self.cut_out(name, rest, input),
+            "hostname" if rest.iter().all(|word| word.text == "-s") => {
+                (Some(true), Some(vec![Line::at(&self.host, place.clone())]))
+            }
+            "seq" => {
+                let numbers: Option<Vec<i64>> = rest.iter().map(|word| word.text.parse().ok()).collect();
+                let range = match numbers.as_deref() {
+                    Some([last]) => Some(1..=*last),
+                    Some([first, last]) => Some(*first..=*last),
+                    _ => None,
+                };
+                let line = |n: i64| Line::at(&n.to_string(), place.clone());
+                (Some(true), range.map(|range| range.take(1_000).map(line).collect()))
+            }
             "sed" => self.sed(rest, input, place),
             "envsubst" => (Some(true), input.map(|lines| self.envsubst(&lines, rest))),
             "tee" => {
@@ -35,15 +56,20 @@ impl Shell<'_, '_> {
                 }
                 (Some(true), input)
             }
+            "grep" if rest.iter().any(|word| word.text.starts_with('-') && word.text.contains('q')) => {
+                silent(self.grep(rest))
+            }
             "grep" => (self.grep(rest), None),
             _ => {
                 let path = self.find_program(&rest.first().map_or(String::new(), |_| name.to_owned()));
                 let script = path.or_else(|| self.find_program(name)).and_then(|path| self.vfs.lines(&path));
                 match script {
-                    Some(lines) => self.script(&lines, rest),
-                    None => self.unknown(rest, place),
+                    Some(lines) => (None, self.script(&lines, rest).1),
+                    None => {
+                        self.unknown(rest, place);
+                        (None, None)
+                    }
                 }
-                (None, None)
             }
         }
     }
@@ -173,277 +199,41 @@ impl Shell<'_, '_> {
         out
     }
 
-    fn sed(&mut self, rest: &[Text], input: Option<Vec<Line>>, place: &Place) -> Answer {
-        let in_place = rest.iter().any(|word| word.text.starts_with("-i") || word.text == "--in-place");
-        let (mut scripts, mut files, mut at) = (Vec::new(), Vec::new(), 0);
-        while let Some(word) = rest.get(at) {
-            at += 1;
-            match word.text.as_str() {
-                "-e" | "--expression" => {
-                    scripts.extend(rest.get(at).cloned());
-                    at += 1;
-                }
-                // As BSD's sed has it: a suffix of its own.
-                "" if in_place && scripts.is_empty() => {}
-                text if text.starts_with('-') && text.len() > 1 => {}
-                _ if scripts.is_empty() => scripts.push(word.clone()),
-                _ => files.push(word.clone()),
-            }
-        }
-        if files.is_empty() {
-            let Some(mut lines) = input else { return (None, None) };
-            let known = scripts.iter().all(|script| self.edit(script, &mut lines, "-", place));
-            return (Some(true), Some(lines).filter(|_| known));
-        }
-        let mut output = Vec::new();
-        for file in files {
-            let path = self.absolute(&file.text);
-            let Some(mut lines) = self.vfs.lines(&path) else {
-                self.outcome.skipped.push((place.clone(), path));
-                continue;
-            };
-            let known = scripts.iter().all(|script| self.edit(script, &mut lines, &path, place));
-            if !known {
-                self.outcome.skipped.push((place.clone(), path.clone()));
-            }
-            if in_place {
-                // What is in the image is edited again at each start: what the server wrote since stays, as nothing is found.
-                let guarded = self.guarded || self.vfs.image.contains_key(&path);
-                self.vfs.write(&path, Some(lines), false, guarded);
-            } else {
-                output.extend(lines);
-            }
-        }
-        (Some(true), Some(output).filter(|_| !in_place))
-    }
-
-    /// One expression of sed on the lines; answers whether it was understood.
-    fn edit(&mut self, script: &Text, lines: &mut [Line], file: &str, place: &Place) -> bool {
-        let mut understood = true;
-        for expression in expressions(&script.text) {
-            let Some((pattern, value, all)) = expression else {
-                understood = false;
-                continue;
-            };
-            let Some(regex) = Pattern::read(&pattern) else {
-                understood = pattern.is_empty();
-                self.outcome.substitutions.push(Substitution {
-                    pattern,
-                    file: file.to_owned(),
-                    place: place.clone(),
-                    hits: 0,
-                    partial: 0,
-                    empty: understood,
-                });
-                continue;
-            };
-            let (mut hits, mut partial) = (0, 0);
-            let value = value.replace("\\/", "/").replace("\\&", "&");
-            for line in lines.iter_mut() {
-                let Some((text, inside)) = regex.replace(&line.text, &value, all) else { continue };
-                hits += 1;
-                partial += usize::from(inside);
-                line.text = bounded(text);
-                let known = self.variables.iter().find(|(_, text)| !text.text.is_empty() && text.text == value);
-                let origin = known.map(|(name, text)| text.origin.put_into(&line.origin.place, name));
-                line.parts.push(Text::new(
-                    value.clone(),
-                    origin.unwrap_or_else(|| Origin::at(place.clone()).put_into(&line.origin.place, &pattern)),
-                ));
-            }
-            let file = file.to_owned();
-            self.outcome.substitutions.push(Substitution {
-                pattern,
-                file,
-                place: place.clone(),
-                hits,
-                partial,
-                empty: false,
-            });
-        }
-        understood
-    }
-}
-
-/// The `s` commands of a sed script: pattern, replacement, whether all in a line; nothing for other commands.
-fn expressions(script: &str) -> Vec<Option<(String, String, bool)>> {
-    let mut all = Vec::new();
-    let mut rest = script.trim();
-    while !rest.is_empty() && all.len() < 200 {
-        let mut chars = rest.chars();
-        let (Some('s'), Some(mark)) = (chars.next(), chars.next()) else {
-            all.push(None);
-            break;
+    /// The first lines, a column, a piece, numbers: what scripts take out of texts.
+    fn cut_out(&mut self, name: &str, rest: &[Text], input: Option<Vec<Line>>) -> Answer {
+        let option = |flag: &str| {
+            let at = rest.iter().position(|word| word.text.starts_with(flag))?;
+            let joined = rest[at].text[flag.len()..].to_owned();
+            if joined.is_empty() { rest.get(at + 1).map(|word| word.text.clone()) } else { Some(joined) }
         };
-        if mark.is_alphanumeric() || mark == '\\' || mark.is_whitespace() {
-            all.push(None);
-            break;
-        }
-        let body: Vec<char> = chars.collect();
-        let (mut parts, mut part, mut at) = (Vec::new(), String::new(), 0);
-        while at < body.len() && parts.len() < 2 {
-            match body[at] {
-                '\\' if body.get(at + 1) == Some(&mark) => {
-                    part.push(mark);
-                    at += 1;
-                }
-                '\\' => {
-                    part.push('\\');
-                    part.extend(body.get(at + 1));
-                    at += 1;
-                }
-                c if c == mark => parts.push(std::mem::take(&mut part)),
-                c => part.push(c),
-            }
-            at += 1;
-        }
-        let flags: String = body[at.min(body.len())..].iter().take_while(|c| !matches!(c, ';' | '\n')).collect();
-        let used = at + flags.chars().count();
-        match <[String; 2]>::try_from(parts) {
-            Ok([pattern, value]) => all.push(Some((pattern, value, flags.contains('g')))),
-            Err(_) => all.push(None),
-        }
-        let after: usize =
-            1 + mark.len_utf8() + body[..used.min(body.len())].iter().map(|c| c.len_utf8()).sum::<usize>();
-        rest = rest[after.min(rest.len())..].trim_start_matches([';', '\n', ' ', '\t']);
-    }
-    all
-}
-
-/// A basic regular expression, as far as start scripts use them.
-struct Pattern {
-    items: Vec<(Item, bool)>,
-    begins: bool,
-    ends: bool,
-}
-
-enum Item {
-    Char(char),
-    Any,
-    Set(bool, Vec<(char, char)>),
-}
-
-impl Item {
-    fn fits(&self, c: char) -> bool {
-        match self {
-            Item::Char(own) => *own == c,
-            Item::Any => true,
-            Item::Set(not, ranges) => ranges.iter().any(|(a, b)| (*a..=*b).contains(&c)) != *not,
-        }
-    }
-}
-
-impl Pattern {
-    fn read(text: &str) -> Option<Pattern> {
-        let mut chars: Vec<char> = text.chars().collect();
-        let begins = chars.first() == Some(&'^');
-        if begins {
-            chars.remove(0);
-        }
-        let ends = chars.last() == Some(&'$') && chars.len() > 1 && chars[chars.len() - 2] != '\\';
-        if ends {
-            chars.pop();
-        }
-        let (mut items, mut at): (Vec<(Item, bool)>, usize) = (Vec::new(), 0);
-        while at < chars.len() {
-            let item = match chars[at] {
-                '*' if !items.is_empty() => {
-                    items.last_mut()?.1 = true;
-                    at += 1;
-                    continue;
-                }
-                '.' => Item::Any,
-                '\\' => {
-                    at += 1;
-                    match chars.get(at)? {
-                        // Groups and alternatives are beyond this.
-                        '(' | ')' | '|' | '+' | '?' | '1'..='9' => return None,
-                        's' => Item::Set(false, vec![(' ', ' '), ('\t', '\t')]),
-                        c => Item::Char(*c),
-                    }
-                }
-                '[' => {
-                    let end = chars[at + 1..].iter().position(|c| *c == ']')? + at + 1;
-                    let not = chars.get(at + 1) == Some(&'^');
-                    let inner: Vec<char> =
-                        chars[at + 1 + usize::from(not)..end.max(at + 1 + usize::from(not))].to_vec();
-                    at = end;
-                    Item::Set(not, ranges(&inner))
-                }
-                c => Item::Char(c),
-            };
-            items.push((item, false));
-            at += 1;
-        }
-        (!items.is_empty() && items.len() < 300).then_some(Pattern { items, begins, ends })
-    }
-
-    /// Where a match that begins at `at` ends.
-    fn at(&self, text: &[char], at: usize) -> Option<usize> {
-        self.from(0, text, at, &mut 0)
-    }
-
-    fn from(&self, item: usize, text: &[char], at: usize, steps: &mut usize) -> Option<usize> {
-        *steps += 1;
-        if *steps > 20_000 {
-            return None;
-        }
-        let Some((one, many)) = self.items.get(item) else {
-            return (!self.ends || at == text.len()).then_some(at);
+        let column = |line: &Line, piece: Option<&str>| {
+            let known = !line.text.contains(UNKNOWN);
+            let text = if known { piece.unwrap_or_default().to_owned() } else { UNKNOWN.to_string() };
+            Line { text, ..line.clone() }
         };
-        if !many {
-            return text.get(at).filter(|c| one.fits(**c)).and_then(|_| self.from(item + 1, text, at + 1, steps));
-        }
-        let most = text[at..].iter().take_while(|c| one.fits(**c)).count();
-        (0..=most).rev().find_map(|n| self.from(item + 1, text, at + n, steps))
-    }
-
-    /// The text with what fits replaced, and whether that was part of a longer name; nothing if nothing fits.
-    fn replace(&self, text: &str, value: &str, all: bool) -> Option<(String, bool)> {
-        let chars: Vec<char> = text.chars().collect();
-        let (mut out, mut at, mut found, mut inside) = (String::new(), 0, false, false);
-        let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
-        while at < chars.len() && chars.len() < 10_000 {
-            let here = ((!found || all) && !(self.begins && at > 0)).then(|| self.at(&chars, at)).flatten();
-            match here.filter(|end| *end > at) {
-                Some(end) => {
-                    out.push_str(value);
-                    found = true;
-                    inside |= is_name(&chars[end - 1]) && chars.get(end).is_some_and(is_name)
-                        || is_name(&chars[at]) && at > 0 && is_name(&chars[at - 1]);
-                    at = end;
-                }
-                None => {
-                    out.push(chars[at]);
-                    at += 1;
-                }
+        let Some(lines) = input else { return (None, None) };
+        let lines: Option<Vec<Line>> = match name {
+            "head" => {
+                let count = option("-n").or_else(|| option("-")).unwrap_or("10".into()).parse().ok();
+                count.map(|count| lines.into_iter().take(count).collect())
             }
-        }
-        found.then_some((out, inside))
-    }
-}
-
-fn ranges(inner: &[char]) -> Vec<(char, char)> {
-    let text: String = inner.iter().collect();
-    match text.as_str() {
-        "[:space:]" | "[:space:" => return vec![(' ', ' '), ('\t', '\t')],
-        "[:digit:]" | "[:digit:" => return vec![('0', '9')],
-        _ => {}
-    }
-    let (mut all, mut at) = (Vec::new(), 0);
-    while at < inner.len() {
-        match (inner.get(at + 1), inner.get(at + 2)) {
-            (Some('-'), Some(end)) => {
-                all.push((inner[at], *end));
-                at += 3;
+            "cut" => {
+                let (mark, field) = (option("-d"), option("-f").and_then(|field| field.parse::<usize>().ok()));
+                mark.zip(field).filter(|(mark, field)| !mark.is_empty() && *field > 0).map(|(mark, field)| {
+                    lines.iter().map(|line| column(line, line.text.split(mark.as_str()).nth(field - 1))).collect()
+                })
             }
             _ => {
-                all.push((inner[at], inner[at]));
-                at += 1;
+                let script: Option<String> = rest.last().map(|word| word.text.replace(' ', ""));
+                let field =
+                    script.and_then(|text| text.strip_prefix("{print$")?.strip_suffix('}')?.parse::<usize>().ok());
+                field.filter(|field| *field > 0).map(|field| {
+                    lines.iter().map(|line| column(line, line.text.split_whitespace().nth(field - 1))).collect()
+                })
             }
-        }
+        };
+        (lines.is_some().then_some(true), lines)
     }
-    all
 }
 
 /// `\n`, `\t` and `\\` as what they mean.

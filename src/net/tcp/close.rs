@@ -3,7 +3,7 @@
 use super::endpoint::Phase;
 use super::{Carrier, Context, Header, Kind, Net};
 use crate::kernel::Time;
-use crate::net::io::Sock;
+use crate::program::Sock;
 
 impl Net {
     /// A program closes a socket at `at`. With unread input the peer gets RST instead of FIN.

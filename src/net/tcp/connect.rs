@@ -6,9 +6,9 @@ use super::endpoint::{Endpoint, Phase};
 use super::send::Route;
 use super::{Carrier, Context, Delivery, Header, Kind, Net, NetEvent};
 use crate::kernel::Time;
-use crate::net::io::{ConnectError, Input, Sock, Token};
 use crate::net::linux::{RoundTrips, SYNS, syn_interval_jiffies};
 use crate::net::neighbour::Asked;
+use crate::program::{ConnectError, Input, Sock, Token};
 use crate::wire::{Addr, HostId, NodeId};
 
 impl Net {
@@ -22,14 +22,15 @@ impl Net {
         at: Time,
         cx: &mut Context<'_, E>,
     ) {
-        let round_trips = RoundTrips::first(self.round_trip(host, to.host));
-        let mut endpoint = Endpoint::new(sock, (node, host), to.host, Phase::Connecting { to, syns: 0 }, round_trips);
+        let peer_host = self.addresses.host(to.ip);
+        let round_trips = RoundTrips::first(self.round_trip(host, peer_host));
+        let mut endpoint = Endpoint::new(sock, (node, host), peer_host, Phase::Connecting { to, syns: 0 }, round_trips);
         (endpoint.token, endpoint.named) = (token, true);
         self.insert(endpoint);
         self.send_syn(sock, at, cx);
     }
 
-    /// A program names a connection that it accepts. Answers what had arrived on it meanwhile.
+    /// A program names a connection that it accepts. Returns what had arrived on it meanwhile.
     pub fn accept(&mut self, sock: Sock, token: Token) -> VecDeque<Delivery> {
         let Some(endpoint) = self.endpoint(sock) else { return VecDeque::new() };
         assert!(!endpoint.named, "a connection is accepted once");
@@ -60,13 +61,13 @@ impl Net {
         at: Time,
         cx: &mut Context<'_, E>,
     ) {
-        let hosts = &self.hosts;
-        self.neighbours.announce(host, to.host, |peer| hosts[peer.0 as usize].present);
-        match self.resolve(host, to.host, sock, at, cx) {
+        let (hosts, peer_host) = (&self.hosts, self.addresses.host(to.ip));
+        self.neighbours.announce(host, peer_host, |peer| hosts[peer.0 as usize].present);
+        match self.resolve(host, peer_host, sock, at, cx) {
             Route::Known => {
-                let header = Header::control(sock, sock, host, to.host);
+                let header = Header::control(sock, sock, host, peer_host);
                 let luck = &mut self.hosts[host.0 as usize].luck;
-                match self.topology.transit(host, to.host, || 0, at, luck) {
+                match self.topology.transit(host, peer_host, || 0, at, luck) {
                     Some(arrival) => self.put_segment(header, Kind::Syn(to), arrival, cx),
                     None => self.dropped += 1,
                 }
@@ -136,7 +137,8 @@ impl Net {
         self.endpoint(client).expect("just seen").peer = Some(server);
         self.arm_keepalive(server, now, cx);
         self.answer_syn(server, client, now, cx);
-        Some(Delivery { node: listener.node, sock: server, input: Input::Accepted { sock: server, from: client_host } })
+        let from = self.addresses.of(client_host);
+        Some(Delivery { node: listener.node, sock: server, input: Input::Accepted { sock: server, from } })
     }
 
     /// Sends SYN-ACK. Whatever the server sends next, FIN included, comes after it.

@@ -6,8 +6,8 @@ use super::pressure::{Feed, Pressure};
 use super::retransmit::Stall;
 use super::{Delivery, Net};
 use crate::kernel::Time;
-use crate::net::io::{Handles, Sock, Token};
 use crate::net::linux::RoundTrips;
+use crate::program::{Handles, Sock, Token};
 use crate::wire::{Addr, HostId, NodeId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

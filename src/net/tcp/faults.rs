@@ -3,7 +3,7 @@
 use super::endpoint::Phase;
 use super::{Carrier, Context, Net};
 use crate::kernel::Span;
-use crate::net::io::{Handles, Sock};
+use crate::program::{Handles, Sock};
 use crate::wire::{HostId, NodeId};
 
 /// Why what is sent on a connection does not arrive at present.

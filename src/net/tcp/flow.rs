@@ -155,7 +155,7 @@ impl Flow {
         }
     }
 
-    /// What the program has not handed to the kernel is discarded. Answers up to where it was taken.
+    /// What the program has not handed to the kernel is discarded. Returns up to where it was taken.
     pub(super) fn discard_backlog(&mut self) -> u64 {
         self.written = self.accepted;
         self.wants_room = false;
@@ -249,7 +249,7 @@ impl Flow {
         self.edge = self.edge.max(self.sent + self.offered());
     }
 
-    /// The program has read up to a position. Answers whether the receiver says so at once (`tcp_cleanup_rbuf`): the window
+    /// The program has read up to a position. Returns whether the receiver says so at once (`tcp_cleanup_rbuf`): the window
     /// is at least twice what the sender knows.
     pub(super) fn read_to(&mut self, position: u64) -> bool {
         self.read = self.read.max(position.min(self.sent));

@@ -3,19 +3,8 @@
 use super::endpoint::Phase;
 use super::{Carrier, Context, Delivery, Net, NetEvent};
 use crate::kernel::{Span, Time};
-use crate::net::io::{Ended, Sock};
+use crate::program::{Ended, KeepAlive, Sock};
 use crate::wire::NodeId;
-
-/// Keep-alive settings of a program's sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeepAlive {
-    /// Silence before the first probe.
-    pub idle: Span,
-    /// Between probes.
-    pub interval: Span,
-    /// Unanswered probes before the connection is dead.
-    pub count: u32,
-}
 
 impl Net {
     /// Keep-alive of all sockets of a program from now on.

@@ -24,16 +24,16 @@ mod retransmit;
 mod send;
 
 pub use faults::Obstacle;
-pub use keepalive::KeepAlive;
 
 use endpoint::Endpoint;
 
-use super::io::{ConnectError, Handles, Input, Sock};
+use super::addresses::Addresses;
 use super::linux::TimerWheel;
 use super::neighbour::Neighbours;
 use super::topology::Topology;
 use crate::kernel::{Class, Kernel, Span, Stream, Time, Word};
-use crate::wire::{Addr, HostId, Message, NodeId};
+use crate::program::{ConnectError, Handles, Input, KeepAlive, Sock};
+use crate::wire::{Addr, HostId, Ip, Message, NodeId};
 
 /// An event of a queue that also carries the network's.
 pub trait Carrier: Copy + Word + From<NetEvent> {}
@@ -148,6 +148,7 @@ pub struct Net {
     hosts: Vec<Host>,
     neighbours: Neighbours,
     wheel: TimerWheel,
+    addresses: Addresses,
     endpoints: Vec<Option<Endpoint>>,
     /// By node: the indices of its endpoints, in no order.
     owned: Vec<Vec<u32>>,
@@ -176,6 +177,7 @@ impl Net {
     /// its neighbour entries; `nodes` is the number of programs.
     pub fn new(topology: Topology, luck: Vec<Stream>, reachable: Vec<Span>, wheel: TimerWheel, nodes: usize) -> Net {
         assert_eq!(topology.hosts(), luck.len(), "one stream a host");
+        let count = luck.len();
         let hosts =
             luck.into_iter().map(|luck| Host { present: true, incarnation: 0, listeners: Vec::new(), luck }).collect();
         Net {
@@ -183,6 +185,7 @@ impl Net {
             hosts,
             neighbours: Neighbours::new(reachable),
             wheel,
+            addresses: Addresses::one_each(count),
             endpoints: Vec::new(),
             owned: vec![Vec::new(); nodes],
             segments: Vec::new(),
@@ -207,10 +210,15 @@ impl Net {
 
     /// A program listens; up to `backlog + 1` connections wait for it to accept.
     pub fn listen(&mut self, node: NodeId, addr: Addr, backlog: u32) {
-        let listeners = &mut self.hosts[addr.host.0 as usize].listeners;
+        let listeners = &mut self.hosts[self.addresses.host(addr.ip).0 as usize].listeners;
         listeners.retain(|listener| listener.port != addr.port);
         listeners.push(Listener { port: addr.port, node, backlog });
         self.unaccepted[node.0 as usize] = 0;
+    }
+
+    /// The host that has an address.
+    pub fn host_at(&self, ip: Ip) -> HostId {
+        self.addresses.host(ip)
     }
 
     /// Whether a host has its address.

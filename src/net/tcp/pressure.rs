@@ -1,9 +1,9 @@
 //! Back-pressure: a direction whose reader does not read.
 //!
 //! As long as a program reads, its connections have no buffers worth counting. When it does not (it is stopped, busy, or
-//! cannot pass on what it reads) and more than [`PRESSED_FROM`](crate::net::PRESSED_FROM) is unread, the direction gets a [`Pressure`]: messages then go through the
+//! cannot pass on what it reads) and more than [`PRESSED_FROM`](crate::program::PRESSED_FROM) is unread, the direction gets a [`Pressure`]: messages then go through the
 //! [`Flow`], which says how much of them has reached the receiver's kernel, lies in the sender's, or is left in the
-//! program's own output buffer ([`Handles`](crate::net::Handles) carries that number to the program). It ends when all is read.
+//! program's own output buffer ([`Handles`](crate::program::Handles) carries that number to the program). It ends when all is read.
 //! A message is passed on to the receiver's host when its last byte is.
 //!
 //! A proxy stops reading from one side while the buffer before the other side is full ([`Net::relay`]): then it is itself a
@@ -15,8 +15,8 @@ use super::endpoint::{Endpoint, Phase};
 use super::flow::Flow;
 use super::{Carrier, Context, Delivery, Kind, Net, NetEvent};
 use crate::kernel::{Span, Time};
-use crate::net::io::{Ended, Handles, Sock};
 use crate::net::linux::{DELAYED_ACK_JIFFIES, ETHERNET_MSS, FIRST_WINDOW, LOOPBACK_MSS};
+use crate::program::{Ended, Handles, Sock};
 use crate::wire::NodeId;
 
 /// What was written and not passed on yet.

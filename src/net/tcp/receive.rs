@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::endpoint::Phase;
 use super::retransmit::Written;
 use super::{Carrier, Context, Delivery, Header, Kind, Net};
-use crate::net::io::{ConnectError, Ended, Input, Sock};
+use crate::program::{ConnectError, Ended, Input, Sock};
 use crate::wire::HostId;
 
 impl Net {

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::endpoint::Phase;
+use super::endpoint::{Endpoint, Phase};
 use super::{Carrier, Context, Delivery, Kind, Net, NetEvent};
 use crate::kernel::Time;
-use crate::net::io::{Ended, Sock};
-use crate::net::linux::{ORPHAN_RETRIES, RETRIES2_TIMEOUT};
+use crate::net::linux::{
+    ETHERNET_MSS, INITIAL_CONGESTION_WINDOW, LOOPBACK_MSS, ORPHAN_RETRIES, RETRIES2_TIMEOUT, send_buffer,
+};
+use crate::program::{Ended, Handles, KERNEL_BUFFER_BYTES, Sock};
 
 /// A message or FIN that waits to be sent, with its number.
 #[derive(Clone, Debug)]
@@ -51,6 +53,15 @@ impl Stall {
     }
 }
 
+/// What a proxy passes on to a connection on which nothing is acknowledged lies in the send buffer, which is still as large
+/// as at the beginning: its window was never used. Who writes by itself may have used more.
+fn narrow(endpoint: &Endpoint, sock: Sock, handles: &mut Handles) {
+    if endpoint.feed.is_some() {
+        let mss = if endpoint.host == endpoint.peer_host { LOOPBACK_MSS } else { ETHERNET_MSS };
+        handles.set_kernel_bytes(sock, send_buffer(INITIAL_CONGESTION_WINDOW, mss));
+    }
+}
+
 impl Net {
     /// A segment of `sock` was lost: it waits for the retransmission timer.
     pub(super) fn stall<E: Carrier>(&mut self, sock: Sock, written: Written, now: Time, cx: &mut Context<'_, E>) {
@@ -65,6 +76,7 @@ impl Net {
                 let mut stall = Stall::new(now);
                 stall.queue.push_back(written);
                 endpoint.stall = Some(Box::new(stall));
+                narrow(endpoint, sock, cx.handles);
                 let first = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
                 self.arm(sock, first, cx);
             }
@@ -96,6 +108,7 @@ impl Net {
             stall.delivered = true;
             let first = wheel.fires_at(now, endpoint.round_trips.interval_jiffies(0));
             endpoint.stall = Some(Box::new(stall));
+            narrow(endpoint, sender, cx.handles);
             self.arm(sender, first, cx);
         }
     }
@@ -156,6 +169,7 @@ impl Net {
         // The timer is void.
         endpoint.round = endpoint.round.wrapping_add(1);
         let rest = endpoint.stall.take().map(|stall| stall.queue).unwrap_or_default();
+        cx.handles.set_kernel_bytes(sock, KERNEL_BUFFER_BYTES);
         for written in rest {
             match self.endpoint(sock).and_then(|endpoint| endpoint.stall.as_mut()) {
                 // One of those before was lost again: the order is kept.

@@ -4,8 +4,8 @@ use super::endpoint::Phase;
 use super::retransmit::{Stall, Written};
 use super::{Carrier, Context, Header, Kind, Net, NetEvent, Segment};
 use crate::kernel::{Span, Time};
-use crate::net::io::Sock;
 use crate::net::neighbour::Resolution;
+use crate::program::Sock;
 use crate::wire::{HostId, Message};
 
 /// What the neighbour table says to a packet.

@@ -12,6 +12,15 @@
     if (parent) parent.append(it);
     return it;
   }
+  // A text that ends inside of its picture: cut where it does not fit, by how wide it is drawn.
+  function within(it, room) {
+    let text = it.textContent, wide = it.getComputedTextLength();
+    while (wide > room && text.length > 1) {
+      text = text.slice(0, Math.min(text.length - 1, Math.floor(text.length * room / wide)));
+      it.textContent = text + "…"; wide = it.getComputedTextLength();
+    }
+    return it;
+  }
   const F = data.flights;
   if (F) { F.t = undelta(F.t); for (const key of ["k", "r", "e"]) F[key] = column(F[key]); }
   const lanes = { r: [], s: [], p: [], c: [] };
@@ -74,9 +83,13 @@
   function link(svg, a, b, cls, title) {
     if (!at[a] || !at[b]) return null;
     const cut = apart(a, b), p = edge(at[a], at[b]), q = edge(at[b], at[a]);
-    const it = el("line", { x1: p.x, y1: p.y, x2: q.x, y2: q.y, class: "link " + cls + (cut ? " cut" : "") }, svg);
+    // Over a neighbour in the same row it goes in a bow: behind it, it would look as the neighbour's.
+    const bow = Math.abs(at[a].y - at[b].y) < 1 && Math.abs(at[a].x - at[b].x) > at[a].w * 1.5, mid = (at[a].x + at[b].x) / 2, top = at[a].y - 25;
+    const style = "link " + cls + (cut ? " cut" : "");
+    const it = bow ? el("path", { d: "M" + at[a].x + "," + top + " Q" + mid + "," + (top - 38) + " " + at[b].x + "," + top, class: style, fill: "none" }, svg)
+      : el("line", { x1: p.x, y1: p.y, x2: q.x, y2: q.y, class: style }, svg);
     el("title", {}, it, title + (cut ? ", cut by a fault" : ""));
-    if (cut) el("text", { x: (p.x + q.x) / 2, y: (p.y + q.y) / 2 + 5, class: "cross" }, svg, "✕");
+    if (cut) el("text", { x: (p.x + q.x) / 2, y: bow ? top - 14 : (p.y + q.y) / 2 + 5, class: "cross" }, svg, "✕");
     return it;
   }
   function box(svg, name, fill, words, more, dead) {
@@ -84,7 +97,7 @@
     const g = el("g", { class: "node" + (dead ? " dead" : "") }, svg);
     el("rect", { x: p.x - p.w / 2, y: p.y - 25, width: p.w, height: 50, rx: 6, fill: fill || "var(--panel)" }, g);
     const ink = fill ? (d3.hsl(fill).l > 0.52 || d3.lab(fill).l > 62 ? "#111" : "#fff") : "var(--ink)";
-    const put = (y, text, bold) => { const room = Math.floor(p.w / 6.6); el("text", { x: p.x, y, fill: ink, class: bold ? "name" : "" }, g, text.length > room ? text.slice(0, room - 1) + "…" : text); };
+    const put = (y, text, bold) => within(el("text", { x: p.x, y, fill: ink, class: bold ? "name" : "" }, g, text), p.w - 6);
     put(p.y - 9, name, true); put(p.y + 5, words); if (more) put(p.y + 18, more);
     el("title", {}, g, name + ": " + words + (more ? ", " + more : ""));
   }
@@ -116,7 +129,7 @@
     for (const lane of lanes.r) { const s = state(lane); const two = data.two.some((w) => w.from <= t && t < w.to && w.nodes.includes(lane.n)); if (s) box(svg, lane.n, two ? "#d55e00" : tone(s.c), two ? "one of two masters" : s.w); }
     for (const lane of lanes.s) { const s = state(lane), b = last(lane.believes), e = last(lane.epochs); if (s) box(svg, lane.n, tone(s.c), s.w, (b ? "→ " + b[1] : "") + (e ? ", epoch " + e[1] : "")); }
     const said = cuts().map((f) => f.label);
-    const note = el("text", { x: 4, y: 14, class: "note" }, svg, said.length ? said.join("; ").slice(0, Math.floor(width / 6.4)) : "");
+    const note = within(el("text", { x: 4, y: 14, class: "note" }, svg, said.join("; ")), width - 8);
     if (said.length) el("title", {}, note, said.join("; "));
   }
   // Messages under way, and the one that is chosen.
@@ -171,7 +184,7 @@
     const height = TOP + all.length * ROW + 6;
     const svg = el("svg", { width: wide, height, viewBox: "0 0 " + wide + " " + height }, home);
     for (const name of cols) {
-      el("text", { x: x(name), y: 13, class: "head" }, svg, step < 64 ? letter(name) : name);
+      within(el("text", { x: x(name), y: 13, class: "head" }, svg, step < 40 ? letter(name).slice(0, 3) : step < 64 ? letter(name) : name), step - 4);
       el("line", { x1: x(name), y1: TOP - 4, x2: x(name), y2: height, class: "life" }, svg);
     }
     const now = all.filter((row) => row.t <= t).length;
@@ -193,8 +206,7 @@
         words = F.texts[F.x[i]] + (ok ? (F.d[i] >= 1000 ? ", " + millis(F.d[i]) : "") : F.d[i] >= 0 ? ", arrives " + millis(F.d[i]) + " later" : ["", ", dropped", ", the other host is gone", ", never read"][F.e[i]]);
         if (narrow) words = letter(F.nodes[F.f[i]]) + " → " + letter(F.nodes[F.o[i]]) + ": " + words;
       }
-      const room = Math.floor((narrow ? wide - LEFT : right - 10) / 6.3);
-      const text = el("text", { x: narrow ? LEFT : wide - right + 8, y: narrow ? y + 19 : y + 4, class: row.i === undefined ? "what strong" : "what" }, g, words.length > room ? words.slice(0, room - 1) + "…" : words);
+      const text = within(el("text", { x: narrow ? LEFT : wide - right + 8, y: narrow ? y + 19 : y + 4, class: row.i === undefined ? "what strong" : "what" }, g, words), narrow ? wide - LEFT - 2 : right - 10);
       el("title", {}, text, words);
       g.addEventListener("click", () => go(row.t, row.i === undefined ? -1 : row.i, true));
     });

@@ -125,11 +125,13 @@
       }
     }
     // Faults: lines, then labels over them.
-    const inside = data.faults.filter((f) => f.from >= from && f.from <= to);
-    for (const f of inside) line(x(f.from), 4, bottom, c.ink);
+    const inside = data.faults.filter((f) => f.from <= to && Math.max(f.from, f.to) >= from);
+    for (const f of inside) if (f.from >= from) line(x(f.from), 4, bottom, c.ink);
     const free = [LEFT, LEFT];
     for (const f of inside) {
-      const text = clip(f.label, 420), w = context.measureText(text).width + 10, px = Math.max(LEFT, Math.min(x(f.from), width - RIGHT - w));
+      // What began before the window and lasts is named at its edge.
+      const next = inside.find((g) => g.from > f.from), room = (next ? x(next.from) : width - RIGHT) - Math.max(LEFT, x(f.from)) - 16;
+      const text = clip((f.from < from ? "← " : "") + f.label, Math.max(420, room)), w = context.measureText(text).width + 10, px = Math.max(LEFT, Math.min(x(f.from), width - RIGHT - w));
       const row = free.findIndex((e) => e <= px);
       if (row >= 0) {
         context.fillStyle = dark() ? "#58444f" : "#ecd0e0"; context.fillRect(px, 2 + row * 16, w, 15);
@@ -185,6 +187,15 @@
   // What kind of thing happened to attempt i of a lane: an index into data.kinds.
   function drawClient(lane, c, from, to, at) {
     context.fillStyle = c.panel; context.fillRect(LEFT, lane.y, width - RIGHT - LEFT, lane.h);
+    // Hatched: without success. Who waits would else look as one who has nothing to do.
+    for (const [a, b] of lane.outages || []) {
+      if (b < from || a > to) continue;
+      const left = at(a), right = at(b);
+      context.save(); context.beginPath(); context.rect(left, lane.y, right - left, lane.h); context.clip();
+      context.strokeStyle = dark() ? "#5a6066" : "#b3b7bb"; context.lineWidth = 1; context.beginPath();
+      for (let px = left - lane.h; px < right; px += 9) { context.moveTo(px, lane.y + lane.h); context.lineTo(px + lane.h, lane.y); }
+      context.stroke(); context.restore();
+    }
     const ops = lane.ops, lo = d3.bisectLeft(ops.t, from - 5e6), hi = d3.bisectRight(ops.t, to);
     const strip = lane.bars.length ? 7 : 0, room = lane.h - strip - 1, per = (width - LEFT - RIGHT) / Math.max(1, d3.bisectRight(ops.t, to) - d3.bisectLeft(ops.t, from));
     if (per > 5) {
@@ -232,7 +243,8 @@
     if (lane.k === "c") {
       const k = nearest(lane.ops.t, (v) => v, t);
       if (k >= 0 && (Math.abs(lane.ops.t[k] - t) <= near || (lane.ops.took && lane.ops.t[k] + lane.ops.took[k] >= t && lane.ops.t[k] <= t))) return op_at(lane, k);
-      return { t, title: lane.n, rows: [["time", seconds(t)]] };
+      const out = (lane.outages || []).find(([a, b]) => a <= t && t < b);
+      return { t, title: lane.n + (out ? ": without success" : ""), rows: [["time", seconds(t)]].concat(out ? [["since", seconds(out[0])], ["until", seconds(out[1])], ["for", millis(out[1] - out[0])]] : []) };
     }
     const bar = lane.bars.find((b) => b[0] <= t && t < b[1]);
     if (!bar) return null;

@@ -86,7 +86,12 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
     let name = &client.name;
     if [name, &client.host].into_iter().any(|name| name == NOBODY) {
         let key = if name == NOBODY { "name" } else { "host" };
-        report(key, format!("`{NOBODY}` is no name for anybody"), "this word means that there is none", "use another");
+        report(
+            key,
+            format!("`{NOBODY}` cannot be anybody's name"),
+            "this word means that there is none",
+            "use another",
+        );
     }
     if nodes.node(name).is_some() || name == "haproxy" {
         let message = format!("the client `{name}` is called like a node");
@@ -131,6 +136,13 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
         let message = format!("a message of {} bytes", client.payload);
         report("payload", message, "at most 512mb", "Redis takes no longer text (`proto-max-bulk-len`)");
     }
+    check_then_set(client, report);
+    check_library(reader, client, places, stack);
+    check_settings(reader, client, places);
+}
+
+/// Whether a client can follow each PUBLISH by a SET.
+fn check_then_set(client: &client::Config, mut report: impl FnMut(&str, String, &str, &str)) {
     if client.then_set && client.pause.is_some() {
         let help = "give `every` instead of `pause`, or leave `then-set` out";
         report("then-set", "a closed loop has one command".to_owned(), "has no effect with `pause`", help);
@@ -143,8 +155,6 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
             "set kind = \"publish\"",
         );
     }
-    check_library(reader, client, places, stack);
-    check_settings(reader, client, places);
 }
 
 /// `profile` is the old name of `library`, and says the way by itself.
@@ -226,6 +236,15 @@ fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places)
         for key in ["pool", "concurrency"] {
             refuse(key, "a subscriber has one connection and makes no attempts", "leave it out");
         }
+        if !client.heeds_command_timeout() {
+            let help = "give `ping-after`, whose answer it then awaits so long, or leave it out";
+            refuse("command-timeout", "a subscriber of this library awaits the reply to no command", help);
+        }
+        if client.opens_for_ever() {
+            refuse("retries", "this library opens its subscription again for ever", "leave it out");
+        } else if habits.listening.resumes == 0 {
+            refuse("backoff", "this subscriber opens nothing again by itself", "give `retries`, or leave it out");
+        }
     } else if habits.multiplex.is_some() {
         for key in ["pool", "retries"] {
             refuse(
@@ -241,6 +260,11 @@ fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places)
             "leave it out, or take another library",
         );
     }
+    let sizes = client.pool.is_some_and(|pool| pool.size.is_some_and(|size| size > 0) || pool.wait.is_some());
+    if !listens && habits.multiplex.is_none() && sizes && client.concurrency() == 1 {
+        let help = "give `concurrency`, or leave its `size` and `wait` out";
+        refuse("pool", "one attempt runs at a time, and never waits for a connection", help);
+    }
     if !listens && habits.multiplex.is_none() && habits.retries == 0 {
         refuse("backoff", "this client tries nothing again", "give `retries`, or leave it out");
     }
@@ -251,6 +275,11 @@ fn check_settings(reader: &mut Reader, client: &client::Config, places: &Places)
                 .report(Finding::new(message.to_owned(), places.value(key), "must be 1 or more").help("leave it out"));
         }
     }
+    check_limits(reader, client, places);
+}
+
+/// Times and counts that no program would take.
+fn check_limits(reader: &mut Reader, client: &client::Config, places: &Places) {
     for (key, limit) in [
         ("connect-timeout", client.connect_timeout),
         ("command-timeout", client.command_timeout),

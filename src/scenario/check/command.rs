@@ -11,10 +11,10 @@ use crate::release::{Release, ServerRelease};
 use crate::scenario::error::Finding;
 use crate::scenario::fault::{NodeRef, Role};
 use crate::scenario::real;
-use crate::wire::{Command, HostId, Known, MasterCommand, PauseKind, SentinelCommand, SetOption, parse_command};
+use crate::wire::{Command, Ip, Known, MasterCommand, PauseKind, SentinelCommand, SetOption, parse_command};
 
 const KNOWN: &str = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, CLIENT PAUSE, \
-                     CLIENT UNPAUSE, DEBUG SLEEP, DEBUG SEGFAULT, SAVE, BGSAVE, FLUSHALL, FLUSHDB, SHUTDOWN, SENTINEL …; \
+                     CLIENT UNPAUSE, DEBUG SLEEP, DEBUG SEGFAULT, SAVE, BGSAVE, BGREWRITEAOF, FLUSHALL, FLUSHDB, SHUTDOWN, SENTINEL …; \
                      in an address, a node stands by its name";
 
 /// Reports what is wrong with a command and with whom it is given to.
@@ -37,8 +37,8 @@ pub(super) fn check(reader: &mut Reader, cast: &Cast<'_>, (node, run): (&NodeRef
         report("run", "the command is empty".into(), "there is nothing to run", help);
         return;
     }
-    let host = |name: &str| cast.names.is_host(name).then_some(HostId(0));
-    let command = parse_command(run, Known { host: &host, master: cast.master });
+    let ip = |name: &str| cast.names.is_host(name).then_some(Ip(0));
+    let command = parse_command(run, Known { ip: &ip, master: cast.master });
     if let Ok(command) = &command
         && let Some((what, since)) = since(command)
         && let Some(release) = releases(cast, node).into_iter().find(|release| !release.has(since))

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::{Names, Places, Reader, Table, command, resolve};
 use crate::kernel::Span;
-use crate::limits::{FAULTS_MAX, SPAN_MAX};
+use crate::limits::{FAULTS_MAX, FSYNC_MAX, SPAN_MAX};
 use crate::release::{AnyRelease, Release, Released};
 use crate::scenario::error::Finding;
 use crate::scenario::fault::{Action, Fault, NodeRef};
@@ -110,7 +110,8 @@ fn fault(
     let name: String = reader.scalar(&mut table, head, "action")?;
     let Some((_, keys)) = actions.iter().find(|(action, _)| *action == name) else {
         let known: Vec<&str> = actions.iter().map(|(action, _)| action.as_str()).collect();
-        let finding = Finding::new(format!("unknown action `{name}`"), places.value("action"), "nothing is called so");
+        let finding =
+            Finding::new(format!("unknown action `{name}`"), places.value("action"), "no action has this name");
         reader.report(finding.help(match closest(&name, known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known actions: {}", known.join(", ")),
@@ -217,6 +218,7 @@ fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
                 report("node", "only nodes can be stalled", "this is a client", "to stop a client, `pause` it");
             }
         }
+        Action::SlowDisk { .. } | Action::DiskFull { .. } => check_disk(action, report),
         Action::ClockJump { node, by } => {
             if by.0 == 0 {
                 report("by", "a jump of no length", "must not be 0", "give a time such as \"-5s\" or \"3s\"");
@@ -226,21 +228,7 @@ fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
             }
         }
         Action::Upgrade { node, release } => {
-            let fits = matches!(
-                (node, release),
-                (NodeRef::Redis(_) | NodeRef::Sentinel(_), AnyRelease::Server(_))
-                    | (NodeRef::Haproxy, AnyRelease::Proxy(_))
-            );
-            if !fits {
-                let message = format!("`{node}` cannot be {}", release.title());
-                let help = "name a Redis node or a Sentinel and a release of Redis or Valkey, or \"haproxy\" and one of HAProxy";
-                report(
-                    "release",
-                    &message,
-                    "this is a release of another program, or this is no node of a program",
-                    help,
-                );
-            }
+            check_upgrade(node, *release, report);
         }
         Action::Kill { .. }
         | Action::KillHost { .. }
@@ -251,6 +239,42 @@ fn check_action(reader: &mut Reader, action: &Action, texts: &Table<'_>) {
         | Action::Resume { .. }
         | Action::Heal {}
         | Action::Command { .. } => {}
+    }
+}
+
+/// The disk of a program that writes files is disturbed, and for some time.
+fn check_disk(action: &Action, mut report: impl FnMut(&str, &str, &str, &str)) {
+    let (Action::SlowDisk { node, duration, .. } | Action::DiskFull { node, duration }) = action else { return };
+    if *duration == Some(Span::ZERO) {
+        report("for", "a disturbance of no length", "must be greater than 0", "give a time such as \"30s\"");
+    }
+    match action {
+        Action::SlowDisk { fsync: Span::ZERO, .. } => {
+            report("fsync", "a disk that is not slow", "must be greater than 0", "give a time such as \"500ms\"");
+        }
+        Action::SlowDisk { fsync, .. } if *fsync > FSYNC_MAX => {
+            let message = format!("an `fsync` of {fsync}");
+            report("fsync", &message, "longer than an hour", "give a shorter time, or a stall");
+        }
+        _ => {}
+    }
+    if matches!(node, NodeRef::Client(_) | NodeRef::Host(_) | NodeRef::Haproxy) {
+        let help = "name a Redis node, a Sentinel or a role";
+        report("node", "this program writes no files", "its disk would change nothing", help);
+    }
+}
+
+/// A node takes a release of its own program.
+fn check_upgrade(node: &NodeRef, release: AnyRelease, mut report: impl FnMut(&str, &str, &str, &str)) {
+    let fits = matches!(
+        (node, release),
+        (NodeRef::Redis(_) | NodeRef::Sentinel(_), AnyRelease::Server(_)) | (NodeRef::Haproxy, AnyRelease::Proxy(_))
+    );
+    if !fits {
+        let message = format!("`{node}` cannot be {}", release.title());
+        let help =
+            "name a Redis node or a Sentinel and a release of Redis or Valkey, or \"haproxy\" and one of HAProxy";
+        report("release", &message, "this is a release of another program, or this node is not a program", help);
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the tables of a file to a checked plan.
 
+mod called;
 mod clients;
 mod command;
 mod expect;
@@ -31,6 +32,7 @@ const DURATION: Span = Span::from_secs(30);
 const PHASE: Span = Span::from_secs(10);
 
 /// The plan that `root` describes. It is good only if `reader` found nothing wrong.
+#[allow(clippy::too_many_lines, reason = "one section of the file after the other")]
 pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> Scenario {
     let keys = top_keys();
     reader.drop_unknown("a scenario file", &keys, &mut root);
@@ -49,6 +51,7 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
         ["sentinel", "haproxy"].into_iter().filter_map(|name| Some((name, root.get_ref().get(name)?.span()))).collect();
     let (stack, stack_places) = section::<Stack>(reader, &mut root, "stack");
     let stack = checked_stack(reader, stack, &stack_places);
+    let called = called::take(reader, &mut root, stack);
     let redis = per_node(reader, &mut root, "redis", stack.redis);
     let sentinel = per_node(reader, &mut root, "sentinel", stack.sentinels);
     for (config, places) in &redis {
@@ -73,7 +76,8 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
 
     let master = settings::master_name(reader, &sentinel);
     let clients = clients::read(reader, &mut root, stack);
-    let names = Names::new(stack, &clients);
+    let called = called::checked(reader, called, stack, &clients);
+    let names = Names::new(stack, &clients).with_called(&called);
     let network = network::read(reader, &mut root, &names);
     let cast = faults::Cast {
         names: &names,
@@ -82,11 +86,25 @@ pub(super) fn scenario(reader: &mut Reader, mut root: Table<'_>, stem: &str) -> 
         sentinels: sentinel.iter().map(|(config, _)| config).collect(),
     };
     let faults = faults::read(reader, &mut root, &cast, (duration, places.value("duration")));
-    let expect = expect::read(reader, &mut root, &names);
+    let expect = expect::read(reader, &mut root, &names).map(|expect| called::in_expectations(expect, &names));
 
     let redis = redis.into_iter().map(|(config, _)| config).collect();
     let sentinel = sentinel.into_iter().map(|(config, _)| config).collect();
-    Scenario { name, description, duration, phase, stack, redis, sentinel, haproxy, network, clients, faults, expect }
+    Scenario {
+        name,
+        description,
+        duration,
+        phase,
+        stack,
+        redis,
+        sentinel,
+        haproxy,
+        called,
+        network,
+        clients,
+        faults,
+        expect,
+    }
 }
 
 /// Takes a section out of the file; an absent one has its defaults.
@@ -101,7 +119,7 @@ where
 /// Reports a name that is not plain.
 fn check_name(reader: &mut Reader, name: &str, at: Range<usize>, blanks: bool) {
     if let Some(fault) = name_fault(name, blanks) {
-        let finding = Finding::new("this is no plain name", at, fault);
+        let finding = Finding::new("this is not a plain name", at, fault);
         reader.report(finding.help(NAME_HELP));
     }
 }

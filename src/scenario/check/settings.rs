@@ -81,12 +81,6 @@ pub(super) fn check_redis(reader: &mut Reader, config: &redis::Config, places: &
             reader.report(finding.help("the server would not start with it (config.c)"));
         }
     }
-    if !config.stop_writes_on_bgsave_error {
-        let label = "no background save fails here, so that it would change nothing";
-        let message = "`stop-writes-on-bgsave-error` can only be true";
-        let finding = Finding::new(message, places.value("stop-writes-on-bgsave-error"), label);
-        reader.report(finding.help("leave the key out"));
-    }
 }
 
 /// What HAProxy itself would refuse or warn of.

@@ -100,6 +100,18 @@ fn overrides_set_single_keys() {
 }
 
 #[test]
+fn a_file_without_clients_has_those_of_the_reference_to_override() {
+    let plan = |value| Scenario::parse_with_overrides("test.toml", "", &[("client.*.library", value)]);
+    let clients = plan("redis-py").expect("a good file").clients;
+    assert!(clients.iter().all(|client| client.library.word == "redis-py"));
+    let reference = client::Config::reference();
+    let bare = clients.into_iter().map(|client| client::Config { library: client::LibraryId::REFERENCE, ..client });
+    assert_eq!(bare.collect::<Vec<_>>(), reference);
+    let said = format!("{:?}", miette::Report::from(plan("redis-pi").expect_err("there is no such library")));
+    assert!(said.contains("client.*.library = redis-pi") && said.contains("did you mean"), "{said}");
+}
+
+#[test]
 fn patterns_match_the_beginning_of_a_line() {
     let plan = good("[expect]\nevents = ['+tilt', 'sentinel-1: +sdown master']\n");
     let events = plan.expect.expect("there is one").events;

@@ -77,6 +77,11 @@ fn clients(haproxy: bool) -> impl Strategy<Value = Vec<client::Config>> {
     })
 }
 
+/// Up to an hour.
+fn short() -> impl Strategy<Value = Span> {
+    (1..=3_600_000_u64).prop_map(Span::from_millis)
+}
+
 /// A fault that makes sense whatever came before it.
 fn fault() -> impl Strategy<Value = Fault> {
     let role = prop_oneof![Just(Role::Master), Just(Role::Leader), Just(Role::OldMaster)].prop_map(NodeRef::Role);
@@ -86,6 +91,12 @@ fn fault() -> impl Strategy<Value = Fault> {
         (role.clone(), span()).prop_map(|(node, duration)| Action::Stall { node, duration }),
         (role.clone(), any::<i32>().prop_filter("not zero", |n| *n != 0))
             .prop_map(|(node, by)| Action::ClockJump { node, by: SignedSpan(i64::from(by)) }),
+        (role.clone(), short(), proptest::option::of(short())).prop_map(|(node, fsync, duration)| Action::SlowDisk {
+            node,
+            fsync,
+            duration
+        }),
+        (role.clone(), proptest::option::of(short())).prop_map(|(node, duration)| Action::DiskFull { node, duration }),
         (role, "[A-Z\"' é]{0,5}x")
             .prop_map(|(node, name)| Action::Command { node, run: vec!["SENTINEL".into(), "FAILOVER".into(), name] }),
         Just(Action::Partition { groups: vec![vec![NodeRef::Redis(1)], vec![NodeRef::Role(Role::Leader)]] }),
@@ -161,6 +172,9 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 let ends = |link| ("redis-1".to_owned(), "redis-2".to_owned(), link);
                 let network = Network { default, links: links.into_iter().map(ends).collect() };
                 let duration = Span::from_secs(30);
+                // Expectations name nodes as a run does, so that only others get names here.
+                let last = NodeRef::Redis(stack.redis);
+                let called = if stack.redis > 3 { vec![(last, "cache-z".to_owned())] } else { Vec::new() };
                 Scenario {
                     name,
                     description,
@@ -170,6 +184,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                     redis,
                     sentinel,
                     haproxy,
+                    called,
                     network,
                     clients,
                     faults,

@@ -2,8 +2,9 @@
 
 use peers::{ARRIVAL_NS, Desk, SERVICE_NS, Work, delay, exponential, luck, target};
 use sim::kernel::{Class, Kernel, Purpose, Span, Stream, Time, Word};
-use sim::net::{Context, Handles, Input, Link, Net, NetEvent, Sock, TimerWheel, Token, Topology};
-use sim::wire::{Addr, Command, HostId, Key, Message, NodeId};
+use sim::net::{Context, Link, Net, NetEvent, TimerWheel, Topology};
+use sim::program::{Handles, Input, Sock, Token};
+use sim::wire::{Addr, Command, HostId, Ip, Key, Message, NodeId};
 
 fn main() {
     peers::main(&[("hold", hold), ("phold", phold), ("mm1", mm1), ("mesh", mesh), ("heartbeat", heartbeat)]);
@@ -133,12 +134,12 @@ impl Nodes {
             socks: vec![Vec::new(); size],
         };
         for host in 0..size as u16 {
-            nodes.net.listen(NodeId(host), Addr::new(HostId(host), PORT), 511);
+            nodes.net.listen(NodeId(host), Addr::new(Ip(host.into()), PORT), 511);
         }
         for from in 0..size as u16 {
             for to in (0..size as u16).filter(|to| *to != from) {
                 let sock = nodes.handles.allocate();
-                let ends = ((NodeId(from), HostId(from)), Addr::new(HostId(to), PORT));
+                let ends = ((NodeId(from), HostId(from)), Addr::new(Ip(to.into()), PORT));
                 nodes.act(|net, now, cx| net.connect(ends.0, sock, ends.1, Token(1), now, cx));
                 nodes.socks[from as usize].push(sock);
             }

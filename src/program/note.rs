@@ -157,8 +157,8 @@ pub struct OtherSentinel {
     pub vote: Option<(RunId, u32)>,
 }
 
-/// How far a Sentinel's attempt at a failover is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How far a Sentinel's attempt at a failover is (`failover_state`), in the order in which it walks through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailoverStep {
     /// There is none.
     None,
