@@ -18,13 +18,13 @@ real=reference/recordings/versions
             valkey-*) keys=$(printf 'redis.release = "valkey-%s"\nsentinel.release = "valkey-%s"' "$minor" "$minor") ;;
             *) keys=$(printf 'redis.release = "%s"\nsentinel.release = "%s"' "$minor" "$minor") ;;
         esac
-        for scenario in $(find "$real/$folder" -name '*.gz' -printf '%f\n' | sed 's/\..*//' | sort -u); do
+        for scenario in $(ls "$real/$folder" | sed 's/\..*//' | sort -u); do
             file=scenarios/$scenario.toml
             [ -e "$file" ] || file=reference/$file
             { echo "$keys"; cat "$file"; } >"$work/$scenario.toml"
             "$sim" run "$work/$scenario.toml" --runs 200 --out "$work/out" --recordings "$work/sim/$folder" >/dev/null || [ $? = 1 ]
         done
-        "$sim" compare "$real/$folder" "$work/sim/$folder" --json |
+        "$sim" compare "$real/$folder" "$work/sim/$folder" --format json |
             python3 -c '
 import json, sys
 score = json.load(sys.stdin)
