@@ -57,15 +57,15 @@ pub enum AnyRelease {
 }
 
 impl AnyRelease {
-    const ALL: [AnyRelease; 12] = {
-        let mut all = [AnyRelease::Server(ServerRelease::Redis6_0); 12];
+    const ALL: [AnyRelease; ServerRelease::ALL.len() + ProxyRelease::ALL.len()] = {
+        let servers = ServerRelease::ALL;
+        let mut all = [AnyRelease::Server(servers[0]); ServerRelease::ALL.len() + ProxyRelease::ALL.len()];
         let mut place = 0;
-        while place < 8 {
-            all[place] = AnyRelease::Server(<ServerRelease as Release>::ALL[place]);
-            place += 1;
-        }
-        while place < 12 {
-            all[place] = AnyRelease::Proxy(<ProxyRelease as Release>::ALL[place - 8]);
+        while place < all.len() {
+            all[place] = match place.checked_sub(servers.len()) {
+                None => AnyRelease::Server(servers[place]),
+                Some(proxy) => AnyRelease::Proxy(ProxyRelease::ALL[proxy]),
+            };
             place += 1;
         }
         all

@@ -92,12 +92,10 @@ pub fn windows(recording: &Recording) -> Vec<Window> {
                 open.until_us = Some(from_us);
             }
         }
-        let until_us = match &fault {
-            Fault::Stall { lasts, .. }
-            | Fault::SlowDisk { lasts: Some(lasts), .. }
-            | Fault::DiskFull { lasts: Some(lasts), .. } => Some(from_us + (lasts.0 / 1_000) as i64),
+        let until_us = match (&fault, fault.lasts()) {
+            (_, Some(lasts)) => Some(from_us + (lasts.0 / 1_000) as i64),
             // Who is nobody is not killed for ever.
-            Fault::Program { node: None, .. } => Some(from_us),
+            (Fault::Program { node: None, .. }, _) => Some(from_us),
             _ => match effect {
                 Effect::Kills | Effect::Stops | Effect::Cuts | Effect::Slows | Effect::Clogs => None,
                 _ => Some(from_us),

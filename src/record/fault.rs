@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::kernel::Span;
-use crate::units::SignedSpan;
+use crate::units::{SignedSpan, parse_span};
 
 /// One executed fault and when it was executed.
 #[derive(Clone, Debug, PartialEq)]
@@ -288,6 +288,72 @@ impl Fault {
             }
             Fault::Command { node, words } => [std::slice::from_ref(node), words].concat(),
             Fault::Other { args, .. } => args.clone(),
+        }
+    }
+
+    /// How long it lasts, if it says so itself.
+    pub const fn lasts(&self) -> Option<Span> {
+        match self {
+            Fault::Stall { lasts, .. } => Some(*lasts),
+            Fault::SlowDisk { lasts, .. } | Fault::DiskFull { lasts, .. } => *lasts,
+            _ => None,
+        }
+    }
+
+    /// The fault that a recording's word and arguments stand for. A word that is not known is kept as it is.
+    ///
+    /// # Errors
+    /// What would be right, if the arguments are not the word's.
+    pub fn read(action: &str, args: &[String]) -> Result<Fault, &'static str> {
+        let word = action.replace('_', "-");
+        let group = |text: &String| -> Vec<String> {
+            text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
+        };
+        if let Some(order) = Order::ALL.into_iter().find(|order| order.word() == word) {
+            let [node] = args else { return Err("it has one argument: the node that it was done to") };
+            return Ok(Fault::Program { order, node: (node != NOBODY).then(|| node.clone()) });
+        }
+        match (word.as_str(), args) {
+            ("partition", [_, ..]) => Ok(Fault::Partition { groups: args.iter().map(group).collect() }),
+            ("partition", _) => Err("its arguments are groups of hosts, their names separated by commas"),
+            ("cut", [from, to]) => Ok(Fault::Cut { from: group(from), to: group(to) }),
+            ("cut", _) => Err("its arguments are the sending hosts and the receiving hosts"),
+            ("heal", []) => Ok(Fault::Heal),
+            ("heal", _) => Err("it has no arguments"),
+            ("degrade", [hosts]) => Ok(Fault::Degrade { hosts: group(hosts) }),
+            ("degrade", _) => Err("it has one argument: the hosts at the ends, separated by a comma"),
+            ("clock-jump", [node, by]) => match by.parse() {
+                Ok(by) => Ok(Fault::ClockJump { node: node.clone(), by }),
+                Err(_) => Err("the second argument is how far, such as \"-5s\""),
+            },
+            ("clock-jump", _) => Err("its arguments are a node and how far its clock jumped"),
+            ("upgrade", [node, release]) => Ok(Fault::Upgrade { node: node.clone(), release: release.clone() }),
+            ("upgrade", _) => Err("its arguments are a node and the release"),
+            ("stall", [node, lasts]) => match parse_span(lasts) {
+                Ok(lasts) => Ok(Fault::Stall { node: node.clone(), lasts }),
+                Err(_) => Err("the second argument is how long, such as \"350ms\""),
+            },
+            ("stall", _) => Err("its arguments are a node and how long it stood still"),
+            ("slow-disk", [node, fsync, lasts @ ..]) if lasts.len() < 2 => {
+                let lasts = lasts.first().map(|lasts| parse_span(lasts)).transpose();
+                match (parse_span(fsync), lasts) {
+                    (Ok(fsync), Ok(lasts)) => Ok(Fault::SlowDisk { node: node.clone(), fsync, lasts }),
+                    _ => Err(
+                        "behind the node stand what an fsync takes and perhaps how long, such as \"500ms\" and \"20s\"",
+                    ),
+                }
+            }
+            ("slow-disk", _) => Err("its arguments are a node, what an fsync takes, and perhaps how long"),
+            ("disk-full", [node, lasts @ ..]) if lasts.len() < 2 => {
+                match lasts.first().map(|lasts| parse_span(lasts)).transpose() {
+                    Ok(lasts) => Ok(Fault::DiskFull { node: node.clone(), lasts }),
+                    Err(_) => Err("the second argument is how long, such as \"20s\""),
+                }
+            }
+            ("disk-full", _) => Err("its arguments are a node, and perhaps how long"),
+            ("command", [node, words @ ..]) => Ok(Fault::Command { node: node.clone(), words: words.to_vec() }),
+            ("command", _) => Err("its arguments are a node and the words of the command"),
+            _ => Ok(Fault::Other { action: action.to_owned(), args: args.to_vec() }),
         }
     }
 }

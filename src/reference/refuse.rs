@@ -1,9 +1,8 @@
 //! What cannot be done to a real stack, said before anything starts.
 
-use super::Error;
+use super::{Error, script};
 use crate::client::{Kind, Via};
-use crate::redis::{AppendFsync, Protected};
-use crate::scenario::{Action, Network, NodeRef, Scenario, Stack};
+use crate::scenario::{Network, Scenario, Stack};
 
 /// Refuses a scenario that a real stack cannot play, with the reason.
 pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
@@ -48,62 +47,7 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
     if scenario.network != Network::default() {
         return refused("links are those of one bridge: use `degrade` for a slow one".into());
     }
-    refuse_faults(scenario)
-}
-
-fn refuse_faults(scenario: &Scenario) -> Result<(), Error> {
-    let refused = |why: String| Err(Error::Refused(why));
-    for fault in &scenario.faults {
-        match &fault.action {
-            Action::ClockJump { .. } => {
-                return refused(format!(
-                    "`clock-jump` at {}: all nodes share the machine's clock, and it is not ours to set",
-                    fault.at
-                ));
-            }
-            Action::SlowDisk { .. } | Action::DiskFull { .. } => {
-                return refused(format!(
-                    "`{}` at {}: all nodes write to the machine's own file system, which is not ours to slow down or to fill",
-                    fault.action.word(),
-                    fault.at
-                ));
-            }
-            Action::PowerOff { .. }
-                if scenario
-                    .redis
-                    .iter()
-                    .any(|config| config.appendonly && config.appendfsync != AppendFsync::Always) =>
-            {
-                return refused(format!(
-                    "`power-off` at {}: the machine's kernel lives on and writes what the append-only file had not synced; \
-                     only `appendfsync = \"always\"` loses nothing in either case",
-                    fault.at
-                ));
-            }
-            Action::Command { node, .. }
-                if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) =>
-            {
-                return refused(format!("`command` at {}: `{node}` takes no commands", fault.at));
-            }
-            Action::Command { run, .. }
-                if run.first().is_some_and(|word| word.eq_ignore_ascii_case("debug"))
-                    && driver_needs_debug(scenario)
-                    && scenario.redis.iter().any(|config| config.enable_debug_command == Protected::No) =>
-            {
-                return refused(format!(
-                    "DEBUG at {} is to be refused by the server, and the driver needs it to stall the server",
-                    fault.at
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether the driver itself gives DEBUG commands to Redis: to stall it (DEBUG SLEEP).
-pub(super) fn driver_needs_debug(scenario: &Scenario) -> bool {
-    scenario.faults.iter().any(|fault| matches!(fault.action, Action::Stall { .. }))
+    script::refuse_faults(scenario)
 }
 
 #[cfg(test)]

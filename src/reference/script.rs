@@ -15,8 +15,8 @@ use super::{Error, Interrupt, Part};
 use crate::kernel::Span;
 use crate::logs::line as logs;
 use crate::record::{Fault, FaultMark, Order, ReplyMark};
-use crate::scenario::Seat;
-use crate::scenario::{Action, NodeRef, Role, partition_pairs};
+use crate::redis::{AppendFsync, Protected};
+use crate::scenario::{Action, NodeRef, Role, Scenario, Seat, partition_pairs};
 use crate::wire::{HostId, NodeId};
 
 /// Time with clients before the phase begins.
@@ -24,6 +24,62 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// What takes longer to be in place was no partition of one moment. It takes 18 to 35 ms on a machine that is not busy, and
 /// seconds on one whose real-time programs keep the kernel from its work.
 const FILTER_LIMIT: Duration = Duration::from_millis(300);
+
+/// Refuses a script with faults that cannot be done to real programs, with the reason.
+pub(super) fn refuse_faults(scenario: &Scenario) -> Result<(), Error> {
+    let refused = |why: String| Err(Error::Refused(why));
+    for fault in &scenario.faults {
+        match &fault.action {
+            Action::ClockJump { .. } => {
+                return refused(format!(
+                    "`clock-jump` at {}: all nodes share the machine's clock, and it is not ours to set",
+                    fault.at
+                ));
+            }
+            Action::SlowDisk { .. } | Action::DiskFull { .. } => {
+                return refused(format!(
+                    "`{}` at {}: all nodes write to the machine's own file system, which is not ours to slow down or to fill",
+                    fault.action.word(),
+                    fault.at
+                ));
+            }
+            Action::PowerOff { .. }
+                if scenario
+                    .redis
+                    .iter()
+                    .any(|config| config.appendonly && config.appendfsync != AppendFsync::Always) =>
+            {
+                return refused(format!(
+                    "`power-off` at {}: the machine's kernel lives on and writes what the append-only file had not synced; \
+                     only `appendfsync = \"always\"` loses nothing in either case",
+                    fault.at
+                ));
+            }
+            Action::Command { node, .. }
+                if !matches!(node, NodeRef::Redis(_) | NodeRef::Sentinel(_) | NodeRef::Role(_)) =>
+            {
+                return refused(format!("`command` at {}: `{node}` takes no commands", fault.at));
+            }
+            Action::Command { run, .. }
+                if run.first().is_some_and(|word| word.eq_ignore_ascii_case("debug"))
+                    && driver_needs_debug(scenario)
+                    && scenario.redis.iter().any(|config| config.enable_debug_command == Protected::No) =>
+            {
+                return refused(format!(
+                    "DEBUG at {} is to be refused by the server, and the driver needs it to stall the server",
+                    fault.at
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether the driver itself gives DEBUG commands to Redis: to stall it (DEBUG SLEEP).
+pub(super) fn driver_needs_debug(scenario: &Scenario) -> bool {
+    scenario.faults.iter().any(|fault| matches!(fault.action, Action::Stall { .. }))
+}
 
 /// A script that has been played.
 pub(super) struct Played {

@@ -482,7 +482,7 @@ impl Stack {
 
     /// Whether the driver itself gives DEBUG commands to Redis: to stall it.
     fn needs_debug(&self) -> bool {
-        super::refuse::driver_needs_debug(&self.scenario)
+        super::script::driver_needs_debug(&self.scenario)
     }
 
     pub(super) fn kill(&mut self, node: NodeId) {

@@ -12,11 +12,10 @@ use crate::limits;
 use crate::record::names::is_master_name;
 use crate::record::visible::visible;
 use crate::record::{
-    Ask, ConnectEnd, Event, Fault, FaultMark, Header, Heard, Load, NOBODY, Names, NodeKind, Op, Order, Outcome, Pace,
-    Record, Recording, ReplyMark, Source, Ticks, What,
+    Ask, ConnectEnd, Event, Fault, FaultMark, Header, Heard, Load, Names, NodeKind, Op, Outcome, Pace, Record,
+    Recording, ReplyMark, Source, Ticks, What,
 };
 use crate::release::Dialect;
-use crate::units::parse_span;
 use crate::wire::NodeId;
 
 /// So many characters of a wrong line are shown.
@@ -151,7 +150,7 @@ impl<'a> Reader<'a> {
             let texts: Option<Vec<String>> = texts.collect();
             match (fault.first().and_then(serde_json::Value::as_f64), texts.as_deref()) {
                 (Some(at_s), Some([action, args @ ..])) if at_s.abs() <= MAX_SECONDS => {
-                    let fault = read_fault(action, args).map_err(|help| {
+                    let fault = Fault::read(action, args).map_err(|help| {
                         let message = format!("`{action}` with `{}`", args.join("`, `"));
                         self.error(number, message, help)
                     })?;
@@ -358,61 +357,6 @@ fn collect_names<'a>(header: &Header, rows: impl Iterator<Item = &'a Row>) -> Na
 fn kind_by_name(name: &str) -> NodeKind {
     let kinds = [("redis", NodeKind::Redis), ("sentinel", NodeKind::Sentinel), ("haproxy", NodeKind::Haproxy)];
     kinds.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map_or(NodeKind::Client, |(_, kind)| kind)
-}
-
-/// The fault that a recording's word and arguments stand for; the error says what would be right. A word that is not
-/// known is kept as it is.
-fn read_fault(action: &str, args: &[String]) -> Result<Fault, &'static str> {
-    let word = action.replace('_', "-");
-    let group = |text: &String| -> Vec<String> {
-        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
-    };
-    if let Some(order) = Order::ALL.into_iter().find(|order| order.word() == word) {
-        let [node] = args else { return Err("it has one argument: the node that it was done to") };
-        return Ok(Fault::Program { order, node: (node != NOBODY).then(|| node.clone()) });
-    }
-    match (word.as_str(), args) {
-        ("partition", [_, ..]) => Ok(Fault::Partition { groups: args.iter().map(group).collect() }),
-        ("partition", _) => Err("its arguments are groups of hosts, their names separated by commas"),
-        ("cut", [from, to]) => Ok(Fault::Cut { from: group(from), to: group(to) }),
-        ("cut", _) => Err("its arguments are the sending hosts and the receiving hosts"),
-        ("heal", []) => Ok(Fault::Heal),
-        ("heal", _) => Err("it has no arguments"),
-        ("degrade", [hosts]) => Ok(Fault::Degrade { hosts: group(hosts) }),
-        ("degrade", _) => Err("it has one argument: the hosts at the ends, separated by a comma"),
-        ("clock-jump", [node, by]) => match by.parse() {
-            Ok(by) => Ok(Fault::ClockJump { node: node.clone(), by }),
-            Err(_) => Err("the second argument is how far, such as \"-5s\""),
-        },
-        ("clock-jump", _) => Err("its arguments are a node and how far its clock jumped"),
-        ("upgrade", [node, release]) => Ok(Fault::Upgrade { node: node.clone(), release: release.clone() }),
-        ("upgrade", _) => Err("its arguments are a node and the release"),
-        ("stall", [node, lasts]) => match parse_span(lasts) {
-            Ok(lasts) => Ok(Fault::Stall { node: node.clone(), lasts }),
-            Err(_) => Err("the second argument is how long, such as \"350ms\""),
-        },
-        ("stall", _) => Err("its arguments are a node and how long it stood still"),
-        ("slow-disk", [node, fsync, lasts @ ..]) if lasts.len() < 2 => {
-            let lasts = lasts.first().map(|lasts| parse_span(lasts)).transpose();
-            match (parse_span(fsync), lasts) {
-                (Ok(fsync), Ok(lasts)) => Ok(Fault::SlowDisk { node: node.clone(), fsync, lasts }),
-                _ => {
-                    Err("behind the node stand what an fsync takes and perhaps how long, such as \"500ms\" and \"20s\"")
-                }
-            }
-        }
-        ("slow-disk", _) => Err("its arguments are a node, what an fsync takes, and perhaps how long"),
-        ("disk-full", [node, lasts @ ..]) if lasts.len() < 2 => {
-            match lasts.first().map(|lasts| parse_span(lasts)).transpose() {
-                Ok(lasts) => Ok(Fault::DiskFull { node: node.clone(), lasts }),
-                Err(_) => Err("the second argument is how long, such as \"20s\""),
-            }
-        }
-        ("disk-full", _) => Err("its arguments are a node, and perhaps how long"),
-        ("command", [node, words @ ..]) => Ok(Fault::Command { node: node.clone(), words: words.to_vec() }),
-        ("command", _) => Err("its arguments are a node and the words of the command"),
-        _ => Ok(Fault::Other { action: action.to_owned(), args: args.to_vec() }),
-    }
 }
 
 /// The name in a Sentinel's line that it monitors a master.
