@@ -32,7 +32,8 @@ fn failure(run: &Traced, entry: &Message) -> Option<Cause> {
     let failure = Failure {
         outcome,
         proxy_down: routes.iter().flatten().any(|route| !route.running),
-        no_server: session.is_some_and(|session| session.no_server.is_some()),
+        no_server: session.is_some_and(|session| session.no_server.is_some())
+            || matches!(ended, Some((.., SessionEnd::NowhereToGo))),
         ended: match ended {
             Some((.., SessionEnd::Idle)) if outcome == Outcome::ReplyClosed => Ending::Idle,
             _ => Ending::Explained,

@@ -221,6 +221,35 @@ fn the_timer_of_a_loss_that_was_made_good_is_void() {
 }
 
 #[test]
+fn what_waits_on_a_slow_link_is_lost_with_its_queue_and_repeated() {
+    let mut bench = Bench::new(Link::default());
+    let (client, _) = bench.open();
+    bench.net.topology.degrade(CLIENT, SERVER, |link| link.rate_bits_per_s = Some(8_000));
+    (0..200).for_each(|seq| bench.send(client, seq));
+    bench.run_for(0.5);
+    let passed = bench.received(NodeId(1)).len();
+    assert!((1..100).contains(&passed), "{passed} of 200 have passed");
+    bench.with(|net, _, cx| net.restore_links(cx));
+    bench.run_for(1.0);
+    assert_eq!(bench.received(NodeId(1)), (0..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_heal_leaves_alone_what_waits_on_a_link_that_was_never_degraded() {
+    let mut bench = Bench::new(Link { rate_bits_per_s: Some(8_000), ..Link::default() });
+    let (client, _) = bench.open();
+    (0..200).for_each(|seq| bench.send(client, seq));
+    bench.run_for(0.5);
+    let dropped = bench.net.dropped();
+    bench.with(|net, _, cx| net.restore_links(cx));
+    bench.run_for(1.0);
+    assert_eq!(bench.net.dropped(), dropped);
+    assert!(bench.received(NodeId(1)).len() < 100);
+    bench.run_for(60.0);
+    assert_eq!(bench.received(NodeId(1)), (0..200).collect::<Vec<_>>());
+}
+
+#[test]
 fn with_several_segments_out_the_first_timer_already_backs_off() {
     let mut bench = Bench::new(Link::default());
     let (client, _) = bench.open();

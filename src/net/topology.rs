@@ -96,7 +96,7 @@ impl Topology {
         self.version
     }
 
-    /// Degrades both directions until the next [`Topology::restore_links`].
+    /// Degrades both directions until the next [`super::Net::restore_links`].
     pub fn degrade(&mut self, a: HostId, b: HostId, change: impl Fn(&mut Link)) {
         self.version += 1;
         for (from, to) in [(a, b), (b, a)] {
@@ -119,10 +119,19 @@ impl Topology {
         }
     }
 
-    /// Restores the ordinary properties of all links.
-    pub fn restore_links(&mut self) {
+    /// Restores the ordinary properties of all links; nothing waits on those that were slow.
+    pub(super) fn restore_links(&mut self) {
         self.version += 1;
-        self.edges.written().for_each(|edge| edge.now = edge.base);
+        for edge in self.edges.written().filter(|edge| edge.now != edge.base) {
+            (edge.now, edge.free_at) = (edge.base, Time::ZERO);
+        }
+    }
+
+    /// When the last packet arrives that has left by now, on a link that was made slow and on which others still wait for their
+    /// turn.
+    pub(super) fn last_of_those_that_left(&self, from: HostId, to: HostId, now: Time) -> Option<Time> {
+        let Edge { base, now: link, free_at } = self.edges.get(from, to);
+        (free_at > &now && link != base).then(|| now + link.latency + link.jitter)
     }
 
     /// Whether packets from `from` to `to` are dropped on arrival.

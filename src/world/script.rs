@@ -203,7 +203,7 @@ impl World {
             Action::Heal {} => {
                 self.mark(now, Fault::Heal);
                 self.heal_disks();
-                self.net.topology.restore_links();
+                self.net.restore_links(&mut Context { kernel: &mut self.kernel, handles: self.desk.handles() });
                 let mut hosts: Vec<HostId> = (0..self.layout.names.hosts.len() as u16).map(HostId).collect();
                 self.script.shuffle(&mut hosts);
                 let count = hosts.len() as u64;

@@ -33,10 +33,11 @@ fn check(run: &Run) -> Answer {
             let name = run.redis_name(*place);
             let linked = view.role == Some(Role::Slave) && view.link_up && view.state == State::Running;
             let master = view.master.and_then(|master| sample.redis[master].as_ref().map(|view| (master, view)));
-            links[*place] = match (view.link_up, master, links[*place]) {
-                (true, Some((master, _)), Some(link)) if link.0 == master => Some(link),
-                (true, Some((master, held)), _) => Some((master, held.life)),
-                _ => None,
+            links[*place] = match links[*place].filter(|(of, _)| view.master == Some(*of)) {
+                _ if !view.link_up => None,
+                // Also while nothing runs there.
+                Some(link) => Some(link),
+                None => master.map(|(master, held)| (master, held.life)),
             };
             if let (true, Some((master, held))) = (linked, master)
                 && links[*place] == Some((master, held.life))

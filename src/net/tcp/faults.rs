@@ -1,7 +1,8 @@
 //! What faults do to processes and hosts.
 
 use super::endpoint::Phase;
-use super::{Carrier, Context, Net};
+use super::retransmit::Written;
+use super::{Carrier, Context, Header, Kind, Net, Segment};
 use crate::kernel::Span;
 use crate::program::{Handles, Sock};
 use crate::wire::{HostId, NodeId};
@@ -61,6 +62,36 @@ impl Net {
         state.incarnation += new_hardware as u32;
         let incarnation = state.incarnation;
         self.neighbours.appear(host, incarnation, reachable);
+    }
+
+    /// All links are as they were. What still waited for its turn on a slow one is lost with the queue in which it waited: whoever
+    /// ends it drops what it holds (`nfqnl_flush` of the driver's, `qdisc_reset` of `netem`).
+    pub fn restore_links<E: Carrier>(&mut self, cx: &mut Context<'_, E>) {
+        let now = cx.kernel.now();
+        let mut lost = Vec::new();
+        for (index, segment) in self.segments.iter().enumerate() {
+            let Some(Segment { header: Header { from, from_host, to_host, number, .. }, arrives, .. }) = segment else {
+                continue;
+            };
+            if let Some(bound) = self.topology.last_of_those_that_left(*from_host, *to_host, now)
+                && *arrives > bound
+            {
+                lost.push((*number, index, *from, bound));
+            }
+        }
+        self.topology.restore_links();
+        lost.sort_unstable_by_key(|&(number, index, ..)| (number, index));
+        for (number, index, from, bound) in lost {
+            // Its event finds nothing.
+            let Segment { kind, .. } = self.segments[index].take().expect("it was on its way");
+            self.dropped += 1;
+            if let Some(sender) = self.endpoint(from) {
+                sender.last_arrival = sender.last_arrival.min(bound);
+            }
+            if matches!(kind, Kind::Data(_) | Kind::Fin) {
+                self.stall(from, Written { number, kind }, now, cx);
+            }
+        }
     }
 
     /// How many connections are open between two programs' hosts, for reports.

@@ -116,6 +116,7 @@ struct Header {
 struct Segment {
     header: Header,
     kind: Kind,
+    arrives: Time,
 }
 
 impl Header {
@@ -152,6 +153,7 @@ pub struct Net {
     endpoints: Vec<Option<Endpoint>>,
     /// By node: the indices of its endpoints, in no order.
     owned: Vec<Vec<u32>>,
+    /// What is on its way, by the number in its event; none where that event is still to come and nothing comes with it.
     segments: Vec<Option<Segment>>,
     free_segments: Vec<u32>,
     /// Connections that a program has not accepted yet, by node.

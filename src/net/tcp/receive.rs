@@ -12,7 +12,10 @@ impl Net {
     #[inline]
     pub(super) fn arrive<E: Carrier>(&mut self, index: u32, cx: &mut Context<'_, E>) -> Option<Delivery> {
         let now = cx.kernel.now();
-        let segment = self.segments[index as usize].as_ref().expect("a segment arrives once");
+        let Some(segment) = &self.segments[index as usize] else {
+            self.free_segments.push(index);
+            return None;
+        };
         let header = segment.header;
         let data = matches!(segment.kind, Kind::Data(_));
         let numbered = data || matches!(segment.kind, Kind::Fin);

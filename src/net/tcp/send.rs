@@ -123,7 +123,7 @@ impl Net {
         arrival: Time,
         cx: &mut Context<'_, E>,
     ) {
-        let segment = Some(Segment { header, kind });
+        let segment = Some(Segment { header, kind, arrives: arrival });
         let index = match self.free_segments.pop() {
             Some(index) => {
                 self.segments[index as usize] = segment;
