@@ -362,6 +362,7 @@ fn reply_outcome(reply: &Reply) -> Outcome {
         Reply::Error(ErrorKind::NoReplicas) => Outcome::NoReplicas,
         Reply::Error(ErrorKind::MasterDown) => Outcome::MasterDown,
         Reply::Error(ErrorKind::Misconf | ErrorKind::MisconfAof) => Outcome::Misconf,
+        Reply::Error(ErrorKind::Busy) => Outcome::Busy,
         Reply::Error(_) => Outcome::Err,
         _ => Outcome::Ok,
     }

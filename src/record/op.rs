@@ -54,6 +54,8 @@ pub enum Outcome {
     MasterDown,
     /// `-MISCONF`
     Misconf,
+    /// `-BUSY`: the server runs a script.
+    Busy,
     /// Any other error reply.
     Err,
     /// The connection did not open in time.
@@ -81,13 +83,14 @@ impl From<Outcome> for &'static str {
 }
 
 impl Outcome {
-    const TABLE: [(Outcome, &'static str); 15] = [
+    const TABLE: [(Outcome, &'static str); 16] = [
         (Outcome::Ok, "ok"),
         (Outcome::Readonly, "readonly"),
         (Outcome::Loading, "loading"),
         (Outcome::NoReplicas, "noreplicas"),
         (Outcome::MasterDown, "masterdown"),
         (Outcome::Misconf, "misconf"),
+        (Outcome::Busy, "busy"),
         (Outcome::Err, "err"),
         (Outcome::ConnectTimeout, "connect-timeout"),
         (Outcome::ConnectRefused, "connect-refused"),
@@ -109,6 +112,7 @@ impl Outcome {
                 | Outcome::NoReplicas
                 | Outcome::MasterDown
                 | Outcome::Misconf
+                | Outcome::Busy
                 | Outcome::Err
         )
     }

@@ -141,6 +141,13 @@ lines! {
         AofLoaded(took: Span) = "DB loaded from append only file: {s} seconds";
         AofFsyncSlow = "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for \
             fsync to complete, this may slow down Redis.";
+        /// How long it has run, and its name.
+        SlowScript(ran: Span, name: Box<str>) = "Slow script detected: still in execution after {ms} milliseconds. You can \
+            try killing the script using the SCRIPT KILL command. Script name is: {}.";
+        /// The same before 7.0.
+        SlowScriptBefore7(ran: Span, name: Box<str>) = "Lua slow script detected: still in execution after {ms} \
+            milliseconds. You can try killing the script using the SCRIPT KILL command. Script SHA1 is: {}";
+        ScriptKilled = "Lua script killed by user with SCRIPT KILL.";
         ShutdownRequested = "User requested shutdown...";
         ShutdownWaiting = "Waiting for replicas before shutting down.";
         Exiting = "Redis is now ready to exit, bye bye...", valkey: "Valkey is now ready to exit, bye bye...";

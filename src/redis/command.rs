@@ -39,6 +39,7 @@ fn flags(command: &Command) -> Flags {
         | Command::Shutdown { .. }
         | Command::DebugSleep(_)
         | Command::DebugSegfault
+        | Command::ScriptKill
         | Command::NoOp
         | Command::ReplconfHandshake { .. }
         | Command::ReplconfCapa { .. }
@@ -59,9 +60,12 @@ fn flags(command: &Command) -> Flags {
         | Command::Wait { .. }
         | Command::Psync(_)
         | Command::Select
+        // Marked stale, and refused by itself (`scriptPrepareForRun`).
+        | Command::Eval(_)
         | Command::Sentinel(_) => (false, false),
     };
-    Flags { loading, stale, replicates: command.is_write() || matches!(command, Command::Publish(..)) }
+    let replicates = command.is_write() || matches!(command, Command::Publish(..) | Command::Eval(_));
+    Flags { loading, stale, replicates }
 }
 
 impl Redis {
@@ -210,6 +214,9 @@ impl Redis {
         if self.loading.is_some() && !(flags(command).loading && queued.iter().all(|queued| flags(queued).loading)) {
             return Some(ErrorKind::Loading);
         }
+        if self.is_busy() && !super::script::allowed_while_busy(command) {
+            return Some(ErrorKind::Busy);
+        }
         if client.attached.is_some() && (is_write || matches!(command, Command::Publish(..) | Command::Get(_))) {
             return Some(ErrorKind::Err);
         }
@@ -338,6 +345,8 @@ impl Redis {
                 self.crash(out);
                 None
             }
+            Command::Eval(script) => self.eval(slot, *script, out),
+            Command::ScriptKill => Some(self.script_kill(out)),
             Command::Save if in_exec => Some(Reply::Error(ErrorKind::InTransaction)),
             Command::Save if self.child.is_some() && !self.is_rewriting_aof() => {
                 Some(Reply::Error(ErrorKind::SaveInProgress))

@@ -17,6 +17,8 @@ pub(super) const CHILD: TimerId = TimerId(1);
 pub(super) const LOAD: TimerId = TimerId(2);
 /// The end of a process that has written its report or its last file.
 pub(super) const LEAVE: TimerId = TimerId(3);
+/// The hook of a script that runs.
+pub(super) const SCRIPT: TimerId = TimerId(5);
 /// The timer of saved files on their way to replicas.
 pub(super) const BULK: TimerId = TimerId(4);
 

@@ -38,6 +38,11 @@ impl Pause {
         self.ordered.is_some()
     }
 
+    /// Whether the input of a socket waits.
+    pub(super) fn holds(&self, token: Token) -> bool {
+        self.postponed.contains(&token)
+    }
+
     /// A client is no more.
     pub(super) fn forget(&mut self, token: Token) {
         self.postponed.retain(|&other| other != token);

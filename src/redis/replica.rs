@@ -556,6 +556,10 @@ impl Redis {
     /// A command of the stream: executed, or it waits, and with it all that follows. Pauses spare the replicas of a master,
     /// not its replica's link to it.
     fn stream_item(&mut self, item: StreamItem, out: &mut Out) {
+        if self.is_busy() {
+            self.link.unread.push(item);
+            return;
+        }
         if self.link.unread.is_empty() {
             if !self.pause_holds(&item.command) {
                 self.apply(item, out);

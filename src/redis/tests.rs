@@ -5,6 +5,7 @@ mod commands;
 mod large;
 mod persist;
 mod replication;
+mod script;
 mod trouble;
 
 use proptest::prelude::*;

@@ -304,6 +304,8 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
             let tone = match event {
                 RedisEvent::MasterModeEnabled | RedisEvent::Ready => Tone::Good,
                 RedisEvent::ReplicaOf(_) => Tone::Plain,
+                RedisEvent::SlowScript(..) | RedisEvent::SlowScriptBefore7(..) => Tone::Bad,
+                RedisEvent::ScriptKilled => Tone::Good,
                 RedisEvent::OutputLimit(_) | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
                 RedisEvent::PartialRefusedBacklog(..) | RedisEvent::FullResyncRequested(_) => Tone::Plain,
                 RedisEvent::MasterConnectionLost
@@ -320,6 +322,7 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
             let text = event.text(names);
             // Whose identities they are says nobody anything.
             let told = text.split_once(" (Replica asked for").map_or(text.as_str(), |(told, _)| told);
+            let told = told.split_once(" You can try killing").map_or(told, |(told, _)| told);
             Some((told.to_string(), tone))
         }
         Event::Haproxy(event) => {

@@ -2,7 +2,7 @@
 
 use super::glob::matches_glob;
 use super::{
-    Addr, ClientType, Command, GroupId, InfoSection, Ip, MasterCommand, PauseKind, SentinelCommand, SetOption,
+    Addr, ClientType, Command, GroupId, InfoSection, Ip, MasterCommand, PauseKind, Script, SentinelCommand, SetOption,
 };
 use crate::kernel::Span;
 use crate::limits::MILLIS_MAX;
@@ -65,6 +65,9 @@ pub fn parse_command(words: &[String], known: Known<'_>) -> Result<Command, Stri
             }
             Command::DebugSleep(Span((seconds * 1e9) as u64))
         }
+        ["eval", _, "0"] => Command::Eval(Box::new(Script::parse(&words[1])?)),
+        ["eval", ..] => return Err("EVAL takes a script and 0 here: the script, and that it names no keys".into()),
+        ["script", "kill"] => Command::ScriptKill,
         ["shutdown", options @ ..] => shutdown(options)?,
         ["sentinel", rest @ ..] => Command::Sentinel(Box::new(sentinel_command(rest, &words[1..], known)?)),
         [] => return Err("a command has at least one word".into()),
@@ -302,6 +305,9 @@ mod tests {
             ("CLIENT PAUSE 18446744073709551615", "is too large: at most"),
             ("CLIENT PAUSE 10 reads", "`reads` cannot be paused"),
             ("BGREWRITEAOF now", "`bgrewriteaof now` cannot be given here"),
+            ("EVAL return 0", "the script `return` cannot be run here: only a script that never ends"),
+            ("EVAL return 1 k", "EVAL takes a script and 0 here"),
+            ("SCRIPT FLUSH", "`script flush` cannot be given here"),
         ] {
             let error = parse(text).expect_err("refused");
             assert!(error.contains(reason), "{error}");
