@@ -135,11 +135,23 @@ enum Turn {
 impl History {
     pub(super) fn of(recording: &Recording) -> History {
         let mut turns: Vec<(i64, String, Turn)> = Vec::new();
-        let mut from_log: BTreeSet<NodeId> = BTreeSet::new();
+        let (mut from_log, mut demoted): (BTreeSet<NodeId>, BTreeSet<NodeId>) = Default::default();
         for record in &recording.records {
-            let turn = match record.what {
-                What::Event(Event::Redis(RedisEvent::MasterModeEnabled)) => Turn::Promoted,
-                What::Event(Event::Redis(RedisEvent::ReplicaOf(_))) => Turn::Demoted,
+            let turn = match &record.what {
+                // Given up while it waited: it has been master all along.
+                What::Event(Event::Redis(RedisEvent::FailoverAborted(..) | RedisEvent::FailoverAbortedAny(_)))
+                    if !demoted.contains(&record.node) =>
+                {
+                    continue;
+                }
+                What::Event(Event::Redis(event)) if event.leads() => {
+                    demoted.remove(&record.node);
+                    Turn::Promoted
+                }
+                What::Event(Event::Redis(event)) if event.follows().is_some() => {
+                    demoted.insert(record.node);
+                    Turn::Demoted
+                }
                 What::Event(Event::Redis(RedisEvent::AofLoaded(_))) => {
                     from_log.insert(record.node);
                     continue;

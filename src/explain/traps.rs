@@ -10,7 +10,7 @@ use super::{Ask, Step, Subject};
 use crate::analysis::ledger::Cause;
 use crate::analysis::masters::Route;
 use crate::program::Note;
-use crate::record::{Event, HaproxyEvent, NodeKind, Op, Outcome, RedisEvent, SentinelEvent, What};
+use crate::record::{Event, HaproxyEvent, NodeKind, Op, Outcome, SentinelEvent, What};
 use crate::wire::Role;
 
 /// Shorter disagreements are every failover's.
@@ -130,7 +130,7 @@ fn original_master_returns(subject: &Subject) -> Option<Finding> {
                     back = Some((at, name));
                 }
             }
-            What::Event(Event::Redis(RedisEvent::ReplicaOf(_))) => {
+            What::Event(Event::Redis(event)) if event.follows().is_some() => {
                 if let Some((since, name)) = back
                     && demoted.is_none()
                     && at > since

@@ -77,6 +77,8 @@ fn command(command: &Command, names: &Names) -> String {
         Command::ReplconfAck(offset) => format!("REPLCONF ACK {offset}"),
         Command::ReplconfGetack => "REPLCONF GETACK".into(),
         Command::Psync(_) => "PSYNC".into(),
+        Command::PsyncFailover(_) => "PSYNC FAILOVER, a request to become master".into(),
+        Command::Failover(_) => "FAILOVER".into(),
         Command::Select => "SELECT".into(),
         Command::Sentinel(command) => match &**command {
             SentinelCommand::IsMasterDownByAddr { candidate: Some(_), epoch, .. } => {

@@ -177,10 +177,10 @@ fn decided(run: &Traced, server: NodeId, at: Time, why: WriteLoss, done: &mut Ex
     });
     let found = match why {
         WriteLoss::NotReplicatedBeforePromotion => {
-            events.find(|(record, event)| record.node != server && **event == RedisEvent::MasterModeEnabled)
+            events.find(|(record, event)| record.node != server && event.leads())
         }
         WriteLoss::OverwrittenAtResync => {
-            events.find(|(record, event)| record.node == server && matches!(event, RedisEvent::ReplicaOf(_)))
+            events.find(|(record, event)| record.node == server && event.follows().is_some())
         }
         WriteLoss::AofNotSynced => events.find(|(_, event)| matches!(event, RedisEvent::AofLoaded(_))),
         WriteLoss::LostAtRestart => events.find(|(_, event)| **event == RedisEvent::Ready),

@@ -18,6 +18,17 @@ lines! {
     pub enum RedisEvent {
         Ready = "Ready to accept connections", since_7_2: "Ready to accept connections tcp";
         MasterModeEnabled = "MASTER MODE enabled (user request)", valkey: "PRIMARY MODE enabled (user request)";
+        /// At the request of its own master, which FAILOVER was given to.
+        MasterModeByFailover = "MASTER MODE enabled (failover request)",
+            valkey: "PRIMARY MODE enabled (failover request)";
+        FailoverRequestedAny = "FAILOVER requested to any replica.";
+        FailoverRequested(target: Addr) = "FAILOVER requested to {}.";
+        /// The master becomes the target's replica.
+        FailoverSynced(target: Addr) = "Failover target {} is synced, failing over.";
+        FailoverForced(target: Addr) = "FAILOVER to {} time out exceeded, failing over.";
+        FailoverAbortedAny(why: Box<str>) = "FAILOVER to any replica aborted: {}";
+        FailoverAborted(target: Addr, why: Box<str>) = "FAILOVER to {} aborted: {}";
+        FailoverRequestReceived(history: ReplId) = "Failover request received for replid {}.";
         ReplicaOf(master: Addr) = "REPLICAOF {} enabled (user request)";
         ReplicaOfNothingToDo = "REPLICAOF would result into synchronization with the master we are already connected with. No \
             operation performed.",
@@ -157,6 +168,27 @@ lines! {
 }
 
 impl RedisEvent {
+    /// Whether a server that follows another is a master from this line on.
+    pub const fn leads(&self) -> bool {
+        matches!(
+            self,
+            RedisEvent::MasterModeEnabled
+                | RedisEvent::MasterModeByFailover
+                | RedisEvent::FailoverAborted(..)
+                | RedisEvent::FailoverAbortedAny(_)
+        )
+    }
+
+    /// The server that this one follows from this line on.
+    pub const fn follows(&self) -> Option<Addr> {
+        match self {
+            RedisEvent::ReplicaOf(master) | RedisEvent::FailoverSynced(master) | RedisEvent::FailoverForced(master) => {
+                Some(*master)
+            }
+            _ => None,
+        }
+    }
+
     /// The line in the words of the reference stack.
     pub fn text(&self, names: &Names) -> String {
         let mut out = String::new();

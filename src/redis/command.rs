@@ -48,7 +48,7 @@ fn flags(command: &Command) -> Flags {
         | Command::ReplconfGetack
         | Command::Unknown => (true, true),
         // Marked stale but not loading; with `no async loading`.
-        Command::ReplicaOf(_) => (false, true),
+        Command::ReplicaOf(_) | Command::Failover(_) => (false, true),
         Command::Ping
         | Command::Set(..)
         | Command::Get(_)
@@ -59,6 +59,7 @@ fn flags(command: &Command) -> Flags {
         | Command::FlushDb
         | Command::Wait { .. }
         | Command::Psync(_)
+        | Command::PsyncFailover(_)
         | Command::Select
         // Marked stale, and refused by itself (`scriptPrepareForRun`).
         | Command::Eval(_)
@@ -273,6 +274,10 @@ impl Redis {
                 Some(Reply::Info(Box::new(self.info(out))))
             }
             Command::Role => Some(Reply::Role(Box::new(self.role_info()))),
+            Command::ReplicaOf(_) if self.failover.is_some() => {
+                Some(Reply::Error(ErrorKind::Said("REPLICAOF not allowed while failing over.")))
+            }
+            Command::Failover(command) => Some(self.failover(*command, out)),
             Command::ReplicaOf(Some(master)) => Some(self.replicaof(master, out)),
             Command::ReplicaOf(None) => {
                 if self.link.master.is_some() {
@@ -394,6 +399,7 @@ impl Redis {
             }
             Command::ReplconfGetack => None,
             Command::Psync(request) => self.psync(slot, request, out),
+            Command::PsyncFailover(request) => self.psync_failover(slot, request, out),
             Command::Sentinel(_) | Command::Unknown => Some(Reply::Error(ErrorKind::UnknownCommand)),
         }
     }

@@ -17,6 +17,7 @@
 //! | `trouble` | a disk that is slow or full | server.c, aof.c, rdb.c |
 //! | `speed` | how long work on the data set takes | measured |
 //! | `shutdown` | SIGTERM and SHUTDOWN | server.c |
+//! | `failover` | FAILOVER, from a master to its replica | replication.c |
 //! | `script` | a script that never ends | script.c, eval.c |
 //! | `info` | INFO and ROLE | server.c |
 //! | `cron` | serverCron and its phase | server.c, ae.c |
@@ -31,6 +32,7 @@ mod command;
 mod config;
 mod cron;
 mod dataset;
+mod failover;
 mod info;
 mod master;
 mod pause;
@@ -69,6 +71,7 @@ use child::{Bulk, Child};
 use client::{Attached, Blocked, Clients, Lane, Slot};
 use cron::{BULK, CHILD, CRON, Cron, LOAD};
 use dataset::Dataset;
+use failover::Failover;
 use pause::Pause;
 use persist::Loading;
 use pubsub::Channels;
@@ -155,6 +158,8 @@ pub struct Redis {
     /// `lastsave`
     last_save: i64,
     shutdown: Shutdown,
+    /// FAILOVER, while it is under way.
+    failover: Option<Failover>,
     /// The script that runs.
     script: Option<Box<Running>>,
     cron: Cron,
@@ -251,6 +256,7 @@ impl Redis {
             dirty: 0,
             last_save: 0,
             shutdown: Shutdown::default(),
+            failover: None,
             script: None,
             cron: Cron::default(),
             getack_wanted: false,
@@ -348,6 +354,7 @@ impl Redis {
             self.getack_wanted = false;
             self.feed(Command::ReplconfGetack, out);
         }
+        self.update_failover(out);
         self.close_and_flush(out);
     }
 

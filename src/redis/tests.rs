@@ -2,6 +2,7 @@
 
 mod aof;
 mod commands;
+mod failover;
 mod large;
 mod persist;
 mod replication;

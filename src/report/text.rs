@@ -302,8 +302,10 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
         Event::Sentinel(event) => sentinel_told(event, names, sentinels),
         Event::Redis(event) => {
             let tone = match event {
-                RedisEvent::MasterModeEnabled | RedisEvent::Ready => Tone::Good,
-                RedisEvent::ReplicaOf(_) => Tone::Plain,
+                RedisEvent::MasterModeEnabled | RedisEvent::MasterModeByFailover | RedisEvent::Ready => Tone::Good,
+                RedisEvent::FailoverAborted(..) | RedisEvent::FailoverAbortedAny(_) => Tone::Bad,
+                RedisEvent::FailoverRequested(_) | RedisEvent::FailoverRequestedAny => Tone::Plain,
+                event if event.follows().is_some() => Tone::Plain,
                 RedisEvent::SlowScript(..) | RedisEvent::SlowScriptBefore7(..) => Tone::Bad,
                 RedisEvent::ScriptKilled => Tone::Good,
                 RedisEvent::OutputLimit(_) | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,

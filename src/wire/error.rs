@@ -48,6 +48,8 @@ pub enum ErrorKind {
         /// Whether they are no majority.
         below_majority: bool,
     },
+    /// `-ERR` with these words
+    Said(&'static str),
     /// `-ERR` anything else
     Err,
     /// `-ERR unknown command`: the other kind of server has it, or nobody
@@ -133,6 +135,7 @@ impl ErrorKind {
                 )
                 .into();
             }
+            ErrorKind::Said(words) => return format!("ERR {words}").into(),
             ErrorKind::Err => "ERR",
             ErrorKind::UnknownCommand => "ERR unknown command",
             ErrorKind::NoSuchMaster => "ERR No such master with that name",

@@ -84,6 +84,22 @@ pub enum ClientType {
     Master,
 }
 
+/// FAILOVER.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailoverCommand {
+    /// `FAILOVER ABORT`
+    Abort,
+    /// `FAILOVER [TO host port] [FORCE] [TIMEOUT ms]`
+    Begin {
+        /// The replica that shall be master; none: the first that has all.
+        to: Option<Addr>,
+        /// At the end of the time it is master, whether it has all or not.
+        force: bool,
+        /// How long is waited; none: for ever.
+        timeout: Option<Span>,
+    },
+}
+
 /// Options of SENTINEL SET.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetOption {
@@ -252,6 +268,10 @@ pub enum Command {
     ReplconfGetack,
     /// PSYNC replid offset; no id stands for `? -1`
     Psync(Option<(ReplId, u64)>),
+    /// PSYNC replid offset FAILOVER: the replica that is asked becomes master first
+    PsyncFailover(Option<(ReplId, u64)>),
+    /// FAILOVER
+    Failover(Box<FailoverCommand>),
     /// SELECT 0 inside the replication stream
     Select,
     /// A command of a Sentinel

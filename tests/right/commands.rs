@@ -137,6 +137,28 @@ fn a_script_that_would_end_is_refused_with_what_is_accepted() {
     assert!(text.contains("a Sentinel runs no scripts"), "{text}");
 }
 
+#[test]
+fn a_failover_that_the_server_would_refuse_for_its_form_is_refused() {
+    for (words, part) in [
+        (&["FAILOVER", "TO", "redis-9", "6379"][..], "`redis-9` is not a host of this stack"),
+        (&["FAILOVER", "TO", "redis-2", "6379", "FORCE"], "requires both a timeout"),
+        (&["FAILOVER", "TIMEOUT", "0"], "FAILOVER timeout must be greater than 0"),
+        (&["FAILOVER", "NOW"], "FAILOVER does not know `now` here"),
+    ] {
+        let text = refusal(&with_command(8, "redis-1", words));
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let text = refusal(&with_command(8, "sentinel-1", &["FAILOVER"]));
+    assert!(text.contains("a Sentinel has no FAILOVER"), "{text}");
+    let mut world = stack("");
+    let said = |words| Reply::Error(ErrorKind::Said(words));
+    assert_eq!(ask(&mut world, "redis-1", "FAILOVER ABORT"), said("No failover in progress."));
+    let replica = said("FAILOVER is not valid when server is a replica.");
+    assert_eq!(ask(&mut world, "redis-2", "FAILOVER"), replica);
+    assert_eq!(ask(&mut world, "redis-1", "FAILOVER TO redis-2 6379 TIMEOUT 9000"), Reply::Ok);
+    assert_eq!(ask(&mut world, "redis-1", "FAILOVER"), said("FAILOVER already in progress."));
+}
+
 /// As redis-server 7.0.15 answers.
 #[test]
 fn a_server_that_runs_a_script_answers_busy() {
