@@ -152,7 +152,7 @@ impl Failure {
     /// Why it failed.
     pub fn cause(&self) -> Cause {
         match self.outcome {
-            Outcome::Ok => unreachable!("only failed attempts are judged here"),
+            Outcome::Ok | Outcome::Unreplicated => unreachable!("only failed attempts are judged here"),
             Outcome::Loading => Cause::Loading,
             Outcome::Readonly
             | Outcome::NoReplicas

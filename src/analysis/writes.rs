@@ -224,6 +224,11 @@ impl History {
     }
 }
 
+/// Whether there are none of a kind that few runs have.
+pub(super) fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Whether the recording itself says which writes are lost.
 pub(super) fn all_are_marked(recording: &Recording, lost_loads: u64) -> bool {
     let marked = recording.records.iter().filter(|record| matches!(record.what, What::Op(Op::Set { lost: true, .. })));
@@ -249,7 +254,7 @@ pub(super) fn writes(
         let name = || recording.written_name(record, &publishers).into();
         let client = names.entry(record.node).or_insert_with(name).clone();
         let fate = match outcome {
-            Outcome::Ok => WriteFate::Unknown,
+            acknowledged if acknowledged.is_acknowledged() => WriteFate::Unknown,
             _ => WriteFate::Failed(accountant.why_failed(record.node, outcome, at_us, at_us + took_us)),
         };
         if lost {

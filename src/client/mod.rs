@@ -44,7 +44,7 @@ mod tally;
 mod testing;
 mod timing;
 
-pub use config::{Config, Kind, Pause, Profile, Via};
+pub use config::{Config, Kind, Pause, Profile, Via, Wait};
 pub use histogram::Histogram;
 pub use library::{Library, LibraryId};
 pub use load::LoadReport;

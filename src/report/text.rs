@@ -518,7 +518,11 @@ fn sum_up_writes(writes: &WriteSums, out: &mut String) {
             Some(lost) => format!("{bold}{lost} of these lost{bold:#}"),
             None => "unknown how many of these lost: no master at the end".to_string(),
         };
-        let _ = writeln!(out, "writes: {} tried, {} acknowledged, {lost}", writes.attempts, writes.acknowledged);
+        let alone = match writes.unreplicated {
+            0 => String::new(),
+            alone => format!(", {alone} of these not replicated in time"),
+        };
+        let _ = writeln!(out, "writes: {} tried, {} acknowledged{alone}, {lost}", writes.attempts, writes.acknowledged);
         for why in WriteLoss::ALL {
             if let Some(n) = writes.lost_by_cause.get(why.as_str()) {
                 let _ = writeln!(out, "  {n} {}", causes::write_words(why));
