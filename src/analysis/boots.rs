@@ -45,8 +45,8 @@ impl Boots {
             let said = match event {
                 RedisEvent::Ready => Said::Ready,
                 RedisEvent::ConnectingToMaster(_) => Said::Connects,
-                RedisEvent::ReplicaOf(_) => Said::Follows,
-                RedisEvent::MasterModeEnabled => Said::Leads,
+                event if event.follows().is_some() => Said::Follows,
+                event if event.leads() => Said::Leads,
                 _ => continue,
             };
             lines.entry(record.node).or_default().push((recording.micros(record.time), said));

@@ -101,9 +101,13 @@ impl Endings {
                 What::Event(Event::Redis(RedisEvent::OutputLimit(limit))) if limit.class == "pubsub" => {
                     reasons.push((at, node(), true));
                 }
-                What::Event(Event::Redis(
-                    RedisEvent::ReplicaOf(_) | RedisEvent::Exiting | RedisEvent::Ready | RedisEvent::MasterModeEnabled,
-                )) => reasons.push((at, node(), false)),
+                What::Event(Event::Redis(event))
+                    if matches!(event, RedisEvent::Exiting | RedisEvent::Ready)
+                        || event.leads()
+                        || event.follows().is_some() =>
+                {
+                    reasons.push((at, node(), false));
+                }
                 // `on-marked-up shutdown-backup-sessions` ends sessions of the others.
                 What::Event(Event::Haproxy(HaproxyEvent::Server { server, up, .. })) => {
                     let whose = if *up { String::new() } else { recording.names.host(*server).to_string() };

@@ -152,11 +152,14 @@ impl Failure {
     /// Why it failed.
     pub fn cause(&self) -> Cause {
         match self.outcome {
-            Outcome::Ok => unreachable!("only failed attempts are judged here"),
+            Outcome::Ok | Outcome::Unreplicated => unreachable!("only failed attempts are judged here"),
             Outcome::Loading => Cause::Loading,
-            Outcome::Readonly | Outcome::NoReplicas | Outcome::MasterDown | Outcome::Misconf | Outcome::Err => {
-                Cause::ErrorReply
-            }
+            Outcome::Readonly
+            | Outcome::NoReplicas
+            | Outcome::MasterDown
+            | Outcome::Misconf
+            | Outcome::Busy
+            | Outcome::Err => Cause::ErrorReply,
             Outcome::NoMaster => Cause::NoMaster,
             _ if self.proxy_down => Cause::ProxyDown,
             Outcome::ReplyClosed | Outcome::ConnectClosed if self.no_server => Cause::RefusedNoServer,

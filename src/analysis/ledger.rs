@@ -95,6 +95,9 @@ pub struct WriteSums {
     pub attempts: u64,
     /// Acknowledged ones.
     pub acknowledged: u64,
+    /// Acknowledged ones that fewer replicas had in time than their writer's WAIT asked for.
+    #[serde(skip_serializing_if = "super::writes::is_none")]
+    pub unreplicated: u64,
     /// Acknowledged ones from before time 0.
     pub acknowledged_before: u64,
     /// Failed ones by outcome.
@@ -418,7 +421,8 @@ fn sum_up_writes(ledger: &mut Ledger, known: bool) {
                 *(if counts { &mut lost } else { &mut lost_before }) += 1;
             }
         }
-        if write.outcome == Outcome::Ok {
+        sums.unreplicated += u64::from(counts && write.outcome == Outcome::Unreplicated);
+        if write.outcome.is_acknowledged() {
             *(if counts { &mut sums.acknowledged } else { &mut sums.acknowledged_before }) += 1;
         }
     }

@@ -230,8 +230,8 @@ pub fn masters(recording: &Recording) -> Masters {
                             let master = boots.at(id, at) == Role::Master;
                             *node = Node { running: true, paused: false, master };
                         }
-                        RedisEvent::MasterModeEnabled => node.master = true,
-                        RedisEvent::ReplicaOf(_) => node.master = false,
+                        event if event.leads() => node.master = true,
+                        event if event.follows().is_some() => node.master = false,
                         RedisEvent::Exiting => node.running = false,
                         _ => {}
                     }

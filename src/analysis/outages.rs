@@ -104,7 +104,7 @@ impl Attempts {
 /// The outages of a client whose attempts are counted: from answer to answer, as each of its connections waits for its
 /// own.
 fn many_outages(client: String, activity: Activity, attempts: &[Many], end: i64) -> ClientOutages {
-    let successes = || attempts.iter().filter(|many| many.outcome == Outcome::Ok);
+    let successes = || attempts.iter().filter(|many| many.outcome.is_acknowledged());
     // What began before time 0 may have been answered long after it.
     let clipped = |many: &Many| (many.gap.0.max(0), many.gap.1, true);
     let mut gaps: Vec<(i64, i64, bool)> = successes().map(clipped).filter(|(from, to, _)| from < to).collect();
@@ -121,7 +121,7 @@ fn many_outages(client: String, activity: Activity, attempts: &[Many], end: i64)
         longest_from_us: *from,
         outages: vec![],
     };
-    let failures: Vec<&Many> = attempts.iter().filter(|many| many.outcome != Outcome::Ok).collect();
+    let failures: Vec<&Many> = attempts.iter().filter(|many| !many.outcome.is_acknowledged()).collect();
     for (from_us, to_us, recovered) in gaps.into_iter().filter(|(from, to, _)| to - from >= COUNTED_US) {
         let mut failed: BTreeMap<&'static str, u64> = BTreeMap::new();
         let begin = failures.partition_point(|many| many.at < from_us);
@@ -227,7 +227,7 @@ fn client_outages(client: String, activity: Activity, attempts: &[Attempt], pace
     let before = attempts.iter().take_while(|attempt| attempt.at_us < 0);
     let mut attempt_before = before.last().copied();
     for attempt in attempts.iter().filter(|attempt| attempt.at_us >= 0) {
-        if attempt.outcome == Outcome::Ok {
+        if attempt.outcome.is_acknowledged() {
             let tried = pace.tried_us(attempt_before, last, attempt.at_us, false);
             close(last, attempt.at_us, true, tried, &mut failed);
             last = attempt.at_us;

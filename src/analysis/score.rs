@@ -124,7 +124,7 @@ fn cells_of_clients(
         for (_, _, outcome) in attempts {
             *cells.entry(format!("{way}{op} {} | count", outcome.as_str())).or_default() += 1.0;
         }
-        let ok = attempts.iter().filter(|(_, _, outcome)| *outcome == Outcome::Ok);
+        let ok = attempts.iter().filter(|(_, _, outcome)| outcome.is_acknowledged());
         let mut ok: Vec<f64> = ok.map(|(at, _, _)| *at).collect();
         ok.sort_by(f64::total_cmp);
         if ok.len() > 1 {

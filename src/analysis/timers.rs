@@ -6,7 +6,7 @@
 
 use super::faults::{Window, windows};
 use super::phases::{Failover, Phase, Step};
-use crate::record::{ConnectEnd, Event, HaproxyEvent, Op, Outcome, Recording, What};
+use crate::record::{ConnectEnd, Event, HaproxyEvent, Op, Recording, What};
 
 /// Shorter than this, Sentinel did it in the same tick (at most 100 ms, `sentinelTimer`).
 const TICK_US: i64 = 110_000;
@@ -148,7 +148,7 @@ fn attempt_reason(recording: &Recording, step: &Step) -> String {
         }
     }
     match last {
-        Some((outcome, took)) if outcome != Outcome::Ok => {
+        Some((outcome, took)) if !outcome.is_acknowledged() => {
             let seconds = took.as_secs_f64();
             if seconds >= 0.1 {
                 format!("next attempt after {} of {seconds:.2} s", outcome.as_str())

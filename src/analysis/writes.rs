@@ -135,11 +135,23 @@ enum Turn {
 impl History {
     pub(super) fn of(recording: &Recording) -> History {
         let mut turns: Vec<(i64, String, Turn)> = Vec::new();
-        let mut from_log: BTreeSet<NodeId> = BTreeSet::new();
+        let (mut from_log, mut demoted): (BTreeSet<NodeId>, BTreeSet<NodeId>) = Default::default();
         for record in &recording.records {
-            let turn = match record.what {
-                What::Event(Event::Redis(RedisEvent::MasterModeEnabled)) => Turn::Promoted,
-                What::Event(Event::Redis(RedisEvent::ReplicaOf(_))) => Turn::Demoted,
+            let turn = match &record.what {
+                // Given up while it waited: it has been master all along.
+                What::Event(Event::Redis(RedisEvent::FailoverAborted(..) | RedisEvent::FailoverAbortedAny(_)))
+                    if !demoted.contains(&record.node) =>
+                {
+                    continue;
+                }
+                What::Event(Event::Redis(event)) if event.leads() => {
+                    demoted.remove(&record.node);
+                    Turn::Promoted
+                }
+                What::Event(Event::Redis(event)) if event.follows().is_some() => {
+                    demoted.insert(record.node);
+                    Turn::Demoted
+                }
                 What::Event(Event::Redis(RedisEvent::AofLoaded(_))) => {
                     from_log.insert(record.node);
                     continue;
@@ -212,6 +224,11 @@ impl History {
     }
 }
 
+/// Whether there are none of a kind that few runs have.
+pub(super) fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Whether the recording itself says which writes are lost.
 pub(super) fn all_are_marked(recording: &Recording, lost_loads: u64) -> bool {
     let marked = recording.records.iter().filter(|record| matches!(record.what, What::Op(Op::Set { lost: true, .. })));
@@ -237,7 +254,7 @@ pub(super) fn writes(
         let name = || recording.written_name(record, &publishers).into();
         let client = names.entry(record.node).or_insert_with(name).clone();
         let fate = match outcome {
-            Outcome::Ok => WriteFate::Unknown,
+            acknowledged if acknowledged.is_acknowledged() => WriteFate::Unknown,
             _ => WriteFate::Failed(accountant.why_failed(record.node, outcome, at_us, at_us + took_us)),
         };
         if lost {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::{Failure, Verdict};
-use crate::client::{Kind, LibraryId};
+use crate::client::{Kind, LibraryId, Wait};
 use crate::kernel::Span;
 use crate::reference::{BackendKind, Error, Interrupt, Rounds, Stack, client, delay, leftovers, record, refuse};
 use crate::scenario::{Scenario, units};
@@ -108,6 +108,12 @@ struct ClientArguments {
     /// What a publisher adds to its numbers
     #[arg(long)]
     mark: Option<String>,
+    /// Follow each SET that succeeds by WAIT for so many replicas
+    #[arg(long)]
+    wait_replicas: Option<u32>,
+    /// How long the server waits for them
+    #[arg(long, default_value = "1s", value_parser = units::parse_span)]
+    wait_timeout: Span,
     /// Follow each PUBLISH that succeeds by a SET
     #[arg(long)]
     then_set: bool,
@@ -234,6 +240,7 @@ fn be_a_client(arguments: &ClientArguments) -> Result<Verdict, Failure> {
         mark: arguments.mark.clone(),
         payload: arguments.payload,
         requests: arguments.requests,
+        wait: arguments.wait_replicas.map(|replicas| Wait { replicas, timeout: arguments.wait_timeout }),
     };
     client::run(&task, &arguments.out).map_err(Failure::io(arguments.out.display()))?;
     Ok(Verdict::Fine)

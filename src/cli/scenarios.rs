@@ -16,7 +16,7 @@ use crate::suggest::closest;
 #[derive(clap::Args)]
 #[command(after_help = "Any of these names can be given wherever a scenario file can: sim run partition")]
 pub(super) struct List {
-    /// Only this theme: cookbook, traps, published, witness, regressions, conformance
+    /// Only this theme: cookbook, traps, commands, published, witness, regressions, conformance
     theme: Option<String>,
 }
 

@@ -17,7 +17,7 @@ use super::{Config, Counters, Kind, Setup, Target, command, record_attempt, repl
 use crate::kernel::{Span, Stream, Time};
 use crate::program::{Ended, Input, Out, TimerId, Token};
 use crate::record::{ConnectEnd, Op, Outcome};
-use crate::wire::{Addr, ChannelId, ErrorKind, Message, Reply};
+use crate::wire::{Addr, ChannelId, Command, ErrorKind, Message, Reply};
 
 const TICK: TimerId = TimerId(0);
 
@@ -32,6 +32,8 @@ enum State {
     Opening(u32),
     /// Waits for the reply.
     Waiting(u32),
+    /// A SET that was acknowledged waits for the reply to its WAIT.
+    Replicating(u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -275,6 +277,7 @@ impl Caller {
                     pooled.link.close(out);
                     let outcome = match self.calls[call as usize].state {
                         State::Opening(_) => Outcome::ConnectClosed,
+                        State::Replicating(_) => Outcome::Unreplicated,
                         _ => Outcome::ReplyClosed,
                     };
                     self.release(place, out);
@@ -317,8 +320,14 @@ impl Caller {
         self.timing.step(self.runtime, out);
         let Call { kind, seq, .. } = self.calls[call as usize];
         self.calls[call as usize].state = State::Waiting(place);
+        let asked = command(&self.config, kind, self.channel, self.index, seq, false);
+        self.ask(call, place, asked, out);
+    }
+
+    /// Writes a command and waits for its reply.
+    fn ask(&mut self, call: u32, place: u32, asked: Command, out: &mut Out) {
         let link = &mut self.pool[place as usize].link;
-        link.command(command(&self.config, kind, self.channel, self.index, seq, false), out);
+        link.command(asked, out);
         match link.stale() {
             // The kernel took the command, but the read finds the FIN; or the write failed.
             Some(how) => self.broken(call, place, how, out),
@@ -335,6 +344,7 @@ impl Caller {
     fn broken(&mut self, call: u32, place: u32, how: Ended, out: &mut Out) {
         self.timing.step(self.runtime, out);
         let outcome = match how {
+            _ if self.is_acknowledged(call) => Outcome::Unreplicated,
             Ended::Eof | Ended::Reset => Outcome::ReplyClosed,
             Ended::TimedOut => Outcome::ReplyTimeout,
         };
@@ -357,12 +367,27 @@ impl Caller {
         }
     }
 
+    /// Whether its SET was acknowledged, and its WAIT is under way.
+    fn is_acknowledged(&self, call: u32) -> bool {
+        matches!(self.calls[call as usize].state, State::Replicating(_))
+    }
+
     fn replied(&mut self, call: u32, place: u32, reply: &Reply, out: &mut Out) {
+        if self.calls[call as usize].state == State::Replicating(place) {
+            self.timing.step(self.runtime, out);
+            let met = self.config.wait.is_some_and(|wait| wait.is_met(reply));
+            self.release(place, out);
+            return self.finish(call, if met { Outcome::Ok } else { Outcome::Unreplicated }, None, out);
+        }
         if self.calls[call as usize].state != State::Waiting(place) {
             return;
         }
         self.timing.step(self.runtime, out);
         let outcome = reply_outcome(reply);
+        if let (Outcome::Ok, Some(wait)) = (outcome, self.config.wait) {
+            self.calls[call as usize].state = State::Replicating(place);
+            return self.ask(call, place, wait.command(), out);
+        }
         let readonly = matches!(reply, Reply::Error(ErrorKind::Readonly));
         if readonly && self.habits.on_readonly != OnReadonly::Keep {
             self.pool[place as usize].link.close(out);
@@ -385,11 +410,12 @@ impl Caller {
                 self.queue.retain(|waiting| *waiting != call);
                 self.finish(call, Outcome::PoolTimeout, None, out);
             }
-            State::Waiting(place) => {
+            State::Waiting(place) | State::Replicating(place) => {
                 self.timing.step(self.runtime, out);
+                let outcome = if self.is_acknowledged(call) { Outcome::Unreplicated } else { Outcome::ReplyTimeout };
                 self.pool[place as usize].link.close(out);
                 self.release(place, out);
-                self.failed(call, Outcome::ReplyTimeout, out);
+                self.failed(call, outcome, out);
             }
             State::Free | State::Opening(_) => {}
         }
@@ -403,6 +429,7 @@ impl Caller {
     fn failed_as(&mut self, call: u32, outcome: Outcome, told: Outcome, out: &mut Out) {
         let on = self.habits.retry_on;
         let may = match outcome {
+            Outcome::Unreplicated => false,
             Outcome::ReplyTimeout => on.command_timeout,
             Outcome::ConnectTimeout => on.connect_timeout,
             Outcome::ConnectRefused | Outcome::ConnectUnreachable | Outcome::NoMaster => on.refused,
@@ -433,7 +460,7 @@ impl Caller {
         let Call { kind, seq, began, .. } = self.calls[call as usize];
         record_attempt(kind, seq, began, outcome, receivers, out);
         let was_first = kind == self.config.kind;
-        self.counters.ok += u64::from(was_first && outcome == Outcome::Ok);
+        self.counters.ok += u64::from(was_first && outcome.is_acknowledged());
         if was_first && kind == Kind::Publish && self.config.then_set && outcome == Outcome::Ok {
             let entry = &mut self.calls[call as usize];
             *entry = Call { state: State::Free, kind: Kind::Set, seq, began: out.now(), tries: 0 };

@@ -8,6 +8,7 @@ use super::library::{Engine, LibraryId};
 use crate::kernel::Span;
 use crate::record::{Activity, ClientMark};
 use crate::units::{self, Limit};
+use crate::wire::{Command, Reply};
 
 /// The settings of one client program: what it asks, how often, and whose habits it has.
 ///
@@ -74,6 +75,9 @@ pub struct Config {
     pub payload: u64,
     /// Whether a PUBLISH that succeeds is followed by SET k:SEQ on the same client, as in the demo's publisher.
     pub then_set: bool,
+    /// A writer follows each SET by WAIT: until so many replicas have it, or for so long. With fewer the outcome is `unreplicated`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
     /// Closed loop: the pause between a reply and the next attempt, drawn evenly between two limits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
@@ -114,6 +118,7 @@ impl Default for Config {
             concurrency: None,
             payload: 0,
             then_set: false,
+            wait: None,
             pause: None,
             requests: None,
             connections: 1,
@@ -287,6 +292,28 @@ pub enum Profile {
     GoRedisV8,
     /// As `reference`, but it asks the Sentinels where the master is and connects to that node.
     Sentinel,
+}
+
+/// What a writer asks for after each SET.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Wait {
+    /// How many replicas must have acknowledged the SET.
+    pub replicas: u32,
+    /// How long the server waits for them, in whole milliseconds.
+    pub timeout: Span,
+}
+
+impl Wait {
+    /// Whether an answer to WAIT says that enough replicas have it.
+    pub(super) fn is_met(self, reply: &Reply) -> bool {
+        matches!(reply, Reply::Int(replicas) if *replicas >= i64::from(self.replicas))
+    }
+
+    /// The command.
+    pub(super) fn command(self) -> Command {
+        Command::Wait { replicas: self.replicas, timeout: Span::from_millis(self.timeout.as_millis()) }
+    }
 }
 
 /// Limits of a random pause, both inclusive.

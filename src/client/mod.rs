@@ -44,7 +44,7 @@ mod tally;
 mod testing;
 mod timing;
 
-pub use config::{Config, Kind, Pause, Profile, Via};
+pub use config::{Config, Kind, Pause, Profile, Via, Wait};
 pub use histogram::Histogram;
 pub use library::{Library, LibraryId};
 pub use load::LoadReport;
@@ -362,6 +362,7 @@ fn reply_outcome(reply: &Reply) -> Outcome {
         Reply::Error(ErrorKind::NoReplicas) => Outcome::NoReplicas,
         Reply::Error(ErrorKind::MasterDown) => Outcome::MasterDown,
         Reply::Error(ErrorKind::Misconf | ErrorKind::MisconfAof) => Outcome::Misconf,
+        Reply::Error(ErrorKind::Busy) => Outcome::Busy,
         Reply::Error(_) => Outcome::Err,
         _ => Outcome::Ok,
     }

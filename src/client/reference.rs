@@ -4,7 +4,7 @@
 
 use super::line::{Line, Step};
 use super::timing::Timing;
-use super::{Config, Counters, Setup, command, record_attempt, reply_outcome};
+use super::{Config, Counters, Setup, Wait, command, record_attempt, reply_outcome};
 use crate::kernel::{Span, Time};
 use crate::program::{Ended, Input, Out, TimerId};
 use crate::record::{ConnectEnd, Op, Outcome};
@@ -32,6 +32,8 @@ enum Phase {
     Opening,
     /// An attempt that waits for its reply.
     Waiting,
+    /// A SET that was acknowledged waits for the reply to its WAIT.
+    Replicating,
 }
 
 /// A publisher, or a client that sets or reads keys: one attempt at every multiple of `every` since its start.
@@ -77,7 +79,7 @@ impl Writer {
                 self.attempt(out);
             }
             Input::Timer(TICK) => self.attempt(out),
-            Input::Timer(WAIT) => self.fail(Outcome::ReplyTimeout, out),
+            Input::Timer(WAIT) => self.fail(self.unless_acknowledged(Outcome::ReplyTimeout), out),
             input => match self.line.handle(input, &mut self.timing, out) {
                 Step::Opened => {
                     self.timing.python_step(out);
@@ -86,7 +88,9 @@ impl Writer {
                 }
                 Step::Failed(failure) => self.fail(failure.into(), out),
                 Step::Read(Message::Reply(reply)) => self.replied(&reply, out),
-                Step::Ended(how) if self.phase == Phase::Waiting => self.fail(ended(how), out),
+                Step::Ended(how) if matches!(self.phase, Phase::Waiting | Phase::Replicating) => {
+                    self.fail(self.unless_acknowledged(ended(how)), out);
+                }
                 Step::Nothing | Step::Read(_) | Step::Ended(_) => {}
             },
         }
@@ -117,12 +121,36 @@ impl Writer {
         }
     }
 
+    /// What became of an attempt: a SET that was acknowledged is one, whatever becomes of its WAIT.
+    fn unless_acknowledged(&self, outcome: Outcome) -> Outcome {
+        if self.phase == Phase::Replicating { Outcome::Unreplicated } else { outcome }
+    }
+
+    /// WAIT, after a SET that was acknowledged. The client's own limit comes after the server's.
+    fn wait(&mut self, wait: Wait, out: &mut Out) {
+        self.line.command(wait.command(), out);
+        self.phase = Phase::Replicating;
+        match self.line.stale() {
+            Some(_) => self.fail(Outcome::Unreplicated, out),
+            None => out.set_timer(WAIT, self.timing.python_limit(out.now(), wait.timeout + REPLY_LIMIT)),
+        }
+    }
+
     fn replied(&mut self, reply: &Reply, out: &mut Out) {
-        if self.phase != Phase::Waiting {
-            return;
+        match self.phase {
+            Phase::Waiting => {}
+            Phase::Replicating => {
+                self.timing.python_step(out);
+                let met = self.config.wait.is_some_and(|wait| wait.is_met(reply));
+                return self.finish(if met { Outcome::Ok } else { Outcome::Unreplicated }, None, out);
+            }
+            Phase::Idle | Phase::Opening => return,
         }
         self.timing.python_step(out);
         let outcome = reply_outcome(reply);
+        if let (Outcome::Ok, Some(wait)) = (outcome, self.config.wait) {
+            return self.wait(wait, out);
+        }
         if outcome == Outcome::Readonly && self.line.asks_sentinels() {
             self.line.close(out);
         }
@@ -143,7 +171,7 @@ impl Writer {
         let now = out.now();
         out.clear_timer(WAIT);
         self.phase = Phase::Idle;
-        self.counters.ok += u64::from(outcome == Outcome::Ok);
+        self.counters.ok += u64::from(outcome.is_acknowledged());
         record_attempt(self.config.kind, self.seq, self.began, outcome, receivers, out);
         if self.config.requests.is_some_and(|requests| self.counters.attempted >= requests) {
             self.line.close(out);

@@ -38,6 +38,8 @@ pub(super) struct Bench {
     pub(super) service: Service,
     /// What Sentinels (any address but the service's) answer; none are silent.
     pub(super) master: Option<Addr>,
+    /// What WAIT is answered; none: nothing.
+    pub(super) replicas: Option<i64>,
     /// The flags of the master in SENTINEL MASTER.
     pub(super) flags: &'static str,
     /// Every command that was written, with its time and socket.
@@ -71,6 +73,7 @@ impl Bench {
             client: Client::new(setup),
             service: Service::Healthy,
             master: Some(SERVICE),
+            replicas: Some(2),
             flags: "master",
             written: Vec::new(),
             connects: Vec::new(),
@@ -172,6 +175,7 @@ impl Bench {
             (Service::Error(kind), Command::Publish(..) | Command::Set(..) | Command::Get(_)) => {
                 Some(Reply::Error(kind))
             }
+            (Service::Healthy, Command::Wait { .. }) => self.replicas.map(Reply::Int),
             (Service::Healthy | Service::Error(_), command) => Some(match command {
                 Command::Publish(..) => Reply::Int(1),
                 Command::Set(..) => Reply::Ok,

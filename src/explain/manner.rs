@@ -73,7 +73,7 @@ impl Silence {
         attempts.sort_by_key(|(_, ended, _)| *ended);
         let mut longest = Silence::default();
         let mut last = 0;
-        let ends = attempts.iter().filter(|(_, ended, outcome)| *outcome == Outcome::Ok && *ended > 0);
+        let ends = attempts.iter().filter(|(_, ended, outcome)| outcome.is_acknowledged() && *ended > 0);
         for (ended, is_end) in ends.map(|(_, ended, _)| ((*ended).min(end), false)).chain([(end, true)]) {
             if ended - last > longest.span_us() {
                 longest = Silence { from_us: last, to_us: ended, ended: !is_end, ..Silence::default() };

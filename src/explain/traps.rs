@@ -10,7 +10,7 @@ use super::{Ask, Step, Subject};
 use crate::analysis::ledger::Cause;
 use crate::analysis::masters::Route;
 use crate::program::Note;
-use crate::record::{Event, HaproxyEvent, NodeKind, Op, Outcome, RedisEvent, SentinelEvent, What};
+use crate::record::{Event, HaproxyEvent, NodeKind, Op, SentinelEvent, What};
 use crate::wire::Role;
 
 /// Shorter disagreements are every failover's.
@@ -130,7 +130,7 @@ fn original_master_returns(subject: &Subject) -> Option<Finding> {
                     back = Some((at, name));
                 }
             }
-            What::Event(Event::Redis(RedisEvent::ReplicaOf(_))) => {
+            What::Event(Event::Redis(event)) if event.follows().is_some() => {
                 if let Some((since, name)) = back
                     && demoted.is_none()
                     && at > since
@@ -191,7 +191,7 @@ fn success_is_not_success(subject: &Subject) -> Option<Finding> {
     let recording = subject.recording();
     let publishers = recording.publishers();
     let mut failed = recording.records.iter().filter_map(|record| match record.what {
-        What::Op(Op::Set { seq, outcome, .. }) if publishers.contains(&record.node) && outcome != Outcome::Ok => {
+        What::Op(Op::Set { seq, outcome, .. }) if publishers.contains(&record.node) && !outcome.is_acknowledged() => {
             Some((recording.micros(record.time), record, seq, outcome))
         }
         _ => None,

@@ -62,6 +62,8 @@ fn command(command: &Command, names: &Names) -> String {
         Command::Shutdown { .. } => "SHUTDOWN".into(),
         Command::DebugSleep(_) => "DEBUG SLEEP".into(),
         Command::DebugSegfault => "DEBUG SEGFAULT".into(),
+        Command::Eval(_) => "EVAL of a script that never ends".into(),
+        Command::ScriptKill => "SCRIPT KILL".into(),
         Command::Save => "SAVE".into(),
         Command::BgSave => "BGSAVE".into(),
         Command::BgRewriteAof => "BGREWRITEAOF".into(),
@@ -75,6 +77,8 @@ fn command(command: &Command, names: &Names) -> String {
         Command::ReplconfAck(offset) => format!("REPLCONF ACK {offset}"),
         Command::ReplconfGetack => "REPLCONF GETACK".into(),
         Command::Psync(_) => "PSYNC".into(),
+        Command::PsyncFailover(_) => "PSYNC FAILOVER, a request to become master".into(),
+        Command::Failover(_) => "FAILOVER".into(),
         Command::Select => "SELECT".into(),
         Command::Sentinel(command) => match &**command {
             SentinelCommand::IsMasterDownByAddr { candidate: Some(_), epoch, .. } => {
@@ -121,6 +125,9 @@ fn reply(reply: &Reply, names: &Names) -> String {
 pub(super) fn error(kind: ErrorKind) -> String {
     if kind == ErrorKind::Loading {
         return "-LOADING, its data is still being loaded".into();
+    }
+    if kind == ErrorKind::Busy {
+        return "-BUSY, a script runs in it and does not end".into();
     }
     let text = kind.text();
     match text.split_once(' ') {
@@ -195,6 +202,7 @@ pub(super) fn timer(kind: Seat, timer: TimerId, servers: usize, names: &Names) -
         (Seat::Redis(_), 0) => "serverCron".into(),
         (Seat::Redis(_), 1) => "its RDB child goes on".into(),
         (Seat::Redis(_), 2) => "its loading goes on".into(),
+        (Seat::Redis(_), 5) => "its script looks at the events".into(),
         (Seat::Redis(_), _) => "a saved file goes on to a replica".into(),
         (Seat::Haproxy, 0) => "its start is over".into(),
         (Seat::Haproxy, n) if n <= servers => {

@@ -93,6 +93,9 @@ fn follow(run: &Traced, entry: &Write, done: &mut Explanation) {
     let took = entry.took_us as f64 / 1e3;
     let text = match entry.outcome {
         crate::record::Outcome::Ok => format!("is told that it succeeded, after {took:.3} ms"),
+        crate::record::Outcome::Unreplicated => format!(
+            "was told that it succeeded; {took:.3} ms after the beginning its WAIT has not named as many replicas as it asks for"
+        ),
         outcome => format!("gives the attempt up after {took:.3} ms: {}", outcome.as_str()),
     };
     done.steps.push(Step::new(run.micros(trail.answered), &*entry.client, text).event(trail.record.during));
@@ -177,10 +180,10 @@ fn decided(run: &Traced, server: NodeId, at: Time, why: WriteLoss, done: &mut Ex
     });
     let found = match why {
         WriteLoss::NotReplicatedBeforePromotion => {
-            events.find(|(record, event)| record.node != server && **event == RedisEvent::MasterModeEnabled)
+            events.find(|(record, event)| record.node != server && event.leads())
         }
         WriteLoss::OverwrittenAtResync => {
-            events.find(|(record, event)| record.node == server && matches!(event, RedisEvent::ReplicaOf(_)))
+            events.find(|(record, event)| record.node == server && event.follows().is_some())
         }
         WriteLoss::AofNotSynced => events.find(|(_, event)| matches!(event, RedisEvent::AofLoaded(_))),
         WriteLoss::LostAtRestart => events.find(|(_, event)| **event == RedisEvent::Ready),

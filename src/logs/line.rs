@@ -47,9 +47,13 @@ pub(super) fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 /// A line's text as a recording has it.
 pub(crate) fn clean(text: &str, name_of: impl Fn(Ipv4Addr) -> Option<String>) -> String {
     let mut text = with_names(text, name_of);
-    if let Some(from) = text.find("(user request from '") {
-        let end = text[from..].find("')").map_or(text.len(), |length| from + length + 2);
-        text.replace_range(from..end, "(user request)");
+    for (begins, clean) in
+        [("(user request from '", "(user request)"), ("(failover request from '", "(failover request)")]
+    {
+        if let Some(from) = text.find(begins) {
+            let end = text[from..].find("')").map_or(text.len(), |length| from + length + 2);
+            text.replace_range(from..end, clean);
+        }
     }
     text
 }
@@ -110,5 +114,7 @@ mod tests {
         assert_eq!(clean("Redis version=7.0.15, 10.77.1.20", name_of), "Redis version=7.0.15, 10.77.1.20");
         let text = "MASTER MODE enabled (user request from 'id=3 addr=10.77.1.2:4 name=x')";
         assert_eq!(clean(text, name_of), "MASTER MODE enabled (user request)");
+        let text = "MASTER MODE enabled (failover request from 'id=5 addr=10.77.1.2:4 name= age=0')";
+        assert_eq!(clean(text, name_of), "MASTER MODE enabled (failover request)");
     }
 }

@@ -54,6 +54,10 @@ pub enum Outcome {
     MasterDown,
     /// `-MISCONF`
     Misconf,
+    /// `-BUSY`: the server runs a script.
+    Busy,
+    /// A SET that was acknowledged, whose WAIT named fewer replicas than the writer asks for, or was not answered.
+    Unreplicated,
     /// Any other error reply.
     Err,
     /// The connection did not open in time.
@@ -81,13 +85,15 @@ impl From<Outcome> for &'static str {
 }
 
 impl Outcome {
-    const TABLE: [(Outcome, &'static str); 15] = [
+    const TABLE: [(Outcome, &'static str); 17] = [
         (Outcome::Ok, "ok"),
         (Outcome::Readonly, "readonly"),
         (Outcome::Loading, "loading"),
         (Outcome::NoReplicas, "noreplicas"),
         (Outcome::MasterDown, "masterdown"),
         (Outcome::Misconf, "misconf"),
+        (Outcome::Busy, "busy"),
+        (Outcome::Unreplicated, "unreplicated"),
         (Outcome::Err, "err"),
         (Outcome::ConnectTimeout, "connect-timeout"),
         (Outcome::ConnectRefused, "connect-refused"),
@@ -99,6 +105,11 @@ impl Outcome {
         (Outcome::NoMaster, "no-master"),
     ];
 
+    /// Whether the server said that it did what was asked.
+    pub const fn is_acknowledged(self) -> bool {
+        matches!(self, Outcome::Ok | Outcome::Unreplicated)
+    }
+
     /// Whether it is a reply, an error's among them: the connection is still there.
     pub const fn is_reply(self) -> bool {
         matches!(
@@ -109,6 +120,7 @@ impl Outcome {
                 | Outcome::NoReplicas
                 | Outcome::MasterDown
                 | Outcome::Misconf
+                | Outcome::Busy
                 | Outcome::Err
         )
     }

@@ -18,6 +18,17 @@ lines! {
     pub enum RedisEvent {
         Ready = "Ready to accept connections", since_7_2: "Ready to accept connections tcp";
         MasterModeEnabled = "MASTER MODE enabled (user request)", valkey: "PRIMARY MODE enabled (user request)";
+        /// At the request of its own master, which FAILOVER was given to.
+        MasterModeByFailover = "MASTER MODE enabled (failover request)",
+            valkey: "PRIMARY MODE enabled (failover request)";
+        FailoverRequestedAny = "FAILOVER requested to any replica.";
+        FailoverRequested(target: Addr) = "FAILOVER requested to {}.";
+        /// The master becomes the target's replica.
+        FailoverSynced(target: Addr) = "Failover target {} is synced, failing over.";
+        FailoverForced(target: Addr) = "FAILOVER to {} time out exceeded, failing over.";
+        FailoverAbortedAny(why: Box<str>) = "FAILOVER to any replica aborted: {}";
+        FailoverAborted(target: Addr, why: Box<str>) = "FAILOVER to {} aborted: {}";
+        FailoverRequestReceived(history: ReplId) = "Failover request received for replid {}.";
         ReplicaOf(master: Addr) = "REPLICAOF {} enabled (user request)";
         ReplicaOfNothingToDo = "REPLICAOF would result into synchronization with the master we are already connected with. No \
             operation performed.",
@@ -141,6 +152,13 @@ lines! {
         AofLoaded(took: Span) = "DB loaded from append only file: {s} seconds";
         AofFsyncSlow = "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for \
             fsync to complete, this may slow down Redis.";
+        /// How long it has run, and its name.
+        SlowScript(ran: Span, name: Box<str>) = "Slow script detected: still in execution after {ms} milliseconds. You can \
+            try killing the script using the SCRIPT KILL command. Script name is: {}.";
+        /// The same before 7.0.
+        SlowScriptBefore7(ran: Span, name: Box<str>) = "Lua slow script detected: still in execution after {ms} \
+            milliseconds. You can try killing the script using the SCRIPT KILL command. Script SHA1 is: {}";
+        ScriptKilled = "Lua script killed by user with SCRIPT KILL.";
         ShutdownRequested = "User requested shutdown...";
         ShutdownWaiting = "Waiting for replicas before shutting down.";
         Exiting = "Redis is now ready to exit, bye bye...", valkey: "Valkey is now ready to exit, bye bye...";
@@ -150,6 +168,27 @@ lines! {
 }
 
 impl RedisEvent {
+    /// Whether a server that follows another is a master from this line on.
+    pub const fn leads(&self) -> bool {
+        matches!(
+            self,
+            RedisEvent::MasterModeEnabled
+                | RedisEvent::MasterModeByFailover
+                | RedisEvent::FailoverAborted(..)
+                | RedisEvent::FailoverAbortedAny(_)
+        )
+    }
+
+    /// The server that this one follows from this line on.
+    pub const fn follows(&self) -> Option<Addr> {
+        match self {
+            RedisEvent::ReplicaOf(master) | RedisEvent::FailoverSynced(master) | RedisEvent::FailoverForced(master) => {
+                Some(*master)
+            }
+            _ => None,
+        }
+    }
+
     /// The line in the words of the reference stack.
     pub fn text(&self, names: &Names) -> String {
         let mut out = String::new();

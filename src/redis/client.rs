@@ -46,6 +46,8 @@ pub(super) enum Blocked {
     Postponed,
     /// SHUTDOWN, waiting for replicas.
     Shutdown,
+    /// EVAL: its script runs.
+    Script,
 }
 
 /// What a replica gets on one of its connections.

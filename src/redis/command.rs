@@ -39,6 +39,7 @@ fn flags(command: &Command) -> Flags {
         | Command::Shutdown { .. }
         | Command::DebugSleep(_)
         | Command::DebugSegfault
+        | Command::ScriptKill
         | Command::NoOp
         | Command::ReplconfHandshake { .. }
         | Command::ReplconfCapa { .. }
@@ -47,7 +48,7 @@ fn flags(command: &Command) -> Flags {
         | Command::ReplconfGetack
         | Command::Unknown => (true, true),
         // Marked stale but not loading; with `no async loading`.
-        Command::ReplicaOf(_) => (false, true),
+        Command::ReplicaOf(_) | Command::Failover(_) => (false, true),
         Command::Ping
         | Command::Set(..)
         | Command::Get(_)
@@ -58,10 +59,14 @@ fn flags(command: &Command) -> Flags {
         | Command::FlushDb
         | Command::Wait { .. }
         | Command::Psync(_)
+        | Command::PsyncFailover(_)
         | Command::Select
+        // Marked stale, and refused by itself (`scriptPrepareForRun`).
+        | Command::Eval(_)
         | Command::Sentinel(_) => (false, false),
     };
-    Flags { loading, stale, replicates: command.is_write() || matches!(command, Command::Publish(..)) }
+    let replicates = command.is_write() || matches!(command, Command::Publish(..) | Command::Eval(_));
+    Flags { loading, stale, replicates }
 }
 
 impl Redis {
@@ -210,6 +215,9 @@ impl Redis {
         if self.loading.is_some() && !(flags(command).loading && queued.iter().all(|queued| flags(queued).loading)) {
             return Some(ErrorKind::Loading);
         }
+        if self.is_busy() && !super::script::allowed_while_busy(command) {
+            return Some(ErrorKind::Busy);
+        }
         if client.attached.is_some() && (is_write || matches!(command, Command::Publish(..) | Command::Get(_))) {
             return Some(ErrorKind::Err);
         }
@@ -266,6 +274,10 @@ impl Redis {
                 Some(Reply::Info(Box::new(self.info(out))))
             }
             Command::Role => Some(Reply::Role(Box::new(self.role_info()))),
+            Command::ReplicaOf(_) if self.failover.is_some() => {
+                Some(Reply::Error(ErrorKind::Said("REPLICAOF not allowed while failing over.")))
+            }
+            Command::Failover(command) => Some(self.failover(*command, out)),
             Command::ReplicaOf(Some(master)) => Some(self.replicaof(master, out)),
             Command::ReplicaOf(None) => {
                 if self.link.master.is_some() {
@@ -338,6 +350,8 @@ impl Redis {
                 self.crash(out);
                 None
             }
+            Command::Eval(script) => self.eval(slot, *script, out),
+            Command::ScriptKill => Some(self.script_kill(out)),
             Command::Save if in_exec => Some(Reply::Error(ErrorKind::InTransaction)),
             Command::Save if self.child.is_some() && !self.is_rewriting_aof() => {
                 Some(Reply::Error(ErrorKind::SaveInProgress))
@@ -385,6 +399,7 @@ impl Redis {
             }
             Command::ReplconfGetack => None,
             Command::Psync(request) => self.psync(slot, request, out),
+            Command::PsyncFailover(request) => self.psync_failover(slot, request, out),
             Command::Sentinel(_) | Command::Unknown => Some(Reply::Error(ErrorKind::UnknownCommand)),
         }
     }

@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Span;
-use crate::limits::SECONDS_MAX;
+use crate::limits::{MILLIS_MAX, SECONDS_MAX};
 use crate::release::ServerRelease;
 use crate::units::{self, UnitError};
 
@@ -119,6 +119,10 @@ pub struct Config {
     #[serde(with = "units::yes_no")]
     #[schemars(schema_with = "units::yes_no::schema")]
     pub dynamic_hz: bool,
+    /// Milliseconds after which a server that runs a script answers others with `-BUSY` instead of standing still; 0: never
+    /// (`lua-time-limit` before 7.0).
+    #[schemars(range(max = MILLIS_MAX))]
+    pub busy_reply_threshold: u64,
     /// Whether writes are refused after a failed background save.
     #[serde(with = "units::yes_no")]
     #[schemars(schema_with = "units::yes_no::schema")]
@@ -194,6 +198,7 @@ impl Default for Config {
             maxclients: 10_000,
             hz: 10,
             dynamic_hz: true,
+            busy_reply_threshold: 5_000,
             stop_writes_on_bgsave_error: true,
             enable_debug_command: Protected::No,
             config_file: false,

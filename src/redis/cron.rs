@@ -17,6 +17,8 @@ pub(super) const CHILD: TimerId = TimerId(1);
 pub(super) const LOAD: TimerId = TimerId(2);
 /// The end of a process that has written its report or its last file.
 pub(super) const LEAVE: TimerId = TimerId(3);
+/// The hook of a script that runs.
+pub(super) const SCRIPT: TimerId = TimerId(5);
 /// The timer of saved files on their way to replicas.
 pub(super) const BULK: TimerId = TimerId(4);
 
@@ -138,6 +140,12 @@ impl Cron {
         }
     }
 
+    /// Whether the tick that runs is one of every 100 ms (`run_with_period(100)`).
+    pub(super) fn is_tenth(&self, hz: u32) -> bool {
+        let ticks = (Span::from_millis(100).0 / Cron::interval(hz).0).max(1);
+        u64::from(self.left - 1).is_multiple_of(ticks)
+    }
+
     fn may_skip(&self) -> bool {
         self.left > 1 && !self.fine
     }
@@ -184,6 +192,8 @@ impl Redis {
         }
         if tick == Tick::Replication {
             self.clients_cron(out);
+        }
+        if tick == Tick::Replication || self.failover.is_some() && self.cron.is_tenth(self.hz()) {
             self.replication_cron(out);
         }
     }
@@ -207,6 +217,7 @@ impl Redis {
             || self.child.is_some()
             || self.waiters > 0
             || self.pause.is_ordered()
+            || self.failover.is_some()
             || self.save_point_near(out)
             || self.aof_wants_ticks()
     }

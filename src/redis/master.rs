@@ -77,7 +77,7 @@ impl Redis {
         if client.attached.is_some() {
             return None;
         }
-        if self.link.master.is_some() && !self.link.is_up() {
+        if self.failover.is_some() || self.link.master.is_some() && !self.link.is_up() {
             return Some(Reply::Error(ErrorKind::NoMasterLink));
         }
         let (addr, id) = (client.replica_addr(), client.id);
@@ -362,6 +362,7 @@ impl Redis {
 
     /// `replicationCron`, in its order (spec 23.2).
     pub(super) fn replication_cron(&mut self, out: &mut Out) {
+        self.update_failover(out);
         self.link_cron(out);
         let now_s = unixtime(out);
         let period = self.config.repl_ping_replica_period.max(1);
@@ -369,7 +370,7 @@ impl Redis {
             false => self.replication_cron_loops.is_multiple_of(period as u64),
             true => now_s >= self.history.stream_at + period as i64,
         };
-        if due && !self.replicas.is_empty() {
+        if due && !self.replicas.is_empty() && !self.failover_keeps_still() {
             self.feed(Command::Ping, out);
         }
         let diskless = self.child.as_ref().is_some_and(|child| child.is_diskless());

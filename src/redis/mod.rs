@@ -17,6 +17,8 @@
 //! | `trouble` | a disk that is slow or full | server.c, aof.c, rdb.c |
 //! | `speed` | how long work on the data set takes | measured |
 //! | `shutdown` | SIGTERM and SHUTDOWN | server.c |
+//! | `failover` | FAILOVER, from a master to its replica | replication.c |
+//! | `script` | a script that never ends | script.c, eval.c |
 //! | `info` | INFO and ROLE | server.c |
 //! | `cron` | serverCron and its phase | server.c, ae.c |
 //!
@@ -30,6 +32,7 @@ mod command;
 mod config;
 mod cron;
 mod dataset;
+mod failover;
 mod info;
 mod master;
 mod pause;
@@ -39,6 +42,7 @@ mod rdb_channel;
 mod release;
 mod replica;
 mod roster;
+mod script;
 mod settings;
 mod shutdown;
 mod speed;
@@ -67,11 +71,13 @@ use child::{Bulk, Child};
 use client::{Attached, Blocked, Clients, Lane, Slot};
 use cron::{BULK, CHILD, CRON, Cron, LOAD};
 use dataset::Dataset;
+use failover::Failover;
 use pause::Pause;
 use persist::Loading;
 use pubsub::Channels;
 use rdb_channel::FILE_LINK;
 use replica::Link;
+use script::Running;
 use shutdown::Shutdown;
 use trouble::Trouble;
 
@@ -152,6 +158,10 @@ pub struct Redis {
     /// `lastsave`
     last_save: i64,
     shutdown: Shutdown,
+    /// FAILOVER, while it is under way.
+    failover: Option<Failover>,
+    /// The script that runs.
+    script: Option<Box<Running>>,
     cron: Cron,
     /// `get_ack_from_slaves`
     getack_wanted: bool,
@@ -246,6 +256,8 @@ impl Redis {
             dirty: 0,
             last_save: 0,
             shutdown: Shutdown::default(),
+            failover: None,
+            script: None,
             cron: Cron::default(),
             getack_wanted: false,
             waiters: 0,
@@ -265,7 +277,19 @@ impl Redis {
             return;
         }
         out.speak(self.config.release.dialect());
+        if self.script.is_some() {
+            return self.while_blocked(input, out);
+        }
         self.cron.pass_begins(out, self.hz(), &mut self.work);
+        self.take(input, out);
+        if !self.leaving && self.script.is_none() {
+            self.before_sleep(out);
+            self.cron.pass_ends(self.hz(), &mut self.work, out);
+        }
+    }
+
+    /// What happens is handled.
+    fn take(&mut self, input: Input, out: &mut Out) {
         match input {
             Input::Data { token: Token(0), message } => self.link_data(message, out),
             Input::Data { token: FILE_LINK, message } => self.file_link_data(message, out),
@@ -315,10 +339,6 @@ impl Redis {
                 }
             }
         }
-        if !self.leaving {
-            self.before_sleep(out);
-            self.cron.pass_ends(self.hz(), &mut self.work, out);
-        }
     }
 
     /// `beforeSleep`: clients that wait, requests for acknowledgements, clients to close.
@@ -334,6 +354,12 @@ impl Redis {
             self.getack_wanted = false;
             self.feed(Command::ReplconfGetack, out);
         }
+        self.update_failover(out);
+        self.close_and_flush(out);
+    }
+
+    /// The part of `beforeSleep` that a script lets through, too.
+    fn close_and_flush(&mut self, out: &mut Out) {
         while let Some(slot) = self.to_close.pop() {
             if self.clients.get(slot).is_some_and(|client| client.close_asap) {
                 self.free_client(slot, false, out);
@@ -371,7 +397,7 @@ impl Redis {
         match &client.blocked {
             // What follows SHUTDOWN is never executed.
             Some(Blocked::Shutdown) => return,
-            Some(Blocked::Wait { .. } | Blocked::Postponed) => {
+            Some(Blocked::Wait { .. } | Blocked::Postponed | Blocked::Script) => {
                 client.waiting_input.push(command);
                 return;
             }

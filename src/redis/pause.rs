@@ -2,7 +2,7 @@
 //! `processCommand`).
 //!
 //! `CLIENT PAUSE ms` holds up every command of every client, `CLIENT PAUSE ms WRITE` those that write or may be
-//! replicated, PUBLISH among them; a shutdown that waits for replicas pauses writes too. A command that waits holds up all
+//! replicated, PUBLISH among them; a shutdown that waits for replicas and a FAILOVER pause writes too. A command that waits holds up all
 //! that its client sends after it, whatever that is: a Sentinel's hello is a PUBLISH on the connection of its PINGs, so
 //! that a long pause of writes looks like a master that is down. Attached
 //! replicas are never paused, but the link to a master is like any client's.
@@ -38,6 +38,11 @@ impl Pause {
         self.ordered.is_some()
     }
 
+    /// Whether the input of a socket waits.
+    pub(super) fn holds(&self, token: Token) -> bool {
+        self.postponed.contains(&token)
+    }
+
     /// A client is no more.
     pub(super) fn forget(&mut self, token: Token) {
         self.postponed.retain(|&other| other != token);
@@ -48,7 +53,8 @@ impl Redis {
     /// `client_pause_type`
     pub(super) fn pause_kind(&self) -> Option<PauseKind> {
         let ordered = self.pause.ordered.map(|(kind, _)| kind);
-        ordered.max(self.shutdown.is_waiting().then_some(PauseKind::Write))
+        let by_itself = self.shutdown.is_waiting() || self.failover.is_some();
+        ordered.max(by_itself.then_some(PauseKind::Write))
     }
 
     /// CLIENT PAUSE. The longer and the stricter of two pauses counts.
@@ -61,12 +67,17 @@ impl Redis {
         self.cron.refine(out);
     }
 
-    /// CLIENT UNPAUSE, or the end of the time. Who waited is asked again, and may have to wait again.
+    /// CLIENT UNPAUSE, or the end of the time.
     pub(super) fn unpause_clients(&mut self) {
         if self.pause.ordered.take().is_some() {
-            let postponed = std::mem::take(&mut self.pause.postponed);
-            self.pause.unblocked.extend(postponed);
+            self.ask_postponed();
         }
+    }
+
+    /// Who waited is asked again, and may have to wait again.
+    pub(super) fn ask_postponed(&mut self) {
+        let postponed = std::mem::take(&mut self.pause.postponed);
+        self.pause.unblocked.extend(postponed);
     }
 
     /// `server.mstime` follows the clock.

@@ -261,7 +261,7 @@ impl Redis {
         let Loading { snapshot, purpose, begun, .. } = self.loading.take().expect("a load was begun");
         self.data.load(&snapshot);
         log_text(out, || format!("Done loading RDB, keys loaded: {}, keys expired: 0.", snapshot.keys()));
-        let resume = self.cron.is_stopped();
+        let resume = self.cron.is_stopped() && self.script.is_none();
         match purpose {
             LoadFor::Aof => {
                 self.aof_is_loaded(out.now() - begun, out);

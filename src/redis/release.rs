@@ -52,6 +52,8 @@ pub(super) struct Rules {
     /// A replica whose files cannot be written answers PING, and applies what its master sends (`processCommand` before 7.0:
     /// `server.masterhost == NULL`).
     pub replicas_hide_disk_errors: bool,
+    /// A slow script has a SHA1 in the log, not a name (`luaMaskCountHook` before 7.0; `scriptInterrupt` since).
+    pub script_has_sha1: bool,
 }
 
 /// 7.0.15.
@@ -73,6 +75,7 @@ const BASE: Rules = Rules {
     aof_is_one_file: false,
     aof_counts_ms: false,
     replicas_hide_disk_errors: false,
+    script_has_sha1: false,
 };
 
 const REDIS_6_2: Rules = Rules {
@@ -85,6 +88,7 @@ const REDIS_6_2: Rules = Rules {
     rdb_format: 9,
     aof_is_one_file: true,
     replicas_hide_disk_errors: true,
+    script_has_sha1: true,
     ..BASE
 };
 

@@ -274,6 +274,14 @@ impl Redis {
         self.link.state = LinkState::Connect;
     }
 
+    /// PSYNC was refused or not answered: the next `replicationCron` tries again, unless it was to give up the role.
+    fn psync_fails(&mut self, out: &mut Out) {
+        match self.is_failing_over() {
+            true => self.abort_failover("Failover target rejected psync request", out),
+            false => self.abort_handshake(out),
+        }
+    }
+
     /// The TCP connection is open.
     pub(super) fn link_connected(&mut self, out: &mut Out) {
         assert_eq!(self.link.state, LinkState::Connecting, "only the link connects");
@@ -325,7 +333,7 @@ impl Redis {
             }
             LinkState::Psync | LinkState::FileConnecting | LinkState::FileHandshake | LinkState::FilePsync => {
                 log(out, RedisEvent::MasterDidNotReplyToPsync);
-                self.abort_handshake(out);
+                self.psync_fails(out);
             }
             LinkState::Ping | LinkState::Handshake | LinkState::Capabilities => {
                 log(out, RedisEvent::MasterDidNotRespond);
@@ -374,17 +382,25 @@ impl Redis {
                         None => RedisEvent::PartialNotPossible,
                     },
                 );
-                self.send_to_master(Command::Psync(request), out);
+                let asks = if self.is_failing_over() { Command::PsyncFailover } else { Command::Psync };
+                self.send_to_master(asks(request), out);
             }
-            (LinkState::Psync, Message::Reply(Reply::Continue(replid))) => self.continue_from_cached(replid, out),
+            (LinkState::Psync, Message::Reply(Reply::Continue(replid))) => {
+                self.failover_ends(out);
+                self.continue_from_cached(replid, out);
+            }
             (LinkState::Psync, Message::Reply(Reply::FullResync(replid, offset))) => {
                 log(out, RedisEvent::FullResyncFromMaster(replid, offset));
+                self.failover_ends(out);
                 self.full_resync_begins(replid, offset, out);
             }
-            (LinkState::Psync, Message::Reply(Reply::RdbChannelSync(main))) => self.begin_channel(main, out),
+            (LinkState::Psync, Message::Reply(Reply::RdbChannelSync(main))) => {
+                self.failover_ends(out);
+                self.begin_channel(main, out);
+            }
             (LinkState::Psync, Message::Reply(_)) => {
                 log(out, RedisEvent::MasterUnableToPsync);
-                self.abort_handshake(out);
+                self.psync_fails(out);
             }
             (LinkState::Transfer, Message::Rdb(piece)) => self.receive_piece(*piece, out),
             (state, message) => unreachable!("a master does not send {message:?} to a replica in {state:?}"),
@@ -556,6 +572,10 @@ impl Redis {
     /// A command of the stream: executed, or it waits, and with it all that follows. Pauses spare the replicas of a master,
     /// not its replica's link to it.
     fn stream_item(&mut self, item: StreamItem, out: &mut Out) {
+        if self.is_busy() {
+            self.link.unread.push(item);
+            return;
+        }
         if self.link.unread.is_empty() {
             if !self.pause_holds(&item.command) {
                 self.apply(item, out);

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Config;
 use super::config::{AppendFsync, DisklessLoad};
+use crate::limits::MILLIS_MAX;
 use crate::release::Released;
 use crate::units;
 
@@ -32,9 +33,10 @@ const INT_MAX: u64 = i32::MAX as u64;
 
 /// The least and the greatest value of each number (`createIntConfig`, `createUIntConfig`, `createLongLongConfig`,
 /// `createTimeTConfig` of `config.c` 7.0.15).
-pub const RANGES: [(&str, u64, u64); 23] = [
+pub const RANGES: [(&str, u64, u64); 24] = [
     ("auto-aof-rewrite-percentage", 0, INT_MAX),
     ("auto-aof-rewrite-min-size", 0, i64::MAX as u64),
+    ("busy-reply-threshold", 0, i64::MAX as u64),
     ("hz", 0, INT_MAX),
     ("maxclients", 1, u32::MAX as u64),
     ("min-replicas-max-lag", 0, INT_MAX),
@@ -75,6 +77,7 @@ pub fn canonical(name: &str) -> &str {
         "slave-lazy-flush" => "replica-lazy-flush",
         "min-slaves-to-write" => "min-replicas-to-write",
         "min-slaves-max-lag" => "min-replicas-max-lag",
+        "lua-time-limit" => "busy-reply-threshold",
         "repl-ping-slave-period" => "repl-ping-replica-period",
         name => name,
     }
@@ -126,6 +129,7 @@ pub fn set(config: &mut Config, name: &str, value: &str) -> Result<(), Refusal> 
                 _ => return Err(failed("argument(s) must be one of the following: disabled, on-empty-db, swapdb")),
             };
         }
+        "busy-reply-threshold" => long(&mut config.busy_reply_threshold, name, value)?,
         "repl-backlog-size" => memory(&mut config.repl_backlog_size, name, value)?,
         "auto-aof-rewrite-min-size" => memory(&mut config.auto_aof_rewrite_min_size, name, value)?,
         "save" => {
@@ -154,6 +158,18 @@ fn failure(name: &str, why: &str) -> String {
 }
 
 fn number(slot: &mut u32, name: &str, value: &str) -> Result<(), Refusal> {
+    *slot = u32::try_from(integer(name, value)?).unwrap_or(u32::MAX);
+    Ok(())
+}
+
+/// A number of milliseconds: more than ten years are as good as ten.
+fn long(slot: &mut u64, name: &str, value: &str) -> Result<(), Refusal> {
+    *slot = integer(name, value)?.min(MILLIS_MAX);
+    Ok(())
+}
+
+/// A whole number within its range.
+fn integer(name: &str, value: &str) -> Result<u64, Refusal> {
     let failed = |why: &str| Refusal::Server(failure(name, why));
     let read: i128 = value.parse().map_err(|_| failed("argument couldn't be parsed into an integer"))?;
     // A negative number lies outside of every range.
@@ -161,8 +177,7 @@ fn number(slot: &mut u32, name: &str, value: &str) -> Result<(), Refusal> {
     if let Some(why) = out_of_range(name, read) {
         return Err(failed(&why));
     }
-    *slot = u32::try_from(read).unwrap_or(u32::MAX);
-    Ok(())
+    Ok(read)
 }
 
 fn memory(slot: &mut u64, name: &str, value: &str) -> Result<(), Refusal> {

@@ -2,9 +2,11 @@
 
 mod aof;
 mod commands;
+mod failover;
 mod large;
 mod persist;
 mod replication;
+mod script;
 mod trouble;
 
 use proptest::prelude::*;

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ask::{Value, encode, read_value};
 use super::backend::epoch_micros;
-use crate::client::Kind;
+use crate::client::{Kind, Wait};
 use crate::record::{ConnectEnd, Outcome};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -46,6 +46,8 @@ pub(crate) struct Task {
     pub payload: usize,
     /// The last attempt.
     pub requests: Option<u64>,
+    /// What a writer asks for after each SET that succeeds.
+    pub wait: Option<Wait>,
 }
 
 /// A line of a client's own file.
@@ -190,6 +192,9 @@ fn attempts(task: &Task, counted: u32, out: &File) -> io::Result<()> {
         let (at, began) = (now(), Instant::now());
         let (outcome, receivers) = match attempt(task, seq, &mut connection, out) {
             Ok(Value::Error(text)) => (text.split(' ').next().unwrap_or_default().to_lowercase(), None),
+            Ok(_) if task.kind == Kind::Set && task.wait.is_some_and(|wait| !replicated(wait, &mut connection)) => {
+                (Outcome::Unreplicated.as_str().into(), None)
+            }
             Ok(Value::Int(count)) => (Outcome::Ok.as_str().into(), u32::try_from(count).ok()),
             Ok(_) => (Outcome::Ok.as_str().into(), None),
             Err(outcome) => {
@@ -229,6 +234,21 @@ fn attempts(task: &Task, counted: u32, out: &File) -> io::Result<()> {
         thread::sleep(due.saturating_duration_since(Instant::now()));
     }
     Ok(())
+}
+
+/// WAIT, after a SET that succeeded: whether enough replicas have it. A connection that does not answer is given up.
+fn replicated(wait: Wait, connection: &mut Option<Connection>) -> bool {
+    let Some(open) = connection else { return false };
+    let (replicas, ms) = (wait.replicas.to_string(), wait.timeout.as_millis());
+    let limit = Duration::from_millis(ms) + REPLY_LIMIT;
+    match open.send(&["WAIT", &replicas, &ms.to_string()]).and_then(|()| open.read(limit)) {
+        Ok(Value::Int(count)) => count >= i64::from(wait.replicas),
+        Ok(_) => false,
+        Err(_) => {
+            *connection = None;
+            false
+        }
+    }
 }
 
 fn attempt(task: &Task, seq: u32, connection: &mut Option<Connection>, out: &File) -> Result<Value, Outcome> {
@@ -370,6 +390,7 @@ mod tests {
             mark: None,
             payload: 0,
             requests: Some(4),
+            wait: None,
         };
         run(&task, &out).expect("it ends after its last attempt");
         server.join().expect("the server is content");

@@ -63,7 +63,9 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         let Seat::Client(place) = stack.layout.seats[node.0 as usize] else { continue };
         for line in lines_of_client(stack, node)? {
             let op = op(stack, place, &line)?;
-            if let Op::Set { seq, outcome: Outcome::Ok, .. } = op {
+            if let Op::Set { seq, outcome, .. } = op
+                && outcome.is_acknowledged()
+            {
                 acknowledged.push(format!("{}{seq}", stack.keys(place)));
             }
             add(node, line.at, Dialect::default(), What::Op(op));
@@ -155,7 +157,8 @@ fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
 fn mark_lost(stack: &Stack, keys: &BTreeSet<String>, records: &mut [Record]) -> u64 {
     let mut marked = 0;
     for record in records {
-        if let What::Op(Op::Set { seq, outcome: Outcome::Ok, lost, .. }) = &mut record.what
+        if let What::Op(Op::Set { seq, outcome, lost, .. }) = &mut record.what
+            && outcome.is_acknowledged()
             && let Seat::Client(place) = stack.layout.seats[record.node.0 as usize]
             && keys.contains(&format!("{}{seq}", stack.keys(place)))
         {

@@ -17,9 +17,11 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
                 "client `{name}` has settings of its own: a real library runs here with its defaults"
             ));
         }
-        if !client.runs_as_recorded() && (client.then_set || client.payload > 0 || client.requests.is_some()) {
+        if !client.runs_as_recorded()
+            && (client.then_set || client.payload > 0 || client.requests.is_some() || client.wait.is_some())
+        {
             return refused(format!(
-                "client `{name}` runs on {}, whose program knows no `then-set`, `payload` or `requests`",
+                "client `{name}` runs on {}, whose program knows no `then-set`, `payload`, `requests` or `wait`",
                 client.library
             ));
         }
@@ -66,6 +68,9 @@ mod tests {
         let client = |rest: &str| verdict(&format!("[[client]]\nname = 'p'\nkind = 'publish'\n{rest}\n"));
         assert_eq!(client("library = 'redis-py'\nvia = 'sentinels'"), Ok(()));
         assert!(client("retries = 3\nbackoff = { base = '1s' }").expect_err("refused").contains("settings of its own"));
+        let waits = "[[client]]\nname = 'w'\nkind = 'set'\nwait = { replicas = 1, timeout = '1s' }\n";
+        assert_eq!(verdict(waits), Ok(()));
+        assert!(verdict(&format!("{waits}library = 'redis-py'\n")).expect_err("refused").contains("`wait`"));
         assert!(client("library = 'redis-py'\npayload = '1kB'").expect_err("refused").contains("redis-py"));
         assert!(client("via = 'sentinels'").expect_err("refused").contains("`sentinels`"));
         assert_eq!(client("via = 'address'"), Ok(()));

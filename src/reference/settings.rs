@@ -46,6 +46,8 @@ pub(super) fn redis_directives(config: &redis::Config, needs_debug: bool) -> Vec
         if words.is_empty() {
             words.push(String::new());
         }
+        // The name that all releases know: from 7.0 on it is an alias.
+        let name = if name == "busy-reply-threshold" { "lua-time-limit".into() } else { name };
         directives.push((name, words));
     }
     let debug = match config.enable_debug_command {

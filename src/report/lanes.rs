@@ -513,10 +513,11 @@ impl Rows {
     fn line(&mut self, at: i64, node: &str, event: &Event, recording: &Recording) {
         match event {
             Event::Redis(event) => {
-                if let RedisEvent::ReplicaOf(addr)
-                | RedisEvent::ConnectingToMaster(addr)
-                | RedisEvent::ReconnectingToMaster(addr) = event
-                {
+                let connects = match event {
+                    RedisEvent::ConnectingToMaster(addr) | RedisEvent::ReconnectingToMaster(addr) => Some(*addr),
+                    event => event.follows(),
+                };
+                if let Some(addr) = connects {
                     let whose = recording.names.ip(addr.ip).to_string();
                     let row = self.follows.entry(node.to_string()).or_default();
                     if row.last().is_none_or(|(_, last)| *last != whose) {
@@ -565,8 +566,9 @@ fn redis_state(now: RedisState, event: &RedisEvent, began: Role) -> Option<Redis
             RedisState::Dead | RedisState::Loading => Some(RedisState::LinkDown),
             _ => None,
         },
-        RedisEvent::MasterModeEnabled => Some(RedisState::Master),
-        RedisEvent::ReplicaOf(_) | RedisEvent::BeforeTurningIntoReplica => Some(RedisState::LinkDown),
+        event if event.leads() => Some(RedisState::Master),
+        event if event.follows().is_some() => Some(RedisState::LinkDown),
+        RedisEvent::BeforeTurningIntoReplica => Some(RedisState::LinkDown),
         RedisEvent::ConnectingToMaster(_) | RedisEvent::SyncStarted | RedisEvent::ReconnectingToMaster(_) => {
             Some(RedisState::LinkDown)
         }

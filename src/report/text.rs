@@ -302,8 +302,12 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
         Event::Sentinel(event) => sentinel_told(event, names, sentinels),
         Event::Redis(event) => {
             let tone = match event {
-                RedisEvent::MasterModeEnabled | RedisEvent::Ready => Tone::Good,
-                RedisEvent::ReplicaOf(_) => Tone::Plain,
+                RedisEvent::MasterModeEnabled | RedisEvent::MasterModeByFailover | RedisEvent::Ready => Tone::Good,
+                RedisEvent::FailoverAborted(..) | RedisEvent::FailoverAbortedAny(_) => Tone::Bad,
+                RedisEvent::FailoverRequested(_) | RedisEvent::FailoverRequestedAny => Tone::Plain,
+                event if event.follows().is_some() => Tone::Plain,
+                RedisEvent::SlowScript(..) | RedisEvent::SlowScriptBefore7(..) => Tone::Bad,
+                RedisEvent::ScriptKilled => Tone::Good,
                 RedisEvent::OutputLimit(_) | RedisEvent::Exiting | RedisEvent::ShutdownRequested => Tone::Bad,
                 RedisEvent::PartialRefusedBacklog(..) | RedisEvent::FullResyncRequested(_) => Tone::Plain,
                 RedisEvent::MasterConnectionLost
@@ -320,6 +324,7 @@ fn told(event: &Event, recording: &Recording, sentinels: &BTreeMap<RunId, String
             let text = event.text(names);
             // Whose identities they are says nobody anything.
             let told = text.split_once(" (Replica asked for").map_or(text.as_str(), |(told, _)| told);
+            let told = told.split_once(" You can try killing").map_or(told, |(told, _)| told);
             Some((told.to_string(), tone))
         }
         Event::Haproxy(event) => {
@@ -513,7 +518,11 @@ fn sum_up_writes(writes: &WriteSums, out: &mut String) {
             Some(lost) => format!("{bold}{lost} of these lost{bold:#}"),
             None => "unknown how many of these lost: no master at the end".to_string(),
         };
-        let _ = writeln!(out, "writes: {} tried, {} acknowledged, {lost}", writes.attempts, writes.acknowledged);
+        let alone = match writes.unreplicated {
+            0 => String::new(),
+            alone => format!(", {alone} of these not replicated in time"),
+        };
+        let _ = writeln!(out, "writes: {} tried, {} acknowledged{alone}, {lost}", writes.attempts, writes.acknowledged);
         for why in WriteLoss::ALL {
             if let Some(n) = writes.lost_by_cause.get(why.as_str()) {
                 let _ = writeln!(out, "  {n} {}", causes::write_words(why));

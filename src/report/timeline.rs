@@ -16,7 +16,6 @@ use super::words::{opinion_word, redis_word, server_word};
 use crate::analysis::Analysis;
 use crate::analysis::ledger::Cause;
 use crate::analysis::outages::{Activity, ClientOutages};
-use crate::record::Outcome;
 
 const WIDTH: u32 = 1280;
 const LEFT: f64 = 172.0;
@@ -206,7 +205,7 @@ impl<'a> Timeline<'a> {
             }
         }
         let fails = |lane: &ClientLane| {
-            lane.activity != Activity::Publish && lane.attempts.iter().any(|(_, outcome, _)| *outcome != Outcome::Ok)
+            lane.activity != Activity::Publish && lane.attempts.iter().any(|(_, outcome, _)| !outcome.is_acknowledged())
         };
         if self.lanes.clients.iter().any(|lane| outages(lane, self.analysis).next().is_some()) {
             add(outage_color(look), "hatched: without success");
@@ -242,7 +241,7 @@ impl<'a> Timeline<'a> {
         } else {
             let writes = &self.analysis.ledger.writes;
             for (at, outcome, seq) in &lane.attempts {
-                if *outcome != Outcome::Ok {
+                if !outcome.is_acknowledged() {
                     add(*at, (2, 0), failed_color(look));
                 } else if lane.activity == Activity::Set && writes.has_lost(&lane.node, *seq) {
                     add(*at, (1, 0), look.shade(causes::LOST_WRITE));

@@ -7,10 +7,11 @@ use include_dir::{Dir, include_dir};
 static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 
 /// The themes, in the order in which a newcomer reads them: their folder, and what they are about.
-pub const THEMES: [(&str, &str); 7] = [
+pub const THEMES: [(&str, &str); 8] = [
     ("", "The demo's situations"),
     ("cookbook", "Questions that operators ask"),
     ("traps", "What people get wrong"),
+    ("commands", "What commands do to a stack"),
     ("published", "What others measured and printed"),
     ("witness", "Rare things that can happen, found by `sim check`"),
     ("regressions", "What `sim check` once found to be wrong here"),

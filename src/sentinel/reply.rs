@@ -41,8 +41,7 @@ impl Master {
                 }
             }
             Reply::Error(ErrorKind::Busy) if instance.is(flag::S_DOWN) && !instance.is(flag::SCRIPT_KILL_SENT) => {
-                // SCRIPT KILL: no script runs in this stack, so the command has no effect beyond its reply.
-                instance.link.send(Command::NoOp, Callback::Discard, pass);
+                instance.link.send(Command::ScriptKill, Callback::Discard, pass);
                 instance.flags |= flag::SCRIPT_KILL_SENT;
             }
             _ => {}

@@ -4,19 +4,23 @@
 //! never formatted on the hot path. Sizes in bytes follow RESP2 where something depends on them: replication offsets
 //! ([`Command::stream_bytes`]) and transfer times ([`Message::wire_bytes`]).
 
+mod error;
 mod glob;
 mod id;
 mod info;
 mod message;
 mod parse;
 mod ranges;
+mod script;
 mod shown;
 
+pub use error::ErrorKind;
 pub use id::{Addr, ChannelId, GroupId, HostId, Ip, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
 pub use message::{
-    Ballast, ClientType, Command, ErrorKind, Hello, InfoSection, MasterCommand, Message, PauseKind, Payload, RdbPiece,
-    Reply, SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
+    Ballast, ClientType, Command, FailoverCommand, Hello, InfoSection, MasterCommand, Message, PauseKind, Payload,
+    RdbPiece, Reply, SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::{Known, parse_command};
 pub use ranges::{Gathering, Ranges};
+pub use script::Script;

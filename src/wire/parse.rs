@@ -2,7 +2,8 @@
 
 use super::glob::matches_glob;
 use super::{
-    Addr, ClientType, Command, GroupId, InfoSection, Ip, MasterCommand, PauseKind, SentinelCommand, SetOption,
+    Addr, ClientType, Command, FailoverCommand, GroupId, InfoSection, Ip, MasterCommand, PauseKind, Script,
+    SentinelCommand, SetOption,
 };
 use crate::kernel::Span;
 use crate::limits::MILLIS_MAX;
@@ -65,6 +66,10 @@ pub fn parse_command(words: &[String], known: Known<'_>) -> Result<Command, Stri
             }
             Command::DebugSleep(Span((seconds * 1e9) as u64))
         }
+        ["eval", _, "0"] => Command::Eval(Box::new(Script::parse(&words[1])?)),
+        ["eval", ..] => return Err("EVAL takes a script and 0 here: the script, and that it names no keys".into()),
+        ["script", "kill"] => Command::ScriptKill,
+        ["failover", options @ ..] => Command::Failover(Box::new(failover(options, &words[1..], known)?)),
         ["shutdown", options @ ..] => shutdown(options)?,
         ["sentinel", rest @ ..] => Command::Sentinel(Box::new(sentinel_command(rest, &words[1..], known)?)),
         [] => return Err("a command has at least one word".into()),
@@ -104,6 +109,44 @@ fn limited(text: &str) -> Result<u64, String> {
 
 fn millis(text: &str) -> Result<Span, String> {
     limited(text).map(Span::from_millis)
+}
+
+/// What the server would refuse for its form is refused here, in its words (`failoverCommand`).
+fn failover(lower: &[&str], words: &[String], known: Known<'_>) -> Result<FailoverCommand, String> {
+    if lower == ["abort"] {
+        return Ok(FailoverCommand::Abort);
+    }
+    let (mut to, mut force, mut timeout) = (None, false, None);
+    let mut rest = lower;
+    loop {
+        rest = match rest {
+            [] => break,
+            ["timeout", ms, rest @ ..] if timeout.is_none() => {
+                timeout = Some(millis(ms)?);
+                if timeout == Some(Span::ZERO) {
+                    return Err("FAILOVER timeout must be greater than 0".into());
+                }
+                rest
+            }
+            ["to", _, port, rest_of @ ..] if to.is_none() => {
+                to = Some(known.addr(&words[words.len() - rest.len() + 1], port)?);
+                rest_of
+            }
+            ["force", rest @ ..] if !force => {
+                force = true;
+                rest
+            }
+            [other, ..] => {
+                return Err(format!(
+                    "FAILOVER does not know `{other}` here: TO host port, FORCE, TIMEOUT ms, or ABORT"
+                ));
+            }
+        };
+    }
+    if force && (to.is_none() || timeout.is_none()) {
+        return Err("FAILOVER with force option requires both a timeout and target HOST and IP.".into());
+    }
+    Ok(FailoverCommand::Begin { to, force, timeout })
 }
 
 fn shutdown(options: &[&str]) -> Result<Command, String> {
@@ -274,6 +317,15 @@ mod tests {
             Ok(Command::ClientPause(PauseKind::Write, Span::from_millis(1500)))
         );
         assert_eq!(parse("CLIENT PAUSE 10"), Ok(Command::ClientPause(PauseKind::All, Span::from_millis(10))));
+        let begin = |to, force, timeout: Option<u64>| {
+            let timeout = timeout.map(Span::from_millis);
+            Ok(Command::Failover(Box::new(FailoverCommand::Begin { to, force, timeout })))
+        };
+        let second = Some(Addr::new(Ip(1), 6379));
+        assert_eq!(parse("failover"), begin(None, false, None));
+        assert_eq!(parse("FAILOVER TO redis-2 6379"), begin(second, false, None));
+        assert_eq!(parse("FAILOVER TIMEOUT 500 FORCE TO redis-2 6379"), begin(second, true, Some(500)));
+        assert_eq!(parse("FAILOVER abort"), Ok(Command::Failover(Box::new(FailoverCommand::Abort))));
         assert_eq!(parse("flushall async"), Ok(Command::FlushAll));
         assert_eq!(parse("shutdown nosave now"), Ok(Command::Shutdown { now: true, save: Some(false) }));
         assert_eq!(
@@ -302,6 +354,14 @@ mod tests {
             ("CLIENT PAUSE 18446744073709551615", "is too large: at most"),
             ("CLIENT PAUSE 10 reads", "`reads` cannot be paused"),
             ("BGREWRITEAOF now", "`bgrewriteaof now` cannot be given here"),
+            ("EVAL return 0", "the script `return` cannot be run here: only a script that never ends"),
+            ("EVAL return 1 k", "EVAL takes a script and 0 here"),
+            ("FAILOVER TO redis-2", "FAILOVER does not know `to` here"),
+            ("FAILOVER TO redis-9 6379", "`redis-9` is not a host"),
+            ("FAILOVER TIMEOUT 0", "FAILOVER timeout must be greater than 0"),
+            ("FAILOVER TO redis-2 6379 FORCE", "FAILOVER with force option requires both a timeout"),
+            ("FAILOVER ABORT TIMEOUT 5", "FAILOVER does not know `abort` here"),
+            ("SCRIPT FLUSH", "`script flush` cannot be given here"),
         ] {
             let error = parse(text).expect_err("refused");
             assert!(error.contains(reason), "{error}");

@@ -9,7 +9,7 @@ use super::tallies::{self, Ends};
 use super::{Journal, Seat, Traced, World};
 use crate::kernel::{Span, Time};
 use crate::program::Noted;
-use crate::record::{Ask, Event, Header, Op, Outcome, Record, Recording, ReplyMark, Source, What};
+use crate::record::{Ask, Event, Header, Op, Record, Recording, ReplyMark, Source, What};
 use crate::redis::Redis;
 use crate::wire::{Addr, GroupId, Key, NodeId, Reply, Role};
 
@@ -158,7 +158,8 @@ impl World {
         let Some(master) = master else { return Vec::new() };
         let mut all = Vec::new();
         for record in records {
-            if let What::Op(Op::Set { seq, outcome: Outcome::Ok, lost, .. }) = &mut record.what
+            if let What::Op(Op::Set { seq, outcome, lost, .. }) = &mut record.what
+                && outcome.is_acknowledged()
                 && let Seat::Client(place) = self.seat(record.node)
                 && master.data(&Key::new(place as u16, *seq)).is_none()
             {

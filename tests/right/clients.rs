@@ -326,3 +326,29 @@ fn a_star_sets_a_key_of_every_element() {
         Scenario::parse_with_overrides("star.toml", text, &overrides).unwrap_or_else(|error| panic!("{error:?}"));
     assert!(scenario.clients.iter().all(|client| client.library.word == "redis-rb"));
 }
+
+#[test]
+fn wait_is_for_writers_that_keep_their_connection() {
+    let wait = "wait = { replicas = 1, timeout = '1s' }";
+    let client = |kind: &str, rest: &str| format!("[[client]]\nname = 'a'\nkind = '{kind}'\n{rest}\n");
+    for (kind, rest, part) in [
+        ("publish", wait, "only a writer waits for replicas"),
+        ("set", "wait = { replicas = 0, timeout = '1s' }", "a wait for no replicas"),
+        ("set", "wait = { replicas = 1, timeout = '0s' }", "a wait without an end"),
+        ("set", "wait = { replicas = 1 }", "missing field `timeout`"),
+        ("set", &format!("{wait}\npause = {{ min = '1ms', max = '1ms' }}"), "a closed loop has one command"),
+        ("set", &format!("{wait}\nlibrary = 'node-redis'"), "has one connection for all its commands"),
+        ("set", &format!("{wait}\nlibrary = 'go-redis-v8'"), "takes any connection of its pool"),
+        ("set", &format!("{wait}\nlibrary = 'go-redis-v9'"), "takes any connection of its pool"),
+    ] {
+        let text = refusal(&client(kind, rest)).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    for library in ["reference", "redis-py", "hiredis"] {
+        let text =
+            format!("duration = '5s'\nphase = '0s'\n{}", client("set", &format!("{wait}\nlibrary = '{library}'")));
+        let run = run(&text, 1);
+        let outcomes: BTreeSet<&str> = run.analysis.ledger.sets.iter().map(|set| set.outcome.as_str()).collect();
+        assert_eq!(outcomes, BTreeSet::from(["ok"]), "{library}");
+    }
+}

@@ -120,6 +120,77 @@ fn a_server_answers_as_the_real_one() {
 }
 
 #[test]
+fn a_script_that_would_end_is_refused_with_what_is_accepted() {
+    let accepted = "`redis.call('SET','key','value') while true do end`";
+    for (words, parts) in [
+        (&["EVAL", "return 1", "0"][..], ["the script `return 1` cannot be run here", accepted]),
+        (&["EVAL", "while true do break end", "0"], ["only a script that never ends is modelled", accepted]),
+        (&["EVAL", "while true do end", "1", "k"], ["EVAL takes a script and 0 here", "EVAL of a loop without end"]),
+        (&["SCRIPT", "FLUSH"], ["cannot be given here", "SCRIPT KILL"]),
+    ] {
+        let text = refusal(&with_command(8, "redis-1", words)).replace("\n  │", "");
+        for part in parts {
+            assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(part), "{part} in {text}");
+        }
+    }
+    let text = refusal(&with_command(8, "sentinel-1", &["EVAL", "while true do end", "0"]));
+    assert!(text.contains("a Sentinel runs no scripts"), "{text}");
+}
+
+#[test]
+fn a_failover_that_the_server_would_refuse_for_its_form_is_refused() {
+    for (words, part) in [
+        (&["FAILOVER", "TO", "redis-9", "6379"][..], "`redis-9` is not a host of this stack"),
+        (&["FAILOVER", "TO", "redis-2", "6379", "FORCE"], "requires both a timeout"),
+        (&["FAILOVER", "TIMEOUT", "0"], "FAILOVER timeout must be greater than 0"),
+        (&["FAILOVER", "NOW"], "FAILOVER does not know `now` here"),
+    ] {
+        let text = refusal(&with_command(8, "redis-1", words));
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let text = refusal(&with_command(8, "sentinel-1", &["FAILOVER"]));
+    assert!(text.contains("a Sentinel has no FAILOVER"), "{text}");
+    let mut world = stack("");
+    let said = |words| Reply::Error(ErrorKind::Said(words));
+    assert_eq!(ask(&mut world, "redis-1", "FAILOVER ABORT"), said("No failover in progress."));
+    let replica = said("FAILOVER is not valid when server is a replica.");
+    assert_eq!(ask(&mut world, "redis-2", "FAILOVER"), replica);
+    assert_eq!(ask(&mut world, "redis-1", "FAILOVER TO redis-2 6379 TIMEOUT 9000"), Reply::Ok);
+    assert_eq!(ask(&mut world, "redis-1", "FAILOVER"), said("FAILOVER already in progress."));
+}
+
+/// As redis-server 7.0.15 answers.
+#[test]
+fn a_server_that_runs_a_script_answers_busy() {
+    let mut world = stack("redis.busy-reply-threshold = 100\nstack.sentinels = 0\n");
+    let node: NodeId = world.layout().names.find_node("redis-1").expect("a node");
+    // Once: a command that finds the server at work waits, and would be given again.
+    let mut say = |words: &[&str]| {
+        world.run_until(world.now() + Span::from_millis(300));
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let command = parse_command(&words, Known { ip: &|_| None, master: "mymaster" }).expect("a command");
+        world.ask(node, command)
+    };
+    let busy = Some(Reply::Error(ErrorKind::Busy));
+    assert_eq!(say(&["SCRIPT", "KILL"]), Some(Reply::Error(ErrorKind::NotBusy)));
+    assert_eq!(say(&["EVAL", "while true do end", "0"]), None);
+    assert_eq!(say(&["PING"]), busy);
+    assert_eq!(say(&["SHUTDOWN"]), busy);
+    assert_eq!(say(&["SCRIPT", "KILL"]), Some(Reply::Ok));
+    assert_eq!(say(&["PING"]), Some(Reply::Pong));
+    assert_eq!(say(&["EVAL", "redis.call('SET', 'k', 'v') while true do end", "0"]), None);
+    assert_eq!(say(&["SCRIPT", "KILL"]), Some(Reply::Error(ErrorKind::Unkillable)));
+    assert_eq!(say(&["INFO"]), busy);
+    for (error, begins) in [
+        (ErrorKind::Busy, "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."),
+        (ErrorKind::NotBusy, "NOTBUSY No scripts in execution right now."),
+        (ErrorKind::Unkillable, "UNKILLABLE Sorry the script already executed write commands against the dataset."),
+    ] {
+        assert!(error.text().starts_with(begins), "{}", error.text());
+    }
+}
+
+#[test]
 fn debug_sleeps_only_where_it_is_allowed() {
     let script = with_command(20, "redis-1", &["DEBUG", "SLEEP", "8"]);
     for (setting, failovers) in [("", 0), ("'no'", 0), ("'local'", 1), ("'yes'", 1), ("true", 1), ("false", 0)] {

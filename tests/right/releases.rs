@@ -64,6 +64,10 @@ fn what_a_release_does_not_have_is_refused_with_the_one_that_brought_it() {
              run = ['CONFIG', 'SET', 'shutdown-timeout', '1']\n",
             "Unknown option",
         ),
+        (
+            "[redis]\nrelease = '6.0'\n[[fault]]\nat = '1s'\naction = 'command'\nnode = 'redis-1'\nrun = ['FAILOVER']\n",
+            "FAILOVER came with Redis 6.2",
+        ),
         ("[haproxy]\nrelease = '1.8'\n", "expected one of \\\"2.2\\\""),
     ] {
         let said = refusal(file);

@@ -287,7 +287,7 @@ const MESSAGES: [Plain; 12] = [
     ),
 ];
 
-const WRITES: [Plain; 6] = [
+const WRITES: [Plain; 7] = [
     ("set-attempts", Unit::Count, WRITER, |a| Figure::count(a.ledger.writes.attempts), "Attempts to SET."),
     ("set-ok", Unit::Count, WRITER, |a| Figure::count(a.ledger.writes.acknowledged), "Attempts to SET that succeeded."),
     (
@@ -310,6 +310,13 @@ const WRITES: [Plain; 6] = [
         WRITER,
         |a| count_of(&a.ledger.writes.failed, "readonly"),
         "SETs that were answered with `-READONLY`.",
+    ),
+    (
+        "unreplicated-sets",
+        Unit::Count,
+        WRITER,
+        |a| Figure::count(a.ledger.writes.unreplicated),
+        "SETs that succeeded, and that fewer replicas had in time than the writer's `wait` asks for.",
     ),
     (
         "lost-acked-sets",

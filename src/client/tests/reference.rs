@@ -113,6 +113,75 @@ mod reference_writer {
     }
 }
 
+mod waiting_writer {
+    use super::*;
+    use crate::client::Wait;
+    use crate::client::testing::library;
+
+    const WAIT: Wait = Wait { replicas: 2, timeout: Span::from_millis(1_000) };
+
+    fn writers() -> Vec<Config> {
+        let mut all = vec![config(Kind::Set, Profile::Reference)];
+        all.extend(["redis-py", "hiredis", "redis-rb"].map(|word| library(Kind::Set, word)));
+        all.into_iter().map(|config| Config { wait: Some(WAIT), ..config }).collect()
+    }
+
+    #[test]
+    fn each_set_that_succeeds_is_followed_by_wait_on_its_connection() {
+        for config in writers() {
+            let mut bench = Bench::new(config);
+            bench.start(170);
+            assert_eq!(bench.outcomes()[0], Outcome::Ok);
+            let asked: Vec<_> = bench
+                .written
+                .iter()
+                .filter(|(.., command)| matches!(command, Command::Set(..) | Command::Wait { .. }))
+                .collect();
+            for pair in asked.chunks_exact(2) {
+                assert_eq!(pair[0].1, pair[1].1, "on one connection");
+                assert!(matches!(pair[0].2, Command::Set(..)));
+                assert_eq!(pair[1].2, Command::Wait { replicas: 2, timeout: Span::from_secs(1) });
+            }
+            bench.forget();
+            bench.replicas = Some(1);
+            bench.run(120);
+            assert_eq!(bench.outcomes()[0], Outcome::Unreplicated);
+            assert!(bench.connects.is_empty(), "the connection stays");
+            assert_eq!(bench.client.counters().ok, bench.client.counters().attempted, "they are acknowledged");
+        }
+    }
+
+    #[test]
+    fn a_set_that_fails_is_not_waited_for() {
+        for config in writers() {
+            let mut bench = Bench::new(config);
+            bench.service = Service::Error(ErrorKind::NoReplicas);
+            bench.start(120);
+            assert_eq!(bench.outcomes()[0], Outcome::NoReplicas);
+            assert!(bench.written.iter().all(|(.., command)| !matches!(command, Command::Wait { .. })));
+        }
+    }
+
+    #[test]
+    fn a_wait_that_is_not_answered_leaves_the_set_acknowledged() {
+        let mut bench = Bench::new(writers().remove(0));
+        bench.replicas = None;
+        bench.start(2_500);
+        let (seq, outcome) = sets(&bench)[0];
+        assert_eq!((seq, outcome), (1, Outcome::Unreplicated));
+        let Op::Set { took, .. } = bench.ops()[1].1 else { panic!("{:?}", bench.ops()) };
+        assert!((2_000..2_060).contains(&took.as_millis()), "the server's second and its own: {took}");
+        for config in writers() {
+            let mut bench = Bench::new(config);
+            bench.replicas = None;
+            bench.start(20);
+            bench.cut(Ended::Reset);
+            bench.run(20);
+            assert_eq!(bench.outcomes(), [Outcome::Unreplicated]);
+        }
+    }
+}
+
 mod reference_subscriber {
     use super::*;
 

@@ -8,7 +8,7 @@
 use super::disturbances::{disturbances, hits_redis};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
-use crate::record::{Effect, Event, RedisEvent, What};
+use crate::record::{Effect, Event, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "bounded-loss",
@@ -46,7 +46,7 @@ fn check(run: &Run) -> Answer {
     let rate: f64 = writers.map(|client| 1.0 / client.every.as_secs_f64()).sum();
     let lag = scenario.redis.iter().map(|config| config.min_replicas_max_lag).max().unwrap_or(0);
     let changes = run.recording().records.iter().filter(|record| {
-        let changed = matches!(record.what, What::Event(Event::Redis(RedisEvent::MasterModeEnabled)));
+        let changed = matches!(&record.what, What::Event(Event::Redis(event)) if event.leads());
         changed && run.recording().micros(record.time) >= 0
     });
     let changes = changes.count();

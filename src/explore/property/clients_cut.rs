@@ -9,7 +9,7 @@ use super::replica_writes::answered_by;
 use super::{Answer, Kind, Property};
 use crate::analysis::faults::Window;
 use crate::explore::observe::{Needs, Run};
-use crate::record::{ConnectEnd, Effect, Event, Op, Outcome, RedisEvent, What};
+use crate::record::{ConnectEnd, Effect, Event, Op, Outcome, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "demotion-cuts-clients",
@@ -45,7 +45,7 @@ fn check(run: &Run) -> Answer {
             opens && other.node == record.node && other.time <= record.time + took
         });
         let demoted = records.iter().rev().find(|earlier| {
-            let changed = matches!(earlier.what, What::Event(Event::Redis(RedisEvent::ReplicaOf(_))));
+            let changed = matches!(&earlier.what, What::Event(Event::Redis(event)) if event.follows().is_some());
             // A log line has its millisecond only: what came first the events tell.
             earlier.node == server && changed && earlier.during < during
         });

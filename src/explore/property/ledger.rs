@@ -35,7 +35,7 @@ fn check(run: &Run) -> Answer {
     let acknowledged = run.recording().records.iter().filter(|record| {
         matches!(
             record.what,
-            crate::record::What::Op(crate::record::Op::Set { outcome: crate::record::Outcome::Ok, .. })
+            crate::record::What::Op(crate::record::Op::Set { outcome, .. }) if outcome.is_acknowledged()
         )
     });
     if run.result.lost_writes.len() > acknowledged.count() {

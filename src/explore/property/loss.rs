@@ -13,7 +13,7 @@ use super::{Answer, Kind, Property, RECORDING};
 use crate::analysis::faults::Window;
 use crate::client::Kind as ClientKind;
 use crate::explore::observe::Run;
-use crate::record::{Effect, NodeKind, Op, Outcome, What};
+use crate::record::{Effect, NodeKind, Op, What};
 
 pub(super) const PROPERTY: Property = Property {
     name: "no-undocumented-loss",
@@ -60,8 +60,8 @@ fn check(run: &Run) -> Answer {
     };
     for (node, seq) in &run.result.lost_writes {
         let when = run.recording().records.iter().find_map(|record| match record.what {
-            What::Op(Op::Set { seq: found, outcome: Outcome::Ok, took, .. })
-                if record.node == *node && found == *seq =>
+            What::Op(Op::Set { seq: found, outcome, took, .. })
+                if outcome.is_acknowledged() && record.node == *node && found == *seq =>
             {
                 Some(run.recording().micros(record.time) + (took.0 / 1_000) as i64)
             }

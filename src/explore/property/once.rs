@@ -114,12 +114,12 @@ fn circle_closes(run: &Run) -> Option<Time> {
     let mut follows: BTreeMap<NodeId, NodeId> =
         run.layout.all_redis().filter(|node| *node != first).map(|node| (node, first)).collect();
     for record in &run.recording().records {
-        match record.what {
-            What::Event(Event::Redis(RedisEvent::ReplicaOf(master))) => {
-                let master = run.layout.redis_at(master)?;
+        match &record.what {
+            What::Event(Event::Redis(event)) if event.follows().is_some() => {
+                let master = run.layout.redis_at(event.follows()?)?;
                 follows.insert(record.node, master);
             }
-            What::Event(Event::Redis(RedisEvent::MasterModeEnabled)) => {
+            What::Event(Event::Redis(event)) if event.leads() => {
                 follows.remove(&record.node);
                 continue;
             }

@@ -31,7 +31,7 @@ fn check(run: &Run) -> Answer {
     }
     let mut answer = Answer::Moot;
     for record in &run.recording().records {
-        let What::Op(Op::Set { seq, outcome: Outcome::Ok, .. }) = record.what else { continue };
+        let What::Op(Op::Set { seq, outcome: Outcome::Ok | Outcome::Unreplicated, .. }) = record.what else { continue };
         let Some((node, at, _)) = answered_by(run, record.during) else { continue };
         let at = run.recording().micros(at);
         let index = run.samples.partition_point(|sample| sample.at_us <= at);

@@ -118,7 +118,10 @@ pub(super) const TWO_MASTERS: Property = sometimes(
             let ok = |what: &What| {
                 matches!(
                     what,
-                    What::Op(Op::Set { outcome: Outcome::Ok, .. } | Op::Publish { outcome: Outcome::Ok, .. })
+                    What::Op(
+                        Op::Set { outcome: Outcome::Ok | Outcome::Unreplicated, .. }
+                            | Op::Publish { outcome: Outcome::Ok, .. }
+                    )
                 )
             };
             recording

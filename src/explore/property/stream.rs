@@ -30,7 +30,7 @@ fn check(run: &Run) -> Answer {
     let (Some(old), Some(new)) = (first.redis[0], last.redis[0]) else { return Answer::Moot };
     let inside = |begun: i64, took_us: i64| begun > first.at_us && begun + took_us < last.at_us;
     let accepted = run.recording().records.iter().filter(|record| {
-        let (What::Op(Op::Set { outcome: Outcome::Ok, took, .. })
+        let (What::Op(Op::Set { outcome: Outcome::Ok | Outcome::Unreplicated, took, .. })
         | What::Op(Op::Publish { outcome: Outcome::Ok, took, .. })) = record.what
         else {
             return false;

@@ -246,7 +246,7 @@ fn client_row(
                 (None, Fate::FailedButDelivered) => 1,
                 (None, _) => 0,
             },
-            None if *outcome != Outcome::Ok => failed,
+            None if !outcome.is_acknowledged() => failed,
             None if lane.activity == Activity::Set && analysis.ledger.writes.has_lost(&lane.node, *seq) => lost,
             None => 0,
         });

@@ -136,7 +136,8 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
         let message = format!("a message of {} bytes", client.payload);
         report("payload", message, "at most 512mb", "Redis takes no longer text (`proto-max-bulk-len`)");
     }
-    check_then_set(client, report);
+    check_then_set(client, &mut report);
+    check_wait(client, report);
     check_library(reader, client, places, stack);
     check_settings(reader, client, places);
 }
@@ -155,6 +156,37 @@ fn check_then_set(client: &client::Config, mut report: impl FnMut(&str, String, 
             "set kind = \"publish\"",
         );
     }
+}
+
+/// Whether a client can follow each SET by WAIT on the same connection.
+fn check_wait(client: &client::Config, mut report: impl FnMut(&str, String, &str, &str)) {
+    let Some(wait) = client.wait else { return };
+    if client.kind != client::Kind::Set {
+        report("wait", "only a writer waits for replicas".to_owned(), "not for this kind", "set kind = \"set\"");
+        return;
+    }
+    if wait.replicas == 0 {
+        report("wait", "a wait for no replicas".to_owned(), "`replicas` must be 1 or more", "leave `wait` out");
+    }
+    if wait.timeout.as_millis() == 0 {
+        let help = "give a time of 1ms or more, such as \"1s\": to the server 0 means for ever";
+        report("wait", "a wait without an end".to_owned(), "`timeout` is less than 1ms", help);
+    }
+    if client.pause.is_some() || client.connections > 1 {
+        let help = "give `every` instead of `pause` and `connections`, or leave `wait` out";
+        report("wait", "a closed loop has one command".to_owned(), "has no effect here", help);
+        return;
+    }
+    let library = client.library;
+    let why = match client.habits().multiplex {
+        Some(_) => "has one connection for all its commands, which WAIT would hold up",
+        None if library.word.starts_with("go-redis") => {
+            "takes any connection of its pool for a command, and WAIT speaks of its own connection's writes"
+        }
+        None => return,
+    };
+    let help = "take a library that keeps its connection, such as \"redis-py\", or leave `wait` out";
+    report("wait", format!("the library \"{library}\" {why}"), "says nothing of the SET before", help);
 }
 
 /// `profile` is the old name of `library`, and says the way by itself.

@@ -13,9 +13,10 @@ use crate::scenario::fault::{NodeRef, Role};
 use crate::scenario::real;
 use crate::wire::{Command, Ip, Known, MasterCommand, PauseKind, SentinelCommand, SetOption, parse_command};
 
-const KNOWN: &str = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, CLIENT PAUSE, \
-                     CLIENT UNPAUSE, DEBUG SLEEP, DEBUG SEGFAULT, SAVE, BGSAVE, BGREWRITEAOF, FLUSHALL, FLUSHDB, SHUTDOWN, SENTINEL …; \
-                     in an address, a node stands by its name";
+const KNOWN: &str = "known here: PING, INFO, ROLE, REPLICAOF, CONFIG SET, CONFIG REWRITE, CLIENT KILL TYPE, CLIENT \
+                     PAUSE, CLIENT UNPAUSE, FAILOVER, DEBUG SLEEP, DEBUG SEGFAULT, EVAL of a loop without end, \
+                     SCRIPT KILL, SAVE, BGSAVE, BGREWRITEAOF, FLUSHALL, FLUSHDB, SHUTDOWN, SENTINEL …; in an \
+                     address, a node stands by its name";
 
 /// Reports what is wrong with a command and with whom it is given to.
 pub(super) fn check(reader: &mut Reader, cast: &Cast<'_>, (node, run): (&NodeRef, &[String]), texts: &Table<'_>) {
@@ -55,6 +56,14 @@ pub(super) fn check(reader: &mut Reader, cast: &Cast<'_>, (node, run): (&NodeRef
             let message = "the clients of a Sentinel cannot be paused here".into();
             report("run", message, "only those of a Redis node", help);
         }
+        Ok(Command::Failover(_)) if is_sentinel => {
+            let help = format!("give it to a Redis node, or SENTINEL FAILOVER {} to the Sentinel", cast.master);
+            report("run", "a Sentinel has no FAILOVER".into(), "only a Redis node has", &help);
+        }
+        Ok(Command::Eval(_) | Command::ScriptKill) if is_sentinel => {
+            let help = "to block a Sentinel for a time, `stall` it";
+            report("run", "a Sentinel runs no scripts".into(), "only a Redis node does", help);
+        }
         Ok(Command::Info(_) | Command::Role | Command::ClientKill(_)) if is_sentinel => {
             let message = format!("a Sentinel's answer to `{}` is not modelled", run.join(" "));
             report("run", message, "only a Redis node's is", "ask with SENTINEL MASTER or SENTINEL REPLICAS");
@@ -91,6 +100,7 @@ fn since(command: &Command) -> Option<(&'static str, ServerRelease)> {
     match command {
         Command::ClientUnpause => Some(("CLIENT UNPAUSE", ServerRelease::Redis6_2)),
         Command::ClientPause(PauseKind::Write, _) => Some(("CLIENT PAUSE … WRITE", ServerRelease::Redis6_2)),
+        Command::Failover(_) => Some(("FAILOVER", ServerRelease::Redis6_2)),
         Command::Shutdown { now: true, .. } => Some(("SHUTDOWN NOW", ServerRelease::Redis7_0)),
         Command::ConfigSet(pairs) if pairs.len() > 1 => {
             Some(("CONFIG SET of several parameters", ServerRelease::Redis7_0))

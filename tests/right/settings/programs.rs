@@ -135,6 +135,15 @@ pub(super) const ROWS: &[(&str, Row)] = &[
         ),
     ),
     (
+        "redis.busy-reply-threshold",
+        Run(
+            "duration = '6s'\nphase = '0s'\n[[fault]]\nat = '1s'\naction = 'command'\nnode = 'redis-1'\n\
+             run = ['EVAL', 'while true do end', '0']\n",
+            "500",
+            "3000",
+        ),
+    ),
+    (
         "redis.stop-writes-on-bgsave-error",
         Run(
             "redis.save = '1 1'\nduration = '12s'\nphase = '0s'\n\

@@ -291,6 +291,22 @@ pub(super) const ROWS: &[(&str, Row)] = &[
         ),
     ),
     (
+        "client.wait.replicas",
+        Run(
+            "duration = '2s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nwait = { replicas = @@, timeout = '100ms' }\n",
+            "1",
+            "3",
+        ),
+    ),
+    (
+        "client.wait.timeout",
+        Run(
+            "duration = '2s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nwait = { replicas = 3, timeout = @@ }\n",
+            "'100ms'",
+            "'200ms'",
+        ),
+    ),
+    (
         "client.pause.min",
         Run(
             "duration = '2s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\npause = { min = @@, max = '50ms' }\n",
