@@ -512,7 +512,7 @@ impl Accountant<'_> {
             outcome,
             proxy_down: routes.iter().flatten().any(|route| !route.running),
             // HAProxy closes what it cannot pass on; a session that stood before was cut.
-            no_server: !stood && routes.iter().flatten().any(|route| route.server.is_none()),
+            no_server: !stood && self.masters.found_no_server(from, to),
             ended: match outcome {
                 Outcome::ReplyClosed => {
                     self.endings.why(quiet, from, to, opened.and_then(|opened| self.server(opened)))

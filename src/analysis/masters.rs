@@ -37,6 +37,9 @@ pub struct TwoMasters {
     pub routed_to: Vec<String>,
 }
 
+/// So long after its server went DOWN a session that is shut down then ends for its client, at the most: what the way there takes.
+const MARKED_DOWN_US: i64 = 50_000;
+
 /// A time during which HAProxy sent new sessions to one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Route {
@@ -95,6 +98,19 @@ impl Masters {
     /// HAProxy's choice at an instant.
     pub fn route(&self, at_us: i64) -> Option<&Route> {
         self.routes.iter().rev().find(|route| route.from_us <= at_us)
+    }
+
+    /// Whether HAProxy had no server for a session that began and ended at these instants. One that had a server, and ends as
+    /// that goes DOWN, was cut (`on-marked-down shutdown-sessions`).
+    pub(super) fn found_no_server(&self, from_us: i64, to_us: i64) -> bool {
+        let (began, ended) = (self.route(from_us), self.route(to_us));
+        let is_none = |route: &Route| route.server.is_none();
+        began.is_some_and(is_none) || ended.is_some_and(is_none) && !self.goes_down_at(to_us)
+    }
+
+    /// Whether HAProxy lost its last server at an instant.
+    pub(crate) fn goes_down_at(&self, at_us: i64) -> bool {
+        self.route(at_us).is_some_and(|route| route.server.is_none() && at_us - route.from_us <= MARKED_DOWN_US)
     }
 
     /// The server to which a connection leads that a client opens at an instant, none if there is no server: HAProxy's

@@ -66,11 +66,13 @@ fn unheard(run: &Traced, entry: &Message) -> Option<Cause> {
         listeners.push(match place.server {
             Some(server) if place.subscribed && server != host => Listener::Elsewhere,
             Some(_) if place.subscribed => Listener::Connected,
-            _ => match run.story.opened_by(subscriber, noted.time).iter().rev().find_map(|(sock, _)| {
+            _ => match run.story.opened_by(subscriber, noted.time).iter().rev().find_map(|(sock, endpoint)| {
                 let session = run.story.session_of(*sock)?;
-                session.ended.filter(|(at, ..)| *at <= noted.time)
+                let (at, _, why) = session.ended.filter(|(at, ..)| *at <= noted.time)?;
+                // Who has given a connection up does not lose it by what HAProxy does later.
+                Some(endpoint.ended.is_none_or(|(own, ..)| at <= own).then_some(why))
             }) {
-                Some((.., SessionEnd::Idle)) => Listener::Between(Ending::Idle),
+                Some(Some(SessionEnd::Idle)) => Listener::Between(Ending::Idle),
                 _ => Listener::Between(Ending::Explained),
             },
         });

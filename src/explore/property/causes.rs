@@ -104,7 +104,9 @@ fn is_told_where(run: &Run, message: &Message) -> bool {
             && recording.names.node(record.node) != message.client
     });
     let direct = run.layout.haproxy().is_none();
-    !(several || still || meanwhile || direct && is_unclear(run, upto))
+    // What ends as the last server goes DOWN was cut, or came or looked for another one at that moment.
+    let either = run.analysis.masters.goes_down_at(upto);
+    !(several || still || meanwhile || either || direct && is_unclear(run, upto))
 }
 
 /// How the ledger's cause of a message differs from what the trace shows, if it does.
