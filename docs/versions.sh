@@ -14,15 +14,14 @@ real=reference/recordings/versions
     for folder in $(ls "$real" | sort -V); do
         minor=$(sed -E 's/^[a-z]+-([0-9]+\.[0-9]+).*/\1/' <<<"$folder")
         case $folder in
-            haproxy-*) keys="haproxy.release = \"$minor\"" ;;
-            valkey-*) keys=$(printf 'redis.release = "valkey-%s"\nsentinel.release = "valkey-%s"' "$minor" "$minor") ;;
-            *) keys=$(printf 'redis.release = "%s"\nsentinel.release = "%s"' "$minor" "$minor") ;;
+            haproxy-*) keys=(--set "haproxy.release=$minor") ;;
+            valkey-*) keys=(--set "redis.release=valkey-$minor" --set "sentinel.release=valkey-$minor") ;;
+            *) keys=(--set "redis.release=$minor" --set "sentinel.release=$minor") ;;
         esac
         for scenario in $(ls "$real/$folder" | sed 's/\..*//' | sort -u); do
             file=scenarios/$scenario.toml
             [ -e "$file" ] || file=reference/$file
-            { echo "$keys"; cat "$file"; } >"$work/$scenario.toml"
-            "$sim" run "$work/$scenario.toml" --runs 200 --out "$work/out" --recordings "$work/sim/$folder" >/dev/null || [ $? = 1 ]
+            "$sim" run "$file" "${keys[@]}" --runs 200 --out "$work/out/$folder" --recordings "$work/sim/$folder" >/dev/null || [ $? = 1 ]
         done
         "$sim" compare "$real/$folder" "$work/sim/$folder" --format json |
             python3 -c '
