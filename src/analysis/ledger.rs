@@ -579,10 +579,7 @@ impl Accountant<'_> {
             told,
             dropped_from_buffer: told && self.killed_in_delivery(at),
             // Who acts as master is known up to the end; clients are stopped a little later.
-            by_replica: match server.ok().flatten() {
-                Some(server) => !self.masters.acted(server, at.min(self.end - 1), answered),
-                None => self.masters.acting(at, answered).next().is_none(),
-            },
+            by_replica: !self.masters.published_at_master(server.ok().flatten(), at.min(self.end - 1), answered),
             listeners: subscribers().map(listener).collect(),
         }
         .cause()

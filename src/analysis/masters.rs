@@ -61,6 +61,9 @@ pub struct Route {
 pub struct Masters {
     /// Each node's times as master, in order of their beginnings.
     pub lanes: Vec<Lane>,
+    /// Times in which a process that is about to be a master loads its data: it answers PUBLISH already.
+    #[serde(skip)]
+    pub(super) loads: Vec<Lane>,
     /// Times with several masters.
     pub two: Vec<TwoMasters>,
     /// HAProxy's choices, without a gap; empty for a stack without HAProxy. Where several servers are active, the
@@ -93,6 +96,12 @@ impl Masters {
     /// Whether a node acted as master at some moment of a span of time.
     pub fn acted(&self, node: &str, from_us: i64, to_us: i64) -> bool {
         self.acting(from_us, to_us).any(|lane| lane.node == node)
+    }
+
+    /// Whether a server, or any where nobody knows which, executed as a master what a client published in a span of time.
+    pub(super) fn published_at_master(&self, server: Option<&str>, from_us: i64, to_us: i64) -> bool {
+        let loads = self.loads.iter().filter(|load| load.from_us <= to_us && from_us < load.to_us);
+        self.acting(from_us, to_us).chain(loads).any(|lane| server.is_none_or(|server| lane.node == server))
     }
 
     /// HAProxy's choice at an instant.
@@ -207,6 +216,25 @@ fn changes<'a>(recording: &'a Recording, faults: &'a [Window]) -> Vec<(i64, Chan
     changes
 }
 
+/// When processes that became masters with it loaded their data: from `Server initialized` on they answer.
+fn loads(recording: &Recording, boots: &Boots) -> Vec<Lane> {
+    let (mut began, mut loads) = (BTreeMap::new(), Vec::new());
+    for record in &recording.records {
+        let at = recording.micros(record.time);
+        match &record.what {
+            What::Event(Event::Text(text)) if text.starts_with("Server initialized") => {
+                began.insert(record.node, at);
+            }
+            What::Event(Event::Redis(RedisEvent::Ready)) if boots.at(record.node, at) == Role::Master => {
+                let node = recording.names.node(record.node).to_owned();
+                loads.extend(began.remove(&record.node).map(|from_us| Lane { node, from_us, to_us: at }));
+            }
+            _ => {}
+        }
+    }
+    loads
+}
+
 /// Finds out who acted as master when.
 pub fn masters(recording: &Recording) -> Masters {
     let end = super::end_us(recording);
@@ -229,7 +257,8 @@ pub fn masters(recording: &Recording) -> Masters {
     // A fault may stand before the first line.
     let start = changes.first().map_or(start, |(at, _)| start.min(*at));
 
-    let mut builder = Builder { lanes: BTreeMap::new(), done: Masters::default(), now: start };
+    let done = Masters { loads: loads(recording, &boots), ..Masters::default() };
+    let mut builder = Builder { lanes: BTreeMap::new(), done, now: start };
     builder.note(start, &nodes, has_proxy.then_some(&proxy), servers);
     for (at, change) in changes {
         match change {

@@ -6,7 +6,7 @@
 
 use super::World;
 use super::process::Disk;
-use crate::program::Action;
+use crate::program::{Action, Sock};
 use crate::wire::NodeId;
 
 /// What a program wants done when its work is over.
@@ -16,6 +16,15 @@ pub(super) struct Held {
     actions: Vec<Action>,
     /// Whether the pass is over, so that only its work is waited for.
     complete: bool,
+}
+
+impl Held {
+    /// Whether the program has closed a socket, and its kernel does not know yet.
+    pub(super) fn has_closed(&self, sock: Sock) -> bool {
+        self.actions
+            .iter()
+            .any(|action| matches!(action, Action::Close(closed) | Action::Reset(closed) if *closed == sock))
+    }
 }
 
 impl World {

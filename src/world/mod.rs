@@ -500,6 +500,8 @@ impl World {
     #[inline]
     fn give(&mut self, delivery: Delivery) {
         let Delivery { node, sock, input } = delivery;
+        let closed = self.processes[node.0 as usize].held.as_ref().is_some_and(|held| held.has_closed(sock));
+        let token = |net: &mut Net| net.token(sock).filter(|_| !closed);
         let input = match input {
             Input::Command(_) => return self.give_command(node, input),
             Input::Accepted { .. } | Input::Terminate | Input::Start | Input::Timer(_) => input,
@@ -510,21 +512,21 @@ impl World {
                     let cx = &mut Context { kernel: &mut self.kernel, handles: self.desk.handles() };
                     self.net.was_read(peer, cx);
                 }
-                let Some(token) = self.net.token(sock) else { return };
+                let Some(token) = token(&mut self.net) else { return };
                 Input::Data { token, message }
             }
             Input::Connected { .. } => {
-                let Some(token) = self.net.token(sock) else { return };
+                let Some(token) = token(&mut self.net) else { return };
                 Input::Connected { token }
             }
             Input::ConnectFailed { error, .. } => {
-                let token = self.net.token(sock);
+                let token = token(&mut self.net);
                 self.net.finish(sock, self.desk.handles());
                 let Some(token) = token else { return };
                 Input::ConnectFailed { token, error }
             }
             Input::Ended { how, .. } => {
-                let token = self.net.token(sock);
+                let token = token(&mut self.net);
                 if how != Ended::Eof {
                     self.net.finish(sock, self.desk.handles());
                 }
