@@ -315,9 +315,10 @@ fn real_lines_are_typed() {
 #[test]
 fn lines_of_real_sentinels_and_proxies_are_typed() {
     // What a Sentinel says when it starts and ends.
-    const VERBATIM: [&str; 8] = [
+    const VERBATIM: [&str; 9] = [
         "oO0OoO0OoO0Oo",
         "Redis version=",
+        "Valkey version=",
         "Configuration loaded",
         "monotonic clock",
         "Running mode=sentinel",
