@@ -12,10 +12,7 @@ impl Net {
     #[inline]
     pub(super) fn arrive<E: Carrier>(&mut self, index: u32, cx: &mut Context<'_, E>) -> Option<Delivery> {
         let now = cx.kernel.now();
-        let Some(segment) = &self.segments[index as usize] else {
-            self.free_segments.push(index);
-            return None;
-        };
+        let segment = self.segment(index)?;
         let header = segment.header;
         let data = matches!(segment.kind, Kind::Data(_));
         let numbered = data || matches!(segment.kind, Kind::Fin);

@@ -137,6 +137,15 @@ impl Net {
         Self::schedule(cx.kernel, arrival, header.from_host, NetEvent::Arrive(index));
     }
 
+    /// The segment with a number; none if it was lost on the way, and its number is free now.
+    #[inline]
+    pub(super) fn segment(&mut self, index: u32) -> Option<&Segment> {
+        if self.segments[index as usize].is_none() {
+            self.free_segments.push(index);
+        }
+        self.segments[index as usize].as_ref()
+    }
+
     #[inline]
     pub(super) fn take_segment(&mut self, index: u32) -> Kind {
         self.free_segments.push(index);
