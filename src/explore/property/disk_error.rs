@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::{RedisView, Run};
+use crate::record::Effect;
 use crate::wire::Role;
 
 pub(super) const PROPERTY: Property = Property {
@@ -18,9 +19,20 @@ pub(super) const PROPERTY: Property = Property {
     check,
 };
 
+/// After a disk is well again the log is written within a second (`serverCron`, `flushAppendOnlyFile`); until a save that had
+/// begun before it fails, writes are taken.
+const RETRIED_US: i64 = 1_500_000;
+
+/// Whether a disk was well again shortly before or during a span of time.
+fn is_healed(run: &Run, from_us: i64, to_us: i64) -> bool {
+    let mut ends =
+        run.analysis.faults.iter().filter(|fault| fault.effect() == Effect::Clogs).filter_map(|fault| fault.until_us);
+    ends.any(|end| end <= to_us && from_us <= end + RETRIED_US)
+}
+
 fn check(run: &Run) -> Answer {
     let mut answer = Answer::Moot;
-    let mut before: BTreeMap<usize, RedisView> = BTreeMap::new();
+    let mut before: BTreeMap<usize, (i64, RedisView)> = BTreeMap::new();
     for sample in &run.samples {
         for (place, view) in sample.redis.iter().enumerate() {
             let refuses = view.filter(|view| view.refuses_for_disk && view.role == Some(Role::Master));
@@ -28,7 +40,8 @@ fn check(run: &Run) -> Answer {
                 before.remove(&place);
                 continue;
             };
-            if let Some(earlier) = before.insert(place, view).filter(|earlier| earlier.life == view.life) {
+            let earlier = before.insert(place, (sample.at_us, view)).filter(|(_, earlier)| earlier.life == view.life);
+            if let Some((_, earlier)) = earlier.filter(|(since_us, _)| !is_healed(run, *since_us, sample.at_us)) {
                 answer = Answer::Holds;
                 if view.keys > earlier.keys {
                     let name = run.redis_name(place);
