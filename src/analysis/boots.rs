@@ -14,7 +14,7 @@ use crate::wire::{NodeId, Role};
 
 /// REPLICAOF connects first and says afterwards that it was told to (`replicaofCommand` in replication.c): within so
 /// long, both lines being stamped with whole milliseconds.
-const ORDERED_US: i64 = 2_000;
+pub(super) const ORDERED_US: i64 = 2_000;
 
 /// What a line says about its node's role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::boots::{Boots, is_crash};
+use super::boots::{Boots, ORDERED_US, is_crash};
 use super::faults::{Window, is_sudden_death, windows};
 use crate::record::{Effect, Event, HaproxyEvent, Order, Recording, RedisEvent, What};
 use crate::wire::{NodeId, Role};
@@ -218,16 +218,21 @@ fn changes<'a>(recording: &'a Recording, faults: &'a [Window]) -> Vec<(i64, Chan
 
 /// When processes that became masters with it loaded their data: from `Server initialized` on they answer.
 fn loads(recording: &Recording, boots: &Boots) -> Vec<Lane> {
-    let (mut began, mut loads) = (BTreeMap::new(), Vec::new());
+    let (mut began, mut ready, mut loads) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for record in &recording.records {
         let at = recording.micros(record.time);
         match &record.what {
+            // The lines of one millisecond are out of order: this one may follow the end of its load.
             What::Event(Event::Text(text)) if text.starts_with("Server initialized") => {
-                began.insert(record.node, at);
+                if ready.get(&record.node).is_none_or(|ready| at - ready > ORDERED_US) {
+                    began.insert(record.node, at);
+                }
             }
-            What::Event(Event::Redis(RedisEvent::Ready)) if boots.at(record.node, at) == Role::Master => {
+            What::Event(Event::Redis(RedisEvent::Ready)) => {
+                ready.insert(record.node, at);
+                let load = began.remove(&record.node).filter(|_| boots.at(record.node, at) == Role::Master);
                 let node = recording.names.node(record.node).to_owned();
-                loads.extend(began.remove(&record.node).map(|from_us| Lane { node, from_us, to_us: at }));
+                loads.extend(load.map(|from_us| Lane { node, from_us, to_us: at }));
             }
             _ => {}
         }
