@@ -223,10 +223,11 @@ fn loads(recording: &Recording, boots: &Boots) -> Vec<Lane> {
         let at = recording.micros(record.time);
         match &record.what {
             // The lines of one millisecond are out of order: this one may follow the end of its load.
-            What::Event(Event::Text(text)) if text.starts_with("Server initialized") => {
-                if ready.get(&record.node).is_none_or(|ready| at - ready > ORDERED_US) {
-                    began.insert(record.node, at);
-                }
+            What::Event(Event::Text(text))
+                if text.starts_with("Server initialized")
+                    && ready.get(&record.node).is_none_or(|ready| at - ready > ORDERED_US) =>
+            {
+                began.insert(record.node, at);
             }
             What::Event(Event::Redis(RedisEvent::Ready)) => {
                 ready.insert(record.node, at);
