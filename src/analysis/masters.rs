@@ -24,6 +24,13 @@ pub struct Lane {
     pub to_us: i64,
 }
 
+impl Lane {
+    /// Whether it has a moment in common with a span of time.
+    fn touches(&self, from_us: i64, to_us: i64) -> bool {
+        self.from_us <= to_us && from_us < self.to_us
+    }
+}
+
 /// A time during which several nodes acted as master.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TwoMasters {
@@ -85,7 +92,7 @@ impl Route {
 impl Masters {
     /// The times as master that a span of time touches, in order of their beginnings.
     pub(super) fn acting(&self, from_us: i64, to_us: i64) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().filter(move |lane| lane.from_us <= to_us && from_us < lane.to_us)
+        self.lanes.iter().filter(move |lane| lane.touches(from_us, to_us))
     }
 
     /// Whether a node acts as master.
@@ -100,7 +107,7 @@ impl Masters {
 
     /// Whether a server, or any where nobody knows which, executed as a master what a client published in a span of time.
     pub(super) fn published_at_master(&self, server: Option<&str>, from_us: i64, to_us: i64) -> bool {
-        let loads = self.loads.iter().filter(|load| load.from_us <= to_us && from_us < load.to_us);
+        let loads = self.loads.iter().filter(|load| load.touches(from_us, to_us));
         self.acting(from_us, to_us).chain(loads).any(|lane| server.is_none_or(|server| lane.node == server))
     }
 

@@ -6,7 +6,7 @@
 use super::{Answer, Kind, Property};
 use crate::explore::observe::{Needs, Run};
 use crate::kernel::{EventId, Time};
-use crate::record::{Op, Outcome, What};
+use crate::record::{Op, What};
 use crate::wire::{NodeId, Role};
 use crate::world::Seat;
 
@@ -31,7 +31,10 @@ fn check(run: &Run) -> Answer {
     }
     let mut answer = Answer::Moot;
     for record in &run.recording().records {
-        let What::Op(Op::Set { seq, outcome: Outcome::Ok | Outcome::Unreplicated, .. }) = record.what else { continue };
+        let What::Op(Op::Set { seq, outcome, .. }) = record.what else { continue };
+        if !outcome.is_acknowledged() {
+            continue;
+        }
         let Some((node, at, _)) = answered_by(run, record.during) else { continue };
         let at = run.recording().micros(at);
         let index = run.samples.partition_point(|sample| sample.at_us <= at);
