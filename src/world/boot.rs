@@ -12,6 +12,7 @@ use super::{Event, World};
 use crate::client::{self, Client};
 use crate::haproxy::{self, Haproxy};
 use crate::kernel::{Class, Purpose, Span, Stream, Time};
+use crate::limits::SPAN_MAX;
 use crate::mistake::Mistake;
 use crate::net::BASE_REACHABLE_TIME;
 use crate::program::{Input, KeepAlive};
@@ -43,6 +44,8 @@ const EXEC_CLIENT: Span = Span::from_millis(15);
 const POLL: Span = Span::from_millis(300);
 /// A stack that is not ready after this long never will be.
 const READY_LIMIT: Span = Span::from_secs(600);
+/// And this is added for its data at most: a day.
+const READY_LONGEST: Span = Span::from_secs(86_400);
 /// The driver launches a client in this time. Once all are launched, the time with clients begins: their first lines come 5
 /// to 10 ms after that (recordings of `loop-in-cut`, which has no phase: 2.987 to 3.008 s before time 0).
 const LAUNCH_CLIENT: Span = Span::from_millis(1);
@@ -127,16 +130,18 @@ impl World {
         self.give_faults();
     }
 
-    /// How long the stack may take: a while, and what its data takes to be loaded, saved, sent and loaded again.
+    /// How long the stack may take: a while, and what its data takes to be loaded, saved, sent and loaded again. Data that
+    /// its link would be sending for years is waited for as long as a run may last.
     fn ready_limit(&self) -> Span {
         let links = self.scenario.network.links.iter().map(|(_, _, link)| link);
         let rates = links.chain([&self.scenario.network.default]).filter_map(|link| link.rate.bits_per_second());
         let slowest = rates.min();
         let data = self.scenario.redis.iter().map(|config| {
             let sent = slowest.map_or(0, |rate| config.dataset_bytes as u128 * 8_000_000_000 / u128::from(rate.get()));
-            config.dataset_span() + Span(sent as u64)
+            (u128::from(config.dataset_span().0) + sent) * 3
         });
-        READY_LIMIT + data.max().unwrap_or(Span::ZERO) * 3
+        let longest = data.max().unwrap_or(0).min(u128::from(SPAN_MAX.0));
+        READY_LIMIT + Span(longest as u64)
     }
 
     /// What a ready stack would have and this one has not: replication is up, and every Sentinel knows all replicas and

@@ -122,6 +122,16 @@ fn the_longest_values_run() {
 }
 
 #[test]
+fn data_that_a_link_would_be_sending_for_centuries_is_given_up() {
+    let folder = folder();
+    let text = "duration = '2s'\n[redis]\ndataset-bytes = '2gb'\n[sentinel]\ndown-after-milliseconds = 315360000000\n\
+                [network]\nrate = '1bit'\n";
+    write(folder.path(), "slow.toml", text);
+    let output = sim(folder.path(), &["run", "slow.toml"]);
+    assert!(!output.status.success() && said(&output).contains("not ready"), "{}", said(&output));
+}
+
+#[test]
 fn the_limits_are_in_the_schema() {
     let schema = sim::scenario::json_schema();
     let properties = &schema["properties"];
