@@ -98,6 +98,9 @@ pub struct WriteSums {
     /// Acknowledged ones that fewer replicas had in time than their writer's WAIT asked for.
     #[serde(skip_serializing_if = "super::writes::is_none")]
     pub unreplicated: u64,
+    /// Acknowledged ones whose time was up before the end.
+    #[serde(skip_serializing_if = "super::writes::is_none")]
+    pub expired: u64,
     /// Acknowledged ones from before time 0.
     pub acknowledged_before: u64,
     /// Failed ones by outcome.
@@ -412,6 +415,7 @@ fn sum_up_writes(ledger: &mut Ledger, known: bool) {
                 *sums.failed.entry(write.outcome.as_str()).or_default() += 1;
                 *sums.failed_by_cause.entry(cause.as_str()).or_default() += 1;
             }
+            WriteFate::Expired => sums.expired += u64::from(counts),
             WriteFate::Failed(_) | WriteFate::Kept | WriteFate::Unknown => {}
             WriteFate::Lost(why) => {
                 sums.lost_keys.entry(write.client.to_string()).or_default().push(write.seq);
@@ -672,7 +676,7 @@ impl Write {
         let cause = match self.fate {
             WriteFate::Failed(cause) => cause.as_str(),
             WriteFate::Lost(why) => why.as_str(),
-            WriteFate::Kept | WriteFate::Unknown => "",
+            WriteFate::Kept | WriteFate::Expired | WriteFate::Unknown => "",
         };
         let _ = writeln!(
             out,

@@ -71,6 +71,9 @@ pub struct Masters {
     /// Times in which a process that is about to be a master loads its data: it answers PUBLISH already.
     #[serde(skip)]
     pub(super) loads: Vec<Lane>,
+    /// Who acts as master when the run is over: clients are stopped a little later.
+    #[serde(skip)]
+    after: Vec<Lane>,
     /// Times with several masters.
     pub two: Vec<TwoMasters>,
     /// HAProxy's choices, without a gap; empty for a stack without HAProxy. Where several servers are active, the
@@ -90,9 +93,9 @@ impl Route {
 }
 
 impl Masters {
-    /// The times as master that a span of time touches, in order of their beginnings.
+    /// The times as master that a span of time touches, in order of their beginnings; behind the end of the run too.
     pub(super) fn acting(&self, from_us: i64, to_us: i64) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().filter(move |lane| lane.touches(from_us, to_us))
+        self.lanes.iter().chain(&self.after).filter(move |lane| lane.touches(from_us, to_us))
     }
 
     /// Whether a node acts as master.
@@ -393,6 +396,7 @@ impl Builder {
 
     fn finish(mut self, end: i64) -> Masters {
         for (node, from_us) in std::mem::take(&mut self.lanes) {
+            self.done.after.push(Lane { node: node.clone(), from_us: end.max(from_us), to_us: i64::MAX });
             self.close_lane(node, from_us, end);
         }
         let mut done = self.done;

@@ -476,6 +476,7 @@ mod tests {
             connections: 1,
             requests: None,
             library: Some(library.into()),
+            px: None,
         };
         let one = client("publisher", Activity::Publish, "one");
         recording.header.clients = vec![one.clone(), client("subscriber", Activity::Receive, "one")];

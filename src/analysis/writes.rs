@@ -11,7 +11,7 @@ use super::fate::Cause;
 use super::faults::{Window, windows};
 use super::ledger::Accountant;
 use super::masters::Masters;
-use crate::record::{Effect, Event, Fault, Op, Outcome, Recording, RedisEvent, What};
+use crate::record::{Effect, Event, Fault, NodeKind, Op, Outcome, Recording, RedisEvent, What};
 use crate::wire::NodeId;
 
 /// What became of a write.
@@ -21,7 +21,10 @@ pub enum WriteFate {
     Kept,
     /// Acknowledged, and the final master does not hold it.
     Lost(WriteLoss),
-    /// Acknowledged, and there is no master at the end.
+    /// Acknowledged, and its time was up before the end; the final master had it.
+    Expired,
+    /// Acknowledged, and nobody can say: there is no master at the end, or the real one was not asked while it would have had
+    /// it.
     Unknown,
     /// Not acknowledged.
     Failed(Cause),
@@ -32,6 +35,7 @@ impl WriteFate {
     pub const fn as_str(self) -> &'static str {
         match self {
             WriteFate::Kept => "kept",
+            WriteFate::Expired => "expired",
             WriteFate::Lost(_) => "lost-after-acknowledgement",
             WriteFate::Unknown => "unknown",
             WriteFate::Failed(_) => "failed",
@@ -58,13 +62,15 @@ pub enum WriteLoss {
     AofNotSynced,
     /// A command of the script deleted it.
     Deleted,
+    /// The clock of the final master was ahead, and the key ended before its time.
+    EndedEarly,
     /// Nothing in the recording says why.
     Unexplained,
 }
 
 impl WriteLoss {
     /// All of them.
-    pub const ALL: [WriteLoss; 8] = [
+    pub const ALL: [WriteLoss; 9] = [
         WriteLoss::NotReplicatedBeforePromotion,
         WriteLoss::OverwrittenAtResync,
         WriteLoss::StrandedOnOldMaster,
@@ -72,6 +78,7 @@ impl WriteLoss {
         WriteLoss::LostAtRestart,
         WriteLoss::AofNotSynced,
         WriteLoss::Deleted,
+        WriteLoss::EndedEarly,
         WriteLoss::Unexplained,
     ];
 
@@ -85,6 +92,7 @@ impl WriteLoss {
             WriteLoss::LostAtRestart => "lost-at-restart",
             WriteLoss::AofNotSynced => "aof-not-synced",
             WriteLoss::Deleted => "deleted-by-command",
+            WriteLoss::EndedEarly => "ended-early",
             WriteLoss::Unexplained => "unexplained",
         }
     }
@@ -271,17 +279,21 @@ pub(super) fn writes(
     let Some(count) = known.as_ref().map(|lost| lost.len() as u64).or(recording.header.lost_acked_sets) else {
         return writes;
     };
-    for write in writes.iter_mut().filter(|write| write.fate == WriteFate::Unknown) {
-        write.fate = WriteFate::Kept;
+    let lives = Lives::of(recording);
+    for (write, node) in writes.iter_mut().zip(&nodes).filter(|(write, _)| write.fate == WriteFate::Unknown) {
+        write.fate = if lives.is_over(*node, write) { WriteFate::Expired } else { WriteFate::Kept };
     }
     if count == 0 {
         return writes;
     }
     let loss = |i: usize| {
         let write: &Write = &writes[i];
+        if lives.ended_early(nodes[i], write) {
+            return (WriteLoss::EndedEarly, 0);
+        }
         accountant.write_loss(nodes[i], write.at_us, write.at_us + write.took_us)
     };
-    let acknowledged = (0..writes.len()).filter(|i| writes[*i].fate == WriteFate::Kept);
+    let acknowledged = (0..writes.len()).filter(|i| matches!(writes[*i].fate, WriteFate::Kept | WriteFate::Expired));
     let chosen: Vec<(usize, WriteLoss)> = match &known {
         Some(lost) => acknowledged.filter(|i| lost.contains(i)).map(|i| (i, loss(i).0)).collect(),
         None => {
@@ -299,6 +311,44 @@ pub(super) fn writes(
         writes[i].fate = WriteFate::Lost(why);
     }
     writes
+}
+
+/// How long what clients wrote lives.
+struct Lives {
+    /// `px`, in microseconds, by client.
+    px_us: BTreeMap<NodeId, i64>,
+    /// So far the clock of the final master was ahead at the end.
+    ahead_us: i64,
+    end_us: i64,
+}
+
+impl Lives {
+    fn of(recording: &Recording) -> Lives {
+        let px_of = |name: &str| recording.header.clients.iter().find(|client| client.name == name)?.px;
+        let clients = recording.names.of_kind(NodeKind::Client);
+        let px_us = clients.filter_map(|(node, name)| Some((node, (px_of(name)?.0 / 1_000) as i64)));
+        let jump = |window: &Window| match &window.fault {
+            Fault::ClockJump { node, by } if Some(node) == recording.header.final_master.as_ref() => by.0 / 1_000,
+            _ => 0,
+        };
+        let end_us = (recording.header.end_s * 1e6) as i64;
+        Lives { px_us: px_us.collect(), ahead_us: windows(recording).iter().map(jump).sum(), end_us }
+    }
+
+    /// How long after the end of the run a key's time is up, if it ever is.
+    fn left_us(&self, node: NodeId, write: &Write) -> Option<i64> {
+        let px_us = self.px_us.get(&node)?;
+        Some(write.at_us + write.took_us + px_us - self.end_us)
+    }
+
+    fn is_over(&self, node: NodeId, write: &Write) -> bool {
+        self.left_us(node, write).is_some_and(|left| left <= 0)
+    }
+
+    /// Whether the final master's clock took away what had time left.
+    fn ended_early(&self, node: NodeId, write: &Write) -> bool {
+        self.left_us(node, write).is_some_and(|left| 0 < left && left <= self.ahead_us)
+    }
 }
 
 impl History {

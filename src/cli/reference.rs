@@ -108,6 +108,9 @@ struct ClientArguments {
     /// What a publisher adds to its numbers
     #[arg(long)]
     mark: Option<String>,
+    /// SET with PX
+    #[arg(long, value_parser = units::parse_span)]
+    px: Option<Span>,
     /// Follow each SET that succeeds by WAIT for so many replicas
     #[arg(long)]
     wait_replicas: Option<u32>,
@@ -240,6 +243,7 @@ fn be_a_client(arguments: &ClientArguments) -> Result<Verdict, Failure> {
         mark: arguments.mark.clone(),
         payload: arguments.payload,
         requests: arguments.requests,
+        px: arguments.px,
         wait: arguments.wait_replicas.map(|replicas| Wait { replicas, timeout: arguments.wait_timeout }),
     };
     client::run(&task, &arguments.out).map_err(Failure::io(arguments.out.display()))?;

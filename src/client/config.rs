@@ -8,7 +8,7 @@ use super::library::{Engine, LibraryId};
 use crate::kernel::Span;
 use crate::record::{Activity, ClientMark};
 use crate::units::{self, Limit};
-use crate::wire::{Command, Reply};
+use crate::wire::{Command, Expiry, Reply};
 
 /// The settings of one client program: what it asks, how often, and whose habits it has.
 ///
@@ -75,6 +75,9 @@ pub struct Config {
     pub payload: u64,
     /// Whether a PUBLISH that succeeds is followed by SET k:SEQ on the same client, as in the demo's publisher.
     pub then_set: bool,
+    /// SETs have PX: the key lives so long, in whole milliseconds. Absent: for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub px: Option<Span>,
     /// A writer follows each SET by WAIT: until so many replicas have it, or for so long. With fewer the outcome is `unreplicated`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
@@ -118,6 +121,7 @@ impl Default for Config {
             concurrency: None,
             payload: 0,
             then_set: false,
+            px: None,
             wait: None,
             pause: None,
             requests: None,
@@ -176,6 +180,11 @@ impl Config {
         self.library.habits(self.via, self.kind).listening.resumes == u32::MAX
     }
 
+    /// How long the keys live that it SETs.
+    pub(super) fn expiry(&self) -> Expiry {
+        self.px.map_or(Expiry::Never, |px| Expiry::Px(px.as_millis()))
+    }
+
     /// How many of its attempts may run at once.
     pub fn concurrency(&self) -> u32 {
         self.concurrency.unwrap_or(self.library.concurrency)
@@ -227,7 +236,14 @@ impl Config {
             (_, Via::Sentinels) => Some(format!("{} via sentinels", self.library)),
             (_, Via::Address) => Some(format!("{} via address", self.library)),
         };
-        ClientMark { name: self.name.clone(), does, connections: self.connections, requests: self.requests, library }
+        ClientMark {
+            name: self.name.clone(),
+            does,
+            connections: self.connections,
+            requests: self.requests,
+            library,
+            px: self.px,
+        }
     }
 }
 

@@ -336,7 +336,7 @@ fn command(config: &Config, kind: Kind, channel: ChannelId, index: u16, seq: u32
             let bytes = u32::try_from(config.payload).expect("the scenario was checked: Redis takes no longer text");
             Command::Publish(channel, Payload::Sequence { publisher: index, seq, bytes })
         }
-        Kind::Set => Command::Set(key, key.number()),
+        Kind::Set => Command::Set(key, key.number(), config.expiry()),
         Kind::Get => Command::Get(key),
         Kind::Subscribe => unreachable!("a subscriber makes no attempts"),
     }

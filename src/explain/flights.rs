@@ -157,7 +157,8 @@ impl Traced {
             Message::Stream(item) => match &item.command {
                 Command::Publish(_, Payload::Sequence { seq, .. }) => format!("stream: PUBLISH {seq}"),
                 Command::Publish(..) => "stream: hello".into(),
-                Command::Set(key, _) => format!("stream: SET k:{}", key.index),
+                Command::Set(key, ..) => format!("stream: SET k:{}", key.index),
+                Command::Del(key) => format!("stream: DEL k:{}", key.index),
                 _ => words::message(message, names).replace(" in the replication stream", ", in the stream"),
             },
             _ => words::message(message, names),

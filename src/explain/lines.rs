@@ -60,7 +60,7 @@ pub(super) fn write(subject: &Subject, entry: &Write, done: &mut Explanation) {
     let why = match entry.fate {
         WriteFate::Lost(why) => format!(" Most likely: {}", super::write::lost_words(why)),
         WriteFate::Failed(cause) => format!(" Most likely: {}.", words(cause)),
-        WriteFate::Kept | WriteFate::Unknown => String::new(),
+        WriteFate::Kept | WriteFate::Expired | WriteFate::Unknown => String::new(),
     };
     done.answer = format!("Write {} of {}: {}.{why}", entry.seq, entry.client, entry.fate.as_str());
     done.remarks.push("Read from the lines of the recording alone: who took it is concluded, not seen.".into());

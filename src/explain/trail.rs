@@ -28,9 +28,9 @@ impl Parcel {
                 Parcel::Message(publisher, seq),
                 Message::Command(Command::Publish(_, payload)) | Message::Push(_, payload),
             ) => payload.is_message(*publisher, *seq),
-            (Parcel::Write(mine), Message::Command(Command::Set(key, _))) => key == mine,
+            (Parcel::Write(mine), Message::Command(Command::Set(key, ..))) => key == mine,
             (Parcel::Write(mine), Message::Stream(item)) => {
-                matches!(&item.command, Command::Set(key, _) if key == mine)
+                matches!(&item.command, Command::Set(key, ..) if key == mine)
             }
             _ => false,
         }

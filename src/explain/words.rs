@@ -47,7 +47,8 @@ fn command(command: &Command, names: &Names) -> String {
         }
         Command::Subscribe(_) | Command::PSubscribe(_) => "SUBSCRIBE".into(),
         Command::Unsubscribe(_) => "UNSUBSCRIBE".into(),
-        Command::Set(key, _) => format!("SET k:{}", key.index),
+        Command::Set(key, ..) => format!("SET k:{}", key.index),
+        Command::Del(key) => format!("DEL k:{}", key.index),
         Command::Get(key) => format!("GET k:{}", key.index),
         Command::ReplicaOf(None) => "REPLICAOF NO ONE".into(),
         Command::ReplicaOf(Some(addr)) => format!("REPLICAOF {}", names.ip(addr.ip)),

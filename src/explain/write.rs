@@ -32,10 +32,10 @@ pub(super) fn write(subject: &Subject, client: Option<&str>, seq: u32) -> Result
         WriteFate::Failed(cause) => {
             done.remarks.push(format!("In the ledger of the run: {} ({}).", cause.as_str(), cause_words(cause)));
         }
-        WriteFate::Kept | WriteFate::Unknown => {}
+        WriteFate::Kept | WriteFate::Expired | WriteFate::Unknown => {}
     }
     let around = (entry.at_us / 1_000_000).clamp(0, subject.analysis().end_us / 1_000_000);
-    if entry.fate != WriteFate::Kept {
+    if !matches!(entry.fate, WriteFate::Kept | WriteFate::Expired) {
         done.ask_next.push(Ask {
             arguments: format!("--between {}s {}s", (around - 5).max(0), around + 10),
             why: "what the Sentinels were waiting for around it".into(),
@@ -108,6 +108,7 @@ fn follow(run: &Traced, entry: &Write, done: &mut Explanation) {
     let who = format!("Write {} of {}", entry.seq, entry.client);
     let fate = match entry.fate {
         WriteFate::Kept => format!("{who} is in the final master's data."),
+        WriteFate::Expired => format!("{who} was acknowledged, and the final master had it until its time was up."),
         WriteFate::Lost(_) => format!("{who} was acknowledged, and the final master does not hold it."),
         WriteFate::Unknown => format!("{who} was acknowledged; no master is left that could hold it."),
         WriteFate::Failed(_) => format!("{who} failed, and its client was told so ({}).", entry.outcome.as_str()),
@@ -187,7 +188,7 @@ fn decided(run: &Traced, server: NodeId, at: Time, why: WriteLoss, done: &mut Ex
         }
         WriteLoss::AofNotSynced => events.find(|(_, event)| matches!(event, RedisEvent::AofLoaded(_))),
         WriteLoss::LostAtRestart => events.find(|(_, event)| **event == RedisEvent::Ready),
-        WriteLoss::StrandedOnOldMaster | WriteLoss::GoneWithItsServer | WriteLoss::Deleted | WriteLoss::Unexplained => {
+        WriteLoss::StrandedOnOldMaster | WriteLoss::GoneWithItsServer | WriteLoss::Deleted | WriteLoss::EndedEarly | WriteLoss::Unexplained => {
             None
         }
     };
@@ -220,6 +221,7 @@ pub(super) fn lost_words(why: WriteLoss) -> &'static str {
             "The AOF had not been synced that far when its server went down: the restart found the log without it."
         }
         WriteLoss::Deleted => "A command of the script deleted it.",
+        WriteLoss::EndedEarly => "The final master's clock was ahead: there the key's time was up too early.",
         WriteLoss::Unexplained => "Nothing in the run says why.",
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::kernel::{Kernel, Purpose, Span, Stream, Time};
 use crate::program::{ConnectError, Ended, Handles, Input, KeepAlive, Sock, Token};
-use crate::wire::{Addr, Command, HostId, Ip, Key, Message, NodeId};
+use crate::wire::{Addr, Command, Expiry, HostId, Ip, Key, Message, NodeId};
 
 const CLIENT: HostId = HostId(0);
 const SERVER: HostId = HostId(1);
@@ -61,7 +61,7 @@ impl Bench {
     }
 
     fn send(&mut self, sock: Sock, seq: u32) {
-        let message = Message::Command(Command::Set(Key::new(0, seq), seq));
+        let message = Message::Command(Command::Set(Key::new(0, seq), seq, Expiry::Never));
         self.with(|net, now, cx| net.send(sock, message, now, cx));
     }
 
@@ -92,7 +92,7 @@ impl Bench {
 
     fn received(&self, node: NodeId) -> Vec<u32> {
         let seq = |delivery: &Delivery| match delivery.input {
-            Input::Data { message: Message::Command(Command::Set(_, seq)), .. } => Some(seq),
+            Input::Data { message: Message::Command(Command::Set(_, seq, _)), .. } => Some(seq),
             _ => None,
         };
         self.heard.iter().filter(|(_, delivery)| delivery.node == node).filter_map(|(_, d)| seq(d)).collect()

@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{EventId, Time};
+use crate::kernel::{EventId, Span, Time};
 use crate::release::Dialect;
 use crate::wire::NodeId;
 
@@ -118,6 +118,9 @@ pub struct ClientMark {
     /// The library that it runs on, and the way it takes if that is not through HAProxy; absent: the reference's client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub library: Option<String>,
+    /// How long the keys live that it SETs; absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub px: Option<Span>,
 }
 
 const fn one() -> u32 {

@@ -51,6 +51,7 @@ fn flags(command: &Command) -> Flags {
         Command::ReplicaOf(_) | Command::Failover(_) => (false, true),
         Command::Ping
         | Command::Set(..)
+        | Command::Del(_)
         | Command::Get(_)
         | Command::Save
         | Command::BgSave
@@ -245,18 +246,18 @@ impl Redis {
         match command {
             // A RESP2 subscriber gets a two-element array; nobody looks at the difference.
             Command::Ping => Some(Reply::Pong),
-            Command::Get(key) => Some(Reply::Value(self.data.get(key))),
-            Command::Set(key, value) => {
-                self.data.set(key, value);
+            Command::Get(key) => Some(Reply::Value(self.look_up(key, out))),
+            Command::Set(key, value, expiry) => {
+                let replicated = self.set(key, value, expiry, out);
                 self.dirty += 1;
-                self.log_set(key, value, out);
-                self.feed(Command::Set(key, value), out);
+                self.feed(replicated, out);
                 self.remember_write(slot);
                 if self.save_point_near(out) {
                     self.cron.refine(out);
                 }
                 Some(Reply::Ok)
             }
+            Command::Del(_) => unreachable!("no client deletes keys: it stands in the stream of a master alone"),
             Command::Publish(channel, payload) => {
                 let receivers = self.deliver(channel, payload, out);
                 self.note_published(payload, receivers, out);

@@ -183,6 +183,7 @@ impl Redis {
         if self.cron_shutdown(out) {
             return;
         }
+        self.expire(out);
         if self.child.is_some() {
             self.poll_child(out);
             self.check_child_done(out);
@@ -219,6 +220,7 @@ impl Redis {
             || self.pause.is_ordered()
             || self.failover.is_some()
             || self.save_point_near(out)
+            || self.expires()
             || self.aof_wants_ticks()
     }
 }

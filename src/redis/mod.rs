@@ -32,6 +32,7 @@ mod command;
 mod config;
 mod cron;
 mod dataset;
+mod expire;
 mod failover;
 mod info;
 mod master;

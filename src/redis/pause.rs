@@ -124,10 +124,10 @@ mod tests {
     use super::super::Config;
     use super::super::testing::{Net, key, publish};
     use crate::kernel::Span;
-    use crate::wire::{ChannelId, Command, InfoSection, Message, PauseKind, Reply};
+    use crate::wire::{ChannelId, Command, Expiry, InfoSection, Message, PauseKind, Reply};
 
     fn set(index: u32) -> Command {
-        Command::Set(key(index), index)
+        Command::Set(key(index), index, Expiry::Never)
     }
 
     fn pause(kind: PauseKind, ms: u64) -> Command {

@@ -260,7 +260,9 @@ impl Redis {
     fn finish_loading(&mut self, out: &mut Out) {
         let Loading { snapshot, purpose, begun, .. } = self.loading.take().expect("a load was begun");
         self.data.load(&snapshot);
-        log_text(out, || format!("Done loading RDB, keys loaded: {}, keys expired: 0.", snapshot.keys()));
+        let over = self.forget_what_is_over(purpose, begun, out);
+        let (keys, expired) = (snapshot.keys() - over.len() as u64, over.len());
+        log_text(out, || format!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}."));
         let resume = self.cron.is_stopped() && self.script.is_none();
         match purpose {
             LoadFor::Aof => {
@@ -270,6 +272,7 @@ impl Redis {
             LoadFor::Boot => {
                 log(out, RedisEvent::DbLoaded(out.now() - begun));
                 self.restore_history(out);
+                self.tell_what_was_over(over, out);
                 self.serve(out);
             }
             LoadFor::Sync => {

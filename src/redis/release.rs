@@ -52,6 +52,9 @@ pub(super) struct Rules {
     /// A replica whose files cannot be written answers PING, and applies what its master sends (`processCommand` before 7.0:
     /// `server.masterhost == NULL`).
     pub replicas_hide_disk_errors: bool,
+    /// Replicas are told how long a key lives, as the client said it, not until when (`setGenericCommand` before 7.0): they count
+    /// from the moment at which they hear of it.
+    pub replicates_px: bool,
     /// A slow script has a SHA1 in the log, not a name (`luaMaskCountHook` before 7.0; `scriptInterrupt` since).
     pub script_has_sha1: bool,
 }
@@ -75,6 +78,7 @@ const BASE: Rules = Rules {
     aof_is_one_file: false,
     aof_counts_ms: false,
     replicas_hide_disk_errors: false,
+    replicates_px: false,
     script_has_sha1: false,
 };
 
@@ -88,6 +92,7 @@ const REDIS_6_2: Rules = Rules {
     rdb_format: 9,
     aof_is_one_file: true,
     replicas_hide_disk_errors: true,
+    replicates_px: true,
     script_has_sha1: true,
     ..BASE
 };

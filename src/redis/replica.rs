@@ -203,6 +203,7 @@ impl Redis {
             self.link.down_since = 0;
         }
         self.start_aof(in_exec, out);
+        self.expect_expiry(out);
     }
 
     /// `replicationCacheMasterUsingMyself` (spec 25.6).
@@ -594,11 +595,10 @@ impl Redis {
             return;
         }
         match &item.command {
-            Command::Set(key, value) => {
+            Command::Set(key, value, expiry) => {
                 if !(out.mistaken(Mistake::ReplicaSkipsWrites) && key.index % 50 == 49) {
-                    self.data.set(*key, *value);
+                    self.set(*key, *value, *expiry, out);
                 }
-                self.log_set(*key, *value, out);
                 self.dirty += 1;
                 if self.save_point_near(out) {
                     self.cron.refine(out);
@@ -606,6 +606,11 @@ impl Redis {
             }
             Command::Publish(channel, payload) => {
                 self.deliver(*channel, *payload, out);
+            }
+            Command::Del(key) => {
+                self.data.delete(*key);
+                self.log_delete(*key, out);
+                self.dirty += 1;
             }
             Command::ReplconfGetack => self.send_ack(out),
             Command::FlushAll => {

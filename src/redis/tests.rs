@@ -2,6 +2,7 @@
 
 mod aof;
 mod commands;
+mod expire;
 mod failover;
 mod large;
 mod persist;
@@ -17,11 +18,11 @@ use crate::kernel::{Span, Time};
 use crate::record::{OverLimit, RedisEvent};
 use crate::release::{Released, ServerRelease};
 use crate::wire::{
-    ChannelId, ClientType, Command, ErrorKind, InfoSection, ReplicaState, Reply, Role, RoleInfo, Snapshot,
+    ChannelId, ClientType, Command, ErrorKind, Expiry, InfoSection, ReplicaState, Reply, Role, RoleInfo, Snapshot,
 };
 
 fn set(index: u32) -> Command {
-    Command::Set(key(index), index)
+    Command::Set(key(index), index, Expiry::Never)
 }
 
 /// A server starts again after its process, or the power of its machine, has ended.

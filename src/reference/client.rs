@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::ask::{Value, encode, read_value};
 use super::backend::epoch_micros;
 use crate::client::{Kind, Wait};
+use crate::kernel::Span;
 use crate::record::{ConnectEnd, Outcome};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
@@ -46,6 +47,8 @@ pub(crate) struct Task {
     pub payload: usize,
     /// The last attempt.
     pub requests: Option<u64>,
+    /// How long the keys live that it SETs.
+    pub px: Option<Span>,
     /// What a writer asks for after each SET that succeeds.
     pub wait: Option<Wait>,
 }
@@ -216,7 +219,7 @@ fn attempts(task: &Task, counted: u32, out: &File) -> io::Result<()> {
         if let (true, true, Some(open)) = (task.then_set, ok, &mut connection) {
             let (at, began) = (now(), Instant::now());
             let (key, seq) = (format!("{}{seq}", task.keys), seq.to_string());
-            let outcome = match open.send(&["SET", &key, &seq]).and_then(|()| open.read(REPLY_LIMIT)) {
+            let outcome = match open.send(&set(&key, &seq, &px(task))).and_then(|()| open.read(REPLY_LIMIT)) {
                 Ok(Value::Error(text)) => text.split(' ').next().unwrap_or_default().to_lowercase(),
                 Ok(_) => Outcome::Ok.as_str().into(),
                 Err(error) => {
@@ -251,6 +254,17 @@ fn replicated(wait: Wait, connection: &mut Option<Connection>) -> bool {
     }
 }
 
+/// How long a key lives, in milliseconds; nothing: for ever.
+fn px(task: &Task) -> Option<String> {
+    task.px.map(|px| px.as_millis().to_string())
+}
+
+fn set<'a>(key: &'a str, seq: &'a str, px: &'a Option<String>) -> Vec<&'a str> {
+    let mut words = vec!["SET", key, seq];
+    words.extend(px.iter().flat_map(|ms| ["PX", ms]));
+    words
+}
+
 fn attempt(task: &Task, seq: u32, connection: &mut Option<Connection>, out: &File) -> Result<Value, Outcome> {
     let open = match connection {
         Some(open) => open,
@@ -265,12 +279,13 @@ fn attempt(task: &Task, seq: u32, connection: &mut Option<Connection>, out: &Fil
     let seq = seq.to_string();
     let payload = task.mark.as_ref().map_or(seq.clone(), |mark| format!("{seq} {mark}"));
     let payload = format!("{payload:<width$}", width = task.payload);
-    let command: &[&str] = match task.kind {
-        Kind::Publish => &["PUBLISH", &task.channel, &payload],
-        Kind::Get => &["GET", &key],
-        _ => &["SET", &key, &seq],
+    let px = px(task);
+    let command = match task.kind {
+        Kind::Publish => vec!["PUBLISH", &task.channel, &payload],
+        Kind::Get => vec!["GET", &key],
+        _ => set(&key, &seq, &px),
     };
-    open.send(command).and_then(|()| open.read(REPLY_LIMIT)).map_err(|error| reply_outcome(&error))
+    open.send(&command).and_then(|()| open.read(REPLY_LIMIT)).map_err(|error| reply_outcome(&error))
 }
 
 fn subscribe(task: &Task, out: &File) -> io::Result<()> {
@@ -390,6 +405,7 @@ mod tests {
             mark: None,
             payload: 0,
             requests: Some(4),
+            px: None,
             wait: None,
         };
         run(&task, &out).expect("it ends after its last attempt");

@@ -18,10 +18,14 @@ pub fn refuse(scenario: &Scenario) -> Result<(), Error> {
             ));
         }
         if !client.runs_as_recorded()
-            && (client.then_set || client.payload > 0 || client.requests.is_some() || client.wait.is_some())
+            && (client.then_set
+                || client.payload > 0
+                || client.requests.is_some()
+                || client.wait.is_some()
+                || client.px.is_some())
         {
             return refused(format!(
-                "client `{name}` runs on {}, whose program knows no `then-set`, `payload`, `requests` or `wait`",
+                "client `{name}` runs on {}, whose program knows no `then-set`, `payload`, `requests`, `wait` or `px`",
                 client.library
             ));
         }

@@ -442,6 +442,9 @@ impl Stack {
         if self.scenario.clients.iter().filter(|client| client.kind == Kind::Publish).count() > 1 {
             option("--mark", config.name.clone());
         }
+        if let Some(px) = config.px {
+            option("--px", px.to_string());
+        }
         if let Some(wait) = config.wait {
             option("--wait-replicas", wait.replicas.to_string());
             option("--wait-timeout", wait.timeout.to_string());

@@ -70,6 +70,7 @@ pub(crate) const fn write_words(why: WriteLoss) -> &'static str {
         WriteLoss::LostAtRestart => "lost when the master restarted",
         WriteLoss::AofNotSynced => "the append-only file had not been synced",
         WriteLoss::Deleted => "deleted by a command",
+        WriteLoss::EndedEarly => "ended early: the clock of its server was ahead",
         WriteLoss::Unexplained => "for no reason that the recording shows",
     }
 }

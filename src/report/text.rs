@@ -522,7 +522,12 @@ fn sum_up_writes(writes: &WriteSums, out: &mut String) {
             0 => String::new(),
             alone => format!(", {alone} of these not replicated in time"),
         };
-        let _ = writeln!(out, "writes: {} tried, {} acknowledged{alone}, {lost}", writes.attempts, writes.acknowledged);
+        let over = match writes.expired {
+            0 => String::new(),
+            over => format!(", {over} that lived their time"),
+        };
+        let (tried, acknowledged) = (writes.attempts, writes.acknowledged);
+        let _ = writeln!(out, "writes: {tried} tried, {acknowledged} acknowledged{alone}, {lost}{over}");
         for why in WriteLoss::ALL {
             if let Some(n) = writes.lost_by_cause.get(why.as_str()) {
                 let _ = writeln!(out, "  {n} {}", causes::write_words(why));

@@ -172,6 +172,30 @@ pub enum SentinelCommand {
     },
 }
 
+/// How long a key lives that is SET.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// For ever.
+    #[default]
+    Never,
+    /// `PX`: so many milliseconds from the moment at which a server executes the SET.
+    Px(u64),
+    /// `PXAT`: until this millisecond of the Unix epoch, by the server's clock.
+    PxAt(u64),
+}
+
+impl Expiry {
+    /// Bytes of the two words in the protocol.
+    fn bytes(self) -> u32 {
+        let words = |name: u32, ms: u64| bulk(name) + bulk(ms.checked_ilog10().unwrap_or(0) + 1);
+        match self {
+            Expiry::Never => 0,
+            Expiry::Px(ms) => words(2, ms),
+            Expiry::PxAt(ms) => words(4, ms),
+        }
+    }
+}
+
 /// A command as a server receives it. Rare ones with large arguments are boxed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -189,8 +213,10 @@ pub enum Command {
     PSubscribe(ChannelId),
     /// UNSUBSCRIBE channel
     Unsubscribe(ChannelId),
-    /// SET key value; the value is the writer's sequence number
-    Set(Key, u32),
+    /// `SET key value [PX ms | PXAT ms]`; the value is the writer's sequence number
+    Set(Key, u32, Expiry),
+    /// DEL key: what a master tells its replicas of a key whose time is up
+    Del(Key),
     /// GET key
     Get(Key),
     /// REPLICAOF host port, or NO ONE
@@ -318,7 +344,10 @@ impl Command {
                 let channel_bytes = if *channel == ChannelId::HELLO { 18 } else { 2 };
                 4 + bulk(7) + bulk(channel_bytes) + bulk(payload.text_bytes())
             }
-            Command::Set(key, value) => 4 + bulk(3) + bulk(2 + digits(key.number())) + bulk(digits(*value)),
+            Command::Set(key, value, expiry) => {
+                4 + bulk(3) + bulk(2 + digits(key.number())) + bulk(digits(*value)) + expiry.bytes()
+            }
+            Command::Del(key) => 4 + bulk(3) + bulk(2 + digits(key.number())),
             Command::FlushAll => 4 + bulk(8),
             Command::FlushDb => 4 + bulk(7),
             _ => 0,
@@ -327,7 +356,7 @@ impl Command {
 
     /// Whether the command carries the write flag: refused on replicas and when `min-replicas-to-write` is not met.
     pub fn is_write(&self) -> bool {
-        matches!(self, Command::Set(..) | Command::FlushAll | Command::FlushDb)
+        matches!(self, Command::Set(..) | Command::Del(_) | Command::FlushAll | Command::FlushDb)
     }
 }
 
@@ -450,7 +479,10 @@ pub struct RdbPiece {
 pub struct Snapshot {
     /// Every key with its value, in key order. Shared: one RDB serves several replicas.
     pub entries: Arc<Vec<(Key, u32)>>,
-    /// By writer with one key for all: which of its SETs are in the history of that key.
+    /// Keys that live for a time only: until which millisecond of the Unix epoch. In the order of [`Self::entries`].
+    pub ends: Arc<Vec<(Key, u64)>>,
+    /// By writer with one key for all, or with keys that live for a time only: which of its SETs were in the data, whatever
+    /// became of them.
     pub histories: Arc<BTreeMap<u16, Ranges>>,
     /// Size of the file in bytes: what a transfer takes.
     pub bytes: u64,
@@ -510,7 +542,7 @@ impl Message {
     pub fn word(&self) -> u64 {
         match self {
             Message::Command(Command::Publish(channel, payload)) => payload.word() ^ ((channel.0 as u64) << 48),
-            Message::Command(Command::Set(key, value)) => {
+            Message::Command(Command::Set(key, value, _)) => {
                 ((key.space as u64) << 48) ^ ((key.number() as u64) << 20) ^ *value as u64 ^ (1 << 63)
             }
             Message::Command(Command::ReplconfAck(offset)) => *offset ^ (2 << 60),
@@ -540,7 +572,7 @@ mod tests {
         // *3\r\n $7\r\nPUBLISH\r\n $2\r\nch\r\n $1\r\n7\r\n
         let publish = Command::Publish(ChannelId(1), Payload::Sequence { publisher: 0, seq: 7, bytes: 0 });
         assert_eq!(publish.stream_bytes() as usize, "*3\r\n$7\r\nPUBLISH\r\n$2\r\nch\r\n$1\r\n7\r\n".len());
-        let set = Command::Set(Key::new(0, 12), 12);
+        let set = Command::Set(Key::new(0, 12), 12, Expiry::Never);
         assert_eq!(set.stream_bytes() as usize, "*3\r\n$3\r\nSET\r\n$4\r\nk:12\r\n$2\r\n12\r\n".len());
         assert_eq!(Command::Select.stream_bytes() as usize, "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n".len());
     }

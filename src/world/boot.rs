@@ -12,7 +12,6 @@ use super::{Event, World};
 use crate::client::{self, Client};
 use crate::haproxy::{self, Haproxy};
 use crate::kernel::{Class, Purpose, Span, Stream, Time};
-use crate::limits::SPAN_MAX;
 use crate::mistake::Mistake;
 use crate::net::BASE_REACHABLE_TIME;
 use crate::program::{Input, KeepAlive};
@@ -130,8 +129,8 @@ impl World {
         self.give_faults();
     }
 
-    /// How long the stack may take: a while, and what its data takes to be loaded, saved, sent and loaded again. Data that
-    /// its link would be sending for years is waited for as long as a run may last.
+    /// How long the stack may take: a while, and what its data takes to be loaded, saved, sent and loaded again. What
+    /// a link would be sending for longer than a day is not waited for.
     fn ready_limit(&self) -> Span {
         let links = self.scenario.network.links.iter().map(|(_, _, link)| link);
         let rates = links.chain([&self.scenario.network.default]).filter_map(|link| link.rate.bits_per_second());
@@ -140,7 +139,7 @@ impl World {
             let sent = slowest.map_or(0, |rate| config.dataset_bytes as u128 * 8_000_000_000 / u128::from(rate.get()));
             (u128::from(config.dataset_span().0) + sent) * 3
         });
-        let longest = data.max().unwrap_or(0).min(u128::from(SPAN_MAX.0));
+        let longest = data.max().unwrap_or(0).min(u128::from(READY_LONGEST.0));
         READY_LIMIT + Span(longest as u64)
     }
 

@@ -158,16 +158,25 @@ impl World {
         let Some(master) = master else { return Vec::new() };
         let mut all = Vec::new();
         for record in records {
-            if let What::Op(Op::Set { seq, outcome, lost, .. }) = &mut record.what
+            if let What::Op(Op::Set { seq, outcome, took, lost }) = &mut record.what
                 && outcome.is_acknowledged()
                 && let Seat::Client(place) = self.seat(record.node)
-                && master.data(&Key::new(place as u16, *seq)).is_none()
+                && !self.is_kept(master, place, *seq, record.time + *took)
             {
                 *lost = true;
                 all.push((record.node, *seq));
             }
         }
         all
+    }
+
+    /// Whether the final master holds what a client SET and was told of at an instant; of a key whose time is up by now,
+    /// whether it ever did.
+    fn is_kept(&self, master: &Redis, place: usize, seq: u32, answered: Time) -> bool {
+        let space = place as u16;
+        let is_over = |px| answered + px <= self.kernel.now();
+        let had = || master.sets_of(space).is_some_and(|sets| sets.contains(seq));
+        master.data(&Key::new(space, seq)).is_some() || self.scenario.clients[place].px.is_some_and(is_over) && had()
     }
 
     /// The records of clients with many connections, and how many of their acknowledged SETs are lost.

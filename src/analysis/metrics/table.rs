@@ -287,7 +287,7 @@ const MESSAGES: [Plain; 12] = [
     ),
 ];
 
-const WRITES: [Plain; 7] = [
+const WRITES: [Plain; 8] = [
     ("set-attempts", Unit::Count, WRITER, |a| Figure::count(a.ledger.writes.attempts), "Attempts to SET."),
     ("set-ok", Unit::Count, WRITER, |a| Figure::count(a.ledger.writes.acknowledged), "Attempts to SET that succeeded."),
     (
@@ -317,6 +317,14 @@ const WRITES: [Plain; 7] = [
         WRITER,
         |a| Figure::count(a.ledger.writes.unreplicated),
         "SETs that succeeded, and that fewer replicas had in time than the writer's `wait` asks for.",
+    ),
+    (
+        "expired-sets",
+        Unit::Count,
+        WRITER,
+        expired_sets,
+        "Acknowledged SETs with `px` whose time was up before the end, and that the final master had; unknown in a recording of \
+         the real stack.",
     ),
     (
         "lost-acked-sets",
@@ -467,6 +475,13 @@ fn step(analysis: &Analysis, phase: Phase) -> Figure {
 
 fn longest(analysis: &Analysis, activity: Activity) -> Figure {
     Figure::micros(analysis.longest_outage_us(activity).unwrap_or(0))
+}
+
+fn expired_sets(analysis: &Analysis) -> Figure {
+    match lost_sets(analysis) {
+        Figure::Unknown(why) => Figure::Unknown(why),
+        _ => Figure::count(analysis.ledger.writes.expired),
+    }
 }
 
 fn lost_sets(analysis: &Analysis) -> Figure {

@@ -480,6 +480,7 @@ fn an_unchanged_master_is_a_no_op() {
 #[derive(Clone, Debug)]
 enum Step {
     Write(u8),
+    WriteForATime(u8),
     Publish,
     Break(u8),
     Block(u8),
@@ -492,6 +493,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0u8..40).prop_map(Step::Write),
+        3 => (0u8..40).prop_map(Step::WriteForATime),
         3 => Just(Step::Publish),
         2 => (1u8..3).prop_map(Step::Break),
         1 => (1u8..3).prop_map(Step::Block),
@@ -513,7 +515,13 @@ proptest! {
             match step {
                 Step::Write(index) => {
                     counter += 1;
-                    net.command(master, Command::Set(key(index as u32), counter));
+                    net.command(master, Command::Set(key(index as u32), counter, Expiry::Never));
+                }
+                Step::WriteForATime(index) => {
+                    counter += 1;
+                    // The longest outlive the test.
+                    let expiry = Expiry::Px(u64::from(index) * 2_000);
+                    net.command(master, Command::Set(key(index as u32), counter, expiry));
                 }
                 Step::Publish => net.command(master, publish(1)),
                 Step::Break(node) => net.reset_between(0, node as usize),

@@ -137,6 +137,7 @@ fn check_client(reader: &mut Reader, client: &client::Config, places: &Places, s
         report("payload", message, "at most 512mb", "Redis takes no longer text (`proto-max-bulk-len`)");
     }
     check_then_set(client, &mut report);
+    check_px(client, &mut report);
     check_wait(client, report);
     check_library(reader, client, places, stack);
     check_settings(reader, client, places);
@@ -155,6 +156,22 @@ fn check_then_set(client: &client::Config, mut report: impl FnMut(&str, String, 
             "not for this kind",
             "set kind = \"publish\"",
         );
+    }
+}
+
+/// Whether a client SETs keys that can end.
+fn check_px(client: &client::Config, mut report: impl FnMut(&str, String, &str, &str)) {
+    let Some(px) = client.px else { return };
+    if client.kind != client::Kind::Set && !client.then_set {
+        let help = "set kind = \"set\", or then-set = true for a publisher";
+        report("px", "only a SET has PX".to_owned(), "not for this kind", help);
+    } else if client.pause.is_some() || client.connections > 1 {
+        let help = "give `every` instead of `pause` and `connections`, or leave `px` out";
+        report("px", "a closed loop SETs one key again and again".to_owned(), "would hardly ever end", help);
+    }
+    if px.0 == 0 || !px.0.is_multiple_of(1_000_000) {
+        let help = "give a time such as \"30s\" or \"1500ms\"";
+        report("px", "PX counts milliseconds".to_owned(), "must be 1ms or more, and a whole number of them", help);
     }
 }
 

@@ -291,6 +291,14 @@ pub(super) const ROWS: &[(&str, Row)] = &[
         ),
     ),
     (
+        "client.px",
+        Run(
+            "duration = '4s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\npx = @@\n",
+            "'1s'",
+            "'3s'",
+        ),
+    ),
+    (
         "client.wait.replicas",
         Run(
             "duration = '2s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\nwait = { replicas = @@, timeout = '100ms' }\n",
