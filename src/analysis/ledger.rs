@@ -107,7 +107,7 @@ pub struct WriteSums {
     pub failed: BTreeMap<&'static str, u64>,
     /// Failed ones by cause, in the words of [`Cause`].
     pub failed_by_cause: BTreeMap<&'static str, u64>,
-    /// Acknowledged ones that the final master does not hold; unknown if there is no master.
+    /// Acknowledged ones that the final master does not hold; unknown if there is no master, or the recording does not say.
     pub lost: Option<u64>,
     /// The same of those from before time 0: the header of a recording counts both.
     pub lost_before: Option<u64>,
@@ -226,7 +226,7 @@ impl Attempts {
 
 pub(super) struct Accountant<'a> {
     pub(super) recording: &'a Recording,
-    masters: &'a Masters,
+    pub(super) masters: &'a Masters,
     endings: &'a Endings,
     pub(super) end: i64,
     history: History,

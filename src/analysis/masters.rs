@@ -71,9 +71,9 @@ pub struct Masters {
     /// Times in which a process that is about to be a master loads its data: it answers PUBLISH already.
     #[serde(skip)]
     pub(super) loads: Vec<Lane>,
-    /// Who acts as master when the run is over: clients are stopped a little later.
+    /// The same, and on behind the end of the run: clients are stopped a little later.
     #[serde(skip)]
-    after: Vec<Lane>,
+    to_the_last: Vec<Lane>,
     /// Times with several masters.
     pub two: Vec<TwoMasters>,
     /// HAProxy's choices, without a gap; empty for a stack without HAProxy. Where several servers are active, the
@@ -95,7 +95,14 @@ impl Route {
 impl Masters {
     /// The times as master that a span of time touches, in order of their beginnings; behind the end of the run too.
     pub(super) fn acting(&self, from_us: i64, to_us: i64) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().chain(&self.after).filter(move |lane| lane.touches(from_us, to_us))
+        self.to_the_last.iter().filter(move |lane| lane.touches(from_us, to_us))
+    }
+
+    /// The times as master that were over at an instant, the last first.
+    pub(super) fn acted_before(&self, at_us: i64) -> impl Iterator<Item = &Lane> {
+        let mut over: Vec<&Lane> = self.to_the_last.iter().filter(|lane| lane.to_us <= at_us).collect();
+        over.sort_by_key(|lane| std::cmp::Reverse(lane.to_us));
+        over.into_iter()
     }
 
     /// Whether a node acts as master.
@@ -313,9 +320,7 @@ pub fn masters(recording: &Recording) -> Masters {
             }
             Change::Haproxy(HaproxyEvent::NoServer) => {}
         }
-        if at <= end {
-            builder.note(at, &nodes, has_proxy.then_some(&proxy), servers);
-        }
+        builder.note(at, &nodes, has_proxy.then_some(&proxy).filter(|_| at <= end), servers);
     }
     builder.finish(end)
 }
@@ -390,21 +395,22 @@ impl Builder {
 
     fn close_lane(&mut self, node: String, from_us: i64, to_us: i64) {
         if from_us < to_us {
-            self.done.lanes.push(Lane { node, from_us, to_us });
+            self.done.to_the_last.push(Lane { node, from_us, to_us });
         }
     }
 
     fn finish(mut self, end: i64) -> Masters {
         for (node, from_us) in std::mem::take(&mut self.lanes) {
-            self.done.after.push(Lane { node: node.clone(), from_us: end.max(from_us), to_us: i64::MAX });
-            self.close_lane(node, from_us, end);
+            self.close_lane(node, from_us, i64::MAX);
         }
         let mut done = self.done;
         if let Some(last) = done.routes.last_mut() {
             last.to_us = end.max(last.from_us);
         }
         done.routes.retain(|route| route.from_us < route.to_us);
-        done.lanes.sort_by(|a, b| (a.from_us, &a.node).cmp(&(b.from_us, &b.node)));
+        done.to_the_last.sort_by(|a, b| (a.from_us, &a.node).cmp(&(b.from_us, &b.node)));
+        let within = |lane: &Lane| Lane { to_us: lane.to_us.min(end), ..lane.clone() };
+        done.lanes = done.to_the_last.iter().map(within).filter(|lane| lane.from_us < lane.to_us).collect();
         done.two = overlaps(&done.lanes, &done.routes);
         done
     }

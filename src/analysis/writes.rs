@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fate::Cause;
 use super::faults::{Window, windows};
 use super::ledger::Accountant;
-use super::masters::Masters;
+use super::masters::{Lane, Masters};
 use crate::record::{Effect, Event, Fault, NodeKind, Op, Outcome, Recording, RedisEvent, What};
 use crate::wire::NodeId;
 
@@ -288,7 +288,7 @@ pub(super) fn writes(
     }
     let loss = |i: usize| {
         let write: &Write = &writes[i];
-        if lives.ended_early(nodes[i], write) {
+        if lives.ended_early(nodes[i], write, accountant.masters) {
             return (WriteLoss::EndedEarly, 0);
         }
         accountant.write_loss(nodes[i], write.at_us, write.at_us + write.took_us)
@@ -313,26 +313,37 @@ pub(super) fn writes(
     writes
 }
 
-/// How long what clients wrote lives.
-struct Lives {
+/// How long what clients wrote lives, by which clocks.
+struct Lives<'a> {
     /// `px`, in microseconds, by client.
     px_us: BTreeMap<NodeId, i64>,
-    /// So far the clock of the final master was ahead at the end.
-    ahead_us: i64,
+    /// Jumps of clocks: when, whose, by how much.
+    jumps: Vec<(i64, String, i64)>,
+    final_master: Option<&'a str>,
     end_us: i64,
 }
 
-impl Lives {
-    fn of(recording: &Recording) -> Lives {
+impl Lives<'_> {
+    fn of(recording: &Recording) -> Lives<'_> {
         let px_of = |name: &str| recording.header.clients.iter().find(|client| client.name == name)?.px;
         let clients = recording.names.of_kind(NodeKind::Client);
         let px_us = clients.filter_map(|(node, name)| Some((node, (px_of(name)?.0 / 1_000) as i64)));
         let jump = |window: &Window| match &window.fault {
-            Fault::ClockJump { node, by } if Some(node) == recording.header.final_master.as_ref() => by.0 / 1_000,
-            _ => 0,
+            Fault::ClockJump { node, by } => Some((window.from_us, node.clone(), by.0 / 1_000)),
+            _ => None,
         };
-        let end_us = (recording.header.end_s * 1e6) as i64;
-        Lives { px_us: px_us.collect(), ahead_us: windows(recording).iter().map(jump).sum(), end_us }
+        Lives {
+            px_us: px_us.collect(),
+            jumps: windows(recording).iter().filter_map(jump).collect(),
+            final_master: recording.header.final_master.as_deref(),
+            end_us: super::end_us(recording),
+        }
+    }
+
+    /// How far a server's clock has jumped by an instant.
+    fn jumped_us(&self, server: &str, at_us: i64) -> i64 {
+        let mine = self.jumps.iter().filter(|(when, who, _)| who == server && *when <= at_us);
+        mine.map(|(.., by)| by).sum()
     }
 
     /// How long after the end of the run a key's time is up, if it ever is.
@@ -345,9 +356,12 @@ impl Lives {
         self.left_us(node, write).is_some_and(|left| left <= 0)
     }
 
-    /// Whether the final master's clock took away what had time left.
-    fn ended_early(&self, node: NodeId, write: &Write) -> bool {
-        self.left_us(node, write).is_some_and(|left| 0 < left && left <= self.ahead_us)
+    /// Whether the final master's clock, ahead of that of the server that set the end, took away what had time left.
+    fn ended_early(&self, node: NodeId, write: &Write, masters: &Masters) -> bool {
+        let (Some(left_us), Some(last)) = (self.left_us(node, write), self.final_master) else { return false };
+        let answered = write.at_us + write.took_us;
+        let ahead = |lane: &Lane| self.jumped_us(last, self.end_us) - self.jumped_us(&lane.node, answered);
+        left_us > 0 && masters.acting(answered - LINE_US, answered).any(|lane| left_us <= ahead(lane))
     }
 }
 
@@ -365,9 +379,10 @@ impl History {
         let first = taker(recording, masters, opened, answered).map(loss);
         // Who keeps what it takes cannot have taken it: a connection may be older than anybody knows.
         let explained = |(why, _): &(WriteLoss, i64)| *why != WriteLoss::Unexplained;
-        // The answer was on its way for a while: its server may have lost its place meanwhile.
-        let acting = || masters.acting(began - LINE_US, answered);
-        let other = || acting().map(|lane| loss(&lane.node)).find(explained);
+        // The answer was on its way for a while: its server may have lost its place meanwhile. One that is killed or told to
+        // follow goes on for a moment: then it is the one that acted last.
+        let acting = masters.acting(began - LINE_US, answered);
+        let other = || acting.chain(masters.acted_before(answered)).map(|lane| loss(&lane.node)).find(explained);
         first.filter(explained).or_else(other).unwrap_or((WriteLoss::Unexplained, i64::MAX))
     }
 }

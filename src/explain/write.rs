@@ -188,9 +188,11 @@ fn decided(run: &Traced, server: NodeId, at: Time, why: WriteLoss, done: &mut Ex
         }
         WriteLoss::AofNotSynced => events.find(|(_, event)| matches!(event, RedisEvent::AofLoaded(_))),
         WriteLoss::LostAtRestart => events.find(|(_, event)| **event == RedisEvent::Ready),
-        WriteLoss::StrandedOnOldMaster | WriteLoss::GoneWithItsServer | WriteLoss::Deleted | WriteLoss::EndedEarly | WriteLoss::Unexplained => {
-            None
-        }
+        WriteLoss::StrandedOnOldMaster
+        | WriteLoss::GoneWithItsServer
+        | WriteLoss::Deleted
+        | WriteLoss::EndedEarly
+        | WriteLoss::Unexplained => None,
     };
     let Some((record, _)) = found else { return };
     let who = run.layout.names.node(record.node);

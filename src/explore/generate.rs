@@ -306,6 +306,12 @@ fn clients(dice: &mut Dice, haproxy: bool) -> Vec<client::Config> {
     if haproxy && dice.percent(10) {
         clients[2].via = client::Via::Sentinels;
     }
+    if dice.percent(15) {
+        let px = dice.pick(&[Span::from_millis(500), Span::from_secs(5), Span::from_secs(60)]);
+        for client in clients.iter_mut().filter(|client| client.kind == client::Kind::Set || client.then_set) {
+            client.px = Some(px);
+        }
+    }
     clients
 }
 
@@ -372,6 +378,16 @@ fn target(dice: &mut Dice, scenario: &Scenario, with_clients: bool) -> NodeRef {
     }
 }
 
+/// A subscriber to large messages of servers with small output limits.
+fn may_overflow(scenario: &Scenario) -> Option<&client::Config> {
+    const LARGE: u64 = 4_000;
+    const SMALL: u64 = 1 << 20;
+    let is_large = scenario.clients.iter().any(|client| client.payload >= LARGE);
+    let is_small = |config: &redis::Config| (1..=SMALL).contains(&config.client_output_buffer_limit.pubsub.hard_bytes);
+    let subscriber = scenario.clients.iter().find(|client| client.kind == client::Kind::Subscribe);
+    subscriber.filter(|_| is_large && scenario.redis.iter().any(is_small))
+}
+
 /// Who has files, by name: what a full disk does to a program may end it, and must be undone.
 fn target_with_files(dice: &mut Dice, scenario: &Scenario) -> NodeRef {
     loop {
@@ -428,7 +444,11 @@ fn incident(
             }
         }
         FaultKind::Pause => {
-            let node = target(dice, scenario, true);
+            // Whoever may overflow its output buffer by standing still often does.
+            let node = match may_overflow(scenario).filter(|_| dice.percent(50)) {
+                Some(subscriber) => NodeRef::Client(subscriber.name.clone()),
+                None => target(dice, scenario, true),
+            };
             let back = match &node {
                 NodeRef::Role(Role::Master) => NodeRef::Role(Role::OldMaster),
                 node => node.clone(),

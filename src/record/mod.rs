@@ -161,7 +161,8 @@ pub struct Header {
     pub final_master: Option<String>,
     /// `master`, `slave` or `down` by node name.
     pub final_roles: BTreeMap<String, String>,
-    /// How many acknowledged SETs the final master does not hold at the end; none if there is no master.
+    /// How many acknowledged SETs the final master does not hold at the end; none if there is no master, or if nobody can tell:
+    /// a real server was not asked while it would have had a key that lives for a time only.
     pub lost_acked_sets: Option<u64>,
     /// The client programs; none in recordings that do not say.
     pub clients: Vec<ClientMark>,

@@ -197,7 +197,10 @@ mod tests {
         copy.load(&data.snapshot());
         assert_eq!(copy.snapshot(), data.snapshot());
         assert_eq!((copy.len(), copy.get(Key::new(0, 500))), (4, Some(500)));
-        assert_eq!((copy.expiring(), copy.is_over(Key::new(1, 1), 6), copy.is_over(Key::new(9, 9), 99)), (1, true, false));
+        assert_eq!(
+            (copy.expiring(), copy.is_over(Key::new(1, 1), 6), copy.is_over(Key::new(9, 9), 99)),
+            (1, true, false)
+        );
     }
 
     #[test]

@@ -13,8 +13,8 @@
 //! What is simpler: a key that a client SETs on a writable replica stays until its master sends a DEL of the same name
 //! (`expireSlaveKeys` deletes it); nobody can tell, for a GET finds none.
 
-use super::persist::LoadFor;
 use super::Redis;
+use super::persist::LoadFor;
 use crate::kernel::Time;
 use crate::program::Out;
 use crate::wire::{Command, Expiry, Key};

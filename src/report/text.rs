@@ -13,7 +13,7 @@ use super::lanes::{Bar, Lanes, RedisState};
 use super::words::{counts, ending_words};
 use super::{RunReport, causes};
 use crate::analysis::Analysis;
-use crate::analysis::ledger::{Cause, MessageSums, WriteSums};
+use crate::analysis::ledger::{Cause, MessageSums};
 use crate::analysis::phases::Phase;
 use crate::analysis::writes::WriteLoss;
 use crate::record::{
@@ -430,7 +430,7 @@ pub fn summary(analysis: &Analysis) -> String {
     let mut out = String::new();
     sum_up_failovers(analysis, &mut out);
     sum_up_messages(&analysis.ledger.sums, &mut out);
-    sum_up_writes(&analysis.ledger.writes, &mut out);
+    sum_up_writes(analysis, &mut out);
     let alarm = Tone::Alarm.style();
     for window in &analysis.masters.two {
         let _ = writeln!(
@@ -510,13 +510,17 @@ fn sum_up_messages(sums: &MessageSums, out: &mut String) {
     }
 }
 
-fn sum_up_writes(writes: &WriteSums, out: &mut String) {
+fn sum_up_writes(analysis: &Analysis, out: &mut String) {
+    let writes = &analysis.ledger.writes;
     let bold = Style::new().bold();
     if writes.attempts > 0 {
         let lost = match writes.lost {
             Some(0) => "none of these lost".to_string(),
             Some(lost) => format!("{bold}{lost} of these lost{bold:#}"),
-            None => "unknown how many of these lost: no master at the end".to_string(),
+            None if analysis.final_master.is_none() => {
+                "unknown how many of these lost: no master at the end".to_string()
+            }
+            None => "unknown how many of these lost: the recording does not say".to_string(),
         };
         let alone = match writes.unreplicated {
             0 => String::new(),

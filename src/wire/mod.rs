@@ -18,8 +18,8 @@ pub use error::ErrorKind;
 pub use id::{Addr, ChannelId, GroupId, HostId, Ip, Key, NodeId, ReplId, RunId, hex40};
 pub use info::{Info, InfoReplica, MasterLink, ReplicaState, Role, RoleInfo};
 pub use message::{
-    Ballast, ClientType, Command, Expiry, FailoverCommand, Hello, InfoSection, MasterCommand, Message, PauseKind, Payload,
-    RdbPiece, Reply, SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
+    Ballast, ClientType, Command, Expiry, FailoverCommand, Hello, InfoSection, MasterCommand, Message, PauseKind,
+    Payload, RdbPiece, Reply, SentinelCommand, SentinelReply, SetOption, Snapshot, StreamItem,
 };
 pub use parse::{Known, parse_command};
 pub use ranges::{Gathering, Ranges};

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use sim::analysis::Analysis;
 use sim::record::{Op, Outcome, Recording, What};
 use sim::scenario::Scenario;
 
@@ -325,6 +327,47 @@ fn a_star_sets_a_key_of_every_element() {
     let scenario =
         Scenario::parse_with_overrides("star.toml", text, &overrides).unwrap_or_else(|error| panic!("{error:?}"));
     assert!(scenario.clients.iter().all(|client| client.library.word == "redis-rb"));
+}
+
+#[test]
+fn px_is_for_keys_of_their_own() {
+    let client = |kind: &str, rest: &str| format!("[[client]]\nname = 'a'\nkind = '{kind}'\n{rest}\n");
+    for (kind, rest, part) in [
+        ("get", "px = '1s'", "only a SET has PX"),
+        ("publish", "px = '1s'", "only a SET has PX"),
+        ("set", "px = '0s'", "PX counts milliseconds"),
+        ("set", "px = '1500us'", "PX counts milliseconds"),
+        ("set", "px = '87601h'", "ten years"),
+        ("set", "px = '1s'\nconnections = 2\npause = { min = '1ms', max = '1ms' }", "one key again and again"),
+    ] {
+        let text = refusal(&client(kind, rest)).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    for (kind, rest) in [
+        ("publish", "then-set = true\nprofile = 'go-redis-v8'"),
+        ("set", "pause = { min = '10ms', max = '20ms' }"),
+        ("set", "library = 'redis-py'"),
+        ("set", ""),
+    ] {
+        let run = run(&format!("duration = '5s'\nphase = '0s'\n{}", client(kind, &format!("{rest}\npx = '2s'"))), 1);
+        let writes = &run.analysis.ledger.writes;
+        assert_eq!(writes.lost, Some(0), "{kind} {rest}");
+        // Those of the last two seconds still live.
+        let over = writes.expired as f64 / writes.acknowledged as f64;
+        assert!((0.5..0.7).contains(&over), "{kind} {rest}: {over}");
+    }
+}
+
+#[test]
+fn whether_a_real_server_ever_had_a_key_that_is_over_is_unknown() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("reference/recordings/keys-that-expire/keys-that-expire.00.jsonl.gz");
+    let recording = Recording::read(&file).expect("it can be read");
+    assert_eq!(recording.header.lost_acked_sets, None);
+    let analysis = Analysis::of(&recording, None);
+    let text = sim::report::text::summary(&analysis);
+    assert!(text.contains("unknown how many of these lost: the recording does not say"), "{text}");
+    assert_eq!(analysis.ledger.writes.expired, 0, "what was not counted is in no sum");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::{Answer, Kind, Property, RECORDING};
 use crate::explore::observe::Run;
 use crate::record::{Effect, Event, NodeKind, SentinelEvent, SentinelEventKind, What};
-use crate::wire::NodeId;
+use crate::wire::{NodeId, RunId};
 
 pub(super) const PROPERTY: Property = Property {
     name: "retry-delay",
@@ -32,14 +32,21 @@ fn check(run: &Run) -> Answer {
         return Answer::Moot;
     }
     let mut last: BTreeMap<NodeId, i64> = BTreeMap::new();
+    let mut own: BTreeMap<NodeId, RunId> = BTreeMap::new();
     let mut attempts = 0;
     for record in &run.recording().records {
         let What::Event(Event::Sentinel(event)) = &record.what else { continue };
         let at = run.recording().micros(record.time);
         match event {
-            SentinelEvent::Id(_) | SentinelEvent::SwitchMaster(..) => {
+            SentinelEvent::Id(id) => {
+                own.insert(record.node, *id);
                 last.remove(&record.node);
             }
+            SentinelEvent::SwitchMaster(..) => {
+                last.remove(&record.node);
+            }
+            // For itself: the attempt counts, which began before its file was on the disk.
+            SentinelEvent::VoteForLeader(candidate, _) if own.get(&record.node) == Some(candidate) => {}
             SentinelEvent::VoteForLeader(..) => {
                 last.insert(record.node, at);
             }

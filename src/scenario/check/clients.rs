@@ -165,9 +165,9 @@ fn check_px(client: &client::Config, mut report: impl FnMut(&str, String, &str, 
     if client.kind != client::Kind::Set && !client.then_set {
         let help = "set kind = \"set\", or then-set = true for a publisher";
         report("px", "only a SET has PX".to_owned(), "not for this kind", help);
-    } else if client.pause.is_some() || client.connections > 1 {
-        let help = "give `every` instead of `pause` and `connections`, or leave `px` out";
-        report("px", "a closed loop SETs one key again and again".to_owned(), "would hardly ever end", help);
+    } else if client.connections > 1 {
+        let help = "leave `connections` out for keys of their own, or leave `px` out";
+        report("px", "several connections SET one key again and again".to_owned(), "would hardly ever end", help);
     }
     if px.0 == 0 || !px.0.is_multiple_of(1_000_000) {
         let help = "give a time such as \"30s\" or \"1500ms\"";

@@ -292,11 +292,7 @@ pub(super) const ROWS: &[(&str, Row)] = &[
     ),
     (
         "client.px",
-        Run(
-            "duration = '4s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\npx = @@\n",
-            "'1s'",
-            "'3s'",
-        ),
+        Run("duration = '4s'\nphase = '0s'\n[[client]]\nname = 'a'\nkind = 'set'\npx = @@\n", "'1s'", "'3s'"),
     ),
     (
         "client.wait.replicas",
