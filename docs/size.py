@@ -151,7 +151,7 @@ def svg(medians, points):
         )
     out += [
         f'<text x="{LEFT}" y="{bottom + 38}" fill="#444">Lines: medians of {SEEDS} simulated runs a size, values of 10 kB, speeds of the '
-        "recorded machine. Dots: the real programs.</text>",
+        "recorded machine. Dots: the real programs, on two machines.</text>",
         f'<text x="{LEFT}" y="{bottom + 54}" fill="#444">From the child: five seconds of repl-diskless-sync-delay are in it. Other '
         "settings are the demo's (down-after 5 s).</text>",
         "</svg>",

@@ -99,7 +99,13 @@ pub fn case(campaign: u64, number: u64, limits: &Limits) -> Case {
     };
     scenario.name = format!("check-{campaign}-{number}");
     schedule(&mut dice, &mut scenario, limits);
-    Case { seed: 1 + dice.0.below(1_000_000), scenario }
+    let seed = 1 + dice.0.below(1_000_000);
+    if limits.stack.is_none() && dice.percent(15) {
+        let px = dice.pick(&[Span::from_millis(500), Span::from_secs(5), Span::from_secs(60)]);
+        let writes = |client: &&mut client::Config| client.kind == client::Kind::Set || client.then_set;
+        scenario.clients.iter_mut().filter(writes).for_each(|client| client.px = Some(px));
+    }
+    Case { seed, scenario }
 }
 
 fn stack(dice: &mut Dice) -> Scenario {
@@ -305,12 +311,6 @@ fn clients(dice: &mut Dice, haproxy: bool) -> Vec<client::Config> {
     }
     if haproxy && dice.percent(10) {
         clients[2].via = client::Via::Sentinels;
-    }
-    if dice.percent(15) {
-        let px = dice.pick(&[Span::from_millis(500), Span::from_secs(5), Span::from_secs(60)]);
-        for client in clients.iter_mut().filter(|client| client.kind == client::Kind::Set || client.then_set) {
-            client.px = Some(px);
-        }
     }
     clients
 }
