@@ -9,8 +9,8 @@ use sim::net::{Context, Link, Net, NetEvent, TimerWheel, Topology};
 use sim::program::{Action, Desk, Ended, Handles, Input, Out, Sock, TimerId, Token};
 use sim::sentinel::{self, Sentinel};
 use sim::wire::{
-    Addr, Command, GroupId, HostId, Info, InfoReplica, Ip, Key, MasterLink, Message, NodeId, ReplId, ReplicaState,
-    Reply, Role, RunId,
+    Addr, Command, Expiry, GroupId, HostId, Info, InfoReplica, Ip, Key, MasterLink, Message, NodeId, ReplId,
+    ReplicaState, Reply, Role, RunId,
 };
 
 fn main() {
@@ -77,14 +77,14 @@ fn mesh_of_messages(bencher: Bencher, hosts: u32) {
                     continue;
                 }
                 Input::Connected { .. } => (delivery.sock, 0),
-                Input::Data { message: Message::Command(Command::Set(_, seq)), .. } => {
+                Input::Data { message: Message::Command(Command::Set(_, seq, _)), .. } => {
                     messages += 1;
                     turn += 1;
                     (mine[turn % mine.len()], seq + 1)
                 }
                 _ => continue,
             };
-            let message = Message::Command(Command::Set(Key::new(0, seq), seq));
+            let message = Message::Command(Command::Set(Key::new(0, seq), seq, Expiry::Never));
             mesh.act(|net, now, cx| net.send(sock, message, now, cx));
         }
         mesh.kernel.digest()
