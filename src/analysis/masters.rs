@@ -47,6 +47,9 @@ pub struct TwoMasters {
 /// So long after its server went DOWN a session that is shut down then ends for its client, at the most: what the way there takes.
 const MARKED_DOWN_US: i64 = 50_000;
 
+/// What HAProxy does in one pass is over within so long.
+const PASS_US: i64 = 1_000;
+
 /// A time during which HAProxy sent new sessions to one place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Route {
@@ -129,7 +132,8 @@ impl Masters {
     /// Whether HAProxy had no server for a session that began and ended at these instants. One that had a server, and ends as
     /// that goes DOWN, was cut (`on-marked-down shutdown-sessions`).
     pub(super) fn found_no_server(&self, from_us: i64, to_us: i64) -> bool {
-        let (began, ended) = (self.route(from_us), self.route(to_us));
+        // A session that is taken in the pass in which a server comes UP still finds none.
+        let (began, ended) = (self.route(from_us - PASS_US), self.route(to_us));
         let is_none = |route: &Route| route.server.is_none();
         began.is_some_and(is_none) || ended.is_some_and(is_none) && !self.goes_down_at(to_us)
     }
