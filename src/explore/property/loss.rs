@@ -58,6 +58,12 @@ fn check(run: &Run) -> Answer {
         started.is_some_and(|started| at < started + settle)
             || all.iter().any(|fault| fault.overlaps(at - settle, at + LAG_US))
     };
+    // A split brain that began near such a fault lasts for as long as nobody ends it, and what the loser takes is lost.
+    let split = |at: i64| {
+        let at = at.min(run.analysis.end_us);
+        let mut windows = run.analysis.masters.two.iter().filter(|window| window.from_us <= at && at <= window.to_us);
+        windows.any(|window| excused(window.from_us))
+    };
     for (node, seq) in &run.result.lost_writes {
         let when = run.recording().records.iter().find_map(|record| match record.what {
             What::Op(Op::Set { seq: found, outcome, took, .. })
@@ -68,7 +74,7 @@ fn check(run: &Run) -> Answer {
             _ => None,
         });
         let Some(at) = when else { continue };
-        if !excused(at) {
+        if !excused(at) && !split(at) {
             let what =
                 format!("SET k:{seq} of {} was acknowledged, and the final master has not got it", run.name(*node));
             return Answer::found(at, what);
