@@ -48,15 +48,16 @@ def children(marker):
             yield int(folder.name), parent
 
 
-def kill_a_worker(marker, killed, stop):
-    """Kills, with SIGKILL, the first Ray worker that is seen to run a shard, and its child."""
+def kill_a_worker(marker, sim, killed, stop):
+    """Kills, with SIGKILL, the first Ray worker that is seen to run a shard, and its child, which has left its line by then."""
     while not stop.is_set():
         for child, parent in children(marker):
             try:
                 title = pathlib.Path(f"/proc/{parent}/cmdline").read_bytes()
+                is_sim = os.path.samefile(f"/proc/{child}/exe", sim)
             except OSError:
                 continue
-            if title.startswith(b"ray::"):
+            if title.startswith(b"ray::") and is_sim:
                 os.kill(parent, signal.SIGKILL)
                 os.kill(child, signal.SIGKILL)
                 killed.append(parent)
@@ -72,7 +73,7 @@ def test_ray(sim, work):
     wrapper.write_text(f'#!/bin/sh\necho "$*" >>"{log}"\nexec "{sim}" "$@"\n')
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     killed, stop = [], threading.Event()
-    killer = threading.Thread(target=kill_a_worker, args=("sim-shard-", killed, stop))
+    killer = threading.Thread(target=kill_a_worker, args=("sim-shard-", sim, killed, stop))
     killer.start()
     try:
         driver = [sys.executable, HERE / "ray_sweep.py", "--sim", wrapper, "--shards", SHARDS, "--cpus", 3]
