@@ -74,7 +74,7 @@ pub struct Masters {
     /// Times in which a process that is about to be a master loads its data: it answers PUBLISH already.
     #[serde(skip)]
     pub(super) loads: Vec<Lane>,
-    /// The same, and on behind the end of the run: clients are stopped a little later.
+    /// The times as master as in `lanes`, but on behind the end of the run: clients are stopped a little later.
     #[serde(skip)]
     to_the_last: Vec<Lane>,
     /// Times with several masters.

@@ -180,6 +180,11 @@ impl Config {
         self.library.habits(self.via, self.kind).listening.resumes == u32::MAX
     }
 
+    /// Whether it SETs keys.
+    pub(crate) fn writes(&self) -> bool {
+        self.kind == Kind::Set || self.then_set
+    }
+
     /// How long the keys live that it SETs.
     pub(super) fn expiry(&self) -> Expiry {
         self.px.map_or(Expiry::Never, |px| Expiry::Px(px.as_millis()))

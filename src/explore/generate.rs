@@ -102,8 +102,7 @@ pub fn case(campaign: u64, number: u64, limits: &Limits) -> Case {
     let seed = 1 + dice.0.below(1_000_000);
     if limits.stack.is_none() && dice.percent(15) {
         let px = dice.pick(&[Span::from_millis(500), Span::from_secs(5), Span::from_secs(60)]);
-        let writes = |client: &&mut client::Config| client.kind == client::Kind::Set || client.then_set;
-        scenario.clients.iter_mut().filter(writes).for_each(|client| client.px = Some(px));
+        scenario.clients.iter_mut().filter(|client| client.writes()).for_each(|client| client.px = Some(px));
     }
     Case { seed, scenario }
 }

@@ -13,6 +13,7 @@ mod time;
 
 pub use digest::Digest;
 pub use queue::{Class, Key, Queue};
+pub(crate) use rng::mix;
 pub use rng::{Branch, Purpose, Stream};
 pub use time::{Span, Time};
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::kernel::mix;
 use crate::wire::{Ballast, Gathering, Key, Ranges, Snapshot};
 
 /// Keys and values.
@@ -31,12 +32,9 @@ const RDB_EMPTY_BYTES: u64 = 89 + 84 + 87;
 /// What the end of a key's time adds to it in an RDB file: `RDB_OPCODE_EXPIRETIME_MS` and eight bytes.
 const END_BYTES: u64 = 9;
 
-/// A place for a key in a table of hashes (splitmix64; the real hash is keyed anew in every process).
+/// A place for a key in a table of hashes (the real hash is keyed anew in every process).
 fn hash(key: Key) -> u64 {
-    let mut z = (u64::from(key.space) << 32 | u64::from(key.index)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    mix((u64::from(key.space) << 32 | u64::from(key.index)).wrapping_add(0x9e37_79b9_7f4a_7c15))
 }
 
 fn length_digits(n: u64) -> u64 {

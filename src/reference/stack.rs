@@ -482,8 +482,7 @@ impl Stack {
 
     /// What the keys of a client begin with: several writers do not share keys.
     pub(super) fn keys(&self, place: usize) -> String {
-        let writes = |client: &crate::client::Config| client.kind == Kind::Set || client.then_set;
-        let first = self.scenario.clients.iter().position(writes);
+        let first = self.scenario.clients.iter().position(crate::client::Config::writes);
         if first.is_none_or(|first| first == place) { "k:".into() } else { format!("k{place}:") }
     }
 

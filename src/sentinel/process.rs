@@ -209,12 +209,9 @@ impl Process {
         self.serials
     }
 
-    /// The hash of a key under this process's random seed (spec 1.7). The mixing is splitmix64's finalizer.
+    /// The hash of a key under this process's random seed (spec 1.7).
     pub(super) fn hash(&self, key: u64) -> u64 {
-        let mut x = key ^ self.hash_salt;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
+        crate::kernel::mix(key ^ self.hash_salt)
     }
 
     /// `rand() % bound` of the process.

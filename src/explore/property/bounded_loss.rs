@@ -42,7 +42,7 @@ fn check(run: &Run) -> Answer {
     if outside || !paced || slow || run.analysis.final_master.is_none() {
         return Answer::Moot;
     }
-    let writers = scenario.clients.iter().filter(|client| client.kind == crate::client::Kind::Set || client.then_set);
+    let writers = scenario.clients.iter().filter(|client| client.writes());
     let rate: f64 = writers.map(|client| 1.0 / client.every.as_secs_f64()).sum();
     let lag = scenario.redis.iter().map(|config| config.min_replicas_max_lag).max().unwrap_or(0);
     let changes = run.recording().records.iter().filter(|record| {

@@ -11,7 +11,7 @@
 use super::disturbances::{disturbances, failover_timeout_us, hits_redis};
 use super::{Answer, Kind, Property, RECORDING};
 use crate::analysis::faults::Window;
-use crate::client::Kind as ClientKind;
+use crate::client;
 use crate::explore::observe::Run;
 use crate::record::{Effect, NodeKind, Op, What};
 
@@ -39,7 +39,7 @@ fn is_documented(run: &Run, fault: &Window) -> bool {
 }
 
 fn check(run: &Run) -> Answer {
-    if run.case.scenario.clients.iter().all(|client| client.kind != ClientKind::Set && !client.then_set) {
+    if !run.case.scenario.clients.iter().any(client::Config::writes) {
         return Answer::Moot;
     }
     if run.analysis.final_master.is_none() {

@@ -8,7 +8,6 @@
 
 use super::disturbances::was_told;
 use super::{Answer, Kind, Property, RECORDING};
-use crate::client::Kind as ClientKind;
 use crate::explore::observe::{RedisView, Run};
 use crate::record::{Event, RedisEvent, What};
 use crate::redis::AppendFsync;
@@ -31,7 +30,7 @@ fn check(run: &Run) -> Answer {
     if run.case.scenario.clients.iter().any(|client| client.px.is_some()) {
         return Answer::Moot;
     }
-    let writers = run.case.scenario.clients.iter().filter(|client| client.kind == ClientKind::Set || client.then_set);
+    let writers = run.case.scenario.clients.iter().filter(|client| client.writes());
     let unanswered: usize = writers.map(|client| client.connections as usize).sum();
     let mut answer = Answer::Moot;
     for record in &run.recording().records {

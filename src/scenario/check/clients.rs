@@ -162,7 +162,7 @@ fn check_then_set(client: &client::Config, mut report: impl FnMut(&str, String, 
 /// Whether a client SETs keys that can end.
 fn check_px(client: &client::Config, mut report: impl FnMut(&str, String, &str, &str)) {
     let Some(px) = client.px else { return };
-    if client.kind != client::Kind::Set && !client.then_set {
+    if !client.writes() {
         let help = "set kind = \"set\", or then-set = true for a publisher";
         report("px", "only a SET has PX".to_owned(), "not for this kind", help);
     } else if client.connections > 1 {
