@@ -4,14 +4,20 @@
 //! 7.0.15, `check.c` of HAProxy 2.6, the clients' own code). Values of settings are named where the scenario is known;
 //! otherwise only the settings are.
 
+use super::boots::Boots;
 use super::faults::{Window, windows};
 use super::phases::{Failover, Phase, Step};
-use crate::record::{ConnectEnd, Event, HaproxyEvent, Op, Recording, What};
+use crate::record::{ConnectEnd, Effect, Event, HaproxyEvent, Op, Recording, RedisEvent, What};
+use crate::wire::Role;
 
 /// Shorter than this, Sentinel did it in the same tick (at most 100 ms, `sentinelTimer`).
 const TICK_US: i64 = 110_000;
 /// Waits above this before an attempt are not the usual delay of at most 1 s.
 const PATIENCE_US: i64 = 1_500_000;
+
+/// A Sentinel asks a master for INFO every 10 s; one that says role:slave is down after two such periods and down-after
+/// (`sentinelCheckSubjectivelyDown`).
+const TWO_INFO_PERIODS_US: i64 = 20_000_000;
 
 /// The settings that decide. Times in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,6 +74,9 @@ fn reason(
     let timeout = || named("failover-timeout", settings.failover_timeout_ms, "");
     match step.phase {
         Phase::Fault => String::new(),
+        Phase::Detected if says_slave(recording, old, step.at_us, settings.down_after_ms) => {
+            format!("role:slave for {} + 2 × INFO every 10 s", down_after())
+        }
         Phase::Detected => format!("{}, PING every 1 s", down_after()),
         Phase::Agreed => format!("{}; the others are asked every 1 s", named("quorum", settings.quorum, "")),
         Phase::Started if requested => "SENTINEL FAILOVER".into(),
@@ -104,6 +113,38 @@ fn reason(
         Phase::PublisherOk | Phase::WriterOk => attempt_reason(recording, step) + unswitched(step),
         Phase::SubscriberOk => subscriber_reason(recording, step) + unswitched(step),
     }
+}
+
+/// Whether a Sentinel held a master to be down at an instant because that says `role:slave`: it had followed another one
+/// for longer than down-after and two INFO periods, and nothing kept it from answering PING.
+pub(crate) fn says_slave(recording: &Recording, master: &str, at_us: i64, down_after_ms: Option<u64>) -> bool {
+    let boots = Boots::of(recording);
+    let mut follows_since_us = None;
+    for record in &recording.records {
+        let now_us = recording.micros(record.time);
+        if now_us > at_us {
+            break;
+        }
+        let What::Event(Event::Redis(event)) = &record.what else { continue };
+        if recording.names.node(record.node) != master {
+            continue;
+        }
+        match event {
+            RedisEvent::Ready if boots.at(record.node, now_us) == Role::Master => follows_since_us = None,
+            event if event.leads() => follows_since_us = None,
+            event if event.follows().is_some() || *event == RedisEvent::Ready => {
+                follows_since_us = follows_since_us.or(Some(now_us));
+            }
+            _ => {}
+        }
+    }
+    let longer_than_us = TWO_INFO_PERIODS_US + down_after_ms.unwrap_or(0) as i64 * 1_000;
+    let silences = |window: &Window| {
+        let kind = matches!(window.effect(), Effect::Kills | Effect::Stops | Effect::Cuts);
+        kind && window.hits(master) && window.overlaps(at_us, at_us)
+    };
+    follows_since_us.is_some_and(|since_us| at_us - since_us > longer_than_us)
+        && !windows(recording).iter().any(silences)
 }
 
 /// What to add of a client that came back without the promoted node.

@@ -205,7 +205,7 @@ fn step(run: &Traced, stretch: &Stretch) -> Step {
     match stretch.reason {
         Reason::NotDown => step
             .rule(
-                "down is who leaves a PING unanswered for longer than down-after; -LOADING and -MASTERDOWN are answers",
+                "down is who leaves a PING unanswered for longer than down-after; -LOADING and -MASTERDOWN are answers, other errors are none",
             )
             .set("sentinel.down-after-milliseconds", config.down_after_milliseconds),
         Reason::NoQuorum => step

@@ -6,8 +6,10 @@ use super::words::{plural, seconds, span};
 use super::{Ask, Explanation, NoAnswer, Step, Subject, what_if};
 use crate::analysis::faults::Window;
 use crate::analysis::phases::{Ending, Failover, Phase, Step as PhaseStep};
+use crate::analysis::timers::says_slave;
 use crate::kernel::{Span, Time};
 use crate::program::{Note, SentinelTick};
+use crate::wire::Role;
 
 /// An attempt that starts this much after the agreement waited for something.
 const WAITED_US: i64 = 1_000_000;
@@ -110,8 +112,7 @@ fn told(subject: &Subject, attempt: &Failover, step: &PhaseStep) -> Step {
         Phase::Fault => {
             let at = |fault: &&Window| fault.from_us == step.at_us && fault.word() == step.who;
             let found = subject.analysis().faults.iter().find(at);
-            let args = found.map_or(String::new(), |window| window.fault.arguments().join(" | "));
-            format!("the fault: {} {args}", step.who).trim_end().to_string()
+            format!("the fault: {}", found.map_or(step.who.clone(), |window| window.fault.label()))
         }
         Phase::Detected => format!("the first Sentinel holds {} to be down (+sdown)", attempt.old_master),
         Phase::Agreed => "enough Sentinels agree (+odown)".into(),
@@ -132,17 +133,20 @@ fn told(subject: &Subject, attempt: &Failover, step: &PhaseStep) -> Step {
     let told = Step::new(step.at_us, who, format!("{what}{took}"));
     match subject {
         Subject::Traced(run) => run.ruled(attempt, step, told),
-        Subject::Lines(_) => match rule(step.phase) {
-            Some(rule) => told.rule(rule),
-            None => told,
-        },
+        Subject::Lines(lines) => {
+            let says_slave = says_slave(&lines.0, &attempt.old_master, step.at_us, None);
+            rule(step.phase, says_slave).map_or(told.clone(), |rule| told.rule(rule))
+        }
     }
 }
 
-/// The rule behind a step, whoever runs it.
-fn rule(phase: Phase) -> Option<&'static str> {
+/// The rule behind a step, whoever runs it; a Sentinel may hold a master to be down for what it says.
+fn rule(phase: Phase, says_slave: bool) -> Option<&'static str> {
     Some(match phase {
         Phase::Fault => return None,
+        Phase::Detected if says_slave => {
+            "down, too, is a master that says role:slave for longer than down-after and two INFO periods of 10 s"
+        }
         Phase::Detected => "down is who leaves a PING (one a second) unanswered for longer than down-after",
         Phase::Agreed => {
             "a Sentinel for which the master is down asks the others once a second; quorum of them must agree"
@@ -173,7 +177,8 @@ impl Traced {
 
     /// A step with its rule, its settings and the event of its line.
     fn ruled(&self, attempt: &Failover, step: &PhaseStep, mut told: Step) -> Step {
-        if let Some(rule) = rule(step.phase) {
+        let tick = self.tick_at(&step.who, step.at_us);
+        if let Some(rule) = rule(step.phase, tick.as_ref().is_some_and(is_down_for_its_role)) {
             told = told.rule(rule);
         }
         let recording = &self.result.recording;
@@ -190,13 +195,13 @@ impl Traced {
         let proxy = &self.scenario.haproxy;
         match step.phase {
             Phase::Detected => {
-                if let Some(tick) = self.tick_at(&step.who, step.at_us) {
+                if let Some(tick) = tick {
                     told.text.push_str(&detected_by(&tick));
                 }
                 told.set("sentinel.down-after-milliseconds", sentinel.down_after_milliseconds)
             }
             Phase::Agreed => {
-                if let Some(tick) = self.tick_at(&step.who, step.at_us) {
+                if let Some(tick) = tick {
                     let agree = tick.others.iter().filter(|other| other.says_down);
                     let names: Vec<&str> = agree.map(|other| self.layout.names.ip(other.addr.ip)).collect();
                     if !names.is_empty() {
@@ -233,10 +238,21 @@ impl Traced {
 
 fn detected_by(tick: &SentinelTick) -> String {
     match tick.unanswered {
-        Some(unanswered) => format!(": its oldest PING has been unanswered for {}", span(unanswered)),
-        None if !tick.connected => {
+        Some(unanswered) if unanswered > tick.down_after => {
+            format!(": its oldest PING has been unanswered for {}", span(unanswered))
+        }
+        _ if !tick.connected => {
             format!(": its connection is lost, and the last answer is {} old", span(tick.last_answer))
         }
-        None => String::new(),
+        _ if is_down_for_its_role(tick) => {
+            format!(": it answers PING, and has said role:slave for {}", span(tick.role_for))
+        }
+        _ => String::new(),
     }
+}
+
+/// Whether a master is down for a Sentinel that it answers, because it says that it is a replica.
+fn is_down_for_its_role(tick: &SentinelTick) -> bool {
+    let answers = tick.connected && tick.unanswered.is_none_or(|unanswered| unanswered <= tick.down_after);
+    answers && tick.sdown && tick.role_reported == Some(Role::Slave)
 }

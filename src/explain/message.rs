@@ -194,10 +194,11 @@ impl<'a> Followed<'a> {
         let executed =
             self.trail.passes().map(|(_, pass)| pass).find(|pass| pass.event == noted.during).unwrap_or(pass);
         let text = format!(
-            "executes the PUBLISH as a {}: {} of its own, and {} that follow it",
+            "executes the PUBLISH as a {}: {} of its own, and {} that {}",
             words::role(role),
             words::plural(u64::from(receivers), "subscriber"),
             words::plural(u64::from(replicas), "replica"),
+            if replicas == 1 { "follows it" } else { "follow it" },
         );
         let mut step = self.trail.step(noted.time, pass.node, noted.during, text);
         if role == Role::Slave {

@@ -175,7 +175,7 @@ fn no_session_fencing(subject: &Subject) -> Option<Finding> {
         return None;
     }
     let text = format!(
-        "marks {server} DOWN and leaves {} on it as they are: DOWN counts for new sessions only",
+        "marks {server} DOWN and leaves {} on it untouched: DOWN counts for new sessions only",
         plural(u64::from(sessions), "session")
     );
     let step = Step::new(at, "haproxy", text)

@@ -291,6 +291,16 @@ impl Fault {
         }
     }
 
+    /// The fault as a chart or a sentence names it.
+    pub fn label(&self) -> String {
+        let Fault::Partition { groups } = self else { return self.to_string() };
+        let groups: Vec<String> = groups.iter().map(|group| group.join(" ")).collect();
+        match groups.as_slice() {
+            [one] => format!("partition: {one} | the others"),
+            all => format!("partition: {}", all.join(" | ")),
+        }
+    }
+
     /// How long it lasts, if it says so itself.
     pub const fn lasts(&self) -> Option<Span> {
         match self {

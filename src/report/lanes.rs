@@ -631,21 +631,12 @@ fn clients(recording: &Recording, first: i64, end: i64) -> Vec<ClientLane> {
 /// The faults of a run as a chart shades and labels them.
 pub fn fault_windows(recording: &Recording, end: i64) -> Vec<FaultWindow> {
     let window = |window: Window| {
-        let (from_us, label) = (window.from_us, fault_label(&window.fault));
+        let (from_us, label) = (window.from_us, window.fault.label());
         let to_us = window.until_or(end).min(end).max(from_us);
         let nodes = if window.effect().is_of_network() { Vec::new() } else { window.nodes };
         FaultWindow { from_us, to_us, fault: window.fault, nodes, label }
     };
     windows(recording).into_iter().map(window).collect()
-}
-
-fn fault_label(fault: &Fault) -> String {
-    let Fault::Partition { groups } = fault else { return fault.to_string() };
-    let groups: Vec<String> = groups.iter().map(|group| group.join(" ")).collect();
-    match groups.as_slice() {
-        [one] => format!("partition: {one} | the others"),
-        all => format!("partition: {}", all.join(" | ")),
-    }
 }
 
 /// A [`FaultWindow`]'s label in at most `most` characters.
