@@ -362,6 +362,14 @@ impl Desk {
         std::mem::take(&mut self.0.records)
     }
 
+    /// Forgets what a program would have written after an instant, at which it was killed in the midst of a pass.
+    pub fn forget(&mut self, node: NodeId, after: Time) {
+        self.0.records.retain(|record| record.node != node || record.time <= after);
+        if let Some(notes) = &mut self.0.notes {
+            notes.retain(|noted| noted.node != node || noted.time <= after);
+        }
+    }
+
     /// Keeps notes from now on.
     pub fn keep_notes(&mut self) {
         self.0.notes = Some(Vec::new());

@@ -46,11 +46,12 @@ pub use persist::{Persisted, PersistedMaster};
 
 use std::collections::BTreeMap;
 
-use crate::kernel::Stream;
+use crate::kernel::{Stream, Time};
 use crate::program::{Ended, Input, Out, Token, Volume};
 use crate::record::{Event, SentinelEvent};
 use crate::wire::{Addr, ChannelId, Command, GroupId, Hello, Message, Payload, RunId};
 use instance::Master;
+use persist::Rewriting;
 use process::{Owner, Pass, Process};
 
 /// What a Sentinel is started with.
@@ -105,6 +106,7 @@ impl Sentinel {
         if self.process.exited {
             return;
         }
+        self.process.rewritings.clear();
         let mut pass = Pass { process: &mut self.process, out };
         match input {
             Input::Timer(_) => {
@@ -128,6 +130,13 @@ impl Sentinel {
     /// What the configuration file says, as of its last rewriting.
     pub fn persisted(&self) -> Persisted {
         self.process.disk.clone()
+    }
+
+    /// What the configuration file says if its process is killed at `now`, or if the machine loses its power: a rewriting
+    /// that has not come so far did not take place.
+    pub fn left_behind(&self, now: Time, power_lost: bool) -> Persisted {
+        let is_undone = |rewriting: &&Rewriting| now < if power_lost { rewriting.synced } else { rewriting.renamed };
+        self.process.rewritings.iter().find(is_undone).map_or_else(|| self.persisted(), |undone| undone.before.clone())
     }
 
     /// How its disk is from now on.

@@ -6,6 +6,7 @@ use super::failover::State;
 use super::instance::{Instance, Master, flag};
 use super::process::{Pass, Process, ms};
 use super::{Config, Setup};
+use crate::kernel::Time;
 use crate::record::InstanceKind;
 use crate::wire::{Addr, GroupId, RunId};
 
@@ -43,6 +44,17 @@ pub struct PersistedMaster {
     pub replicas: Vec<Addr>,
     /// `sentinel known-sentinel`
     pub sentinels: Vec<(Addr, RunId)>,
+}
+
+/// A rewriting of the file: a new one is written and synced, and takes the old one's name (`rewriteConfigOverwriteFile`).
+#[derive(Clone, Debug)]
+pub(super) struct Rewriting {
+    /// What the file said before.
+    pub before: Persisted,
+    /// When the new one had its name: after the first `fsync`.
+    pub renamed: Time,
+    /// When that was on the disk.
+    pub synced: Time,
 }
 
 impl Persisted {
@@ -106,7 +118,7 @@ impl Master {
             return;
         }
         let state = self.persisted(pass.process);
-        let mut masters = std::mem::take(&mut pass.process.disk.masters);
+        let mut masters = pass.process.disk.masters.clone();
         masters.insert(self.group, state);
         pass.flush(masters);
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Config;
-use super::persist::{Persisted, PersistedMaster};
+use super::persist::{Persisted, PersistedMaster, Rewriting};
 use super::release::{self, Rules};
 use crate::kernel::{Span, Stream, Time};
 use crate::program::{LoopTimer, Out, Sock, TimerId, Token, Volume};
@@ -123,6 +123,8 @@ pub(super) struct Process {
     pub exited: bool,
     /// What the rewritten configuration file says.
     pub disk: Persisted,
+    /// The rewritings of this pass.
+    pub rewritings: Vec<Rewriting>,
     /// How its disk is.
     pub volume: Volume,
     program: Stream,
@@ -163,6 +165,7 @@ impl Process {
             terminating: false,
             exited: false,
             disk,
+            rewritings: Vec::new(),
             volume: Volume::default(),
             program,
             work,
@@ -301,10 +304,14 @@ impl Pass<'_> {
     /// `sentinelFlushConfig`: rewrites the file, blocks for the fsync, and says so (spec 1.8, 18.1).
     pub(super) fn flush(&mut self, masters: BTreeMap<GroupId, PersistedMaster>) {
         let process = &mut *self.process;
-        process.disk = Persisted { id: process.id, current_epoch: process.current_epoch, masters };
+        let file = Persisted { id: process.id, current_epoch: process.current_epoch, masters };
+        let before = std::mem::replace(&mut process.disk, file);
         let usual = self.process.flush_span();
         let fsyncs = u64::from(self.process.rules.fsyncs_per_flush);
-        self.out.work(self.process.volume.fsyncs(fsyncs, usual));
+        let (began, takes) = (self.out.now(), self.process.volume.fsyncs(fsyncs, usual));
+        self.out.work(takes);
+        let renamed = began + Span(takes.0 / fsyncs);
+        self.process.rewritings.push(Rewriting { before, renamed, synced: self.out.now() });
         if self.process.volume.fsync > Span::ZERO {
             // What it says with this file on the disk must not leave a machine that lost its power meanwhile.
             self.out.hold();

@@ -90,8 +90,8 @@ impl Master {
 mod tests {
     use proptest::prelude::*;
 
-    use crate::kernel::{Purpose, Stream};
-    use crate::program::Input;
+    use crate::kernel::{Purpose, Span, Stream};
+    use crate::program::{Input, Volume};
     use crate::record::SentinelEvent;
     use crate::sentinel::testing::{Lab, addr, short};
     use crate::sentinel::{Config, Sentinel, Setup};
@@ -136,6 +136,23 @@ mod tests {
         assert_eq!(lab.sentinel.knows(GroupId::ONLY), (1, 2), "known objects are back at once");
         assert_eq!(lab.sentinel.id(), RunId(11));
         assert_eq!(vote(&mut lab, 3, 13), (None, 3));
+    }
+
+    /// On a disk whose `fsync` takes a second the epoch is written and then the vote, three of them each.
+    #[test]
+    fn a_voter_that_is_killed_while_it_writes_leaves_what_has_its_name_behind() {
+        let mut lab = Lab::ready(1, 2);
+        lab.sentinel.set_volume(Volume { fsync: Span::from_secs(1), ..Volume::default() });
+        let began = lab.bench.now;
+        vote(&mut lab, 3, 12);
+        let left = |after_ms: u64, power_lost: bool| {
+            let file = lab.sentinel.left_behind(began + Span::from_millis(after_ms), power_lost);
+            (file.current_epoch, file.masters[&GroupId::ONLY].leader_epoch)
+        };
+        let killed = [500, 1_500, 3_500, 4_500].map(|after_ms| left(after_ms, false));
+        assert_eq!(killed, [(0, 0), (3, 0), (3, 0), (3, 3)]);
+        let without_power = [1_500, 3_500, 4_500, 6_500].map(|after_ms| left(after_ms, true));
+        assert_eq!(without_power, [(0, 0), (3, 0), (3, 0), (3, 3)]);
     }
 
     #[test]

@@ -42,7 +42,7 @@ use crate::release::AnyRelease;
 use crate::scenario::Scenario;
 pub use crate::scenario::{Layout, Seat};
 use crate::wire::{Addr, GroupId, HostId, NodeId, Reply};
-use process::{Disk, Process};
+use process::{Death, Disk, Process};
 use program::Program;
 use script::Step;
 
@@ -620,21 +620,28 @@ impl World {
                 Action::ShutdownWrite(sock) => self.net.shutdown_write(sock, at, cx),
                 Action::Relay { from, to, room_bytes } => self.net.relay(from, to, room_bytes),
                 Action::Listen => self.listen(node),
-                Action::Exit => self.process_dies(node),
+                Action::Exit => self.process_dies(node, Death::Exit),
             }
         }
     }
 
     /// The kernel closes a dead process's sockets.
-    fn process_dies(&mut self, node: NodeId) {
-        let host = self.layout.host(node);
+    fn process_dies(&mut self, node: NodeId, death: Death) {
+        let (host, now) = (self.layout.host(node), self.kernel.now());
         let process = &mut self.processes[node.0 as usize];
         if process.state == State::Down {
             return;
         }
+        if death != Death::Exit && process.busy_until > now {
+            self.desk.forget(node, now);
+        }
         process.disk = match &process.program {
             Some(Program::Redis(redis)) => Disk::Redis(Box::new(redis.disk())),
-            Some(Program::Sentinel(sentinel)) => Disk::Sentinel(sentinel.persisted()),
+            Some(Program::Sentinel(sentinel)) => Disk::Sentinel(match death {
+                Death::Exit => sentinel.persisted(),
+                Death::Kill => sentinel.left_behind(now, false),
+                Death::PowerOff => sentinel.left_behind(now, true),
+            }),
             Some(Program::Client(client)) => {
                 self.tallies.take(node, client, &self.desk);
                 Disk::Client(client.numbered())

@@ -20,6 +20,17 @@ pub enum State {
     Paused,
 }
 
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Death {
+    /// By itself, at the end of a pass.
+    Exit,
+    /// SIGKILL, at any moment.
+    Kill,
+    /// Its machine loses its power, at any moment.
+    PowerOff,
+}
+
 /// What a data folder keeps across restarts.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Disk {

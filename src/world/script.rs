@@ -1,7 +1,7 @@
 //! The fault script: each action of the interface, done to the world as the reference driver does it to the real stack.
 
 use super::Seat;
-use super::process::State;
+use super::process::{Death, State};
 use super::program::Program;
 use super::{World, boot, disks};
 use crate::kernel::{Purpose, Span, Time};
@@ -92,11 +92,13 @@ impl World {
             Step::Start(node) => self.start(node),
             Step::Poll => self.poll(),
             Step::Command(node, commanded) => self.scripted_command(node, commanded),
-            Step::Die(node) => self.process_dies(node),
+            Step::Die(node) => self.process_dies(node, Death::Kill),
             Step::Vanish(host) => self.vanish(host),
             Step::Order(node) => self.order_start(node, now),
             Step::DiskIsWell(host, ailment, fault) => self.disk_is_well(host, ailment, fault),
-            Step::StopClients => self.layout.clone().all_clients().for_each(|node| self.process_dies(node)),
+            Step::StopClients => {
+                self.layout.clone().all_clients().for_each(|node| self.process_dies(node, Death::Exit))
+            }
             Step::Block(from, to) => self.net.topology.block(from, to),
             Step::Flush(to) => {
                 for from in 0..self.layout.names.hosts.len() as u16 {
@@ -344,7 +346,7 @@ impl World {
                 self.powered_off.push(host);
                 self.vanish(host);
                 for node in self.nodes_on(host) {
-                    self.process_dies(node);
+                    self.process_dies(node, Death::PowerOff);
                     self.lose_power(node);
                 }
             }

@@ -73,3 +73,22 @@ fn what_makes_no_sense_of_a_disk_is_refused() {
     let text = "[[fault]]\nat = '1s'\naction = 'disk-full'\nnode = '@master'\n[[fault]]\nat = '2s'\naction = 'heal'\n";
     assert_eq!(scenario(text).faults.len(), 2);
 }
+
+/// A Sentinel votes on a disk that takes twelve seconds for its file, and is killed in the middle of that.
+#[test]
+fn who_is_killed_while_it_writes_says_nothing_more() {
+    let killed = "[[fault]]\nat = '3s'\naction = 'kill'\nnode = 'sentinel-3'\n";
+    let text = "duration = '40s'\nphase = '0s'\n[sentinel]\ndown-after-milliseconds = 2000\n\
+        [[fault]]\nat = '0s'\naction = 'slow-disk'\nnode = 'sentinel-3'\nfsync = '4s'\n\
+        [[fault]]\nat = '0s'\naction = 'kill'\nnode = 'redis-1'\n";
+    let said_after = |text: &str, us: i64| {
+        let ran = run(text, 1);
+        let recording = &ran.result.recording;
+        let said = |record: &&sim::record::Record| {
+            recording.names.node(record.node) == "sentinel-3" && recording.micros(record.time) > us
+        };
+        recording.records.iter().filter(said).count()
+    };
+    assert!(said_after(text, 3_100_000) > 0, "it goes on if nobody kills it");
+    assert_eq!(said_after(&format!("{text}{killed}"), 3_100_000), 0);
+}
