@@ -4,10 +4,12 @@
 //! 7.0.15, `check.c` of HAProxy 2.6, the clients' own code). Values of settings are named where the scenario is known;
 //! otherwise only the settings are.
 
+use std::collections::BTreeMap;
+
 use super::boots::Boots;
 use super::faults::{Window, windows};
 use super::phases::{Failover, Phase, Step};
-use crate::record::{ConnectEnd, Effect, Event, HaproxyEvent, Op, Recording, RedisEvent, What};
+use crate::record::{ConnectEnd, Effect, Event, HaproxyEvent, Op, Recording, RedisEvent, SentinelEvent, What};
 use crate::wire::Role;
 
 /// Shorter than this, Sentinel did it in the same tick (at most 100 ms, `sentinelTimer`).
@@ -19,23 +21,120 @@ const PATIENCE_US: i64 = 1_500_000;
 /// (`sentinelCheckSubjectivelyDown`).
 const TWO_INFO_PERIODS_US: i64 = 20_000_000;
 
-/// The settings that decide. Times in milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Sentinel's `down-after-milliseconds`.
+/// The settings of one Sentinel that decide. Times in milliseconds; none where nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// `down-after-milliseconds`
     pub down_after_ms: Option<u64>,
-    /// Sentinel's `failover-timeout`.
+    /// `failover-timeout`
     pub failover_timeout_ms: Option<u64>,
     /// The quorum.
-    pub quorum: Option<u32>,
-    /// Sentinel's `parallel-syncs`.
-    pub parallel_syncs: Option<u32>,
-    /// HAProxy's `inter`.
-    pub inter_ms: Option<u64>,
-    /// HAProxy's `fall`.
-    pub fall: Option<u32>,
-    /// HAProxy's `rise`.
-    pub rise: Option<u32>,
+    pub quorum: Option<u64>,
+    /// `parallel-syncs`
+    pub parallel_syncs: Option<u64>,
+}
+
+impl Watch {
+    /// A value that SENTINEL SET changes; none of a setting that decides nothing here.
+    fn named(&mut self, option: &str) -> Option<&mut Option<u64>> {
+        Some(match option.to_ascii_lowercase().as_str() {
+            "down-after-milliseconds" => &mut self.down_after_ms,
+            "failover-timeout" => &mut self.failover_timeout_ms,
+            "quorum" => &mut self.quorum,
+            "parallel-syncs" => &mut self.parallel_syncs,
+            _ => return None,
+        })
+    }
+}
+
+/// The settings of HAProxy that decide. Times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checks {
+    /// `inter`
+    pub inter_ms: u64,
+    /// `fastinter`, for a server that is about to change its state.
+    pub fastinter_ms: Option<u64>,
+    /// `downinter`, for a server that is DOWN.
+    pub downinter_ms: Option<u64>,
+    /// `fall`
+    pub fall: u32,
+    /// `rise`
+    pub rise: u32,
+}
+
+/// The settings that decide.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// What each Sentinel was started with, by its name.
+    pub sentinels: BTreeMap<String, Watch>,
+    /// HAProxy's.
+    pub proxy: Option<Checks>,
+}
+
+impl Settings {
+    /// What a Sentinel goes by at an instant: what it was started with, and what SENTINEL SET made of it since.
+    pub fn watch(&self, recording: &Recording, sentinel: &str, at_us: i64) -> Watch {
+        let mut watch = self.sentinels.get(sentinel).copied().unwrap_or_default();
+        for record in &recording.records {
+            if let What::Event(Event::Sentinel(SentinelEvent::Set(_, what))) = &record.what
+                && recording.micros(record.time) <= at_us
+                && recording.names.node(record.node) == sentinel
+                && let Some((option, value)) = what.split_once(' ')
+                && let Some(known) = watch.named(option)
+            {
+                *known = value.parse().ok();
+            }
+        }
+        watch
+    }
+}
+
+/// What log lines say of roles, in order of time.
+struct Turns<'a> {
+    recording: &'a Recording,
+    /// Since when which Redis server follows another one, or does so no more.
+    roles: Vec<(i64, &'a str, bool)>,
+}
+
+impl<'a> Turns<'a> {
+    fn of(recording: &'a Recording) -> Turns<'a> {
+        let boots = Boots::of(recording);
+        let mut turns = Turns { recording, roles: Vec::new() };
+        for record in &recording.records {
+            let (at_us, name) = (recording.micros(record.time), recording.names.node(record.node));
+            match &record.what {
+                What::Event(Event::Redis(RedisEvent::Ready)) => {
+                    turns.roles.push((at_us, name, boots.at(record.node, at_us) == Role::Slave));
+                }
+                What::Event(Event::Redis(event)) if event.leads() => turns.roles.push((at_us, name, false)),
+                What::Event(Event::Redis(event)) if event.follows().is_some() => turns.roles.push((at_us, name, true)),
+                _ => {}
+            }
+        }
+        turns
+    }
+
+    /// Whether a Sentinel held a master to be down at an instant because that says `role:slave`: it had followed another
+    /// one for longer than down-after and two INFO periods, and nothing kept it from answering PING.
+    fn says_slave(&self, master: &str, at_us: i64, watch: Watch) -> bool {
+        let mut follows_since_us = None;
+        for (turn_us, _, follows) in self.roles.iter().filter(|(turn_us, name, _)| *turn_us <= at_us && *name == master)
+        {
+            follows_since_us = follows.then(|| follows_since_us.unwrap_or(*turn_us));
+        }
+        let longer_than_us = TWO_INFO_PERIODS_US + watch.down_after_ms.unwrap_or(0) as i64 * 1_000;
+        let silences = |window: &Window| {
+            let kind = matches!(window.effect(), Effect::Kills | Effect::Stops | Effect::Cuts);
+            kind && window.hits(master) && window.overlaps(at_us, at_us)
+        };
+        follows_since_us.is_some_and(|since_us| at_us - since_us > longer_than_us)
+            && !windows(self.recording).iter().any(silences)
+    }
+}
+
+/// Whether the master of a failover was held to be down because it said `role:slave`, as far as lines tell.
+pub(crate) fn says_slave(recording: &Recording, master: &str, at_us: i64) -> bool {
+    Turns::of(recording).says_slave(master, at_us, Watch::default())
 }
 
 /// A setting with its value, if that is known.
@@ -43,42 +142,66 @@ fn named<T: ToString>(name: &str, value: Option<T>, unit: &str) -> String {
     value.map_or_else(|| name.to_string(), |value| format!("{name} {}{unit}", value.to_string()))
 }
 
-fn times(name: &str, count: Option<u32>, inter: Option<u64>) -> String {
-    format!("{} × {}", named(name, count, ""), named("inter", inter, " ms"))
+/// So many checks in a row: the first after its time, the others at the pace of a server that is about to change its state.
+fn times(
+    name: &str,
+    checks: Option<Checks>,
+    count: fn(Checks) -> u32,
+    first: fn(Checks) -> (&'static str, u64),
+) -> String {
+    let Some(checks) = checks else { return format!("{name} × inter") };
+    let (count, (first, first_ms)) = (count(checks), first(checks));
+    let (then, then_ms) = match checks.fastinter_ms {
+        Some(fast_ms) => ("fastinter", fast_ms),
+        None => ("inter", checks.inter_ms),
+    };
+    if first == then || count == 1 {
+        return format!("{name} {count} × {first} {first_ms} ms");
+    }
+    format!("{name} {count}: {first} {first_ms} ms, then {then} {then_ms} ms")
 }
 
 /// Says of every step of every attempt what decided it.
 pub(super) fn decide(attempts: &mut [Failover], recording: &Recording, settings: &Settings) {
+    if attempts.is_empty() {
+        return;
+    }
+    let turns = Turns::of(recording);
     for attempt in attempts {
         let leader = attempt.leader.clone();
         let old = attempt.old_master.clone();
         let new = attempt.new_master.clone().unwrap_or_default();
         let requested = attempt.requested;
         for step in &mut attempt.steps {
-            step.decided_by = reason(step, recording, settings, requested, &leader, &old, &new);
+            step.decided_by = reason(step, &turns, settings, requested, &leader, &old, &new);
         }
     }
 }
 
 fn reason(
     step: &Step,
-    recording: &Recording,
+    turns: &Turns<'_>,
     settings: &Settings,
     requested: bool,
     leader: &str,
     old: &str,
     new: &str,
 ) -> String {
+    let recording = turns.recording;
     let took = step.took_us.unwrap_or(0);
-    let down_after = || named("down-after-milliseconds", settings.down_after_ms, "");
-    let timeout = || named("failover-timeout", settings.failover_timeout_ms, "");
+    let watch = |sentinel: &str| settings.watch(recording, sentinel, step.at_us);
+    let timeout = || named("failover-timeout", watch(leader).failover_timeout_ms, "");
     match step.phase {
         Phase::Fault => String::new(),
-        Phase::Detected if says_slave(recording, old, step.at_us, settings.down_after_ms) => {
-            format!("role:slave for {} + 2 × INFO every 10 s", down_after())
+        Phase::Detected => {
+            let watch = watch(&step.who);
+            let down_after = named("down-after-milliseconds", watch.down_after_ms, "");
+            match turns.says_slave(old, step.at_us, watch) {
+                true => format!("role:slave for {down_after} + 2 × INFO every 10 s"),
+                false => format!("{down_after}, PING every 1 s"),
+            }
         }
-        Phase::Detected => format!("{}, PING every 1 s", down_after()),
-        Phase::Agreed => format!("{}; the others are asked every 1 s", named("quorum", settings.quorum, "")),
+        Phase::Agreed => format!("{}; the others are asked every 1 s", named("quorum", watch(&step.who).quorum, "")),
         Phase::Started if requested => "SENTINEL FAILOVER".into(),
         Phase::Started if took > PATIENCE_US => format!("2 × {} after the last attempt or vote", timeout()),
         Phase::Started => "at once".into(),
@@ -90,7 +213,7 @@ fn reason(
         Phase::Promoted => format!("REPLICAOF NO ONE, repeated until {}", timeout()),
         Phase::Confirmed => "INFO of the promoted node, every 1 s".into(),
         Phase::Propagated if step.who == leader => {
-            format!("{}: the leader waits for the replicas", named("parallel-syncs", settings.parallel_syncs, ""))
+            format!("{}: the leader waits for the replicas", named("parallel-syncs", watch(leader).parallel_syncs, ""))
         }
         Phase::Propagated => {
             let waited =
@@ -103,48 +226,24 @@ fn reason(
             }
         }
         Phase::ProxyDown => {
-            let rule = times("fall", settings.fall, settings.inter_ms);
+            let rule = times("fall", settings.proxy, |checks| checks.fall, |checks| ("inter", checks.inter_ms));
             server_reason(recording, step.at_us, old, false).map_or(rule.clone(), |why| format!("{rule}; {why}"))
         }
         Phase::ProxySwitched => match server_reason(recording, step.at_us, new, true) {
-            Some(_) => times("rise", settings.rise, settings.inter_ms),
+            Some(_) => times(
+                "rise",
+                settings.proxy,
+                |checks| checks.rise,
+                |checks| match checks.downinter_ms {
+                    Some(down_ms) => ("downinter", down_ms),
+                    None => ("inter", checks.inter_ms),
+                },
+            ),
             None => "the old master DOWN, and this one was UP".into(),
         },
         Phase::PublisherOk | Phase::WriterOk => attempt_reason(recording, step) + unswitched(step),
         Phase::SubscriberOk => subscriber_reason(recording, step) + unswitched(step),
     }
-}
-
-/// Whether a Sentinel held a master to be down at an instant because that says `role:slave`: it had followed another one
-/// for longer than down-after and two INFO periods, and nothing kept it from answering PING.
-pub(crate) fn says_slave(recording: &Recording, master: &str, at_us: i64, down_after_ms: Option<u64>) -> bool {
-    let boots = Boots::of(recording);
-    let mut follows_since_us = None;
-    for record in &recording.records {
-        let now_us = recording.micros(record.time);
-        if now_us > at_us {
-            break;
-        }
-        let What::Event(Event::Redis(event)) = &record.what else { continue };
-        if recording.names.node(record.node) != master {
-            continue;
-        }
-        match event {
-            RedisEvent::Ready if boots.at(record.node, now_us) == Role::Master => follows_since_us = None,
-            event if event.leads() => follows_since_us = None,
-            event if event.follows().is_some() || *event == RedisEvent::Ready => {
-                follows_since_us = follows_since_us.or(Some(now_us));
-            }
-            _ => {}
-        }
-    }
-    let longer_than_us = TWO_INFO_PERIODS_US + down_after_ms.unwrap_or(0) as i64 * 1_000;
-    let silences = |window: &Window| {
-        let kind = matches!(window.effect(), Effect::Kills | Effect::Stops | Effect::Cuts);
-        kind && window.hits(master) && window.overlaps(at_us, at_us)
-    };
-    follows_since_us.is_some_and(|since_us| at_us - since_us > longer_than_us)
-        && !windows(recording).iter().any(silences)
 }
 
 /// What to add of a client that came back without the promoted node.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::failover::known;
 use super::run::Traced;
 use super::sentinels::{Reason, Stretch, candidates_table};
-use super::words::{plural, seconds};
+use super::words::{of_each, plural, seconds};
 use super::{Explanation, NoAnswer, Step, Subject};
 use crate::analysis::phases::{Ending, Failover, Phase};
 use crate::analysis::reach::{self, Parted};
@@ -114,7 +115,7 @@ fn answer(run: &Traced, from: i64, to: i64, happened: &[&Failover], done: &mut E
         done.steps.push(step.rule(limits).event(noted.during));
     }
     done.answer = if !happened.is_empty() { did_happen(happened) } else { because(run, &main, done) };
-    votes_and_quorum(run, done);
+    votes_and_quorum(run, run.micros(from), done);
 }
 
 /// The reason that a Sentinel had for the longest time, and all the stretches of time in which it had it.
@@ -202,22 +203,23 @@ fn step(run: &Traced, stretch: &Stretch) -> Step {
     else {
         return step;
     };
+    let watch = run.watch(run.layout.names.node(stretch.node), run.micros(stretch.from));
     match stretch.reason {
         Reason::NotDown => step
             .rule(
                 "down is who leaves a PING unanswered for longer than down-after; -LOADING and -MASTERDOWN are answers, other errors are none",
             )
-            .set("sentinel.down-after-milliseconds", config.down_after_milliseconds),
+            .set("sentinel.down-after-milliseconds", known(watch.down_after_ms)),
         Reason::NoQuorum => step
             .rule("objectively down needs quorum Sentinels that hold it to be down, each asked once a second")
-            .set("sentinel.quorum", config.quorum),
+            .set("sentinel.quorum", known(watch.quorum)),
         Reason::Delay => step
             .rule("an own attempt and a vote for another both arm the delay; a switch that succeeded takes it away")
-            .set("sentinel.failover-timeout", config.failover_timeout),
+            .set("sentinel.failover-timeout", known(watch.failover_timeout_ms)),
         Reason::Election => step
             .rule("an election is given up after min(10 s, failover-timeout)")
-            .set("sentinel.failover-timeout", config.failover_timeout)
-            .set("sentinel.quorum", config.quorum),
+            .set("sentinel.failover-timeout", known(watch.failover_timeout_ms))
+            .set("sentinel.quorum", known(watch.quorum)),
         Reason::Tilt => step
             .rule("a tick more than 2 s late, or a clock that goes back, starts TILT; it ends 30 s later")
             .set("sentinel.tilt-period", config.tilt_period),
@@ -225,14 +227,22 @@ fn step(run: &Traced, stretch: &Stretch) -> Step {
     }
 }
 
-/// The two thresholds, side by side.
-fn votes_and_quorum(run: &Traced, done: &mut Explanation) {
-    let known = run.scenario.sentinel.len();
-    let Some(config) = run.scenario.sentinel.first() else { return };
+/// The two thresholds at an instant, side by side.
+fn votes_and_quorum(run: &Traced, at: i64, done: &mut Explanation) {
+    let known = run.scenario.sentinel.len() as u64;
+    if known == 0 {
+        return;
+    }
+    let quorums: Vec<u64> = run
+        .layout
+        .all_sentinels()
+        .zip(&run.scenario.sentinel)
+        .map(|(node, config)| run.watch(run.layout.names.node(node), at).quorum.unwrap_or(config.quorum.into()))
+        .collect();
     done.remarks.push(format!(
         "Two thresholds: quorum = {} Sentinels must hold the master to be down, and a leader needs {} votes of {known} \
          known Sentinels (more than half of them, alive or not, and no fewer than quorum).",
-        config.quorum,
-        (known as u32 / 2 + 1).max(config.quorum)
+        of_each("sentinel", quorums.iter()),
+        of_each("sentinel", quorums.iter().map(|quorum| (known / 2 + 1).max(*quorum))),
     ));
 }

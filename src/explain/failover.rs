@@ -6,7 +6,7 @@ use super::words::{plural, seconds, span};
 use super::{Ask, Explanation, NoAnswer, Step, Subject, what_if};
 use crate::analysis::faults::Window;
 use crate::analysis::phases::{Ending, Failover, Phase, Step as PhaseStep};
-use crate::analysis::timers::says_slave;
+use crate::analysis::timers::{Watch, says_slave};
 use crate::kernel::{Span, Time};
 use crate::program::{Note, SentinelTick};
 use crate::wire::Role;
@@ -134,7 +134,7 @@ fn told(subject: &Subject, attempt: &Failover, step: &PhaseStep) -> Step {
     match subject {
         Subject::Traced(run) => run.ruled(attempt, step, told),
         Subject::Lines(lines) => {
-            let says_slave = says_slave(&lines.0, &attempt.old_master, step.at_us, None);
+            let says_slave = says_slave(&lines.0, &attempt.old_master, step.at_us);
             rule(step.phase, says_slave).map_or(told.clone(), |rule| told.rule(rule))
         }
     }
@@ -188,17 +188,15 @@ impl Traced {
         if let Some(record) = record {
             told = told.event(record.during);
         }
-        let place = self.layout.all_sentinels().position(|node| self.layout.names.node(node) == step.who);
-        let place = place
-            .or_else(|| self.layout.all_sentinels().position(|node| self.layout.names.node(node) == attempt.leader));
-        let Some(sentinel) = place.map(|place| &self.scenario.sentinel[place]) else { return told };
+        let is_sentinel = self.layout.all_sentinels().any(|node| self.layout.names.node(node) == step.who);
+        let watch = self.watch(if is_sentinel { &step.who } else { &attempt.leader }, step.at_us);
         let proxy = &self.scenario.haproxy;
         match step.phase {
             Phase::Detected => {
                 if let Some(tick) = tick {
                     told.text.push_str(&detected_by(&tick));
                 }
-                told.set("sentinel.down-after-milliseconds", sentinel.down_after_milliseconds)
+                told.set("sentinel.down-after-milliseconds", known(watch.down_after_ms))
             }
             Phase::Agreed => {
                 if let Some(tick) = tick {
@@ -208,20 +206,27 @@ impl Traced {
                         told.text.push_str(&format!(": with {}", names.join(" and ")));
                     }
                 }
-                told.set("sentinel.quorum", sentinel.quorum)
+                told.set("sentinel.quorum", known(watch.quorum))
             }
             Phase::Started => {
                 if step.took_us.is_some_and(|took| took > WAITED_US) {
                     told.text.push_str(": it waited for the delay of 2 × failover-timeout");
                 }
-                told.set("sentinel.failover-timeout", sentinel.failover_timeout)
+                told.set("sentinel.failover-timeout", known(watch.failover_timeout_ms))
             }
-            Phase::Elected => told.set("sentinel.quorum", sentinel.quorum),
-            Phase::Propagated => told.set("sentinel.parallel-syncs", sentinel.parallel_syncs),
-            Phase::ProxyDown => told.set("haproxy.fall", proxy.fall).set("haproxy.inter", proxy.inter),
-            Phase::ProxySwitched => told.set("haproxy.rise", proxy.rise).set("haproxy.inter", proxy.inter),
+            Phase::Elected => told.set("sentinel.quorum", known(watch.quorum)),
+            Phase::Propagated => told.set("sentinel.parallel-syncs", known(watch.parallel_syncs)),
+            Phase::ProxyDown => paced(told.set("haproxy.fall", proxy.fall), proxy.inter, proxy.fastinter, None),
+            Phase::ProxySwitched => {
+                paced(told.set("haproxy.rise", proxy.rise), proxy.inter, proxy.fastinter, proxy.downinter)
+            }
             _ => told,
         }
+    }
+
+    /// What a Sentinel goes by at an instant.
+    pub(super) fn watch(&self, sentinel: &str, at_us: i64) -> Watch {
+        self.scenario.timer_settings().watch(&self.result.recording, sentinel, at_us)
     }
 
     /// What a Sentinel held at the end of the tick in which it wrote a line.
@@ -234,6 +239,18 @@ impl Traced {
             _ => None,
         })
     }
+}
+
+/// A number, where it is known.
+pub(super) fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
+}
+
+/// The pace of HAProxy's checks, where it is not always that of `inter`.
+fn paced(step: Step, inter: Span, fast: Option<Span>, down: Option<Span>) -> Step {
+    let step = step.set("haproxy.inter", inter);
+    let step = if let Some(fast) = fast { step.set("haproxy.fastinter", fast) } else { step };
+    if let Some(down) = down { step.set("haproxy.downinter", down) } else { step }
 }
 
 fn detected_by(tick: &SentinelTick) -> String {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::run::Traced;
-use super::words::{plural, seconds};
+use super::words::{of_each, plural, seconds};
 use super::{Ask, Explanation, Step, Subject, Table, traps};
+use crate::analysis::faults::Window;
 use crate::analysis::ledger::{Cause, Message};
 use crate::analysis::metrics::{Metric, Value};
 use crate::analysis::writes::{Write, WriteFate, WriteLoss};
-use crate::record::Names;
+use crate::record::{NOBODY, Names};
 use crate::report::causes::{words, write_words};
 
 /// At most so many questions about failovers.
@@ -65,6 +66,7 @@ pub(super) fn summary(subject: &Subject) -> Explanation {
                 + &simulated(&run.result.recording.names)
                 + ", whatever versions your stack mixes.",
         );
+        done.remarks.extend(told_meanwhile(run));
     }
     let mut seen = Vec::new();
     done.ask_next.retain(|ask| {
@@ -132,27 +134,38 @@ fn faults_without_failover(subject: &Subject, done: &mut Explanation) {
     }
 }
 
-/// A setting that nodes may have each for themselves.
-fn of_each<T: ToString>(names: &str, values: impl Iterator<Item = T>) -> String {
-    let values: Vec<String> = values.map(|value| value.to_string()).collect();
-    match values.first() {
-        Some(first) if values.iter().all(|value| value == first) => first.clone(),
-        _ => values.iter().zip(1..).map(|(value, n)| format!("{names}-{n}: {value}")).collect::<Vec<_>>().join(", "),
-    }
-}
-
-/// The settings that decide about failovers, as they are in force.
 /// The programs as they are simulated.
 fn simulated(names: &Names) -> String {
     let base = "Redis and Sentinel 7.0.15 and HAProxy 2.6";
     names.releases().map_or(base.into(), |others| format!("{base}, but for {others}"))
 }
 
+/// What the fault script had servers and Sentinels set while they ran.
+fn told_meanwhile(run: &Traced) -> Option<String> {
+    let told = |window: &Window| {
+        let words = window.fault.command();
+        let is = |place: usize, wanted: &str| words.get(place).is_some_and(|word| word.eq_ignore_ascii_case(wanted));
+        let sets = (is(0, "SENTINEL") || is(0, "CONFIG")) && is(1, "SET");
+        sets.then(|| {
+            format!("at {} {} {}", seconds(window.from_us), window.fault.node().unwrap_or(NOBODY), words.join(" "))
+        })
+    };
+    let all: Vec<String> = run.analysis.faults.iter().filter_map(told).collect();
+    let more = all.len().saturating_sub(MOST_TOLD);
+    let listed = all[..all.len() - more].join("; ");
+    let more = if more > 0 { format!("; and {}", plural(more as u64, "more command")) } else { String::new() };
+    (!all.is_empty()).then(|| format!("But for what was set while it ran: {listed}{more}."))
+}
+
+/// At most so many commands are listed.
+const MOST_TOLD: usize = 5;
+
+/// The settings that decide about failovers, as the programs were started with them.
 fn settings(run: &Traced) -> Table {
     let mut table = Table::new("Settings in force", &["setting", "value", "what it decides here"]);
     let mut row = |name: &str, value: String, what: String| table.rows.push(vec![name.into(), value, what]);
     let sentinels = &run.scenario.sentinel;
-    if let Some(first) = sentinels.first() {
+    if !sentinels.is_empty() {
         let known = sentinels.len() as u32;
         let votes = of_each("sentinel", sentinels.iter().map(|config| (known / 2 + 1).max(config.quorum)));
         let quorum = of_each("sentinel", sentinels.iter().map(|config| config.quorum));
@@ -164,7 +177,7 @@ fn settings(run: &Traced) -> Table {
         let down = of_each("sentinel", sentinels.iter().map(|config| config.down_after_milliseconds));
         row("sentinel.down-after-milliseconds", down, "silence after which a node is down".into());
         let timeout = of_each("sentinel", sentinels.iter().map(|config| config.failover_timeout));
-        let twice = first.failover_timeout * 2;
+        let twice = of_each("sentinel", sentinels.iter().map(|config| config.failover_timeout * 2));
         row(
             "sentinel.failover-timeout",
             timeout,
@@ -185,7 +198,17 @@ fn settings(run: &Traced) -> Table {
     );
     if run.scenario.stack.haproxy {
         let proxy = &run.scenario.haproxy;
-        row("haproxy.inter", proxy.inter.to_string(), "time between two checks, and limit of one".into());
+        let limit = if proxy.timeout_check.is_some() { "" } else { ", and limit of one" };
+        row("haproxy.inter", proxy.inter.to_string(), format!("time between two checks{limit}"));
+        for (name, value, what) in [
+            ("haproxy.fastinter", proxy.fastinter, "the same of a server that is about to change its state"),
+            ("haproxy.downinter", proxy.downinter, "the same of a server that is DOWN"),
+            ("haproxy.timeout check", proxy.timeout_check, "limit of a check once it is connected"),
+        ] {
+            if let Some(value) = value {
+                row(name, value.to_string(), what.into());
+            }
+        }
         row(
             "haproxy.rise, haproxy.fall",
             format!("{}, {}", proxy.rise, proxy.fall),

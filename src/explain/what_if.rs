@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::run::{Traced, rerun};
-use super::words::seconds;
+use super::words::{of_each, seconds};
 use super::{Explanation, Table};
 use crate::analysis::Analysis;
 use crate::analysis::outages::Activity;
@@ -11,6 +11,7 @@ use crate::analysis::phases::{Failover, Phase};
 use crate::haproxy::OnMarkedDown;
 use crate::kernel::Span;
 use crate::scenario::Scenario;
+use crate::sentinel;
 
 /// A change of one setting.
 struct Change {
@@ -98,24 +99,27 @@ fn changes(scenario: &Scenario) -> Vec<Change> {
             changes.push(Change { name, from, to, scenario: changed });
         }
     };
-    if let Some(config) = scenario.sentinel.first().cloned() {
-        let half = (config.down_after_milliseconds / 2).max(1);
-        add("sentinel.down-after-milliseconds", config.down_after_milliseconds.to_string(), half.to_string(), &|s| {
-            s.sentinel.iter_mut().for_each(|config| config.down_after_milliseconds = half);
-        });
-        let half = (config.failover_timeout / 2).max(1);
-        add("sentinel.failover-timeout", config.failover_timeout.to_string(), half.to_string(), &|s| {
-            s.sentinel.iter_mut().for_each(|config| config.failover_timeout = half);
-        });
-        let fewer = config.quorum.saturating_sub(1).max(1);
-        add("sentinel.quorum", config.quorum.to_string(), fewer.to_string(), &|s| {
-            s.sentinel.iter_mut().for_each(|config| config.quorum = fewer);
-        });
-        let all = u32::from(scenario.stack.redis).max(config.parallel_syncs);
-        add("sentinel.parallel-syncs", config.parallel_syncs.to_string(), all.to_string(), &|s| {
-            s.sentinel.iter_mut().for_each(|config| config.parallel_syncs = all);
-        });
-    }
+    // Each Sentinel may have settings of its own.
+    let mut each = |name: &'static str, value: fn(&sentinel::Config) -> u64, turn: &dyn Fn(&mut sentinel::Config)| {
+        let mut turned = scenario.sentinel.clone();
+        turned.iter_mut().for_each(turn);
+        let told = |all: &[sentinel::Config]| of_each("sentinel", all.iter().map(value));
+        if !turned.is_empty() {
+            add(name, told(&scenario.sentinel), told(&turned), &|s| s.sentinel.clone_from(&turned));
+        }
+    };
+    each("sentinel.down-after-milliseconds", |config| config.down_after_milliseconds, &|config| {
+        config.down_after_milliseconds = (config.down_after_milliseconds / 2).max(1);
+    });
+    each("sentinel.failover-timeout", |config| config.failover_timeout, &|config| {
+        config.failover_timeout = (config.failover_timeout / 2).max(1);
+    });
+    each("sentinel.quorum", |config| config.quorum.into(), &|config| {
+        config.quorum = config.quorum.saturating_sub(1).max(1);
+    });
+    each("sentinel.parallel-syncs", |config| config.parallel_syncs.into(), &|config| {
+        config.parallel_syncs = config.parallel_syncs.max(scenario.stack.redis.into());
+    });
     if scenario.stack.haproxy {
         let proxy = &scenario.haproxy;
         let half = Span((proxy.inter.0 / 2).max(1_000_000));

@@ -218,3 +218,12 @@ pub(super) fn timer(kind: Seat, timer: TimerId, servers: usize, names: &Names) -
 pub(super) fn plural(n: u64, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
+
+/// A setting that nodes may have each for themselves.
+pub(super) fn of_each<T: ToString>(names: &str, values: impl Iterator<Item = T>) -> String {
+    let values: Vec<String> = values.map(|value| value.to_string()).collect();
+    match values.first() {
+        Some(first) if values.iter().all(|value| value == first) => first.clone(),
+        _ => values.iter().zip(1..).map(|(value, n)| format!("{names}-{n}: {value}")).collect::<Vec<_>>().join(", "),
+    }
+}

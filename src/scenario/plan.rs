@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::expect::Expect;
 use super::fault::{Fault, NodeRef};
 use super::units::{Rate, Share};
-use crate::analysis::timers::Settings;
+use crate::analysis::timers::{Checks, Settings, Watch};
 use crate::kernel::Span;
 use crate::{client, haproxy, redis, sentinel};
 
@@ -121,18 +121,30 @@ impl Default for Link {
 }
 
 impl Scenario {
-    /// The settings that decide how long a failover takes; those of one node alone are not told apart.
+    /// The settings that decide how long a failover takes.
     pub fn timer_settings(&self) -> Settings {
-        let sentinel = self.sentinel.first();
-        let proxy = Some(&self.haproxy).filter(|_| self.stack.haproxy);
+        let watch = |config: &sentinel::Config| Watch {
+            down_after_ms: Some(config.down_after_milliseconds),
+            failover_timeout_ms: Some(config.failover_timeout),
+            quorum: Some(u64::from(config.quorum)),
+            parallel_syncs: Some(u64::from(config.parallel_syncs)),
+        };
+        let name = |node: NodeRef| {
+            let called = self.called.iter().find(|(own, _)| *own == node);
+            called.map_or_else(|| node.to_string(), |(_, name)| name.clone())
+        };
+        let names = (1..=self.stack.sentinels).map(|number| name(NodeRef::Sentinel(number)));
+        let proxy = &self.haproxy;
+        let checks = Checks {
+            inter_ms: proxy.inter.as_millis(),
+            fastinter_ms: proxy.fastinter.map(Span::as_millis),
+            downinter_ms: proxy.downinter.map(Span::as_millis),
+            fall: proxy.fall,
+            rise: proxy.rise,
+        };
         Settings {
-            down_after_ms: sentinel.map(|config| config.down_after_milliseconds),
-            failover_timeout_ms: sentinel.map(|config| config.failover_timeout),
-            quorum: sentinel.map(|config| config.quorum),
-            parallel_syncs: sentinel.map(|config| config.parallel_syncs),
-            inter_ms: proxy.map(|config| config.inter.as_millis()),
-            fall: proxy.map(|config| config.fall),
-            rise: proxy.map(|config| config.rise),
+            sentinels: names.zip(self.sentinel.iter().map(watch)).collect(),
+            proxy: self.stack.haproxy.then_some(checks),
         }
     }
 }

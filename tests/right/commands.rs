@@ -341,20 +341,3 @@ fn a_client_that_asks_sentinels_does_so_beside_haproxy() {
     let go = "[stack]\nhaproxy = false\n[[client]]\nname = 'p'\nkind = 'publish'\nvia = 'proxy'\n";
     assert!(refusal(go).contains("there is no HAProxy to connect to"));
 }
-
-/// Which rule held the master to be down: what it says, or its silence.
-#[test]
-fn a_master_that_says_slave_is_down_for_what_it_says() {
-    use sim::analysis::phases::Phase;
-    let handed_over = with_command(60, "redis-1", &["FAILOVER", "TO", "redis-2", "6379"]);
-    let detected = |text: &str| {
-        let run = run(text, 2);
-        let attempt = run.analysis.failovers.first().expect("the Sentinels fail over");
-        let decided_by = attempt.step(Phase::Detected).map(|step| step.decided_by.clone());
-        decided_by.expect("the master was held to be down")
-    };
-    assert_eq!(detected(&handed_over), "role:slave for down-after-milliseconds 5000 + 2 × INFO every 10 s");
-    // One that is killed meanwhile is down for its silence, whatever it said.
-    let killed = "[[fault]]\nat = '21s'\naction = 'kill'\nnode = 'redis-1'\n";
-    assert_eq!(detected(&(handed_over + killed)), "down-after-milliseconds 5000, PING every 1 s");
-}

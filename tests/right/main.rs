@@ -13,6 +13,7 @@ mod logs;
 mod masters;
 mod people;
 mod pressure;
+mod reasons;
 mod releases;
 mod settings;
 mod structure;
