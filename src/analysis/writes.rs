@@ -375,15 +375,19 @@ impl History {
         opened: i64,
         (began, answered): (i64, i64),
     ) -> (WriteLoss, i64) {
-        let loss = |server| self.loss(server, answered);
-        let first = taker(recording, masters, opened, answered).map(loss);
         // Who keeps what it takes cannot have taken it: a connection may be older than anybody knows.
         let explained = |(why, _): &(WriteLoss, i64)| *why != WriteLoss::Unexplained;
-        // The answer was on its way for a while: its server may have lost its place meanwhile. One that is killed or told to
-        // follow goes on for a moment: then it is the one that acted last.
-        let acting = masters.acting(began - LINE_US, answered);
-        let other = || acting.chain(masters.acted_before(answered)).map(|lane| loss(&lane.node)).find(explained);
-        first.filter(explained).or_else(other).unwrap_or((WriteLoss::Unexplained, i64::MAX))
+        let taken_at = |at: i64| {
+            let loss = |server| self.loss(server, at);
+            let first = taker(recording, masters, opened, at).map(loss);
+            // The answer was on its way for a while: its server may have lost its place meanwhile. One that is killed or
+            // told to follow goes on for a moment: then it is the one that acted last.
+            let acting = masters.acting(began - LINE_US, at);
+            let other = || acting.chain(masters.acted_before(at)).map(|lane| loss(&lane.node)).find(explained);
+            first.filter(explained).or_else(other)
+        };
+        // A client that goes on with WAIT was answered before that.
+        taken_at(answered).or_else(|| taken_at(began)).unwrap_or((WriteLoss::Unexplained, i64::MAX))
     }
 }
 

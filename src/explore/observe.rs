@@ -45,6 +45,8 @@ pub struct RedisView {
     pub keys: usize,
     /// Whether it refuses writes, and PING, because it could not write its files.
     pub refuses_for_disk: bool,
+    /// Whether a script without end holds it up.
+    pub runs_script: bool,
     /// How many connections clients of the scenario have to it, with no HAProxy between.
     pub clients: usize,
 }
@@ -238,6 +240,7 @@ fn sample(world: &World, layout: &Layout, origin: Time) -> Sample {
             offset: redis.offset(),
             keys: redis.key_count(),
             refuses_for_disk: redis.refuses_for_disk(),
+            runs_script: redis.runs_script(),
             clients: redis.peers().filter(|peer| client_hosts.contains(&layout.host_at(*peer))).count(),
         })
     };

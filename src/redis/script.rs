@@ -49,6 +49,11 @@ pub(super) fn allowed_while_busy(command: &Command) -> bool {
 }
 
 impl Redis {
+    /// Whether a script runs.
+    pub fn runs_script(&self) -> bool {
+        self.script.is_some()
+    }
+
     /// Whether a script runs and others are answered (`isInsideYieldingLongCommand`).
     pub(super) fn is_busy(&self) -> bool {
         self.script.as_ref().is_some_and(|script| script.yields)

@@ -24,7 +24,9 @@ pub(super) const PROPERTY: Property = Property {
 const ACCEPT_US: i64 = 5_000_000;
 
 fn check(run: &Run) -> Answer {
-    let by_hand = was_told(run, &["REPLICAOF", "SLAVEOF"]);
+    // Only what a Sentinel sends has CLIENT KILL with it.
+    let hands_over = |window: &Window| window.fault.command().first().is_some_and(|word| word == "FAILOVER");
+    let by_hand = was_told(run, &["REPLICAOF", "SLAVEOF"]) || run.analysis.faults.iter().any(hands_over);
     // A proxy that stands still, or that packets do not reach, opens its own side of a connection late: what the client
     // opened before the demotion may lead to a session after it. A server that stands still accepts late.
     let all = disturbances(run);

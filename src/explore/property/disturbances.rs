@@ -87,7 +87,7 @@ fn calm_since(run: &Run) -> Option<i64> {
             since = since.max(run.recording().micros(record.time) + period as i64 * 1_000);
         }
     }
-    since = since.max(late_failovers(run, since)).max(answers_as_replica(run, since)).max(refuses_for_disk(run)?);
+    since = since.max(late_failovers(run, since)).max(answers_as_replica(run, since)).max(refuses_all(run)?);
     run.last().redis.iter().flatten().next()?;
     let sentinels = &run.last().sentinels;
     let alive = sentinels.iter().flatten().count();
@@ -116,10 +116,12 @@ fn late_failovers(run: &Run, mut since: i64) -> i64 {
     since
 }
 
-/// The last moment at which a server refused PING for its disk; none if it still does so at the end: nothing but a save
-/// that succeeds ends that (`writeCommandsDeniedByDiskError`), and the next save point may be an hour away.
-fn refuses_for_disk(run: &Run) -> Option<i64> {
-    let refuses = |sample: &&Sample| sample.redis.iter().flatten().any(|view| view.refuses_for_disk);
+/// The last moment at which a server refused PING for its disk or a script; none if it still does so at the end: nothing
+/// but a save that succeeds ends the one (`writeCommandsDeniedByDiskError`), and the next save point may be an hour away;
+/// and nobody need be able to end the other.
+fn refuses_all(run: &Run) -> Option<i64> {
+    let refuses =
+        |sample: &&Sample| sample.redis.iter().flatten().any(|view| view.refuses_for_disk || view.runs_script);
     let until = run.samples.iter().rev().find(refuses).map_or(0, |sample| sample.at_us);
     (!refuses(&run.last())).then_some(until)
 }

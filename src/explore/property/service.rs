@@ -83,7 +83,7 @@ fn tried(run: &Run, starved: bool) -> BTreeMap<usize, (u32, u32, &'static str)> 
             window_us(run, &run.case.scenario.clients[place]).map_or(i64::MAX, |window| run.analysis.end_us - window);
         if (begin..to).contains(&at) {
             let (good, bad, last) = tried.entry(place).or_default();
-            if outcome == Outcome::Ok {
+            if outcome.is_acknowledged() {
                 *good += 1;
             } else {
                 *bad += 1;
