@@ -267,7 +267,7 @@ fn any_op() -> impl Strategy<Value = Op> {
     ];
     prop_oneof![
         4 => (0..30_u32, outcome.clone(), prop::option::of(0..3_u32)).prop_map(|(s, o, r)| publish(s, o, r)),
-        2 => (0..30_u32, outcome).prop_map(|(seq, outcome)| Op::Set { seq, outcome, took: Span::from_millis(2), lost: false }),
+        2 => (0..30_u32, outcome).prop_map(|(seq, outcome)| Op::Set { seq, outcome, took: Span::from_millis(2), waited: Span::ZERO, lost: false }),
         3 => (0..40_u32, 0..2_u16).prop_map(|(seq, publisher)| Op::Receive { publisher, seq }),
         1 => Just(Op::Connect(ConnectEnd::Open)),
         1 => Just(Op::Connect(ConnectEnd::ReadClosed)),

@@ -111,6 +111,8 @@ pub struct Write {
     pub outcome: Outcome,
     /// How long the attempt took.
     pub took_us: i64,
+    /// When the SET itself was answered: before the WAIT of a writer that sends one.
+    pub answered_us: i64,
     /// What became of it.
     pub fate: WriteFate,
 }
@@ -256,9 +258,10 @@ pub(super) fn writes(
     let (mut nodes, mut marked) = (Vec::new(), BTreeSet::new());
     let mut writes = Vec::new();
     for record in &recording.records {
-        let What::Op(Op::Set { seq, outcome, took, lost }) = record.what else { continue };
+        let What::Op(Op::Set { seq, outcome, took, waited, lost }) = record.what else { continue };
         let at_us = recording.micros(record.time);
-        let took_us = ((took.0 + 500) / 1_000) as i64;
+        let [took_us, waited_us] = [took, waited].map(|span| ((span.0 + 500) / 1_000) as i64);
+        let answered_us = at_us + took_us - waited_us;
         let name = || recording.written_name(record, &publishers).into();
         let client = names.entry(record.node).or_insert_with(name).clone();
         let fate = match outcome {
@@ -269,7 +272,7 @@ pub(super) fn writes(
             marked.insert(writes.len());
         }
         nodes.push(record.node);
-        writes.push(Write { client, seq, at_us, outcome, took_us, fate });
+        writes.push(Write { client, seq, at_us, outcome, took_us, answered_us, fate });
     }
     let given: Option<BTreeSet<(NodeId, u32)>> = lost.map(|lost| lost.iter().copied().collect());
     let known: Option<BTreeSet<usize>> = match given {
@@ -291,7 +294,7 @@ pub(super) fn writes(
         if lives.ended_early(nodes[i], write, accountant.masters) {
             return (WriteLoss::EndedEarly, 0);
         }
-        accountant.write_loss(nodes[i], write.at_us, write.at_us + write.took_us)
+        accountant.write_loss(nodes[i], write.at_us, write.answered_us)
     };
     let acknowledged = (0..writes.len()).filter(|i| matches!(writes[*i].fate, WriteFate::Kept | WriteFate::Expired));
     let chosen: Vec<(usize, WriteLoss)> = match &known {
@@ -349,7 +352,7 @@ impl Lives<'_> {
     /// How long after the end of the run a key's time is up, if it ever is.
     fn left_us(&self, node: NodeId, write: &Write) -> Option<i64> {
         let px_us = self.px_us.get(&node)?;
-        Some(write.at_us + write.took_us + px_us - self.end_us)
+        Some(write.answered_us + px_us - self.end_us)
     }
 
     fn is_over(&self, node: NodeId, write: &Write) -> bool {
@@ -359,7 +362,7 @@ impl Lives<'_> {
     /// Whether the final master's clock, ahead of that of the server that set the end, took away what had time left.
     fn ended_early(&self, node: NodeId, write: &Write, masters: &Masters) -> bool {
         let (Some(left_us), Some(last)) = (self.left_us(node, write), self.final_master) else { return false };
-        let answered = write.at_us + write.took_us;
+        let answered = write.answered_us;
         let ahead = |lane: &Lane| self.jumped_us(last, self.end_us) - self.jumped_us(&lane.node, answered);
         left_us > 0 && masters.acting(answered - LINE_US, answered).any(|lane| left_us <= ahead(lane))
     }
@@ -375,19 +378,15 @@ impl History {
         opened: i64,
         (began, answered): (i64, i64),
     ) -> (WriteLoss, i64) {
+        let loss = |server| self.loss(server, answered);
+        let first = taker(recording, masters, opened, answered).map(loss);
         // Who keeps what it takes cannot have taken it: a connection may be older than anybody knows.
         let explained = |(why, _): &(WriteLoss, i64)| *why != WriteLoss::Unexplained;
-        let taken_at = |at: i64| {
-            let loss = |server| self.loss(server, at);
-            let first = taker(recording, masters, opened, at).map(loss);
-            // The answer was on its way for a while: its server may have lost its place meanwhile. One that is killed or
-            // told to follow goes on for a moment: then it is the one that acted last.
-            let acting = masters.acting(began - LINE_US, at);
-            let other = || acting.chain(masters.acted_before(at)).map(|lane| loss(&lane.node)).find(explained);
-            first.filter(explained).or_else(other)
-        };
-        // A client that goes on with WAIT was answered before that.
-        taken_at(answered).or_else(|| taken_at(began)).unwrap_or((WriteLoss::Unexplained, i64::MAX))
+        // The answer was on its way for a while: its server may have lost its place meanwhile. One that is killed or told to
+        // follow goes on for a moment: then it is the one that acted last.
+        let acting = masters.acting(began - LINE_US, answered);
+        let other = || acting.chain(masters.acted_before(answered)).map(|lane| loss(&lane.node)).find(explained);
+        first.filter(explained).or_else(other).unwrap_or((WriteLoss::Unexplained, i64::MAX))
     }
 }
 

@@ -13,7 +13,7 @@ use super::library::Runtime;
 use super::link::{Failure, Link, Stage, Step};
 use super::route::{Route, Told};
 use super::timing::Timing;
-use super::{Config, Counters, Kind, Setup, Target, command, record_attempt, reply_outcome};
+use super::{Config, Counters, Kind, Setup, Target, command, record_attempt, record_waited, reply_outcome};
 use crate::kernel::{Span, Stream, Time};
 use crate::program::{Ended, Input, Out, TimerId, Token};
 use crate::record::{ConnectEnd, Op, Outcome};
@@ -42,6 +42,8 @@ struct Call {
     kind: Kind,
     seq: u32,
     began: Time,
+    /// When its SET was acknowledged, if a WAIT goes on since.
+    acknowledged: Option<Time>,
     tries: u32,
 }
 
@@ -178,7 +180,14 @@ impl Caller {
         self.seq += 1;
         self.counters.attempted += 1;
         self.running += 1;
-        let call = Call { state: State::Free, kind: self.config.kind, seq: self.seq, began: out.now(), tries: 0 };
+        let call = Call {
+            state: State::Free,
+            kind: self.config.kind,
+            seq: self.seq,
+            began: out.now(),
+            acknowledged: None,
+            tries: 0,
+        };
         let place = self.calls.iter().position(|call| call.state == State::Free);
         let place = place.unwrap_or_else(|| {
             self.calls.push(call);
@@ -385,7 +394,8 @@ impl Caller {
         self.timing.step(self.runtime, out);
         let outcome = reply_outcome(reply);
         if let (Outcome::Ok, Some(wait)) = (outcome, self.config.wait) {
-            self.calls[call as usize].state = State::Replicating(place);
+            let acknowledged = &mut self.calls[call as usize];
+            (acknowledged.state, acknowledged.acknowledged) = (State::Replicating(place), Some(out.now()));
             return self.ask(call, place, wait.command(), out);
         }
         let readonly = matches!(reply, Reply::Error(ErrorKind::Readonly));
@@ -444,7 +454,7 @@ impl Caller {
         }
         let entry = &mut self.calls[call as usize];
         entry.tries += 1;
-        entry.state = State::BackingOff;
+        (entry.state, entry.acknowledged) = (State::BackingOff, None);
         let pause = self.habits.backoff.pause(entry.tries, &mut self.draws);
         match pause {
             Span::ZERO => self.attempt(call, out),
@@ -457,13 +467,16 @@ impl Caller {
 
     fn finish(&mut self, call: u32, outcome: Outcome, receivers: Option<u32>, out: &mut Out) {
         out.clear_timer(self.call_timer(call));
-        let Call { kind, seq, began, .. } = self.calls[call as usize];
-        record_attempt(kind, seq, began, outcome, receivers, out);
+        let Call { kind, seq, began, acknowledged, .. } = self.calls[call as usize];
+        match acknowledged {
+            Some(answered) => record_waited(seq, (began, answered), outcome, out),
+            None => record_attempt(kind, seq, began, outcome, receivers, out),
+        }
         let was_first = kind == self.config.kind;
         self.counters.ok += u64::from(was_first && outcome.is_acknowledged());
         if was_first && kind == Kind::Publish && self.config.then_set && outcome == Outcome::Ok {
             let entry = &mut self.calls[call as usize];
-            *entry = Call { state: State::Free, kind: Kind::Set, seq, began: out.now(), tries: 0 };
+            *entry = Call { state: State::Free, kind: Kind::Set, seq, began: out.now(), acknowledged: None, tries: 0 };
             return self.attempt(call, out);
         }
         self.calls[call as usize].state = State::Free;

@@ -347,11 +347,17 @@ fn record_attempt(kind: Kind, seq: u32, began: Time, outcome: Outcome, receivers
     let took = out.now().since(began);
     let op = match kind {
         Kind::Publish => Op::Publish { seq, outcome, took, receivers: receivers.filter(|_| outcome == Outcome::Ok) },
-        Kind::Set => Op::Set { seq, outcome, took, lost: false },
+        Kind::Set => Op::Set { seq, outcome, took, waited: Span::ZERO, lost: false },
         Kind::Get => Op::Get { seq, outcome, took },
         Kind::Subscribe => unreachable!("a subscriber makes no attempts"),
     };
     out.op(began, op);
+}
+
+/// Records an attempt that ends now, of a client that sends WAIT after a SET that was acknowledged at `answered`.
+fn record_waited(seq: u32, (began, answered): (Time, Time), outcome: Outcome, out: &mut Out) {
+    let (took, waited) = (out.now().since(began), out.now().since(answered));
+    out.op(began, Op::Set { seq, outcome, took, waited, lost: false });
 }
 
 /// What a reply makes of an attempt.

@@ -4,7 +4,7 @@
 
 use super::line::{Line, Step};
 use super::timing::Timing;
-use super::{Config, Counters, Setup, Wait, command, record_attempt, reply_outcome};
+use super::{Config, Counters, Setup, Wait, command, record_attempt, record_waited, reply_outcome};
 use crate::kernel::{Span, Time};
 use crate::program::{Ended, Input, Out, TimerId};
 use crate::record::{ConnectEnd, Op, Outcome};
@@ -47,6 +47,8 @@ pub(super) struct Writer {
     start: Time,
     phase: Phase,
     began: Time,
+    /// When its SET was acknowledged, if a WAIT goes on since.
+    acknowledged: Option<Time>,
     pub(super) seq: u32,
     pub(super) counters: Counters,
 }
@@ -63,6 +65,7 @@ impl Writer {
             start: Time::ZERO,
             phase: Phase::Idle,
             began: Time::ZERO,
+            acknowledged: None,
             seq: setup.counted,
             counters: Counters::default(),
         }
@@ -129,7 +132,7 @@ impl Writer {
     /// WAIT, after a SET that was acknowledged. The client's own limit comes after the server's.
     fn wait(&mut self, wait: Wait, out: &mut Out) {
         self.line.command(wait.command(), out);
-        self.phase = Phase::Replicating;
+        (self.phase, self.acknowledged) = (Phase::Replicating, Some(out.now()));
         match self.line.stale() {
             Some(_) => self.fail(Outcome::Unreplicated, out),
             None => out.set_timer(WAIT, self.timing.python_limit(out.now(), wait.timeout + REPLY_LIMIT)),
@@ -172,7 +175,10 @@ impl Writer {
         out.clear_timer(WAIT);
         self.phase = Phase::Idle;
         self.counters.ok += u64::from(outcome.is_acknowledged());
-        record_attempt(self.config.kind, self.seq, self.began, outcome, receivers, out);
+        match self.acknowledged.take() {
+            Some(answered) => record_waited(self.seq, (self.began, answered), outcome, out),
+            None => record_attempt(self.config.kind, self.seq, self.began, outcome, receivers, out),
+        }
         if self.config.requests.is_some_and(|requests| self.counters.attempted >= requests) {
             self.line.close(out);
             return;

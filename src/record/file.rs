@@ -174,6 +174,7 @@ struct Row {
     seq: Option<u32>,
     outcome: Option<String>,
     ms: Option<f64>,
+    wait_ms: Option<f64>,
     receivers: Option<u32>,
     from: Option<String>,
     /// Of a SET: acknowledged, and not in the final master's data.

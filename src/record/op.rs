@@ -214,6 +214,8 @@ pub enum Op {
         outcome: Outcome,
         /// How long it took.
         took: Span,
+        /// How much of that its WAIT took, after the SET was acknowledged; nothing without one.
+        waited: Span,
         /// Acknowledged, and known not to be in the final master's data.
         lost: bool,
     },

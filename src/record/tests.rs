@@ -158,7 +158,10 @@ fn op() -> impl Strategy<Value = (NodeId, Op)> {
         (attempt.clone(), prop::option::of(any::<u32>()))
             .prop_map(|((seq, outcome, took), receivers)| (NodeId(7), Op::Publish { seq, outcome, took, receivers })),
         any::<u32>().prop_map(|seq| (NodeId(8), Op::Receive { publisher: 0, seq })),
-        attempt.clone().prop_map(|(seq, outcome, took)| (NodeId(9), Op::Set { seq, outcome, took, lost: false })),
+        attempt.clone().prop_map(|(seq, outcome, took)| (
+            NodeId(9),
+            Op::Set { seq, outcome, took, waited: Span::ZERO, lost: false }
+        )),
         attempt.prop_map(|(seq, outcome, took)| (NodeId(9), Op::Get { seq, outcome, took })),
         (0..ENDS.len())
             .prop_map(|i| (NodeId(8), Op::Connect(ConnectEnd::parse(ENDS[i]).expect("an end of a connection")))),
@@ -234,7 +237,7 @@ proptest! {
             let op = if node == 7 {
                 Op::Publish { seq, outcome: Outcome::Ok, took: Span::ZERO, receivers: Some(1) }
             } else {
-                Op::Set { seq, outcome: Outcome::Ok, took: Span::ZERO, lost: false }
+                Op::Set { seq, outcome: Outcome::Ok, took: Span::ZERO, waited: Span::ZERO, lost: false }
             };
             records.push(Record { time: Time(60_000_000_000), node: NodeId(node), during: EventId(0), dialect: Dialect::default(), what: What::Op(op) });
         }
@@ -385,7 +388,8 @@ fn a_publisher_that_also_writes_does_so_under_the_writers_name_unless_another_be
         what: What::Op(op),
     };
     let publish = Op::Publish { seq: 1, outcome: Outcome::Ok, took: Span::from_micros(980), receivers: Some(1) };
-    let set = Op::Set { seq: 1, outcome: Outcome::ReplyTimeout, took: Span::from_secs(1), lost: false };
+    let set =
+        Op::Set { seq: 1, outcome: Outcome::ReplyTimeout, took: Span::from_secs(1), waited: Span::ZERO, lost: false };
     let mut alone = Names::default();
     alone.add("publisher", NodeKind::Client, "clients");
     for (names, writer) in [(names(), "publisher"), (alone, "writer")] {

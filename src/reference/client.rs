@@ -69,6 +69,9 @@ pub(crate) struct Line {
     /// How long an attempt took, in microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub us: Option<u64>,
+    /// How much of that its WAIT took, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_us: Option<u64>,
     /// As in a recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receivers: Option<u32>,
@@ -193,7 +196,10 @@ fn attempts(task: &Task, counted: u32, out: &File) -> io::Result<()> {
     let mut connection: Option<Connection> = None;
     for seq in counted + 1.. {
         let (at, began) = (now(), Instant::now());
-        let (outcome, receivers) = match attempt(task, seq, &mut connection, out) {
+        let answer = attempt(task, seq, &mut connection, out);
+        let answered = began.elapsed();
+        let waits = task.kind == Kind::Set && task.wait.is_some() && !matches!(answer, Ok(Value::Error(_)) | Err(_));
+        let (outcome, receivers) = match answer {
             Ok(Value::Error(text)) => (text.split(' ').next().unwrap_or_default().to_lowercase(), None),
             Ok(_) if task.kind == Kind::Set && task.wait.is_some_and(|wait| !replicated(wait, &mut connection)) => {
                 (Outcome::Unreplicated.as_str().into(), None)
@@ -215,7 +221,9 @@ fn attempts(task: &Task, counted: u32, out: &File) -> io::Result<()> {
             ..Line::default()
         };
         let us = began.elapsed().as_micros() as u64;
-        note(out, &Line { receivers: receivers.filter(|_| task.kind == Kind::Publish), ..line(op, outcome, us, at) })?;
+        let receivers = receivers.filter(|_| task.kind == Kind::Publish);
+        let wait_us = waits.then(|| us - answered.as_micros() as u64);
+        note(out, &Line { receivers, wait_us, ..line(op, outcome, us, at) })?;
         if let (true, true, Some(open)) = (task.then_set, ok, &mut connection) {
             let (at, began) = (now(), Instant::now());
             let (key, seq) = (format!("{}{seq}", task.keys), seq.to_string());

@@ -63,11 +63,11 @@ pub(super) fn recording(stack: &mut Stack, played: Played, interrupt: &Interrupt
         let Seat::Client(place) = stack.layout.seats[node.0 as usize] else { continue };
         for line in lines_of_client(stack, node)? {
             let op = op(stack, place, &line)?;
-            if let Op::Set { seq, outcome, took, .. } = op
+            if let Op::Set { seq, outcome, took, waited, .. } = op
                 && outcome.is_acknowledged()
             {
                 // Whether the master ever had a key that is over by now nobody can be asked.
-                let end = stack.scenario.clients[place].px.map(|px| line.at + ((took + px).0 / 1_000) as i64);
+                let end = stack.scenario.clients[place].px.map(|px| line.at + ((took - waited + px).0 / 1_000) as i64);
                 match end.is_some_and(|end| end <= last + ASKING) {
                     true => over += 1,
                     false => acknowledged.push(format!("{}{seq}", stack.keys(place))),
@@ -150,9 +150,10 @@ fn op(stack: &Stack, place: usize, line: &Line) -> Result<Op, Error> {
     }
     let outcome = Outcome::parse(word()?).unwrap_or(Outcome::Err);
     let took = Span::from_micros(line.us.ok_or_else(strange)?);
+    let waited = Span::from_micros(line.wait_us.unwrap_or(0)).min(took);
     Ok(match line.op.as_str() {
         "publish" => Op::Publish { seq, outcome, took, receivers: line.receivers },
-        "set" => Op::Set { seq, outcome, took, lost: false },
+        "set" => Op::Set { seq, outcome, took, waited, lost: false },
         "get" => Op::Get { seq, outcome, took },
         _ => return Err(strange()),
     })

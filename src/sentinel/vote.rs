@@ -95,7 +95,7 @@ mod tests {
     use crate::record::SentinelEvent;
     use crate::sentinel::testing::{Lab, addr, short};
     use crate::sentinel::{Config, Sentinel, Setup};
-    use crate::wire::{GroupId, Reply, RunId, SentinelCommand, SentinelReply};
+    use crate::wire::{Command, GroupId, Reply, RunId, SentinelCommand, SentinelReply};
 
     fn vote(lab: &mut Lab, epoch: u32, candidate: u64) -> (Option<RunId>, u32) {
         let question =
@@ -144,7 +144,8 @@ mod tests {
         let mut lab = Lab::ready(1, 2);
         lab.sentinel.set_volume(Volume { fsync: Span::from_secs(1), ..Volume::default() });
         let began = lab.bench.now;
-        vote(&mut lab, 3, 12);
+        let question = SentinelCommand::IsMasterDownByAddr { master: addr(1), epoch: 3, candidate: Some(RunId(12)) };
+        lab.command(Command::Sentinel(Box::new(question)));
         let left = |after_ms: u64, power_lost: bool| {
             let file = lab.sentinel.left_behind(began + Span::from_millis(after_ms), power_lost);
             (file.current_epoch, file.masters[&GroupId::ONLY].leader_epoch)

@@ -158,10 +158,10 @@ impl World {
         let Some(master) = master else { return Vec::new() };
         let mut all = Vec::new();
         for record in records {
-            if let What::Op(Op::Set { seq, outcome, took, lost }) = &mut record.what
+            if let What::Op(Op::Set { seq, outcome, took, waited, lost }) = &mut record.what
                 && outcome.is_acknowledged()
                 && let Seat::Client(place) = self.seat(record.node)
-                && !self.is_kept(master, place, *seq, record.time + *took)
+                && !self.is_kept(master, place, *seq, record.time + (*took - *waited))
             {
                 *lost = true;
                 all.push((record.node, *seq));

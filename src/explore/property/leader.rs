@@ -24,7 +24,8 @@ pub(super) const PROPERTY: Property = Property {
 
 fn check(run: &Run) -> Answer {
     let mut epochs: BTreeMap<NodeId, u32> = BTreeMap::new();
-    let mut forced: BTreeMap<NodeId, bool> = BTreeMap::new();
+    // Of each one's attempt: the epoch, which stays its own if it learns of a later one, and whether it needs no votes.
+    let mut attempts: BTreeMap<NodeId, (u32, bool)> = BTreeMap::new();
     let mut leaders: BTreeMap<u32, NodeId> = BTreeMap::new();
     let mut user = false;
     if run.layout.all_sentinels().any(|node| disk_was_full(run, node)) {
@@ -38,13 +39,14 @@ fn check(run: &Run) -> Answer {
                 epochs.insert(record.node, *epoch);
             }
             SentinelEvent::About(SentinelEventKind::TryFailover, _) => {
-                forced.insert(record.node, std::mem::take(&mut user));
+                let epoch = epochs.get(&record.node).copied().unwrap_or(0);
+                attempts.insert(record.node, (epoch, std::mem::take(&mut user)));
             }
             SentinelEvent::About(SentinelEventKind::ElectedLeader, _) => {
-                if forced.get(&record.node).copied().unwrap_or(false) {
+                let (epoch, forced) = attempts.get(&record.node).copied().unwrap_or_default();
+                if forced {
                     continue;
                 }
-                let epoch = epochs.get(&record.node).copied().unwrap_or(0);
                 if let Some(other) = leaders.insert(epoch, record.node) {
                     let (first, second) = (run.name(other), run.name(record.node));
                     let what = format!("{second} is elected leader of epoch {epoch}, in which {first} was elected");

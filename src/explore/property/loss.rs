@@ -66,10 +66,10 @@ fn check(run: &Run) -> Answer {
     };
     for (node, seq) in &run.result.lost_writes {
         let when = run.recording().records.iter().find_map(|record| match record.what {
-            What::Op(Op::Set { seq: found, outcome, took, .. })
+            What::Op(Op::Set { seq: found, outcome, took, waited, .. })
                 if outcome.is_acknowledged() && record.node == *node && found == *seq =>
             {
-                Some(run.recording().micros(record.time) + (took.0 / 1_000) as i64)
+                Some(run.recording().micros(record.time) + ((took - waited).0 / 1_000) as i64)
             }
             _ => None,
         });

@@ -25,6 +25,8 @@ pub(super) const PROPERTY: Property = Property {
 struct Stand {
     id: Option<RunId>,
     epoch: u32,
+    /// The epoch of its attempt: its own vote counts in that, those of the others in the current one (`sentinelGetLeader`).
+    tries: u32,
     forced: bool,
     /// Votes by voter: the epoch and for whom.
     votes: BTreeMap<RunId, (u32, RunId)>,
@@ -47,7 +49,9 @@ fn check(run: &Run) -> Answer {
                 user.insert(record.node);
             }
             SentinelEvent::NewEpoch(epoch) => stand.epoch = *epoch,
-            SentinelEvent::About(SentinelEventKind::TryFailover, _) => stand.forced = user.remove(&record.node),
+            SentinelEvent::About(SentinelEventKind::TryFailover, _) => {
+                (stand.forced, stand.tries) = (user.remove(&record.node), stand.epoch);
+            }
             SentinelEvent::VoteForLeader(candidate, epoch) => {
                 if let Some(me) = stand.id {
                     stand.votes.insert(me, (*epoch, *candidate));
@@ -59,7 +63,10 @@ fn check(run: &Run) -> Answer {
             SentinelEvent::About(SentinelEventKind::ElectedLeader, _) if !stand.forced => {
                 elections += 1;
                 let Some(me) = stand.id else { continue };
-                let votes = stand.votes.values().filter(|(epoch, who)| (*epoch, *who) == (stand.epoch, me)).count();
+                let counts = |(voter, vote): &(&RunId, &(u32, RunId))| {
+                    **vote == (if **voter == me { stand.tries } else { stand.epoch }, me)
+                };
+                let votes = stand.votes.iter().filter(counts).count();
                 let quorum = quorum_of(run, record.node);
                 if votes <= all / 2 || votes < quorum {
                     let what = format!(

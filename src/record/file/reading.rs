@@ -289,10 +289,16 @@ impl<'a> Reader<'a> {
         if !(0.0..=MAX_SECONDS * 1e3).contains(&ms) {
             return Err(self.error(line, format!("ms is {ms}"), "ms is how long the attempt took"));
         }
-        let (seq, took, receivers) = (seq?, Span((ms * 1e6).round() as u64), row.receivers);
+        let wait_ms = row.wait_ms.unwrap_or(0.0);
+        if !(0.0..=ms).contains(&wait_ms) {
+            let help = "its WAIT is a part of the attempt";
+            return Err(self.error(line, format!("wait_ms is {wait_ms}, and ms {ms}"), help));
+        }
+        let [took, waited] = [ms, wait_ms].map(|ms| Span((ms * 1e6).round() as u64));
+        let (seq, receivers) = (seq?, row.receivers);
         Ok(match op {
             "publish" => Op::Publish { seq, outcome, took, receivers },
-            "set" => Op::Set { seq, outcome, took, lost: row.lost },
+            "set" => Op::Set { seq, outcome, took, waited, lost: row.lost },
             _ => Op::Get { seq, outcome, took },
         })
     }

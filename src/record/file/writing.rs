@@ -71,8 +71,12 @@ impl Recording {
                     push_integer(out, receivers as u64);
                 }
             }
-            Op::Set { seq, outcome, took, lost } => {
+            Op::Set { seq, outcome, took, waited, lost } => {
                 attempt("set", seq, outcome, took, out);
+                if waited > Span::ZERO {
+                    out.push_str(",\"wait_ms\":");
+                    push_fixed(out, ((waited.0 + 500) / 1_000) as i64, 3);
+                }
                 if lost {
                     out.push_str(",\"lost\":true");
                 }
