@@ -104,48 +104,7 @@ pub fn case(campaign: u64, number: u64, limits: &Limits) -> Case {
         let px = dice.pick(&[Span::from_millis(500), Span::from_secs(5), Span::from_secs(60)]);
         scenario.clients.iter_mut().filter(|client| client.writes()).for_each(|client| client.px = Some(px));
     }
-    if limits.stack.is_none() && dice.percent(10) {
-        let replicas = dice.pick(&[1, u32::from(scenario.stack.redis) - 1]);
-        let wait = client::Wait { replicas, timeout: dice.pick(&[Span::from_millis(100), Span::from_secs(1)]) };
-        let writers = scenario.clients.iter_mut().filter(|client| client.kind == client::Kind::Set);
-        writers.for_each(|client| client.wait = Some(wait));
-    }
-    if dice.percent(15) {
-        blocking(&mut dice, &mut scenario, limits);
-    }
     Case { seed, scenario }
-}
-
-/// A command that holds a server up for some time, in the midst of what happens anyway: FAILOVER, or a script without end.
-fn blocking(dice: &mut Dice, scenario: &mut Scenario, limits: &Limits) {
-    let command = |at: Span, node: &NodeRef, words: &[&str]| {
-        let run = words.iter().map(|&word| word.to_owned()).collect();
-        fault(at, Action::Command { node: node.clone(), run })
-    };
-    let last = scenario.faults.iter().map(|fault| fault.at).max().unwrap_or(Span::ZERO);
-    let at = dice.tenths(0, last.as_millis() / 100);
-    // Later than `busy-reply-threshold`, before which a server hears of nothing.
-    let end = at + dice.tenths(55, 200);
-    let number = 1 + dice.0.below(u64::from(scenario.stack.redis)) as u16;
-    let node = NodeRef::Redis(if dice.percent(50) { 1 } else { number });
-    let (target, timeout) = (format!("redis-{number}"), dice.pick(&["500", "5000"]));
-    let knows_failover = scenario.redis.iter().all(|config| config.release.has(ServerRelease::Redis6_2));
-    let more = match dice.0.below(4) {
-        0 if knows_failover => vec![command(at, &node, &["FAILOVER", "TIMEOUT", timeout])],
-        1 if knows_failover && node != NodeRef::Redis(number) => vec![
-            command(at, &node, &["FAILOVER", "TO", &target, "6379", "TIMEOUT", timeout]),
-            command(end, &node, &["FAILOVER", "ABORT"]),
-        ],
-        2 => vec![
-            command(at, &node, &["EVAL", "redis.call('SET','k','v') while true do end", "0"]),
-            command(end, &node, &["SHUTDOWN", "NOSAVE"]),
-            fault(end + Span::from_secs(2), Action::Start { node }),
-        ],
-        _ => vec![command(at, &node, &["EVAL", "while true do end", "0"]), command(end, &node, &["SCRIPT", "KILL"])],
-    };
-    scenario.faults.extend(more);
-    scenario.duration = scenario.duration + Span::from_secs(20) + TILT;
-    tidy(scenario, (!limits.beyond).then(|| Budget::survivable(scenario)));
 }
 
 fn stack(dice: &mut Dice) -> Scenario {

@@ -246,7 +246,7 @@ fn sample(world: &World, layout: &Layout, origin: Time) -> Sample {
     };
     let sentinel = |node: NodeId| {
         world.sentinel(node).map(|sentinel| {
-            let file = sentinel.persisted();
+            let file = sentinel.left_behind(world.now(), false);
             SentinelView {
                 state: world.state(node),
                 life: world.life(node),

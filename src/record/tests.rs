@@ -158,10 +158,9 @@ fn op() -> impl Strategy<Value = (NodeId, Op)> {
         (attempt.clone(), prop::option::of(any::<u32>()))
             .prop_map(|((seq, outcome, took), receivers)| (NodeId(7), Op::Publish { seq, outcome, took, receivers })),
         any::<u32>().prop_map(|seq| (NodeId(8), Op::Receive { publisher: 0, seq })),
-        attempt.clone().prop_map(|(seq, outcome, took)| (
-            NodeId(9),
-            Op::Set { seq, outcome, took, waited: Span::ZERO, lost: false }
-        )),
+        attempt
+            .clone()
+            .prop_map(|(seq, outcome, took)| (NodeId(9), Op::Set { seq, outcome, took, waited: took, lost: false })),
         attempt.prop_map(|(seq, outcome, took)| (NodeId(9), Op::Get { seq, outcome, took })),
         (0..ENDS.len())
             .prop_map(|i| (NodeId(8), Op::Connect(ConnectEnd::parse(ENDS[i]).expect("an end of a connection")))),

@@ -3,7 +3,8 @@
 //!
 //! The documented limits (`must_be_well`): a master that comes back as a replica while the replicas' links to it have been
 //! down for more than 10 × down-after is replaced by nobody; a leader whose promoted replica died waits for it; a leader
-//! that another one overtakes may keep its own master for ever.
+//! that another one overtakes may keep its own master for ever; FAILOVER may have handed the role to a replica that no Sentinel
+//! promotes.
 //!
 //! Source: redis.io, "High availability with Redis Sentinel": "the configuration with the greatest epoch wins and
 //! spreads to all Sentinels"; a failover that failed is tried again after 2 × failover-timeout.
@@ -17,7 +18,7 @@ use crate::world::State;
 pub(super) const PROPERTY: Property = Property {
     name: "sentinels-agree",
     kind: Kind::AfterHeal,
-    says: "all live Sentinels name the same master, which runs as one, but for three known weaknesses",
+    says: "all live Sentinels name the same master, which runs as one, but for known weaknesses",
     source: "redis.io: Sentinel, configuration propagation",
     needs: RECORDING,
     check,

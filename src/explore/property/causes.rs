@@ -16,7 +16,7 @@ use crate::analysis::ledger::Message;
 use crate::analysis::writes::{WriteFate, WriteLoss};
 use crate::explain::Traced;
 use crate::explore::observe::{Run, SAMPLE};
-use crate::record::{Effect, Op, What};
+use crate::record::{Effect, Event, Op, What};
 use crate::wire::Role;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,6 +68,8 @@ fn check(run: &Run) -> Answer {
 
 /// Samples are so far apart.
 const SAMPLE_US: i64 = (SAMPLE.0 / 1_000) as i64;
+/// Log lines have whole milliseconds.
+const LINE_US: i64 = 1_000;
 /// Clients begin at most this long before time 0.
 const CLIENTS_BEGIN_US: i64 = -20_000_000;
 
@@ -103,10 +105,16 @@ fn is_told_where(run: &Run, message: &Message) -> bool {
             && (message.published_us..=upto).contains(&recording.micros(record.time))
             && recording.names.node(record.node) != message.client
     });
+    // The line of a server that changes its role has its millisecond only.
+    let turns = recording.records.iter().any(|record| {
+        let turn =
+            matches!(&record.what, What::Event(Event::Redis(event)) if event.leads() || event.follows().is_some());
+        turn && (message.published_us - LINE_US..=upto + LINE_US).contains(&recording.micros(record.time))
+    });
     let direct = run.layout.haproxy().is_none();
     // What ends as the last server goes DOWN was cut, or came or looked for another one at that moment.
     let either = run.analysis.masters.goes_down_at(upto);
-    !(several || still || meanwhile || either || direct && is_unclear(run, upto))
+    !(several || still || meanwhile || turns || either || direct && is_unclear(run, upto))
 }
 
 /// How the ledger's cause of a message differs from what the trace shows, if it does.

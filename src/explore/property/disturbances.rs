@@ -242,7 +242,17 @@ pub(super) fn is_quiet(run: &Run) -> bool {
     calm_since(run).is_some_and(|since| run.analysis.end_us - since >= quiet_us(run))
 }
 
+/// FAILOVER may hand the role to a server that no Sentinel promotes (`replica-priority 0`): they call the master down that
+/// they know, because it says that it is a replica, find nobody, and go on so for ever.
+fn is_handed_over(run: &Run) -> bool {
+    let hands_over = |window: &Window| window.fault.command().first().is_some_and(|word| word == "FAILOVER");
+    let views = run.last().redis.iter().zip(&run.case.scenario.redis);
+    let is_one = |view: &RedisView| view.role == Some(Role::Master);
+    run.analysis.faults.iter().any(hands_over)
+        && views.into_iter().any(|(view, config)| config.replica_priority == 0 && view.as_ref().is_some_and(is_one))
+}
+
 /// Whether all must be well by now: the faults have been over for long enough, and no documented limit stands against it.
 pub(super) fn must_be_well(run: &Run) -> bool {
-    is_quiet(run) && !is_stranded(run) && !is_overtaken(run) && unended_failover(run).is_none()
+    is_quiet(run) && !is_handed_over(run) && !is_stranded(run) && !is_overtaken(run) && unended_failover(run).is_none()
 }
