@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::failover::known;
 use super::run::Traced;
 use super::sentinels::{Reason, Stretch, candidates_table};
-use super::words::{of_each, plural, seconds};
+use super::words::{known, of_each, plural, seconds};
 use super::{Explanation, NoAnswer, Step, Subject};
 use crate::analysis::phases::{Ending, Failover, Phase};
 use crate::analysis::reach::{self, Parted};

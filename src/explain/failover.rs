@@ -2,7 +2,7 @@
 
 use super::run::Traced;
 use super::sentinels::candidates_table;
-use super::words::{plural, seconds, span};
+use super::words::{known, plural, seconds, span};
 use super::{Ask, Explanation, NoAnswer, Step, Subject, what_if};
 use crate::analysis::faults::Window;
 use crate::analysis::phases::{Ending, Failover, Phase, Step as PhaseStep};
@@ -239,11 +239,6 @@ impl Traced {
             _ => None,
         })
     }
-}
-
-/// A number, where it is known.
-pub(super) fn known(number: Option<u64>) -> String {
-    number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
 }
 
 /// The pace of HAProxy's checks, where it is not always that of `inter`.

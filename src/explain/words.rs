@@ -219,6 +219,11 @@ pub(super) fn plural(n: u64, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
 }
 
+/// A number, where it is known.
+pub(super) fn known(number: Option<u64>) -> String {
+    number.map_or_else(|| "unknown".to_owned(), |number| number.to_string())
+}
+
 /// A setting that nodes may have each for themselves.
 pub(super) fn of_each<T: ToString>(names: &str, values: impl Iterator<Item = T>) -> String {
     let values: Vec<String> = values.map(|value| value.to_string()).collect();

@@ -4,7 +4,7 @@
 //! So no client reads `-READONLY` on a connection that is older than the demotion. Who answered follows from the causes
 //! of events.
 
-use super::disturbances::{disturbances, was_told};
+use super::disturbances::{disturbances, was_told, was_told_failover};
 use super::replica_writes::answered_by;
 use super::{Answer, Kind, Property};
 use crate::analysis::faults::Window;
@@ -25,8 +25,7 @@ const ACCEPT_US: i64 = 5_000_000;
 
 fn check(run: &Run) -> Answer {
     // Only what a Sentinel sends has CLIENT KILL with it.
-    let hands_over = |window: &Window| window.fault.command().first().is_some_and(|word| word == "FAILOVER");
-    let by_hand = was_told(run, &["REPLICAOF", "SLAVEOF"]) || run.analysis.faults.iter().any(hands_over);
+    let by_hand = was_told(run, &["REPLICAOF", "SLAVEOF"]) || was_told_failover(run);
     // A proxy that stands still, or that packets do not reach, opens its own side of a connection late: what the client
     // opened before the demotion may lead to a session after it. A server that stands still accepts late.
     let all = disturbances(run);

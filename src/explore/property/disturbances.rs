@@ -33,6 +33,12 @@ pub(super) fn was_told(run: &Run, words: &[&str]) -> bool {
     run.analysis.faults.iter().any(|window| window.fault.command().iter().any(is_one))
 }
 
+/// Whether a server was told FAILOVER. SENTINEL FAILOVER is another command.
+pub(super) fn was_told_failover(run: &Run) -> bool {
+    let hands_over = |window: &Window| window.fault.command().first().is_some_and(|word| word == "FAILOVER");
+    run.analysis.faults.iter().any(hands_over)
+}
+
 /// The longest `failover-timeout` of all Sentinels of a run, in microseconds.
 pub(super) fn failover_timeout_us(run: &Run) -> i64 {
     let longest = run.case.scenario.sentinel.iter().map(|config| config.failover_timeout).max();
@@ -245,10 +251,9 @@ pub(super) fn is_quiet(run: &Run) -> bool {
 /// FAILOVER may hand the role to a server that no Sentinel promotes (`replica-priority 0`): they call the master down that
 /// they know, because it says that it is a replica, find nobody, and go on so for ever.
 fn is_handed_over(run: &Run) -> bool {
-    let hands_over = |window: &Window| window.fault.command().first().is_some_and(|word| word == "FAILOVER");
     let views = run.last().redis.iter().zip(&run.case.scenario.redis);
     let is_one = |view: &RedisView| view.role == Some(Role::Master);
-    run.analysis.faults.iter().any(hands_over)
+    was_told_failover(run)
         && views.into_iter().any(|(view, config)| config.replica_priority == 0 && view.as_ref().is_some_and(is_one))
 }
 
